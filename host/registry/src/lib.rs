@@ -1,0 +1,1 @@
+//! The index of sessions and domains of one person

@@ -1,0 +1,1 @@
+//! Runs WebAssembly agents in a session: the only crate that names wasmtime

@@ -1,0 +1,1 @@
+//! Embed Brio: sessions, agents and landings in your own program

@@ -1,0 +1,1 @@
+//! What crosses crates: CLI, conformance, crash, model and benchmark harnesses
