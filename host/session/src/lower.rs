@@ -1,0 +1,108 @@
+//! What lies under a layer.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Fingerprint, FsResult, Kind, Meta, RelPath};
+
+/// What lies under a layer: a base as of a landing, a frozen copy, or a sealed layer over
+/// another lower.
+///
+/// Paths are in this lower's own namespace. No symbolic link is followed: a path whose
+/// ancestors are not real directories does not exist. Every answer is of one point in time,
+/// however long the lower is in use; nothing here changes anything.
+pub trait Lower: Send + Sync {
+    /// Metadata of what is at `path`, links not followed.
+    ///
+    /// # Errors
+    /// `NotFound`; `NotDirectory` when an ancestor exists and is no directory;
+    /// `SnapshotGone`.
+    fn stat(&self, path: &RelPath) -> FsResult<Meta>;
+
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat); `IsDirectory`, `NotSupported` for other kinds; `Access`.
+    fn open(&self, path: &RelPath) -> FsResult<File>;
+
+    /// The target of a symbolic link.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat); `Invalid` for other kinds.
+    fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>>;
+
+    /// The entries of a directory, in no order, without `.`, `..` and reserved names.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat); `NotDirectory`.
+    fn list(&self, path: &RelPath) -> FsResult<Vec<DirEntry>>;
+
+    /// The path in the base where the thing at `path` comes from, or, if nothing is there,
+    /// where it would be; `None` for what a layer made.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat), but a missing last component is none.
+    fn origin(&self, path: &RelPath) -> FsResult<Option<RelPath>>;
+
+    /// The fingerprint of a path of the *base* (as [`origin`](Self::origin) returns it);
+    /// `None` when nothing is there.
+    ///
+    /// # Errors
+    /// `SnapshotGone` and the host's.
+    fn fingerprint(&self, base: &RelPath) -> FsResult<Option<Fingerprint>>;
+
+    /// The names in the directory `path` that a layer touched; `None` when none below it was.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    fn touched(&self, path: &RelPath) -> FsResult<Option<Vec<Vec<u8>>>>;
+
+    /// Adds what the sealed layers first saw of the base; what is there already stays.
+    fn observations(&self, into: &mut Observations);
+
+    /// Opens the data file of a layer that holds the content of `path`, where one does:
+    /// then a landing can link it instead of copying.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    fn own_file(&self, path: &RelPath) -> FsResult<Option<(cap_std::fs::Dir, String)>>;
+
+    /// The explicit times of a path, where a layer was told to set them.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    fn set_times_of(&self, path: &RelPath) -> FsResult<Option<(crate::Time, crate::Time)>> {
+        let _ = path;
+        Ok(None)
+    }
+
+    /// The base below all layers: fingerprints, listings and contents by base path.
+    fn base(&self) -> &dyn Lower;
+}
+
+/// One entry of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its identity, as [`Meta::ino`].
+    pub ino: u64,
+}
+
+/// What a session saw of a path of the base when it first touched it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Observed {
+    /// Its state; `None`: nothing was there.
+    pub fingerprint: Option<Fingerprint>,
+    /// SHA-256 of a file's content, taken at copy-up, truncation, replacement or removal.
+    pub sha256: Option<[u8; 32]>,
+    /// The layer's file `o<id>` that keeps the original, for text up to 1 MiB.
+    pub original: Option<u64>,
+}
+
+/// Observations by path of the base.
+pub type Observations = BTreeMap<RelPath, Observed>;
