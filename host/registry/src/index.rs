@@ -1,0 +1,206 @@
+//! Reading and writing the index.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::rows::{SESSION_COLUMNS, to_bytes};
+use crate::{DomainRow, RegistryError, SessionRow, schema};
+
+/// The open index. Several threads and several processes may use it at once.
+#[derive(Debug)]
+pub struct Registry {
+    path: PathBuf,
+    db: Mutex<Connection>,
+}
+
+impl Registry {
+    /// Opens the index, and makes it when it is not there. Its directory must exist.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownVersion`] when another version of Brio wrote it, else
+    /// [`RegistryError::Database`].
+    pub fn open(path: &Path) -> Result<Self, RegistryError> {
+        let fail = |source| RegistryError::Database { path: path.to_owned(), source };
+        let mut db = Connection::open(path).map_err(fail)?;
+        match schema::prepare(&mut db).map_err(fail)? {
+            Ok(()) => Ok(Self { path: path.to_owned(), db: Mutex::new(db) }),
+            Err(found) => Err(RegistryError::UnknownVersion {
+                path: path.to_owned(),
+                found,
+                known: schema::VERSION,
+            }),
+        }
+    }
+
+    /// Adds a session, or replaces what is known of it.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn upsert(&self, row: &SessionRow) -> Result<(), RegistryError> {
+        put_session(&self.db(), row).map_err(|e| self.fail(e))
+    }
+
+    /// Records the new state of a session; one that is not in the index is left out of it.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn set_state(&self, id: &str, state: &str) -> Result<(), RegistryError> {
+        self.db()
+            .execute("UPDATE sessions SET state = ?2 WHERE id = ?1", params![id, state])
+            .map(|_| ())
+            .map_err(|e| self.fail(e))
+    }
+
+    /// Records where a domain was seen.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn upsert_domain(&self, row: &DomainRow) -> Result<(), RegistryError> {
+        put_domain(&self.db(), row).map_err(|e| self.fail(e))
+    }
+
+    /// The session whose id is `prefix` or, alone, begins with it. `sess-` may be left out.
+    ///
+    /// # Errors
+    /// [`RegistryError::Ambiguous`] when several begin with it.
+    pub fn find(&self, prefix: &str) -> Result<Option<SessionRow>, RegistryError> {
+        let full =
+            if prefix.starts_with("sess-") { prefix.to_owned() } else { format!("sess-{prefix}") };
+        let db = self.db();
+        let exact = db
+            .query_row(
+                &format!("SELECT {SESSION_COLUMNS} FROM sessions WHERE id = ?1"),
+                [&full],
+                SessionRow::read,
+            )
+            .optional()
+            .map_err(|e| self.fail(e))?;
+        if exact.is_some() {
+            return Ok(exact);
+        }
+        let mut rows = query(
+            &db,
+            // substr, not LIKE: a prefix is no pattern.
+            &format!("SELECT {SESSION_COLUMNS} FROM sessions WHERE substr(id, 1, length(?1)) = ?1"),
+            [&full],
+            SessionRow::read,
+        )
+        .map_err(|e| self.fail(e))?;
+        match rows.len() {
+            0 | 1 => Ok(rows.pop()),
+            count => Err(RegistryError::Ambiguous { prefix: prefix.to_owned(), count }),
+        }
+    }
+
+    /// Every session, oldest first.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn sessions(&self) -> Result<Vec<SessionRow>, RegistryError> {
+        query(
+            &self.db(),
+            &format!("SELECT {SESSION_COLUMNS} FROM sessions ORDER BY created_at, id"),
+            [],
+            SessionRow::read,
+        )
+        .map_err(|e| self.fail(e))
+    }
+
+    /// Every domain, by path.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn domains(&self) -> Result<Vec<DomainRow>, RegistryError> {
+        query(&self.db(), "SELECT claim, path FROM domains ORDER BY path", [], DomainRow::read)
+            .map_err(|e| self.fail(e))
+    }
+
+    /// Replaces what is known of one domain by what it holds now. A session that is no longer
+    /// there, and had not ended when it was last seen, keeps its row with the state `gone`.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn rebuild(
+        &self,
+        domain: &DomainRow,
+        sessions: &[SessionRow],
+    ) -> Result<(), RegistryError> {
+        let rebuild = |db: &mut Connection| {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            put_domain(&tx, domain)?;
+            tx.execute(
+                "UPDATE sessions SET state = ?2 WHERE claim = ?1 AND state NOT IN ('landed', 'rolled-back')",
+                params![domain.claim, "gone"],
+            )?;
+            for row in sessions {
+                put_session(&tx, row)?;
+            }
+            tx.commit()
+        };
+        rebuild(&mut self.db()).map_err(|e| self.fail(e))
+    }
+
+    /// Sets the state of every session of a domain that has not ended.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn mark_domain(&self, claim: &str, state: &str) -> Result<(), RegistryError> {
+        self.db()
+            .execute(
+                "UPDATE sessions SET state = ?2 WHERE claim = ?1 AND state NOT IN ('landed', 'rolled-back')",
+                params![claim, state],
+            )
+            .map(|_| ())
+            .map_err(|e| self.fail(e))
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        // A panic between two statements leaves no half transaction: the connection is usable.
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, source: rusqlite::Error) -> RegistryError {
+        RegistryError::Database { path: self.path.clone(), source }
+    }
+}
+
+fn put_session(db: &Connection, row: &SessionRow) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO sessions (id, claim, base, state, goal, agent, task_id, parent, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (id) DO UPDATE SET claim = ?2, base = ?3, state = ?4, goal = ?5, agent = ?6,
+             task_id = ?7, parent = ?8, created_at = ?9",
+        params![
+            row.id,
+            row.claim,
+            to_bytes(&row.base),
+            row.state,
+            row.goal,
+            row.agent,
+            row.task_id,
+            row.parent,
+            row.created_at,
+        ],
+    )
+    .map(|_| ())
+}
+
+fn put_domain(db: &Connection, row: &DomainRow) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO domains (claim, path) VALUES (?1, ?2)
+         ON CONFLICT (claim) DO UPDATE SET path = ?2",
+        params![row.claim, to_bytes(&row.path)],
+    )
+    .map(|_| ())
+}
+
+fn query<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    db.prepare(sql)?.query_map(params, read)?.collect()
+}
