@@ -1,1 +1,51 @@
-//! Domains, landings and recovery: how a branch becomes part of its base, wholly or not at all
+//! Domains, landings and recovery: how a branch becomes part of its base, wholly or not at all.
+//!
+//! A [`Domain`] is a base directory with its state `.brio/`; a [`Session`] is a branch of it;
+//! [`Domain::commit`] lands it. What lies on disk, and why a crash at any point leaves the
+//! base wholly old or wholly new, is in `FORMAT.md` beside this crate.
+//!
+//! ```
+//! use brio_landing::{BeginOptions, CommitOptions, Domain, OpenOptions};
+//! use brio_session::{OpenOptions as Open, Handle, ViewOptions};
+//! # let base = tempfile::tempdir()?;
+//! let (domain, subdir) = Domain::open(base.path(), OpenOptions::default())?;
+//! let session = domain.begin(BeginOptions { subdir, ..Default::default() })?;
+//! let writer = session.writer("example", ViewOptions::default())?;
+//! let create = Open { write: true, create: true, ..Default::default() };
+//! if let Handle::File(f) = writer.view().open_at(&writer.view().root(), b"hello", &create)? {
+//!     f.write_at(b"hello", 0)?;
+//! }
+//! writer.finish()?;
+//! assert!(!base.path().join("hello").exists());
+//! domain.commit(session.id(), CommitOptions::default())?;
+//! assert_eq!(std::fs::read(base.path().join("hello"))?, b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Map: `domain` (open, claim, adopt) · `begin`, `session`, `lease` · `frozen`, `history` (the
+//! base as of a landing) · `commit` = `facts`, `plan`, `stage`, `preflight`, `seal`, `apply`,
+//! `abort`, `finish` · `recover`, `judge` · `nesting`, `rollback`, `gc`, `journal`, `manifest`.
+#![cfg(target_os = "linux")]
+
+mod conflict;
+mod domain;
+mod errors;
+mod id;
+mod info;
+mod lease;
+mod options;
+mod session;
+
+pub use conflict::{Conflict, Theirs, What, change_word};
+pub use domain::Domain;
+pub use errors::{
+    BeginError, CommitError, DomainError, HostError, LeaseError, LostSession, RecoverError, RefusedWhy,
+    RollbackError, SessionError, Unsupported,
+};
+pub use id::{BadSessionId, SessionId};
+pub use info::{Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning};
+pub use journal::Entry as JournalEntry;
+pub use options::{BeginOptions, CommitOptions, Metadata, OpenOptions, system_time};
+pub use session::{Session, Writer};
+
+mod journal;

@@ -1,0 +1,87 @@
+//! What callers hand in. This crate reads no environment, no home and no clock of its own.
+
+use std::path::PathBuf;
+
+use brio_session::{Door, RelPath, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::SessionId;
+
+/// How a domain is opened.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// `$BRIO_HOME`: where the person's index of domains lies. `None`: no index is kept, and
+    /// a lost `.brio` cannot be told from a new base.
+    pub home: Option<PathBuf>,
+    /// The user's home directory: the search for `.brio` above a base below it stops there.
+    pub user_home: Option<PathBuf>,
+    /// Make the domain when there is none; otherwise that is [`DomainError::NoDomain`](crate::DomainError::NoDomain).
+    pub create: bool,
+    /// Identifies this boot of the machine (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// The wall clock.
+    pub now: fn() -> Time,
+    /// Where every mutation passes.
+    pub door: Door,
+    /// Another owner of `.brio` than the caller and root that is trusted as well.
+    pub trust_uid: Option<u32>,
+}
+
+impl Default for OpenOptions {
+    /// No home, creates, the system's clock, an empty boot id.
+    fn default() -> Self {
+        Self {
+            home: None,
+            user_home: None,
+            create: true,
+            boot_id: String::new(),
+            now: system_time,
+            door: Door::default(),
+            trust_uid: None,
+        }
+    }
+}
+
+/// The system's wall clock, for [`OpenOptions::now`].
+pub fn system_time() -> Time {
+    let d = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Time { secs: d.as_secs() as i64, nanos: d.subsec_nanos() }
+}
+
+/// What a session is for, as whoever began it said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// What the session is to achieve; shown to others in conflicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<String>,
+    /// Which agent works in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// The task it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+}
+
+/// How a session begins.
+#[derive(Debug, Clone, Default)]
+pub struct BeginOptions {
+    /// The directory it branches, inside the domain (for a child: must be its parent's, or root).
+    pub subdir: RelPath,
+    /// The session it branches instead of the base.
+    pub parent: Option<SessionId>,
+    /// What it is for.
+    pub metadata: Metadata,
+}
+
+/// How a session is committed.
+#[derive(Debug, Clone, Default)]
+pub struct CommitOptions {
+    /// For the journal; shown by `brio log`.
+    pub message: Option<String>,
+    /// Ask a live run to stop first (5 s), instead of refusing.
+    pub stop: bool,
+    /// Land although the machine went down before the session was synced.
+    pub accept_unclean: bool,
+}
