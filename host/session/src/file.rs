@@ -1,0 +1,290 @@
+//! Open files: reading, and writing after the first copy-up.
+
+use std::sync::{Arc, PoisonError};
+
+use crate::handle::{Content, Object, OpenOptions, stale};
+use crate::promote::{create, now, read_at};
+use crate::resolve::Place;
+use crate::sealed::data_name;
+use crate::tree::{Body, Child, Record, Ref};
+use crate::view::State;
+use crate::{FsError, FsResult, Meta, Op, SetTime, View, hostdir};
+
+/// An open regular file. Clones are the same handle. It follows its file through renames,
+/// sees what other handles write, and outlives the file's last name.
+#[derive(Clone)]
+pub struct FileHandle {
+    view: View,
+    object: Arc<Object>,
+    read: bool,
+    write: bool,
+}
+
+impl FileHandle {
+    pub(crate) fn new(view: View, object: Arc<Object>, how: &OpenOptions) -> Self {
+        Self { view, object, read: how.read, write: how.write || how.truncate }
+    }
+
+    /// Whether it was opened for reading.
+    pub fn readable(&self) -> bool {
+        self.read
+    }
+
+    /// Whether it was opened for writing.
+    pub fn writable(&self) -> bool {
+        self.write
+    }
+
+    /// Reads at a byte offset; fewer bytes than asked for only at the end, 0 past it.
+    ///
+    /// # Errors
+    /// `BadDescriptor` when not opened for reading, `Stale`, and the host's.
+    pub fn read_at(&self, buf: &mut [u8], offset: u64) -> FsResult<usize> {
+        if !self.read {
+            return Err(FsError::BadDescriptor);
+        }
+        self.alive()?;
+        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
+        let (Content::Borrowed(f) | Content::Own(f)) = &*content else {
+            return Err(FsError::BadDescriptor);
+        };
+        let mut done = 0;
+        while done < buf.len() {
+            match read_at(f, &mut buf[done..], offset + done as u64)? {
+                0 => break,
+                n => done += n,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes all of `buf` at a byte offset; a gap before it reads as zeros.
+    ///
+    /// # Errors
+    /// `BadDescriptor` when not opened for writing, `Stale`, `NoSpace`, `TooLarge`, `DiskLimit`.
+    pub fn write_at(&self, buf: &[u8], offset: u64) -> FsResult<usize> {
+        let _gate = self.admit()?;
+        self.view.copy_up(&self.object, u64::MAX).map_err(stale)?;
+        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
+        self.put(&content, buf, offset)
+    }
+
+    /// Writes all of `buf` at the end, in one piece against other appends.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    pub fn append(&self, buf: &[u8]) -> FsResult<usize> {
+        let _gate = self.admit()?;
+        self.view.copy_up(&self.object, u64::MAX).map_err(stale)?;
+        let content = self.object.content.write().unwrap_or_else(PoisonError::into_inner);
+        let Content::Own(f) = &*content else { return Err(FsError::Stale) };
+        let end = hostdir::stat_file(f)?.0.size;
+        self.put(&content, buf, end)
+    }
+
+    fn put(&self, content: &Content, buf: &[u8], offset: u64) -> FsResult<usize> {
+        let Content::Own(f) = content else { return Err(FsError::Stale) };
+        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > i64::MAX as u64) {
+            return Err(FsError::TooLarge);
+        }
+        self.view.inner.charge_bytes(buf.len() as u64)?;
+        self.view.inner.options.door.run(Op::Write, || {
+            #[cfg(unix)]
+            {
+                std::os::unix::fs::FileExt::write_all_at(f, buf, offset)
+            }
+            #[cfg(windows)]
+            {
+                let mut done = 0;
+                while done < buf.len() {
+                    let at = offset + done as u64;
+                    done += std::os::windows::fs::FileExt::seek_write(f, &buf[done..], at)?;
+                }
+                Ok(())
+            }
+        })?;
+        Ok(buf.len())
+    }
+
+    /// Sets the length in bytes; what is added reads as zeros and is charged as if written.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    pub fn set_len(&self, len: u64) -> FsResult<()> {
+        let _gate = self.admit()?;
+        self.truncate(len).map_err(stale)
+    }
+
+    /// As [`set_len`](Self::set_len); the caller holds the gate.
+    pub(crate) fn truncate(&self, len: u64) -> FsResult<()> {
+        if len > i64::MAX as u64 {
+            return Err(FsError::TooLarge);
+        }
+        self.view.copy_up(&self.object, len)?;
+        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
+        let Content::Own(f) = &*content else { return Err(FsError::Stale) };
+        let old = hostdir::stat_file(f)?.0.size;
+        self.view.inner.charge_bytes(len.saturating_sub(old))?;
+        Ok(self.view.inner.options.door.run(Op::Truncate, || f.set_len(len))?)
+    }
+
+    /// Makes its content (and, unless `data_only`, the layer's index) durable.
+    ///
+    /// # Errors
+    /// The host's, and `Stale`.
+    pub fn sync(&self, data_only: bool) -> FsResult<()> {
+        self.alive()?;
+        {
+            let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
+            let Content::Own(f) = &*content else { return Ok(()) };
+            let door = &self.view.inner.options.door;
+            door.run(Op::Sync, || if data_only { f.sync_data() } else { f.sync_all() })?;
+        }
+        let state = self.view.inner.read().map_err(stale)?;
+        if let Some(log) = &state.log {
+            log.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Its metadata; without a name left, `nlink` is 0.
+    ///
+    /// # Errors
+    /// `Stale`, and the host's.
+    pub fn meta(&self) -> FsResult<Meta> {
+        let place = {
+            let state = self.view.inner.read().map_err(stale)?;
+            let place = self.object.place(&state.stack.tree);
+            if let Ref::Node(id) = place
+                && state.stack.tree.nodes.contains_key(&id)
+            {
+                return state.stack.meta(&place);
+            }
+            place
+        };
+        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
+        let (Content::Borrowed(f) | Content::Own(f)) = &*content else {
+            return Err(FsError::Stale);
+        };
+        let mut m = hostdir::stat_file(f)?.0;
+        if let Ref::Node(_) = place {
+            m.nlink = 0;
+        }
+        Ok(m)
+    }
+
+    /// Sets its times.
+    ///
+    /// # Errors
+    /// As every change.
+    pub fn set_times(&self, atime: SetTime, mtime: SetTime) -> FsResult<()> {
+        let _gate = self.view.inner.admit().map_err(stale)?;
+        let mut state = self.view.inner.write().map_err(stale)?;
+        let place = self.object.place(&state.stack.tree);
+        self.view.set_times_of(&mut state, &place, atime, mtime)
+    }
+
+    /// Sets its permission bits.
+    ///
+    /// # Errors
+    /// As every change.
+    pub fn set_mode(&self, mode: u32) -> FsResult<()> {
+        let _gate = self.view.inner.admit().map_err(stale)?;
+        let mut state = self.view.inner.write().map_err(stale)?;
+        let place = self.object.place(&state.stack.tree);
+        self.view.set_mode_of(&mut state, &place, mode)
+    }
+
+    /// Whether both are open on one file.
+    pub fn same_file(&self, other: &FileHandle) -> bool {
+        Arc::ptr_eq(&self.object, &other.object)
+    }
+
+    fn alive(&self) -> FsResult<()> {
+        self.view.inner.read().map(drop).map_err(stale)
+    }
+
+    fn admit(&self) -> FsResult<std::sync::RwLockReadGuard<'_, bool>> {
+        if !self.write {
+            return Err(FsError::BadDescriptor);
+        }
+        self.view.inner.admit().map_err(stale)
+    }
+}
+
+fn open_content(state: &State, at: &Ref) -> FsResult<Content> {
+    if let Ref::Node(id) = at
+        && let Body::Own { .. } = state.stack.node(*id)?.body
+    {
+        let mut how = cap_std::fs::OpenOptions::new();
+        how.read(true).write(state.log.is_some());
+        return Ok(Content::Own(state.stack.dir.open_with(data_name(*id), &how)?.into_std()));
+    }
+    Ok(Content::Borrowed(state.stack.open_ref(at)?))
+}
+
+impl View {
+    /// The shared object of a regular file, its content opened.
+    pub(crate) fn open_file(&self, at: Ref) -> FsResult<Arc<Object>> {
+        // Never both locks at once: a copy-up takes the content's first, a restack the state's.
+        loop {
+            let (object, generation, opened) = {
+                let state = self.inner.read()?;
+                let at = state.stack.tree.canonical(at.clone());
+                let object = self.inner.object(at.clone());
+                let open = !matches!(
+                    &*object.content.read().unwrap_or_else(PoisonError::into_inner),
+                    Content::None
+                );
+                let opened = if open { None } else { Some(open_content(&state, &at)?) };
+                (object, state.generation, opened)
+            };
+            let mut content = object.content.write().unwrap_or_else(PoisonError::into_inner);
+            match (&*content, opened) {
+                (Content::None, Some(opened)) => {
+                    if self.inner.generation() != generation {
+                        continue;
+                    }
+                    *content = opened;
+                }
+                (Content::None, None) => continue,
+                _ => {}
+            }
+            drop(content);
+            return Ok(object);
+        }
+    }
+
+    /// Makes an empty file at a place where nothing is; the caller holds the gate.
+    pub(crate) fn create_file(&self, place: &Place) -> FsResult<Arc<Object>> {
+        place.free_name()?;
+        let door = &self.inner.options.door;
+        let mut state = self.inner.write()?;
+        let dir = self.enter(&mut state, place)?;
+        self.inner.charge_file()?;
+        let id = state.stack.tree.next;
+        let name = data_name(id);
+        let file = match create(&state.stack.dir, &name, door) {
+            // Left by a creation that never reached the log.
+            Err(FsError::Exists) => {
+                state.stack.dir.remove_file(&name)?;
+                create(&state.stack.dir, &name, door)?
+            }
+            other => other?,
+        };
+        let node = state.fresh(id, 0o644, Body::Own { from: None });
+        let mut batch = self.first_sight(&state, dir, &place.name)?;
+        batch.push(Record::Node { id, node });
+        let child = Some(Child::Node(id));
+        batch.push(Record::Entry { dir, name: place.name.clone(), child, at: now() });
+        if let Err(e) = state.commit(batch, door) {
+            let _ = door.run(Op::Unlink, || state.stack.dir.remove_file(&name));
+            return Err(e);
+        }
+        let object = self.inner.object(Ref::Node(id));
+        if let Some(f) = file {
+            *object.content.write().unwrap_or_else(PoisonError::into_inner) = Content::Own(f);
+        }
+        Ok(object)
+    }
+}

@@ -1,0 +1,233 @@
+//! Handles of a view: directories and files that somebody holds open.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::resolve::{Place, resolve};
+use crate::sealed::Stack;
+use crate::tree::{Ref, Tree};
+use crate::view::State;
+use crate::{DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, View};
+
+/// What all handles of one file or directory share.
+pub(crate) struct Object {
+    place: Mutex<Ref>,
+    pub content: RwLock<Content>,
+}
+
+/// Where the bytes of an open file come from.
+pub(crate) enum Content {
+    /// Not opened: a directory.
+    None,
+    /// Still the lower's; opened for reading.
+    Borrowed(File),
+    /// The layer's own data file, opened for reading and writing.
+    Own(File),
+}
+
+impl Object {
+    pub(crate) fn new(place: Ref) -> Self {
+        Self { place: Mutex::new(place), content: RwLock::new(Content::None) }
+    }
+
+    /// Where it is now.
+    pub(crate) fn place(&self, tree: &Tree) -> Ref {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ref::Lower(_) = &*place {
+            *place = tree.canonical(place.clone());
+        }
+        place.clone()
+    }
+
+    /// Moves it from a sealed tree to the stack above it; `None` when it has no name there.
+    pub(crate) fn move_to(&self, old: &Tree, new: &Stack) -> Option<Ref> {
+        let path = old.path_of(&self.place(old));
+        let mut content = self.content.write().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(path) = path else {
+            // Unlinked, but open: its bytes are its own from here on.
+            *place = Ref::Node(u64::MAX);
+            return None;
+        };
+        *place = new.tree.canonical(Ref::Lower(path));
+        if !matches!(*content, Content::None) {
+            match new.open_ref(&place) {
+                Ok(f) => *content = Content::Borrowed(f),
+                Err(_) => {
+                    if let Content::Own(f) = std::mem::replace(&mut *content, Content::None) {
+                        *content = Content::Borrowed(f);
+                    }
+                }
+            }
+        }
+        Some(place.clone())
+    }
+}
+
+/// An open directory. Clones are the same handle. It follows its directory through renames.
+#[derive(Clone)]
+pub struct DirHandle {
+    pub(crate) view: View,
+    pub(crate) object: Arc<Object>,
+    /// It is, or lies below, a `.git`.
+    pub(crate) protected: bool,
+}
+
+impl DirHandle {
+    pub(crate) fn new(view: View, object: Arc<Object>, protected: bool) -> Self {
+        Self { view, object, protected }
+    }
+
+    /// The view it belongs to.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    pub(crate) fn resolve(&self, state: &State, path: &[u8], follow: bool) -> FsResult<Place> {
+        let start = self.object.place(&state.stack.tree);
+        resolve(&state.stack, &start, self.protected, path, follow)
+    }
+
+    /// Its metadata.
+    ///
+    /// # Errors
+    /// `NotFound` when it was removed, `Stale` when the view has ended.
+    pub fn meta(&self) -> FsResult<Meta> {
+        let state = self.view.inner.read().map_err(stale)?;
+        state.stack.meta(&self.object.place(&state.stack.tree))
+    }
+
+    /// Its entries as of now, sorted by name, without `.`, `..` and reserved names.
+    ///
+    /// # Errors
+    /// As [`meta`](Self::meta).
+    pub fn list(&self) -> FsResult<Vec<DirEntry>> {
+        let state = self.view.inner.read().map_err(stale)?;
+        state.stack.list_ref(&self.object.place(&state.stack.tree))
+    }
+
+    /// Where it lies in the view now.
+    ///
+    /// # Errors
+    /// As [`meta`](Self::meta).
+    pub fn path(&self) -> FsResult<RelPath> {
+        let state = self.view.inner.read().map_err(stale)?;
+        let place = self.object.place(&state.stack.tree);
+        state.stack.tree.path_of(&place).ok_or(FsError::NotFound)
+    }
+
+    /// Sets its times.
+    ///
+    /// # Errors
+    /// As [`meta`](Self::meta), and as every change: `ReadOnly`, `NoSpace`.
+    pub fn set_times(&self, atime: SetTime, mtime: SetTime) -> FsResult<()> {
+        self.view.set_times_at(self, b".", false, atime, mtime).map_err(stale)
+    }
+
+    /// Sets its permission bits.
+    ///
+    /// # Errors
+    /// As [`set_times`](Self::set_times).
+    pub fn set_mode(&self, mode: u32) -> FsResult<()> {
+        self.view.set_mode_at(self, b".", false, mode).map_err(stale)
+    }
+
+    /// Makes the session's layer durable.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn sync(&self) -> FsResult<()> {
+        self.view.sync().map_err(stale)
+    }
+}
+
+/// For handles, the end of a view is `Stale`.
+pub(crate) fn stale(e: FsError) -> FsError {
+    if e == FsError::Ended { FsError::Stale } else { e }
+}
+
+/// How [`View::open_at`] opens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenOptions {
+    /// For reading.
+    pub read: bool,
+    /// For writing. The copy-up happens at the first write, not here.
+    pub write: bool,
+    /// Makes a regular file where nothing is.
+    pub create: bool,
+    /// With `create`: it must not be there.
+    pub exclusive: bool,
+    /// Cuts a file to nothing.
+    pub truncate: bool,
+    /// It must be a directory.
+    pub directory: bool,
+    /// Follows a link in the last component.
+    pub follow: bool,
+}
+
+/// What [`View::open_at`] opened.
+pub enum Handle {
+    /// A regular file.
+    File(crate::FileHandle),
+    /// A directory.
+    Dir(DirHandle),
+}
+
+impl View {
+    /// Opens, and makes when told to, what is at `path` below `dir`.
+    ///
+    /// # Errors
+    /// As `open(2)`: `NotFound`, `Exists` (exclusive), `IsDirectory` (writing or truncating
+    /// one), `NotDirectory`, `Loop` (a link that is not followed), `Access`, `ReadOnly`,
+    /// `NotPermitted` (leaving `dir`, a reserved name), `FileLimit`, `Ended`.
+    pub fn open_at(&self, dir: &DirHandle, path: &[u8], how: &OpenOptions) -> FsResult<Handle> {
+        let writes = how.write || how.truncate || how.create;
+        let _gate = if writes && !self.inner.options.read_only { Some(self.inner.admit()?) } else { None };
+        let follow = how.follow && !(how.create && how.exclusive);
+        let place = dir.resolve(&*self.inner.read()?, path, follow)?;
+        let protected = place.protected;
+        let found = match (&place.at, how.create && !how.directory) {
+            (Some(_), true) if how.exclusive => return Err(FsError::Exists),
+            (Some(found), _) => found.clone(),
+            (None, false) => return Err(FsError::NotFound),
+            (None, true) => {
+                if place.must_dir {
+                    return Err(FsError::IsDirectory);
+                }
+                self.writable(protected)?;
+                let object = self.create_file(&place)?;
+                return Ok(Handle::File(crate::FileHandle::new(self.clone(), object, how)));
+            }
+        };
+        let (at, meta) = found;
+        match meta.kind {
+            Kind::Dir if how.write || how.truncate => Err(FsError::IsDirectory),
+            Kind::Dir => Ok(Handle::Dir(DirHandle::new(self.clone(), self.inner.object(at), protected))),
+            _ if how.directory => Err(FsError::NotDirectory),
+            Kind::Symlink => Err(FsError::Loop),
+            Kind::Other => Err(FsError::NotSupported),
+            Kind::File => {
+                if how.write || how.truncate {
+                    self.writable(protected)?;
+                    if meta.mode & 0o222 == 0 {
+                        return Err(FsError::Access);
+                    }
+                }
+                let object = self.open_file(at)?;
+                let handle = crate::FileHandle::new(self.clone(), object, how);
+                if how.truncate {
+                    handle.truncate(0)?;
+                }
+                Ok(Handle::File(handle))
+            }
+        }
+    }
+
+    /// Whether this view lets a place be changed.
+    pub(crate) fn writable(&self, protected: bool) -> FsResult<()> {
+        if self.inner.options.read_only || (protected && !self.inner.options.vcs) {
+            return Err(FsError::ReadOnly);
+        }
+        Ok(())
+    }
+}

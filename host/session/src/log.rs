@@ -1,0 +1,113 @@
+//! The index of a layer on disk: an append-only log of batches.
+//!
+//! `BRIOLAYR | version u32 | tag u64`, then frames `len u32 | crc32c u32 | payload`, all
+//! little endian; the payload is a postcard sequence of [`Record`]s. A frame is one batch and
+//! is atomic; a torn tail is what a crash left of an operation that was never acknowledged.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use cap_std::fs::Dir;
+
+use crate::tree::{Record, Tree};
+use crate::{Door, FsError, FsResult, Op};
+
+pub(crate) const INDEX: &str = "index";
+const MAGIC: &[u8; 8] = b"BRIOLAYR";
+const VERSION: u32 = 1;
+const HEADER: u64 = 20;
+
+/// The log of a layer that is being written.
+pub(crate) struct Log {
+    file: File,
+    end: u64,
+    /// A batch could not be taken back: nothing more may be appended.
+    broken: bool,
+    door: Door,
+}
+
+pub(crate) fn header(tag: u64) -> [u8; HEADER as usize] {
+    let mut h = [0; HEADER as usize];
+    h[..8].copy_from_slice(MAGIC);
+    h[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    h[12..].copy_from_slice(&tag.to_le_bytes());
+    h
+}
+
+/// Reads a layer's tree.
+///
+/// # Errors
+/// `Io(0)` for a foreign or damaged header or an unknown version, and the host's.
+pub(crate) fn load(dir: &Dir) -> FsResult<(Tree, u64)> {
+    let mut raw = Vec::new();
+    dir.open(INDEX)?.read_to_end(&mut raw)?;
+    if raw.len() < HEADER as usize
+        || &raw[..8] != MAGIC
+        || u32::from_le_bytes([raw[8], raw[9], raw[10], raw[11]]) != VERSION
+    {
+        return Err(FsError::Io(0));
+    }
+    let tag = u64::from_le_bytes(raw[12..20].try_into().map_err(|_| FsError::Io(0))?);
+    let mut tree = Tree::new(tag);
+    let mut at = HEADER as usize;
+    while let Some((records, next)) = frame(&raw, at) {
+        for r in records {
+            tree.apply(r);
+        }
+        at = next;
+    }
+    tree.sweep();
+    Ok((tree, at as u64))
+}
+
+fn frame(raw: &[u8], at: usize) -> Option<(Vec<Record>, usize)> {
+    let head = raw.get(at..at + 8)?;
+    let len = u32::from_le_bytes(head[..4].try_into().ok()?) as usize;
+    let crc = u32::from_le_bytes(head[4..].try_into().ok()?);
+    let payload = raw.get(at + 8..at.checked_add(8)?.checked_add(len)?)?;
+    if crc32c::crc32c(payload) != crc {
+        return None;
+    }
+    Some((postcard::from_bytes(payload).ok()?, at + 8 + len))
+}
+
+impl Log {
+    /// Opens the log for appending after its last whole batch.
+    pub(crate) fn open(dir: &Dir, end: u64, door: Door) -> FsResult<Self> {
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.read(true).write(true);
+        let mut file = dir.open_with(INDEX, &options)?.into_std();
+        if file.metadata()?.len() > end {
+            door.run(Op::Truncate, || file.set_len(end))?;
+        }
+        file.seek(SeekFrom::Start(end))?;
+        Ok(Self { file, end, broken: false, door })
+    }
+
+    /// Appends one batch. When this returns an error, the batch is not in the log.
+    pub(crate) fn append(&mut self, records: &[Record]) -> FsResult<()> {
+        if self.broken {
+            return Err(FsError::Io(5));
+        }
+        let payload = postcard::to_stdvec(records).map_err(|_| FsError::Invalid)?;
+        let mut frame = Vec::with_capacity(payload.len() + 8);
+        frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+        frame.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
+        frame.extend_from_slice(&payload);
+        if let Err(e) = self.door.run(Op::Append, || (&self.file).write_all(&frame)) {
+            self.take_back();
+            return Err(e.into());
+        }
+        self.end += frame.len() as u64;
+        Ok(())
+    }
+
+    fn take_back(&mut self) {
+        let undone = self.file.set_len(self.end).and_then(|()| self.file.seek(SeekFrom::Start(self.end)));
+        self.broken = undone.is_err();
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.door.run(Op::Sync, || self.file.sync_data())
+    }
+}

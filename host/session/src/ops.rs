@@ -1,0 +1,354 @@
+//! The operations of a view that name a path.
+
+use crate::handle::DirHandle;
+use crate::promote::{GONE, now, set_file_times};
+use crate::resolve::{Place, VCS_DIR};
+use crate::sealed::data_name;
+use crate::tree::{Body, Child, NodeId, Record, Ref};
+use crate::view::State;
+use crate::{FsError, FsResult, Kind, Meta, Op, SetTime, Time, View};
+
+impl View {
+    /// Metadata of what is at `path` below `dir`. `follow`: of a link's target.
+    ///
+    /// # Errors
+    /// As `stat(2)`; `NotPermitted` when the path leads out of `dir`.
+    pub fn stat_at(&self, dir: &DirHandle, path: &[u8], follow: bool) -> FsResult<Meta> {
+        Ok(dir.resolve(&*self.inner.read()?, path, follow)?.found()?.1)
+    }
+
+    /// The target of the link at `path`.
+    ///
+    /// # Errors
+    /// As `readlink(2)`: `Invalid` when it is none.
+    pub fn read_link_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<Vec<u8>> {
+        let state = self.inner.read()?;
+        let (at, _) = dir.resolve(&state, path, false)?.found()?;
+        state.stack.read_link_ref(&at)
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// As `mkdir(2)`; `FileLimit`.
+    pub fn mkdir_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
+        self.make(dir, path, true, 0o755, Body::Dir { lower: None })
+    }
+
+    /// Makes a symbolic link. A target that is absolute would mean a path of the host:
+    /// `NotPermitted`. One that leads out of the view is kept, and never followed.
+    ///
+    /// # Errors
+    /// As `symlink(2)`; `FileLimit`.
+    pub fn symlink_at(&self, target: &[u8], dir: &DirHandle, path: &[u8]) -> FsResult<()> {
+        if target.first() == Some(&b'/') {
+            return Err(FsError::NotPermitted);
+        }
+        if target.is_empty() {
+            return Err(FsError::NotFound);
+        }
+        if target.contains(&0) {
+            return Err(FsError::Invalid);
+        }
+        if target.len() > 4095 {
+            return Err(FsError::NameTooLong);
+        }
+        self.make(dir, path, false, 0o777, Body::Symlink { target: target.to_vec() })
+    }
+
+    fn make(&self, dir: &DirHandle, path: &[u8], is_dir: bool, mode: u32, body: Body) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        let mut state = self.inner.write()?;
+        let place = dir.resolve(&state, path, false)?;
+        place.free_name()?;
+        if place.must_dir && !is_dir {
+            return Err(FsError::NotFound);
+        }
+        self.writable(place.protected)?;
+        let dir = self.enter(&mut state, &place)?;
+        self.inner.charge_file()?;
+        let id = state.stack.tree.next;
+        let node = state.fresh(id, mode, body);
+        let mut batch = self.first_sight(&state, dir, &place.name)?;
+        batch.push(Record::Node { id, node });
+        batch.push(Record::Entry { dir, name: place.name, child: Some(Child::Node(id)), at: now() });
+        state.commit(batch, &self.inner.options.door)
+    }
+
+    /// Makes another name of a file or link.
+    ///
+    /// # Errors
+    /// As `link(2)`: `NotPermitted` for a directory; `ReadOnly` where either name is, so that
+    /// what is read-only cannot be written under another name; `FileLimit`.
+    pub fn link_at(
+        &self,
+        old_dir: &DirHandle,
+        old: &[u8],
+        follow: bool,
+        new_dir: &DirHandle,
+        new: &[u8],
+    ) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        let mut state = self.inner.write()?;
+        let from = old_dir.resolve(&state, old, follow)?;
+        let to = new_dir.resolve(&state, new, false)?;
+        self.writable(from.protected || to.protected)?;
+        let (at, meta) = from.found()?;
+        if meta.kind == Kind::Dir {
+            return Err(FsError::NotPermitted);
+        }
+        to.free_name()?;
+        if to.must_dir {
+            return Err(FsError::NotFound);
+        }
+        let dir = self.enter(&mut state, &to)?;
+        self.inner.charge_file()?;
+        let id = self.promote(&mut state, &at)?;
+        let mut batch = self.first_sight(&state, dir, &to.name)?;
+        batch.push(Record::Entry { dir, name: to.name, child: Some(Child::Node(id)), at: now() });
+        state.commit(batch, &self.inner.options.door)
+    }
+
+    /// Removes a name of a file or link. Open handles keep the file.
+    ///
+    /// # Errors
+    /// As `unlink(2)`: `IsDirectory`.
+    pub fn unlink_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        let (at, meta) = dir.resolve(&*self.inner.read()?, path, false)?.found()?;
+        if meta.kind == Kind::File {
+            self.sight_content(&at)?;
+        }
+        self.remove(dir, path, false)
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// As `rmdir(2)`: `NotEmpty`, `NotDirectory`.
+    pub fn rmdir_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        self.remove(dir, path, true)
+    }
+
+    fn remove(&self, dir: &DirHandle, path: &[u8], is_dir: bool) -> FsResult<()> {
+        let mut state = self.inner.write()?;
+        let place = dir.resolve(&state, path, false)?;
+        let (at, meta) = place.at.clone().ok_or(FsError::NotFound)?;
+        match (is_dir, meta.kind == Kind::Dir) {
+            (true, false) => return Err(FsError::NotDirectory),
+            (false, true) => return Err(FsError::IsDirectory),
+            _ => {}
+        }
+        if place.name.is_empty() {
+            return Err(FsError::Invalid);
+        }
+        self.writable(place.protected)?;
+        if is_dir && !state.stack.list_ref(&at)?.is_empty() {
+            return Err(FsError::NotEmpty);
+        }
+        let parent = self.enter(&mut state, &place)?;
+        let mut batch = Vec::new();
+        if let Ref::Lower(p) = &at {
+            if self.inner.is_open(&at) {
+                self.promote(&mut state, &at)?;
+            } else {
+                batch.extend(state.sight(p)?);
+            }
+        }
+        let child = state.absence(parent, &place.name)?;
+        batch.push(Record::Entry { dir: parent, name: place.name, child, at: now() });
+        state.commit(batch, &self.inner.options.door)?;
+        if let Ref::Lower(p) = at {
+            state.stack.tree.promoted.entry(p).or_insert(GONE);
+        }
+        Ok(())
+    }
+
+    /// Renames, replacing a file by a file and an empty directory by a directory. Whole trees
+    /// of the lower are renamed without being copied.
+    ///
+    /// # Errors
+    /// As `rename(2)`.
+    pub fn rename_at(
+        &self,
+        from_dir: &DirHandle,
+        from: &[u8],
+        to_dir: &DirHandle,
+        to: &[u8],
+    ) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        let replaced = to_dir.resolve(&*self.inner.read()?, to, false)?.at;
+        if let Some((at, Meta { kind: Kind::File, .. })) = &replaced {
+            self.sight_content(at)?;
+        }
+        let mut state = self.inner.write()?;
+        let from = from_dir.resolve(&state, from, false)?;
+        let to = to_dir.resolve(&state, to, false)?;
+        let (at, meta) = from.at.clone().ok_or(FsError::NotFound)?;
+        if from.name.is_empty() || to.name.is_empty() {
+            return Err(FsError::Invalid);
+        }
+        let is_dir = meta.kind == Kind::Dir;
+        if to.must_dir && !is_dir {
+            return Err(FsError::NotDirectory);
+        }
+        self.writable(from.protected || to.protected)?;
+        if is_dir && !self.inner.options.vcs && holds_vcs(&state, &at)? {
+            return Err(FsError::ReadOnly);
+        }
+        match &to.at {
+            None => to.free_name()?,
+            Some((there, _)) if *there == at => return Ok(()),
+            Some((there, m)) => match (is_dir, m.kind == Kind::Dir) {
+                (true, false) => return Err(FsError::NotDirectory),
+                (false, true) => return Err(FsError::IsDirectory),
+                (true, true) if !state.stack.list_ref(there)?.is_empty() => {
+                    return Err(FsError::NotEmpty);
+                }
+                _ => {}
+            },
+        }
+        if is_dir
+            && let (Some(old), Some(new)) =
+                (state.stack.tree.path_of(&at), state.stack.tree.path_of(&to.dir))
+            && new.starts_with(&old)
+        {
+            return Err(FsError::Invalid);
+        }
+        let old_dir = self.enter(&mut state, &from)?;
+        let new_dir = self.enter(&mut state, &to)?;
+        let id = self.promote(&mut state, &at)?;
+        let mut batch = self.first_sight(&state, new_dir, &to.name)?;
+        if let Some((there @ Ref::Lower(p), _)) = &to.at {
+            if self.inner.is_open(there) {
+                self.promote(&mut state, there)?;
+            } else {
+                batch.extend(state.sight(p)?);
+            }
+        }
+        let at = now();
+        let absent = state.absence(old_dir, &from.name)?;
+        // The new name first: a node that has lost all its names is gone.
+        batch.push(Record::Entry { dir: new_dir, name: to.name, child: Some(Child::Node(id)), at });
+        batch.push(Record::Entry { dir: old_dir, name: from.name, child: absent, at });
+        state.commit(batch, &self.inner.options.door)?;
+        if let Some((Ref::Lower(p), _)) = to.at {
+            state.stack.tree.promoted.entry(p).or_insert(GONE);
+        }
+        Ok(())
+    }
+
+    /// Sets the times of what is at `path`.
+    ///
+    /// # Errors
+    /// As `utimensat(2)`.
+    pub fn set_times_at(
+        &self,
+        dir: &DirHandle,
+        path: &[u8],
+        follow: bool,
+        atime: SetTime,
+        mtime: SetTime,
+    ) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        let mut state = self.inner.write()?;
+        let place = dir.resolve(&state, path, follow)?;
+        self.writable(place.protected)?;
+        let (at, _) = place.found()?;
+        self.set_times_of(&mut state, &at, atime, mtime)
+    }
+
+    /// Sets the permission bits (`0o7777`) of what is at `path`.
+    ///
+    /// # Errors
+    /// As `chmod(2)`; `NotSupported` for a link.
+    pub fn set_mode_at(&self, dir: &DirHandle, path: &[u8], follow: bool, mode: u32) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        let mut state = self.inner.write()?;
+        let place = dir.resolve(&state, path, follow)?;
+        self.writable(place.protected)?;
+        let (at, _) = place.found()?;
+        self.set_mode_of(&mut state, &at, mode)
+    }
+
+    pub(crate) fn set_times_of(
+        &self,
+        state: &mut State,
+        place: &Ref,
+        atime: SetTime,
+        mtime: SetTime,
+    ) -> FsResult<()> {
+        if (atime, mtime) == (SetTime::Keep, SetTime::Keep) {
+            return Ok(());
+        }
+        let id = self.promote(state, place)?;
+        let before = state.stack.meta(&Ref::Node(id))?;
+        let mut node = state.stack.node(id)?.clone();
+        node.atime = pick(atime, before.atime);
+        node.mtime = pick(mtime, before.mtime);
+        node.times_set = true;
+        let door = &self.inner.options.door;
+        if let Body::Own { .. } = node.body {
+            let mut how = cap_std::fs::OpenOptions::new();
+            how.write(true);
+            let file = state.stack.dir.open_with(data_name(id), &how)?.into_std();
+            door.run(Op::SetTimes, || set_file_times(&file, node.atime, node.mtime))?;
+        }
+        state.commit(vec![Record::Node { id, node }], door)
+    }
+
+    pub(crate) fn set_mode_of(&self, state: &mut State, place: &Ref, mode: u32) -> FsResult<()> {
+        let id = self.promote(state, place)?;
+        let mut node = state.stack.node(id)?.clone();
+        if let Body::Symlink { .. } = node.body {
+            return Err(FsError::NotSupported);
+        }
+        node.mode = mode & 0o7777;
+        state.commit(vec![Record::Node { id, node }], &self.inner.options.door)
+    }
+
+    /// The node of the directory that an entry is to be changed in.
+    pub(crate) fn enter(&self, state: &mut State, place: &Place) -> FsResult<NodeId> {
+        let dir = state.stack.meta(&place.dir)?;
+        if dir.kind != Kind::Dir {
+            return Err(FsError::NotDirectory);
+        }
+        if dir.mode & 0o222 == 0 {
+            return Err(FsError::Access);
+        }
+        self.promote(state, &place.dir)
+    }
+
+    /// Records that the base had nothing under a name that is to be taken.
+    pub(crate) fn first_sight(&self, state: &State, dir: NodeId, name: &[u8]) -> FsResult<Vec<Record>> {
+        match state.below_name(dir, name) {
+            Some(p) => Ok(state.sight(&p)?.into_iter().collect()),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+fn pick(set: SetTime, old: Time) -> Time {
+    match set {
+        SetTime::Keep => old,
+        SetTime::Now => now(),
+        SetTime::At(t) => t,
+    }
+}
+
+/// Whether a directory holds a `.git` at any depth.
+fn holds_vcs(state: &State, dir: &Ref) -> FsResult<bool> {
+    for e in state.stack.list_ref(dir)? {
+        if e.name == VCS_DIR {
+            return Ok(true);
+        }
+        if e.kind == Kind::Dir
+            && let Some(sub) = state.stack.tree.step(dir, &e.name)
+            && holds_vcs(state, &sub)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

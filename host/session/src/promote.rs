@@ -1,0 +1,350 @@
+//! From untouched to ours: promotion, first sight of the base, and copy-up.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::{Arc, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use crate::handle::{Content, Object};
+use crate::sealed::data_name;
+use crate::tree::{Body, Child, Node, NodeId, Record, Ref};
+use crate::view::State;
+use crate::{FsError, FsResult, Kind, Observed, Op, RelPath, Time, View, hostdir};
+
+/// Originals are kept of text up to this size, as the ancestor of a later merge.
+const ORIGINAL_MAX: u64 = 1 << 20;
+
+/// The id of nodes that are gone.
+pub(crate) const GONE: NodeId = u64::MAX;
+
+pub(crate) fn now() -> Time {
+    let d = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time { secs: d.as_secs() as i64, nanos: d.subsec_nanos() }
+}
+
+impl State {
+    /// A fresh node's attributes.
+    pub(crate) fn fresh(&self, id: NodeId, mode: u32, body: Body) -> Node {
+        let at = now();
+        Node {
+            ino: self.stack.tree.fresh_ino(id),
+            mode,
+            atime: at,
+            mtime: at,
+            times_set: false,
+            body,
+            children: Default::default(),
+            names: Vec::new(),
+        }
+    }
+
+    /// The lower path that a name of this directory falls through to.
+    pub(crate) fn below_name(&self, dir: NodeId, name: &[u8]) -> Option<RelPath> {
+        match &self.stack.tree.nodes.get(&dir)?.body {
+            Body::Dir { lower: Some(p) } => Some(p.join(name)),
+            _ => None,
+        }
+    }
+
+    /// What a directory has to say about a name that is to be gone.
+    pub(crate) fn absence(&self, dir: NodeId, name: &[u8]) -> FsResult<Option<Child>> {
+        let Some(p) = self.below_name(dir, name) else { return Ok(None) };
+        match self.stack.below.stat(&p) {
+            Ok(_) => Ok(Some(Child::Whiteout)),
+            Err(FsError::NotFound | FsError::NotDirectory) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The record of the first sight of a lower path, if the base is what lies there and it
+    /// was not seen before.
+    pub(crate) fn sight(&self, lower: &RelPath) -> FsResult<Option<Record>> {
+        let Some(base) = self.stack.below.origin(lower)? else { return Ok(None) };
+        if self.stack.tree.observed.contains_key(&base) {
+            return Ok(None);
+        }
+        let fingerprint = self.stack.below.fingerprint(&base)?;
+        Ok(Some(Record::Observed { base, observed: Observed { fingerprint, ..Observed::default() } }))
+    }
+}
+
+impl View {
+    /// Makes something untouched a node, its ancestors first. Changes nothing that can be seen.
+    pub(crate) fn promote(&self, state: &mut State, place: &Ref) -> FsResult<NodeId> {
+        let p = match state.stack.tree.canonical(place.clone()) {
+            Ref::Node(id) => return state.stack.node(id).map(|_| id),
+            Ref::Lower(p) => p,
+        };
+        let (parent, name) = p.split().ok_or(FsError::Invalid)?;
+        let name = name.to_vec();
+        let dir = self.promote(state, &Ref::Lower(parent))?;
+        let m = state.stack.below.stat(&p)?;
+        let id = state.stack.tree.next;
+        let body = match m.kind {
+            Kind::File => Body::Borrowed { from: p.clone() },
+            Kind::Dir => Body::Dir { lower: Some(p.clone()) },
+            Kind::Symlink => Body::Symlink { target: state.stack.below.read_link(&p)? },
+            Kind::Other => Body::Other { from: p.clone() },
+        };
+        let node = Node {
+            ino: m.ino,
+            mode: m.mode,
+            atime: m.atime,
+            mtime: m.mtime,
+            times_set: false,
+            body,
+            children: Default::default(),
+            names: Vec::new(),
+        };
+        let at = state.stack.node(dir)?.mtime;
+        let mut batch: Vec<_> = state.sight(&p)?.into_iter().collect();
+        batch.push(Record::Node { id, node });
+        batch.push(Record::Entry { dir, name, child: Some(Child::Node(id)), at });
+        state.commit(batch, &self.inner.options.door)?;
+        state.stack.tree.promoted.insert(p.clone(), id);
+        self.inner.rekey(Ref::Lower(p), Ref::Node(id));
+        Ok(id)
+    }
+
+    /// Keeps what the base held at a place whose content is about to go: its hash, and the
+    /// text itself. The state is not locked while the bytes are read.
+    pub(crate) fn sight_content(&self, place: &Ref) -> FsResult<()> {
+        let (base, file) = {
+            let state = self.inner.read()?;
+            let from = match place {
+                Ref::Lower(p) => p.clone(),
+                Ref::Node(id) => match state.stack.tree.nodes.get(id).map(|n| &n.body) {
+                    Some(Body::Borrowed { from }) => from.clone(),
+                    _ => return Ok(()),
+                },
+            };
+            let Some(base) = state.stack.below.origin(&from)? else { return Ok(()) };
+            if state.stack.tree.observed.get(&base).is_some_and(|o| o.sha256.is_some()) {
+                return Ok(());
+            }
+            match state.stack.below.open(&from) {
+                Ok(f) => (base, f),
+                // What cannot be read cannot be hashed; its fingerprint still guards it.
+                Err(FsError::Access | FsError::NotSupported) => return Ok(()),
+                Err(e) => return Err(e),
+            }
+        };
+        let mut taken = Digested::new(hostdir::stat_file(&file)?.0.size);
+        taken.read_all(file)?;
+        let observed = self.digest(&base, taken)?;
+        let mut state = self.inner.write()?;
+        state.commit(vec![Record::Observed { base, observed }], &self.inner.options.door)
+    }
+
+    /// Turns what was read into an observation, its original written to the layer.
+    fn digest(&self, base: &RelPath, taken: Digested) -> FsResult<Observed> {
+        let state = self.inner.read()?;
+        let fingerprint = match state.stack.tree.observed.get(base) {
+            Some(o) => o.fingerprint,
+            None => state.stack.below.fingerprint(base)?,
+        };
+        let (sha256, text) = taken.finish();
+        let mut original = None;
+        if let Some(text) = text {
+            let door = &self.inner.options.door;
+            let mut n = state.stack.tree.next;
+            let file = loop {
+                match create(&state.stack.dir, &format!("o{n}"), door) {
+                    Err(FsError::Exists) => n += 1,
+                    other => break other?,
+                }
+            };
+            if let Some(mut f) = file {
+                door.run(Op::Write, || f.write_all(&text))?;
+                original = Some(n);
+            }
+        }
+        Ok(Observed { fingerprint, sha256: Some(sha256), original })
+    }
+
+    /// Gives an open file its own content, the first `keep` bytes of what it had. A no-op when
+    /// it has its own already. The caller holds the gate.
+    pub(crate) fn copy_up(&self, object: &Arc<Object>, keep: u64) -> FsResult<()> {
+        let mut content = object.content.write().unwrap_or_else(PoisonError::into_inner);
+        let Content::Borrowed(from) = &*content else { return Ok(()) };
+        let door = &self.inner.options.door;
+        let (id, dir) = {
+            let mut state = self.inner.write()?;
+            let place = object.place(&state.stack.tree);
+            match self.promote(&mut state, &place) {
+                Ok(id) => (Some(id), state.stack.dir.clone()),
+                Err(FsError::NotFound) => (None, state.stack.dir.clone()),
+                Err(e) => return Err(e),
+            }
+        };
+        let size = hostdir::stat_file(from)?.0.size;
+        let name = match id {
+            Some(id) => data_name(id),
+            None => format!("u{:x}", now().nanos as u64 ^ (Arc::as_ptr(object) as u64)),
+        };
+        if id.is_some() {
+            // Left by a copy-up that failed half-way.
+            match dir.remove_file(&name) {
+                Ok(()) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        let Some(to) = create(&dir, &name, door)? else { return Ok(()) };
+        let filled = self.fill(&to, from, size, keep.min(size));
+        let result = filled.and_then(|taken| {
+            let Some(id) = id else {
+                door.run(Op::Unlink, || dir.remove_file(&name))?;
+                return Ok(());
+            };
+            self.adopt(id, &to, taken)
+        });
+        match result {
+            Ok(()) => {
+                *content = Content::Own(to);
+                Ok(())
+            }
+            Err(e) => {
+                let _ = door.run(Op::Unlink, || dir.remove_file(&name));
+                Err(e)
+            }
+        }
+    }
+
+    fn fill(&self, to: &File, from: &File, size: u64, keep: u64) -> FsResult<Option<Digested>> {
+        let door = &self.inner.options.door;
+        if keep == size && size > 0 && clone_file(to, from, door)? {
+            return Ok(None);
+        }
+        self.inner.charge_bytes(keep)?;
+        let mut taken = Digested::new(size);
+        let mut out = to;
+        let (mut at, mut buf) = (0u64, vec![0u8; 256 << 10]);
+        loop {
+            let n = read_at(from, &mut buf, at)?;
+            if n == 0 {
+                return Ok(Some(taken));
+            }
+            taken.update(&buf[..n]);
+            if at < keep {
+                let part = &buf[..n.min((keep - at) as usize)];
+                door.run(Op::Clone, || out.write_all(part))?;
+            }
+            at += n as u64;
+        }
+    }
+
+    fn adopt(&self, id: NodeId, to: &File, taken: Option<Digested>) -> FsResult<()> {
+        let from = match &self.inner.read()?.stack.node(id)?.body {
+            Body::Borrowed { from } => from.clone(),
+            _ => return Err(FsError::Stale),
+        };
+        let base = self.inner.read()?.stack.below.origin(&from)?;
+        let observed = match (base, taken) {
+            (Some(base), Some(taken)) => {
+                let observed = self.digest(&base, taken)?;
+                Some(Record::Observed { base, observed })
+            }
+            _ => None,
+        };
+        let door = &self.inner.options.door;
+        let mut state = self.inner.write()?;
+        let mut node = state.stack.node(id)?.clone();
+        door.run(Op::SetTimes, || set_file_times(to, node.atime, node.mtime))?;
+        node.body = Body::Own { from: Some(from) };
+        let mut batch = vec![Record::Node { id, node }];
+        batch.extend(observed);
+        state.commit(batch, door)
+    }
+}
+
+/// Makes a data file; `None` when the door lied about it.
+pub(crate) fn create(dir: &cap_std::fs::Dir, name: &str, door: &crate::Door) -> FsResult<Option<File>> {
+    let mut how = cap_std::fs::OpenOptions::new();
+    how.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use cap_std::fs::OpenOptionsExt;
+        how.mode(0o600);
+    }
+    Ok(door.pass(Op::Create, || dir.open_with(name, &how).map(|f| Some(f.into_std())), || None)?)
+}
+
+/// Shares the blocks of a whole file where the file system can.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn clone_file(to: &File, from: &File, door: &crate::Door) -> FsResult<bool> {
+    match door.run(Op::Clone, || Ok(rustix::fs::ioctl_ficlone(to, from)?)) {
+        Ok(()) => Ok(true),
+        Err(e) if matches!(FsError::from(std::io::Error::from_raw_os_error(e.raw_os_error().unwrap_or(0))), FsError::NoSpace) => {
+            Err(FsError::NoSpace)
+        }
+        Err(e) if crate::is_stop(&e) => Err(e.into()),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn clone_file(_to: &File, _from: &File, _door: &crate::Door) -> FsResult<bool> {
+    Ok(false)
+}
+
+pub(crate) fn set_file_times(file: &File, atime: Time, mtime: Time) -> std::io::Result<()> {
+    let at = |t: Time| {
+        if t.secs >= 0 {
+            UNIX_EPOCH + std::time::Duration::new(t.secs as u64, t.nanos)
+        } else {
+            UNIX_EPOCH - std::time::Duration::new(t.secs.unsigned_abs(), 0)
+                + std::time::Duration::new(0, t.nanos)
+        }
+    };
+    file.set_times(std::fs::FileTimes::new().set_accessed(at(atime)).set_modified(at(mtime)))
+}
+
+#[cfg(unix)]
+pub(crate) fn read_at(file: &File, buf: &mut [u8], at: u64) -> FsResult<usize> {
+    Ok(std::os::unix::fs::FileExt::read_at(file, buf, at)?)
+}
+
+#[cfg(windows)]
+pub(crate) fn read_at(file: &File, buf: &mut [u8], at: u64) -> FsResult<usize> {
+    Ok(std::os::windows::fs::FileExt::seek_read(file, buf, at)?)
+}
+
+/// A file's hash, and its bytes while it looks like a small text.
+struct Digested {
+    hash: Sha256,
+    text: Option<Vec<u8>>,
+}
+
+impl Digested {
+    fn new(size: u64) -> Self {
+        Self { hash: Sha256::new(), text: (size <= ORIGINAL_MAX).then(Vec::new) }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.hash.update(bytes);
+        if let Some(t) = &mut self.text {
+            if bytes.contains(&0) || t.len() + bytes.len() > ORIGINAL_MAX as usize {
+                self.text = None;
+            } else {
+                t.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    fn read_all(&mut self, mut file: File) -> FsResult<()> {
+        let mut buf = vec![0u8; 256 << 10];
+        loop {
+            match file.read(&mut buf)? {
+                0 => return Ok(()),
+                n => self.update(&buf[..n]),
+            }
+        }
+    }
+
+    fn finish(self) -> ([u8; 32], Option<Vec<u8>>) {
+        (self.hash.finalize().into(), self.text)
+    }
+}

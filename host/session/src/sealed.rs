@@ -1,0 +1,248 @@
+//! A layer over a lower, read-only; and what the live upper shares with it.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use cap_std::fs::Dir;
+
+use crate::hostdir;
+use crate::tree::{Body, Child, Node, NodeId, Ref, Tree, merge_observed};
+use crate::{DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time};
+
+/// A layer that nobody writes any more, over another lower: itself a lower.
+pub struct Sealed {
+    pub(crate) stack: Stack,
+}
+
+impl Sealed {
+    /// Opens the layer in `dir` over `below`.
+    ///
+    /// # Errors
+    /// `Io(0)` for an index that is not one or of an unknown version, and the host's.
+    pub fn open(dir: Dir, below: Arc<dyn Lower>) -> FsResult<Self> {
+        let (tree, _) = crate::log::load(&dir)?;
+        Ok(Self { stack: Stack { tree, dir: Arc::new(dir), below } })
+    }
+}
+
+/// A layer's tree with its data files, over a lower.
+pub(crate) struct Stack {
+    pub tree: Tree,
+    pub dir: Arc<Dir>,
+    pub below: Arc<dyn Lower>,
+}
+
+/// The data file that holds a node's content.
+pub(crate) fn data_name(id: NodeId) -> String {
+    format!("f{id}")
+}
+
+impl Stack {
+    pub(crate) fn node(&self, id: NodeId) -> FsResult<&Node> {
+        self.tree.nodes.get(&id).ok_or(FsError::NotFound)
+    }
+
+    /// What is at a place: `NotFound` where nothing is.
+    pub(crate) fn meta(&self, r: &Ref) -> FsResult<Meta> {
+        match r {
+            Ref::Lower(p) => self.below.stat(p),
+            Ref::Node(id) => self.node_meta(*id),
+        }
+    }
+
+    fn node_meta(&self, id: NodeId) -> FsResult<Meta> {
+        let n = self.node(id)?;
+        let (size, atime, mtime, ctime) = match &n.body {
+            Body::Own { .. } => {
+                let m = hostdir::stat(&self.dir, data_name(id).as_bytes())?.0;
+                (m.size, m.atime, m.mtime, m.ctime)
+            }
+            Body::Borrowed { from } | Body::Other { from } => {
+                (self.below.stat(from)?.size, n.atime, n.mtime, n.mtime)
+            }
+            Body::Symlink { target } => (target.len() as u64, n.atime, n.mtime, n.mtime),
+            Body::Dir { .. } => (4096, n.atime, n.mtime, n.mtime),
+        };
+        let nlink = if n.body.kind() == Kind::Dir { 2 } else { n.names.len() as u64 };
+        Ok(Meta { kind: n.body.kind(), ino: n.ino, nlink, size, mode: n.mode, atime, mtime, ctime })
+    }
+
+    pub(crate) fn open_ref(&self, r: &Ref) -> FsResult<File> {
+        match r {
+            Ref::Lower(p) => self.below.open(p),
+            Ref::Node(id) => match &self.node(*id)?.body {
+                Body::Own { .. } => hostdir::open_file(&self.dir, data_name(*id).as_bytes()),
+                Body::Borrowed { from } => self.below.open(from),
+                Body::Dir { .. } => Err(FsError::IsDirectory),
+                Body::Symlink { .. } => Err(FsError::Loop),
+                Body::Other { .. } => Err(FsError::NotSupported),
+            },
+        }
+    }
+
+    pub(crate) fn read_link_ref(&self, r: &Ref) -> FsResult<Vec<u8>> {
+        match r {
+            Ref::Lower(p) => self.below.read_link(p),
+            Ref::Node(id) => match &self.node(*id)?.body {
+                Body::Symlink { target } => Ok(target.clone()),
+                _ => Err(FsError::Invalid),
+            },
+        }
+    }
+
+    /// The merged entries of a directory, sorted by name.
+    pub(crate) fn list_ref(&self, r: &Ref) -> FsResult<Vec<DirEntry>> {
+        let mut out = match r {
+            Ref::Lower(p) => self.below.list(p)?,
+            Ref::Node(id) => {
+                let n = self.node(*id)?;
+                let Body::Dir { lower } = &n.body else { return Err(FsError::NotDirectory) };
+                let mut out = match lower {
+                    Some(p) => self.below.list(p)?,
+                    None => Vec::new(),
+                };
+                if !n.children.is_empty() {
+                    out.retain(|e| !n.children.contains_key(&e.name));
+                    for (name, child) in &n.children {
+                        if let Child::Node(id) = child {
+                            let c = self.node(*id)?;
+                            let kind = c.body.kind();
+                            out.push(DirEntry { name: name.clone(), kind, ino: c.ino });
+                        }
+                    }
+                }
+                out
+            }
+        };
+        out.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(out)
+    }
+
+    /// Where in the base this place comes from.
+    pub(crate) fn origin_ref(&self, r: &Ref) -> FsResult<Option<RelPath>> {
+        match r {
+            Ref::Lower(p) => self.below.origin(p),
+            Ref::Node(id) => match &self.node(*id)?.body {
+                Body::Dir { lower: Some(p) } | Body::Borrowed { from: p } | Body::Other { from: p } => {
+                    self.below.origin(p)
+                }
+                _ => Ok(None),
+            },
+        }
+    }
+
+    fn at(&self, path: &RelPath) -> FsResult<Ref> {
+        if let Some(r) = self.tree.walk(path) {
+            return Ok(r);
+        }
+        // The layer says that nothing is there; tell a missing parent from one that is no directory.
+        for p in path.ancestors() {
+            match self.tree.walk(&p).map(|r| self.meta(&r)) {
+                Some(Ok(m)) if m.kind == Kind::Dir => {}
+                Some(Ok(_)) => return Err(FsError::NotDirectory),
+                _ => break,
+            }
+        }
+        Err(FsError::NotFound)
+    }
+}
+
+impl Lower for Sealed {
+    fn stat(&self, path: &RelPath) -> FsResult<Meta> {
+        self.stack.meta(&self.stack.at(path)?)
+    }
+
+    fn open(&self, path: &RelPath) -> FsResult<File> {
+        self.stack.open_ref(&self.stack.at(path)?)
+    }
+
+    fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {
+        self.stack.read_link_ref(&self.stack.at(path)?)
+    }
+
+    fn list(&self, path: &RelPath) -> FsResult<Vec<DirEntry>> {
+        self.stack.list_ref(&self.stack.at(path)?)
+    }
+
+    fn origin(&self, path: &RelPath) -> FsResult<Option<RelPath>> {
+        match self.stack.at(path) {
+            Ok(r) => self.stack.origin_ref(&r),
+            // Gone from this layer: its place is where its parent comes from.
+            Err(FsError::NotFound) => match path.split() {
+                Some((parent, name)) => Ok(self.origin(&parent)?.map(|p| p.join(name))),
+                None => Ok(None),
+            },
+            Err(e) => Err(e),
+        }
+    }
+
+    fn fingerprint(&self, base: &RelPath) -> FsResult<Option<Fingerprint>> {
+        self.stack.below.fingerprint(base)
+    }
+
+    fn touched(&self, path: &RelPath) -> FsResult<Option<Vec<Vec<u8>>>> {
+        touched(&self.stack, &match self.stack.at(path) {
+            Ok(r) => r,
+            Err(FsError::NotFound | FsError::NotDirectory) => return Ok(None),
+            Err(e) => return Err(e),
+        })
+    }
+
+    fn observations(&self, into: &mut Observations) {
+        self.stack.below.observations(into);
+        for (p, o) in &self.stack.tree.observed {
+            // An original is named within its own layer; only the topmost layer's are found by it.
+            let o = crate::Observed { original: None, ..o.clone() };
+            merge_observed(into, p.clone(), o);
+        }
+    }
+
+    fn own_file(&self, path: &RelPath) -> FsResult<Option<(Dir, String)>> {
+        own_file(&self.stack, &self.stack.at(path)?)
+    }
+
+    fn set_times_of(&self, path: &RelPath) -> FsResult<Option<(Time, Time)>> {
+        times_of(&self.stack, &self.stack.at(path)?)
+    }
+
+    fn base(&self) -> &dyn Lower {
+        self.stack.below.base()
+    }
+}
+
+pub(crate) fn touched(stack: &Stack, r: &Ref) -> FsResult<Option<Vec<Vec<u8>>>> {
+    match r {
+        Ref::Lower(p) => stack.below.touched(p),
+        Ref::Node(id) => {
+            let n = stack.node(*id)?;
+            let mut names: Vec<_> = n.children.keys().cloned().collect();
+            if let Body::Dir { lower: Some(p) } = &n.body {
+                names.extend(stack.below.touched(p)?.unwrap_or_default());
+            }
+            names.sort_unstable();
+            names.dedup();
+            Ok(Some(names))
+        }
+    }
+}
+
+pub(crate) fn own_file(stack: &Stack, r: &Ref) -> FsResult<Option<(Dir, String)>> {
+    match r {
+        Ref::Lower(p) => stack.below.own_file(p),
+        Ref::Node(id) => match &stack.node(*id)?.body {
+            Body::Own { .. } => Ok(Some((stack.dir.try_clone()?, data_name(*id)))),
+            Body::Borrowed { from } => stack.below.own_file(from),
+            _ => Ok(None),
+        },
+    }
+}
+
+pub(crate) fn times_of(stack: &Stack, r: &Ref) -> FsResult<Option<(Time, Time)>> {
+    match r {
+        Ref::Lower(p) => stack.below.set_times_of(p),
+        Ref::Node(id) => {
+            let n = stack.node(*id)?;
+            Ok(n.times_set.then_some((n.atime, n.mtime)))
+        }
+    }
+}

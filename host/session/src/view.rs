@@ -1,0 +1,346 @@
+//! A live view: one writable layer over a lower.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::Dir;
+
+use crate::handle::{DirHandle, Object};
+use crate::log::{self, INDEX, Log};
+use crate::sealed::{Sealed, Stack};
+use crate::tree::{ROOT, Record, Ref};
+use crate::{Door, FsError, FsResult, Lower, Op, RelPath, Time, hostdir};
+
+/// What a run may write.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Bytes: written content, and copies made by a first write. Freed bytes are not given back.
+    pub disk: Option<u64>,
+    /// Files, directories and links created.
+    pub files: Option<u64>,
+}
+
+/// How a view is opened.
+#[derive(Debug, Clone, Default)]
+pub struct ViewOptions {
+    /// Lets `.git` be changed, at every depth.
+    pub vcs: bool,
+    /// Refuses every change.
+    pub read_only: bool,
+    /// What may be written through this view.
+    pub limits: Limits,
+    /// Where mutations pass.
+    pub door: Door,
+}
+
+/// A live view of a session: file operations over its layers. Clones are the same view.
+///
+/// Every operation is atomic against the others, and a change is in the layer's index before
+/// it is acknowledged: it survives the process, though not a power cut before a sync.
+#[derive(Clone)]
+pub struct View {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub state: RwLock<State>,
+    /// Writes hold it shared; a seal or a landing takes it exclusively. True: the view has ended.
+    pub gate: RwLock<bool>,
+    pub ended: AtomicBool,
+    pub options: ViewOptions,
+    pub objects: Mutex<Objects>,
+    generation: AtomicU64,
+    bytes: AtomicU64,
+    files: AtomicU64,
+    hit: AtomicU8,
+}
+
+pub(crate) struct State {
+    pub stack: Stack,
+    /// Moves with every restack.
+    pub generation: u64,
+    /// `None` in a read-only view.
+    pub log: Option<Log>,
+}
+
+/// What is open: handles of one file share an object.
+#[derive(Default)]
+pub(crate) struct Objects {
+    pub by_ref: HashMap<Ref, Weak<Object>>,
+}
+
+impl View {
+    /// Makes an empty layer in the empty directory `dir`, and returns T0: the change time of
+    /// its index, which no file that changed before this call carries.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn create_layer(dir: &Dir, door: &Door) -> FsResult<Time> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let tag = now.as_nanos() as u64 ^ (u64::from(std::process::id()) << 40);
+        let mut file = None;
+        door.run(Op::Create, || {
+            let mut how = cap_std::fs::OpenOptions::new();
+            how.write(true).create_new(true);
+            file = Some(dir.open_with(INDEX, &how)?.into_std());
+            Ok(())
+        })?;
+        let Some(file) = file else { return Ok(Time::default()) };
+        let write = |byte: usize| {
+            use std::io::{Seek, SeekFrom, Write};
+            let mut f = &file;
+            f.seek(SeekFrom::Start(byte as u64))?;
+            f.write_all(&log::header(tag)[byte..])
+        };
+        door.run(Op::Write, || write(0))?;
+        let first = hostdir::stat_file(&file)?.0.ctime;
+        // On kernels with coarse timestamps the clock has to tick once in between.
+        for _ in 0..200 {
+            door.run(Op::Write, || write(0))?;
+            let t0 = hostdir::stat_file(&file)?.0.ctime;
+            if t0 != first || door.stopped() {
+                return Ok(t0);
+            }
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+        Ok(first)
+    }
+
+    /// Opens the layer in `layer` over `below`.
+    ///
+    /// # Errors
+    /// `Io(0)` for an index that is not one or of an unknown version, and the host's.
+    pub fn open(layer: Dir, below: Arc<dyn Lower>, options: ViewOptions) -> FsResult<Self> {
+        let state = State::open(layer, below, &options)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                state: RwLock::new(state),
+                gate: RwLock::new(false),
+                ended: AtomicBool::new(false),
+                options,
+                objects: Mutex::default(),
+                generation: AtomicU64::new(0),
+                bytes: AtomicU64::new(0),
+                files: AtomicU64::new(0),
+                hit: AtomicU8::new(0),
+            }),
+        })
+    }
+
+    /// The root directory.
+    pub fn root(&self) -> DirHandle {
+        DirHandle::new(self.clone(), self.inner.object(Ref::Node(ROOT)), false)
+    }
+
+    /// Makes the layer durable: its index and the content that was written.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn sync(&self) -> FsResult<()> {
+        let state = self.inner.read()?;
+        let Some(log) = &state.log else { return Ok(()) };
+        let door = &self.inner.options.door;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            use rustix::fs::{Mode, OFlags, openat};
+            log.sync()?;
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let fd = openat(&*state.stack.dir, c".", flags, Mode::empty())?;
+            door.run(Op::SyncFs, || Ok(rustix::fs::syncfs(&fd)?))?;
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        {
+            for entry in state.stack.dir.entries()? {
+                let file = entry?.open()?;
+                door.run(Op::Sync, || file.sync_all())?;
+            }
+            log.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Which limit refused something: `DiskLimit` or `FileLimit`.
+    pub fn limit_hit(&self) -> Option<FsError> {
+        match self.inner.hit.load(Ordering::Relaxed) {
+            1 => Some(FsError::DiskLimit),
+            2 => Some(FsError::FileLimit),
+            _ => None,
+        }
+    }
+
+    /// Bytes and files that were charged so far.
+    pub fn written(&self) -> (u64, u64) {
+        (self.inner.bytes.load(Ordering::Relaxed), self.inner.files.load(Ordering::Relaxed))
+    }
+
+    /// Waits until no write is in flight and holds new ones back until the guard is dropped.
+    pub fn gate(&self) -> WriteGate<'_> {
+        let guard = self.inner.gate.write().unwrap_or_else(PoisonError::into_inner);
+        WriteGate { view: self, guard }
+    }
+
+    /// Waits for writes in flight, then ends the view: handles answer `Stale`, look-ups `Ended`.
+    pub fn end(&self) {
+        self.gate().end();
+    }
+
+    /// Puts a new, empty layer on top: what was the upper is sealed, `between` are layers that
+    /// come next (a landed child's), `layer` takes the writes from here on. Open handles stay
+    /// valid and copy up into the new layer.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); the view is as it was.
+    pub fn restack(&self, between: Vec<Dir>, layer: Dir) -> FsResult<()> {
+        let _gate = self.gate();
+        let mut state = self.inner.write()?;
+        let old = &state.stack;
+        let sealed = Stack { tree: old.tree.clone(), dir: old.dir.clone(), below: old.below.clone() };
+        let mut lower: Arc<dyn Lower> = Arc::new(Sealed { stack: sealed });
+        for dir in between {
+            lower = Arc::new(Sealed::open(dir, lower)?);
+        }
+        let mut new = State::open(layer, lower, &self.inner.options)?;
+        new.generation = self.inner.generation.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut objects = self.inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_ref = HashMap::new();
+        for object in objects.by_ref.values().filter_map(Weak::upgrade) {
+            if let Some(r) = object.move_to(&state.stack.tree, &new.stack) {
+                by_ref.insert(r, Arc::downgrade(&object));
+            }
+        }
+        objects.by_ref = by_ref;
+        *state = new;
+        Ok(())
+    }
+}
+
+/// While it lives, no write is in flight.
+pub struct WriteGate<'a> {
+    view: &'a View,
+    guard: RwLockWriteGuard<'a, bool>,
+}
+
+impl WriteGate<'_> {
+    /// Ends the view for good.
+    pub fn end(mut self) {
+        *self.guard = true;
+        self.view.inner.ended.store(true, Ordering::SeqCst);
+    }
+}
+
+impl State {
+    fn open(layer: Dir, below: Arc<dyn Lower>, options: &ViewOptions) -> FsResult<Self> {
+        let (mut tree, end) = log::load(&layer)?;
+        // The root has no record of its own until it changes: it looks as its lower does.
+        if tree.nodes[&ROOT].mtime == Time::default()
+            && let Ok(m) = below.stat(&RelPath::root())
+            && let Some(root) = tree.nodes.get_mut(&ROOT)
+        {
+            (root.ino, root.mode, root.atime, root.mtime) = (m.ino, m.mode, m.atime, m.mtime);
+        }
+        let log = match options.read_only {
+            true => None,
+            false => Some(Log::open(&layer, end, options.door.clone())?),
+        };
+        Ok(Self { stack: Stack { tree, dir: Arc::new(layer), below }, generation: 0, log })
+    }
+
+    /// Writes a batch to the log, then applies it. Data files of what lost its last name go.
+    pub(crate) fn commit(&mut self, records: Vec<Record>, door: &Door) -> FsResult<()> {
+        self.log.as_mut().ok_or(FsError::ReadOnly)?.append(&records)?;
+        for r in records {
+            let Some(gone) = self.stack.tree.apply(r) else { continue };
+            let Some(node) = self.stack.tree.nodes.remove(&gone) else { continue };
+            if matches!(node.body, crate::tree::Body::Own { .. }) {
+                let name = crate::sealed::data_name(gone);
+                // A file that stays is swept when the session ends.
+                let _ = door.run(Op::Unlink, || self.stack.dir.remove_file(&name));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    pub(crate) fn read(&self) -> FsResult<RwLockReadGuard<'_, State>> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(FsError::Ended);
+        }
+        Ok(self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn write(&self) -> FsResult<RwLockWriteGuard<'_, State>> {
+        if self.ended.load(Ordering::Relaxed) {
+            return Err(FsError::Ended);
+        }
+        Ok(self.state.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Held by every change while it happens.
+    pub(crate) fn admit(&self) -> FsResult<RwLockReadGuard<'_, bool>> {
+        if self.options.read_only {
+            return Err(FsError::ReadOnly);
+        }
+        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        if *gate { Err(FsError::Ended) } else { Ok(gate) }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn object(&self, r: Ref) -> Arc<Object> {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(o) = objects.by_ref.get(&r).and_then(Weak::upgrade) {
+            return o;
+        }
+        if objects.by_ref.len() > 1024 && objects.by_ref.len().is_power_of_two() {
+            objects.by_ref.retain(|_, o| o.strong_count() > 0);
+        }
+        let o = Arc::new(Object::new(r.clone()));
+        objects.by_ref.insert(r, Arc::downgrade(&o));
+        o
+    }
+
+    /// Something untouched became a node: its handles follow.
+    pub(crate) fn rekey(&self, from: Ref, to: Ref) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(o) = objects.by_ref.remove(&from) {
+            objects.by_ref.insert(to, o);
+        }
+    }
+
+    /// Whether somebody has this place open.
+    pub(crate) fn is_open(&self, r: &Ref) -> bool {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.by_ref.get(r).is_some_and(|o| o.strong_count() > 0)
+    }
+
+    pub(crate) fn charge_bytes(&self, n: u64) -> FsResult<()> {
+        charge(&self.bytes, n, self.options.limits.disk).map_err(|()| self.refuse(1))
+    }
+
+    pub(crate) fn charge_file(&self) -> FsResult<()> {
+        charge(&self.files, 1, self.options.limits.files).map_err(|()| self.refuse(2))
+    }
+
+    fn refuse(&self, which: u8) -> FsError {
+        let _ = self.hit.compare_exchange(0, which, Ordering::Relaxed, Ordering::Relaxed);
+        if which == 1 { FsError::DiskLimit } else { FsError::FileLimit }
+    }
+}
+
+fn charge(counter: &AtomicU64, n: u64, limit: Option<u64>) -> Result<(), ()> {
+    let Some(limit) = limit else {
+        counter.fetch_add(n, Ordering::Relaxed);
+        return Ok(());
+    };
+    counter
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |c| {
+            c.checked_add(n).filter(|c| *c <= limit)
+        })
+        .map(drop)
+        .map_err(drop)
+}
