@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum RegistryError {
     /// The file was written by another version of Brio.
     #[error(
-        "FORMAT_UNKNOWN: the index {} has version {found}, this brio knows {known}",
+        "FORMAT_UNKNOWN: the index {} has version {found}, this brio knows {known}; use a newer brio",
         path.display()
     )]
     UnknownVersion {
@@ -20,7 +20,7 @@ pub enum RegistryError {
         known: i64,
     },
     /// A prefix fits several sessions.
-    #[error("AMBIGUOUS: {prefix} fits {count} sessions")]
+    #[error("SESSION_AMBIGUOUS: {prefix} fits {count} sessions; give more of the id")]
     Ambiguous {
         /// The prefix as it was given.
         prefix: String,
@@ -28,7 +28,7 @@ pub enum RegistryError {
         count: usize,
     },
     /// SQLite refused.
-    #[error("INDEX: the index {} cannot be used", path.display())]
+    #[error("INDEX: the index {} cannot be used ({source}); it may be deleted, and is rebuilt", path.display())]
     Database {
         /// The database file.
         path: PathBuf,
@@ -43,7 +43,7 @@ impl RegistryError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownVersion { .. } => "FORMAT_UNKNOWN",
-            Self::Ambiguous { .. } => "AMBIGUOUS",
+            Self::Ambiguous { .. } => "SESSION_AMBIGUOUS",
             Self::Database { .. } => "INDEX",
         }
     }

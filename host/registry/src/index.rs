@@ -80,7 +80,7 @@ impl Registry {
         if exact.is_some() {
             return Ok(exact);
         }
-        let mut rows = query(
+        let rows = query(
             &db,
             // substr, not LIKE: a prefix is no pattern.
             &format!("SELECT {SESSION_COLUMNS} FROM sessions WHERE substr(id, 1, length(?1)) = ?1"),
@@ -88,8 +88,13 @@ impl Registry {
             SessionRow::read,
         )
         .map_err(|e| self.fail(e))?;
-        match rows.len() {
-            0 | 1 => Ok(rows.pop()),
+        // Who types a prefix means a session that is there, not one that once was.
+        let (ended, mut there): (Vec<_>, Vec<_>) = rows.into_iter().partition(SessionRow::has_ended);
+        if there.is_empty() {
+            there = ended;
+        }
+        match there.len() {
+            0 | 1 => Ok(there.pop()),
             count => Err(RegistryError::Ambiguous { prefix: prefix.to_owned(), count }),
         }
     }

@@ -14,7 +14,8 @@ pub struct SessionRow {
     pub claim: String,
     /// The directory it branches.
     pub base: PathBuf,
-    /// `open`, `committing`, `conflicted`, `landed`, `rolled-back` or `lost`.
+    /// `open`, `committing`, `conflicted`, `dead`, `landed`, `rolled-back`, `lost` (its domain
+    /// cannot be found) or `gone` (it is not in its domain any more).
     pub state: String,
     /// What it is for, in a person's words.
     pub goal: Option<String>,
@@ -41,6 +42,11 @@ pub(crate) const SESSION_COLUMNS: &str =
     "id, claim, base, state, goal, agent, task_id, parent, created_at";
 
 impl SessionRow {
+    /// Whether it has landed, was rolled back, or is gone with its domain's state.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state.as_str(), "landed" | "rolled-back" | "gone")
+    }
+
     pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,

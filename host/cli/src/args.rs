@@ -1,0 +1,69 @@
+//! The command line, as clap reads it. Help texts are the doc comments.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+
+/// Runs WebAssembly agents in copy-on-write branches of a directory, and lands what they did.
+///
+/// An agent sees only its branch. When it succeeds the branch lands in the real directory,
+/// wholly or not at all; when it fails the directory is untouched.
+#[derive(Debug, Parser)]
+#[command(name = "brio", version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Args {
+    /// Say nothing but errors and data.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, one file each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(commands::demo::Demo),
+    Run(Box<commands::run::Run>),
+    /// Begin, look at and end sessions.
+    #[command(subcommand, arg_required_else_help = true)]
+    Session(Session),
+    Recover(commands::recover::Recover),
+    /// The agents that come with this binary.
+    #[command(subcommand, arg_required_else_help = true)]
+    Agent(Agent),
+    /// What Brio is set to.
+    #[command(subcommand, arg_required_else_help = true)]
+    Config(Config),
+    Completions(commands::completions::Completions),
+    Man(commands::man::Man),
+}
+
+/// The commands on sessions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Session {
+    Begin(commands::session::begin::Begin),
+    List(commands::session::list::List),
+    Show(commands::session::show::Show),
+    Diff(commands::session::diff::Diff),
+    Commit(commands::session::commit::Commit),
+    Rollback(commands::session::rollback::Rollback),
+}
+
+/// The commands on agents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agent {
+    List(commands::agent::List),
+}
+
+/// The commands on the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    Show(commands::config::Show),
+}
+
+/// The base of a command that takes one: the directory that was named, or the current one.
+pub(crate) fn base_or_here(base: Option<PathBuf>) -> PathBuf {
+    base.unwrap_or_else(|| PathBuf::from("."))
+}

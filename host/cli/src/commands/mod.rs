@@ -1,0 +1,10 @@
+//! One command per file. Each turns its arguments into one call of `brio-host`, and shows
+//! what came of it.
+pub(crate) mod agent;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod man;
+pub(crate) mod recover;
+pub(crate) mod run;
+pub(crate) mod session;

@@ -1,0 +1,7 @@
+//! `brio session …`
+pub(crate) mod begin;
+pub(crate) mod commit;
+pub(crate) mod diff;
+pub(crate) mod list;
+pub(crate) mod rollback;
+pub(crate) mod show;

@@ -1,0 +1,181 @@
+//! Settings: flags, then the environment, then `brio.toml` in the base, then the user's
+//! file, then defaults. Each value knows where it came from.
+mod file;
+mod places;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::failure::Failure;
+use crate::units::{parse_duration, parse_size};
+
+pub(crate) use file::File;
+pub(crate) use places::Places;
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A flag of this command.
+    Flag(&'static str),
+    /// An environment variable.
+    Env(&'static str),
+    /// A file.
+    File(PathBuf),
+    /// Built in.
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => f.write_str(name),
+            Self::Env(name) => f.write_str(name),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One setting: as text, as it was written, and its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// What it is called in files.
+    pub(crate) key: &'static str,
+    /// Its value as text.
+    pub(crate) value: String,
+    /// Where the value came from.
+    pub(crate) source: Source,
+}
+
+/// A key that can be set: its variable, its flag, its default.
+struct Key {
+    name: &'static str,
+    env: &'static str,
+    flag: &'static str,
+    default: &'static str,
+    check: fn(&str) -> Result<(), String>,
+}
+
+fn size(text: &str) -> Result<(), String> {
+    parse_size(text).map(|_| ())
+}
+
+fn duration(text: &str) -> Result<(), String> {
+    parse_duration(text).map(|_| ())
+}
+
+fn number(text: &str) -> Result<(), String> {
+    text.parse::<u64>().map(|_| ()).map_err(|_| format!("`{text}` is no number"))
+}
+
+fn view_path(text: &str) -> Result<(), String> {
+    let ok = text.len() > 1
+        && text.starts_with('/')
+        && text[1..].split('/').all(|c| !c.is_empty() && c != "." && c != "..");
+    if ok { Ok(()) } else { Err(format!("`{text}` is not an absolute path like /workspace")) }
+}
+
+fn policy(text: &str) -> Result<(), String> {
+    if text == "reject" { Ok(()) } else { Err(format!("`{text}` is no policy (reject)")) }
+}
+
+/// Every setting of a run. Capabilities are not among them: they are granted by flags only,
+/// so that a file in a base cannot widen what an agent reaches.
+const KEYS: [Key; 7] = [
+    Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
+    Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
+    Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
+    Key { name: "timeout", env: "BRIO_TIMEOUT", flag: "--timeout", default: "10m", check: duration },
+    Key { name: "cpu", env: "BRIO_CPU", flag: "--cpu", default: "10m", check: duration },
+    Key { name: "disk", env: "BRIO_DISK", flag: "--disk", default: "4GiB", check: size },
+    Key { name: "files", env: "BRIO_FILES", flag: "--files", default: "100000", check: number },
+];
+
+/// What the flags of a command said, by key.
+pub(crate) type Flags<'a> = &'a [(&'static str, Option<&'a str>)];
+
+/// The settings in force.
+#[derive(Debug)]
+pub(crate) struct Config {
+    settings: Vec<Setting>,
+}
+
+impl Config {
+    /// Decides every setting. The base's file is read when the base is there.
+    ///
+    /// # Errors
+    /// `CONFIG` when a file cannot be read or a value makes no sense, naming which and where.
+    pub(crate) fn load(
+        places: &Places,
+        base: Option<&Path>,
+        flags: Flags<'_>,
+    ) -> Result<Self, Failure> {
+        let in_base = base.map(|b| File::read(&b.join("brio.toml"))).transpose()?.flatten();
+        let of_user = places.user_file.as_deref().map(File::read).transpose()?.flatten();
+        for file in [&in_base, &of_user].into_iter().flatten() {
+            file.reject_unknown(&KEYS.map(|k| k.name))?;
+        }
+        let mut settings = Vec::new();
+        for key in &KEYS {
+            let flag = flags.iter().find(|(name, _)| *name == key.name).and_then(|(_, v)| *v);
+            let (value, source) = if let Some(v) = flag {
+                (v.to_owned(), Source::Flag(key.flag))
+            } else if let Some(v) = places.env(key.env)? {
+                (v, Source::Env(key.env))
+            } else if let Some(found) = first(&[&in_base, &of_user], key.name)? {
+                found
+            } else {
+                (key.default.to_owned(), Source::Default)
+            };
+            (key.check)(&value).map_err(|why| {
+                Failure::new("CONFIG", format!("{} = {value} (from {source}): {why}", key.name))
+                    .hint("`brio config show` lists every setting and where it came from")
+            })?;
+            settings.push(Setting { key: key.name, value, source });
+        }
+        Ok(Self { settings })
+    }
+
+    /// Every setting, in a fixed order.
+    pub(crate) fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// Whether a value was asked for, rather than being the default.
+    pub(crate) fn flagged(&self, key: &str) -> bool {
+        self.settings.iter().any(|s| s.key == key && matches!(s.source, Source::Flag(_)))
+    }
+
+    /// The text of one setting.
+    pub(crate) fn text(&self, key: &str) -> &str {
+        self.settings.iter().find(|s| s.key == key).map_or("", |s| &s.value)
+    }
+
+    /// One setting as bytes. It was checked when it was loaded.
+    pub(crate) fn size(&self, key: &str) -> u64 {
+        parse_size(self.text(key)).unwrap_or(u64::MAX)
+    }
+
+    /// One setting as a duration.
+    pub(crate) fn duration(&self, key: &str) -> Duration {
+        parse_duration(self.text(key)).unwrap_or(Duration::MAX)
+    }
+
+    /// One setting as a number.
+    pub(crate) fn number(&self, key: &str) -> u64 {
+        self.text(key).parse().unwrap_or(u64::MAX)
+    }
+}
+
+fn first(files: &[&Option<File>], key: &str) -> Result<Option<(String, Source)>, Failure> {
+    for file in files.iter().filter_map(|f| f.as_ref()) {
+        if let Some(value) = file.get(key)? {
+            return Ok(Some((value, Source::File(file.path().to_owned()))));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests;

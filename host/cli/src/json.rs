@@ -1,0 +1,132 @@
+//! What `--json` prints: schema 1. Every field is always there; what is not known is null.
+//! Paths that are not UTF-8 are shown escaped.
+
+use brio_host::{ChangeKind, ChangeSet, SessionInfo};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// The version of these shapes. Fields may be added under it, none changes or goes.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// `brio session list --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct SessionList {
+    pub(crate) schema: u32,
+    pub(crate) sessions: Vec<Session>,
+}
+
+/// One session, in a list; `brio session show --json` adds `schema` and `changes`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) base: String,
+    pub(crate) goal: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) task_id: Option<String>,
+    pub(crate) parent: Option<String>,
+    pub(crate) created_at: String,
+}
+
+/// `brio session show --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) schema: u32,
+    #[serde(flatten)]
+    pub(crate) session: Session,
+    /// The landing whose base it sees.
+    pub(crate) landing: u64,
+    pub(crate) children: Vec<String>,
+    /// `free`, `live`, `silent` or `dead`: its run, if it has one.
+    pub(crate) run: &'static str,
+    pub(crate) clean: bool,
+    pub(crate) changes: Option<Changes>,
+}
+
+/// Changed paths, in the order of paths.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Changes {
+    pub(crate) added: Vec<String>,
+    pub(crate) modified: Vec<String>,
+    pub(crate) removed: Vec<String>,
+}
+
+/// `brio run --json`; `brio session commit --json` has the same without `outcome` and `agent`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ran {
+    pub(crate) schema: u32,
+    pub(crate) session: Option<String>,
+    /// `succeeded`, `failed`, `trapped`, `limited`, `killed`, `rejected`; null: it never ran.
+    pub(crate) outcome: Option<&'static str>,
+    /// `landed`, `unchanged`, `kept`, `rolled-back`, `conflicted`; null: there was no session.
+    pub(crate) result: Option<&'static str>,
+    pub(crate) landing: Option<u64>,
+    pub(crate) changes: Changes,
+    pub(crate) agent: Option<Agent>,
+    pub(crate) error: Option<Error>,
+}
+
+/// `brio session commit --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Committed {
+    pub(crate) schema: u32,
+    pub(crate) session: String,
+    pub(crate) result: Option<&'static str>,
+    pub(crate) landing: Option<u64>,
+    pub(crate) changes: Changes,
+    pub(crate) error: Option<Error>,
+}
+
+/// What the agent said.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Agent {
+    pub(crate) output: Option<String>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) exit: Option<i32>,
+}
+
+/// Why it is not a success.
+#[derive(Debug, Serialize)]
+pub(crate) struct Error {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) paths: Vec<String>,
+}
+
+impl From<&Failure> for Error {
+    fn from(f: &Failure) -> Self {
+        Self { code: f.code.clone(), message: f.message.clone(), paths: f.paths.clone() }
+    }
+}
+
+impl From<&ChangeSet> for Changes {
+    fn from(set: &ChangeSet) -> Self {
+        let mut changes = Self::default();
+        for change in &set.changes {
+            let list = match change.kind {
+                ChangeKind::Added => &mut changes.added,
+                ChangeKind::Removed => &mut changes.removed,
+                _ => &mut changes.modified,
+            };
+            list.push(change.path.to_string());
+        }
+        changes
+    }
+}
+
+impl From<&SessionInfo> for Session {
+    fn from(info: &SessionInfo) -> Self {
+        Self {
+            id: info.id.clone(),
+            state: info.state.clone(),
+            base: info.base.display().to_string(),
+            goal: info.goal.clone(),
+            agent: info.agent.clone(),
+            task_id: info.task_id.clone(),
+            parent: info.parent.clone(),
+            created_at: crate::time::rfc3339(info.created_at),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Opening Brio, and beginning sessions.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brio_landing::{BeginError, BeginOptions, Domain, DomainError, Metadata, OpenOptions};
+use brio_registry::{DomainRow, Registry};
+use brio_runtime::{Engine, EngineError, EngineOptions};
+use brio_session::{RelPath, Time};
+
+use crate::listing::row;
+use crate::{BrioOptions, OpenError, SessionHandle, SessionMetadata};
+
+/// Brio, opened with a home. Cheap to clone; clones are one.
+#[derive(Clone)]
+pub struct Brio(Arc<Inner>);
+
+struct Inner {
+    options: BrioOptions,
+    registry: Registry,
+    /// Made when the first agent is loaded: most commands run none.
+    engine: Mutex<Option<Engine>>,
+}
+
+impl Brio {
+    /// Opens the home, and makes it (0700) when it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(mut options: BrioOptions) -> Result<Self, OpenError> {
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Home { path, source }
+        };
+        options.home = std::path::absolute(&options.home).map_err(fail(&options.home))?;
+        make_private(&options.home).map_err(fail(&options.home))?;
+        let registry = Registry::open(&options.home.join("metadata.db"))?;
+        Ok(Self(Arc::new(Inner { options, registry, engine: Mutex::new(None) })))
+    }
+
+    /// The home.
+    pub fn home(&self) -> &Path {
+        &self.0.options.home
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Time {
+        (self.0.options.now)()
+    }
+
+    /// Begins a session on a directory. Nothing is copied and nothing scanned.
+    ///
+    /// # Errors
+    /// [`BeginError`]; nothing of the session is left then.
+    pub fn begin(&self, base: &Path, metadata: Metadata) -> Result<SessionHandle, BeginError> {
+        let (domain, subdir) = self.domain(base, true)?;
+        let session = domain.begin(BeginOptions { subdir, parent: None, metadata })?;
+        Ok(self.begun(domain, session.id().clone()))
+    }
+
+    /// Opens the domain that a directory lies in.
+    pub(crate) fn domain(&self, base: &Path, create: bool) -> Result<(Domain, RelPath), DomainError> {
+        Domain::open(base, self.domain_options(create))
+    }
+
+    pub(crate) fn domain_options(&self, create: bool) -> OpenOptions {
+        let o = &self.0.options;
+        OpenOptions {
+            home: Some(o.home.clone()),
+            user_home: o.user_home.clone(),
+            create,
+            boot_id: o.boot_id.clone(),
+            now: o.now,
+            door: o.door.clone(),
+            trust_uid: None,
+        }
+    }
+
+    /// Enters a new session in the index and in the log.
+    pub(crate) fn begun(&self, domain: Domain, id: brio_landing::SessionId) -> SessionHandle {
+        let session = SessionHandle::new(self.clone(), domain, id);
+        if let Ok(info) = session.info() {
+            SessionMetadata::from(&info).log_session_created();
+            let d = session.domain();
+            self.index(|r| {
+                r.upsert_domain(&DomainRow {
+                    claim: d.claim_id().to_owned(),
+                    path: d.root_path().to_owned(),
+                })?;
+                r.upsert(&row(d.claim_id(), &info))
+            });
+        }
+        session
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Changes the index. It can be rebuilt, so a failure is no failure of the operation.
+    pub(crate) fn index(
+        &self,
+        change: impl FnOnce(&Registry) -> Result<(), brio_registry::RegistryError>,
+    ) {
+        if let Err(error) = change(&self.0.registry) {
+            tracing::warn!(%error, "the index could not be changed; the next listing rebuilds it");
+        }
+    }
+
+    /// The engine, made at its first use.
+    pub(crate) fn engine(&self) -> Result<Engine, EngineError> {
+        let mut engine = self.0.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = &*engine {
+            return Ok(engine.clone());
+        }
+        let cache_dir = self.0.options.cache.then(|| self.home().join("cache"));
+        let made = Engine::new(EngineOptions { cache_dir: cache_dir.filter(|d| make_private(d).is_ok()) })?;
+        Ok(engine.insert(made).clone())
+    }
+
+    /// A private directory in the home for work that ends with this process.
+    pub(crate) fn scratch(&self) -> PathBuf {
+        self.home().join("plain")
+    }
+}
+
+impl fmt::Debug for Brio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Brio").field("home", &self.home()).finish_non_exhaustive()
+    }
+}
+
+/// Makes a directory that only its owner may use. One that is there keeps its mode, except
+/// that what others may do with it is taken away: it holds code that runs as its owner.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        builder.mode(0o700);
+        builder.create(path)?;
+        let mode = std::fs::metadata(path)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode & 0o7700))?;
+        }
+        Ok(())
+    }
+    #[cfg(not(unix))]
+    builder.create(path)
+}

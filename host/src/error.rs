@@ -1,0 +1,137 @@
+//! Errors of the operations that are more than one crate's.
+
+use std::io;
+use std::path::PathBuf;
+
+use brio_landing::{BeginError, DomainError, LeaseError, SessionError};
+use brio_registry::RegistryError;
+use brio_runtime::{EngineError, LoadError};
+
+use crate::plain::PlainError;
+
+/// Brio could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The home cannot be made or used.
+    #[error("HOME: {} cannot be used ({source}); set BRIO_HOME to a directory of your own", path.display())]
+    Home {
+        /// The home.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The index cannot be used.
+    #[error(transparent)]
+    Index(#[from] RegistryError),
+}
+
+impl OpenError {
+    /// The stable code that the text begins with.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Home { .. } => "HOME",
+            Self::Index(e) => e.code(),
+        }
+    }
+}
+
+/// A session could not be found.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FindError {
+    /// It has ended, the index says.
+    #[error("SESSION_ENDED: {id} has ended ({state}); begin a new one")]
+    Ended {
+        /// The session.
+        id: String,
+        /// How it ended.
+        state: String,
+    },
+    /// It is not there, or cannot be read.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The index cannot be used, or the prefix fits several.
+    #[error(transparent)]
+    Index(#[from] RegistryError),
+}
+
+impl From<DomainError> for FindError {
+    fn from(e: DomainError) -> Self {
+        Self::Session(e.into())
+    }
+}
+
+impl FindError {
+    /// The stable code that the text begins with.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Ended { .. } => "SESSION_ENDED",
+            Self::Session(e) => e.code(),
+            Self::Index(e) => e.code(),
+        }
+    }
+}
+
+/// An agent could not be run. No session is left behind that was not there before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// No such file, and no bundled agent of that name.
+    #[error("AGENT_UNKNOWN: {} is no file, and no bundled agent; `brio agent list` shows those", name.display())]
+    UnknownAgent {
+        /// What was asked for.
+        name: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("AGENT_UNREADABLE: {} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no agent.
+    #[error("{}", with_name(name, source))]
+    Load {
+        /// Which.
+        name: PathBuf,
+        /// Why.
+        source: LoadError,
+    },
+    /// WebAssembly cannot be run here.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// There was no session to run in.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    /// The session cannot be written in.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// The plain directory could not be made or taken back.
+    #[error(transparent)]
+    Plain(#[from] PlainError),
+}
+
+fn with_name(name: &std::path::Path, source: &LoadError) -> String {
+    let text = source.to_string();
+    match text.split_once(": ") {
+        Some((code, rest)) => format!("{code}: {}: {rest}", name.display()),
+        None => format!("AGENT: {}: {text}", name.display()),
+    }
+}
+
+impl RunError {
+    /// The stable code that the text begins with.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownAgent { .. } => "AGENT_UNKNOWN",
+            Self::Unreadable { .. } => "AGENT_UNREADABLE",
+            Self::Load { source, .. } => source.code(),
+            Self::Engine(e) => e.code(),
+            Self::Begin(e) => e.code(),
+            Self::Lease(e) => e.code(),
+            Self::Plain(e) => e.code(),
+        }
+    }
+}

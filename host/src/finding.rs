@@ -1,0 +1,57 @@
+//! Finding a session again by its id or a unique prefix of it.
+
+use std::path::Path;
+
+use brio_landing::{DomainError, SessionError, SessionId};
+
+use crate::{Brio, FindError, SessionHandle};
+
+impl Brio {
+    /// Looks in the domain that `near` lies in, then in the index, then in every domain that
+    /// the home knows (the index may have been deleted). A unique prefix is enough.
+    ///
+    /// # Errors
+    /// [`FindError`]; a session that has ended is told apart from one that never was.
+    pub fn find(&self, prefix: &str, near: Option<&Path>) -> Result<SessionHandle, FindError> {
+        let mut trouble = None;
+        if let Some(near) = near {
+            match self.domain(near, false) {
+                Ok((domain, _)) => {
+                    if let Some(id) = domain.find(prefix)? {
+                        return Ok(SessionHandle::new(self.clone(), domain, id));
+                    }
+                }
+                // No domain here says nothing about the session; a broken one may explain it.
+                Err(DomainError::NoDomain { .. } | DomainError::Missing { .. }) => {}
+                Err(e) => trouble = Some(e),
+            }
+        }
+        if let Some(found) = self.find_in_index(prefix)? {
+            return Ok(found);
+        }
+        self.refresh_index();
+        match (self.find_in_index(prefix)?, trouble) {
+            (Some(found), _) => Ok(found),
+            (None, Some(trouble)) => Err(trouble.into()),
+            (None, None) => Err(SessionError::Unknown { id: prefix.to_owned() }.into()),
+        }
+    }
+
+    fn find_in_index(&self, prefix: &str) -> Result<Option<SessionHandle>, FindError> {
+        let Some(row) = self.registry().find(prefix)? else { return Ok(None) };
+        if matches!(row.state.as_str(), "landed" | "rolled-back") {
+            return Err(FindError::Ended { id: row.id, state: row.state });
+        }
+        let Some(place) = self.registry().domains()?.into_iter().find(|d| d.claim == row.claim) else {
+            return Ok(None);
+        };
+        let (domain, _) = self.domain(&place.path, false)?;
+        let id: SessionId = row
+            .id
+            .parse()
+            .map_err(|_| FindError::Session(SessionError::Unknown { id: row.id.clone() }))?;
+        // The index is only an index: the domain decides.
+        domain.session(&id)?;
+        Ok(Some(SessionHandle::new(self.clone(), domain, id)))
+    }
+}

@@ -1,0 +1,125 @@
+//! Every session of every domain that the home knows, and the index rebuilt by looking.
+
+use std::path::{Path, PathBuf};
+
+use brio_landing::{Domain, DomainError, LeaseStatus, SessionInfo, State};
+use brio_registry::{DomainRow, RegistryError, SessionRow};
+use brio_session::Time;
+
+use crate::Brio;
+use crate::session::base_of;
+
+/// Which sessions are listed.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    /// Also those that have ended, as far as the index remembers.
+    pub ended: bool,
+    /// Only those of the domain that this directory lies in.
+    pub base: Option<PathBuf>,
+}
+
+impl Brio {
+    /// Lists sessions, oldest first. Each domain is asked, so that what is shown is true now;
+    /// a domain that cannot be asked shows its sessions as `lost`.
+    ///
+    /// # Errors
+    /// When the index cannot be used.
+    pub fn sessions(&self, filter: &ListFilter) -> Result<Vec<SessionRow>, RegistryError> {
+        if let Some(base) = &filter.base {
+            self.look_at(base);
+        }
+        self.refresh_index();
+        let claim = filter.base.as_ref().and_then(|b| {
+            self.domain(b, false).ok().map(|(domain, _)| domain.claim_id().to_owned())
+        });
+        let mut rows = self.registry().sessions()?;
+        rows.retain(|r| {
+            (filter.ended || !r.has_ended())
+                && (filter.base.is_none() || claim.as_deref() == Some(r.claim.as_str()))
+        });
+        Ok(rows)
+    }
+
+    /// Enters the domain of a directory in the index; not being one is no error.
+    pub fn look_at(&self, base: &Path) {
+        if let Ok((domain, _)) = self.domain(base, false) {
+            self.index(|r| rebuild(r, &domain));
+        }
+    }
+
+    /// Asks every domain that the index or the home knows.
+    pub(crate) fn refresh_index(&self) {
+        let mut known = self.registry().domains().unwrap_or_default();
+        for place in domains_in(&self.home().join("domains")) {
+            if !known.iter().any(|d| d.claim == place.claim) {
+                known.push(place);
+            }
+        }
+        for place in known {
+            match self.domain(&place.path, false) {
+                Ok((domain, _)) if domain.claim_id() == place.claim => {
+                    self.index(|r| rebuild(r, &domain));
+                }
+                // Moved, unmounted, replaced or deleted: its sessions are not forgotten.
+                Ok(_)
+                | Err(
+                    DomainError::Missing { .. }
+                    | DomainError::NoDomain { .. }
+                    | DomainError::StateLost { .. }
+                    | DomainError::BaseReplaced { .. },
+                ) => self.index(|r| r.mark_domain(&place.claim, "lost")),
+                Err(error) => {
+                    tracing::warn!(base = %place.path.display(), %error, "a domain could not be asked");
+                }
+            }
+        }
+    }
+}
+
+fn rebuild(registry: &brio_registry::Registry, domain: &Domain) -> Result<(), RegistryError> {
+    let sessions = match domain.sessions() {
+        Ok(sessions) => sessions,
+        Err(error) => {
+            tracing::warn!(base = %domain.root_path().display(), %error, "sessions could not be read");
+            return Ok(());
+        }
+    };
+    let claim = domain.claim_id();
+    let rows: Vec<_> = sessions.iter().map(|info| row(claim, info)).collect();
+    let place = DomainRow { claim: claim.to_owned(), path: domain.root_path().to_owned() };
+    registry.rebuild(&place, &rows)
+}
+
+/// A session as the index shows it.
+pub(crate) fn row(claim: &str, info: &SessionInfo) -> SessionRow {
+    let dead = matches!(info.lease, LeaseStatus::Dead { .. });
+    let state = if dead && info.state == State::Open { "dead" } else { info.state.as_str() };
+    SessionRow {
+        id: info.id.to_string(),
+        claim: claim.to_owned(),
+        base: base_of(info),
+        state: state.to_owned(),
+        goal: info.goal.clone(),
+        agent: info.agent.clone(),
+        task_id: info.task_id.clone(),
+        parent: info.parent.as_ref().map(ToString::to_string),
+        created_at: millis(info.created_at),
+    }
+}
+
+pub(crate) fn millis(t: Time) -> i64 {
+    t.secs.saturating_mul(1000).saturating_add(i64::from(t.nanos / 1_000_000))
+}
+
+/// Where the home last saw each domain.
+fn domains_in(dir: &Path) -> Vec<DomainRow> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    entries
+        .filter_map(|e| {
+            let e = e.ok()?;
+            let claim = e.file_name().into_string().ok()?;
+            let path = brio_landing::last_seen(&e.path())?;
+            Some(DomainRow { claim, path })
+        })
+        .collect()
+}

@@ -1,0 +1,138 @@
+//! One session.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use brio_landing::{
+    BeginError, BeginOptions, CommitError, CommitOptions, Domain, Landed, LeaseError, Metadata,
+    RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, Writer,
+};
+use brio_session::{ChangeSet, FsResult, View, ViewOptions};
+
+use crate::Brio;
+
+/// A session, in the domain it lies in. Cheap to clone; holds no lease and no lock.
+#[derive(Clone)]
+pub struct SessionHandle {
+    brio: Brio,
+    domain: Domain,
+    id: SessionId,
+}
+
+impl SessionHandle {
+    pub(crate) fn new(brio: Brio, domain: Domain, id: SessionId) -> Self {
+        Self { brio, domain, id }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    pub(crate) fn brio(&self) -> &Brio {
+        &self.brio
+    }
+
+    pub(crate) fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// How it stands now.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn info(&self) -> Result<SessionInfo, SessionError> {
+        self.session()?.info()
+    }
+
+    /// The directory it branches, as a path of the host.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn base(&self) -> Result<PathBuf, SessionError> {
+        self.info().map(|info| base_of(&info))
+    }
+
+    /// A read-only view of it, as it is now.
+    ///
+    /// # Errors
+    /// When it has ended, or its layers cannot be opened.
+    pub fn view(&self) -> Result<View, LeaseError> {
+        let options = ViewOptions { read_only: true, ..ViewOptions::default() };
+        self.session()?
+            .view(options)
+            .map_err(|source| LeaseError::View { id: self.id.clone(), source })
+    }
+
+    /// What it changed. Costs what changed.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn changes(&self) -> Result<ChangeSet, LeaseError> {
+        let view = self.view()?;
+        let changes: FsResult<ChangeSet> = view.changes();
+        changes.map_err(|source| LeaseError::View { id: self.id.clone(), source })
+    }
+
+    /// Takes the right to write in it: one holder at a time. `purpose` is shown to others.
+    ///
+    /// # Errors
+    /// `SESSION_BUSY` when somebody holds it.
+    pub fn writer(&self, purpose: &str, options: ViewOptions) -> Result<Writer, LeaseError> {
+        self.session()?.writer(purpose, options)
+    }
+
+    /// Begins a session on this session: its base is this one's work so far, and it lands here.
+    ///
+    /// # Errors
+    /// As [`Brio::begin`].
+    pub fn begin_child(&self, metadata: Metadata) -> Result<SessionHandle, BeginError> {
+        let info = self.info().map_err(LeaseError::from)?;
+        let options = BeginOptions { subdir: info.subdir, parent: Some(self.id.clone()), metadata };
+        let child = self.domain.begin(options)?;
+        Ok(self.brio.begun(self.domain.clone(), child.id().clone()))
+    }
+
+    /// Lands it in its base, or in its parent: all of it or nothing. Durable when it returns.
+    ///
+    /// # Errors
+    /// The base is as it was, and the session is kept.
+    pub fn commit(&self, options: CommitOptions) -> Result<Landed, CommitError> {
+        let done = self.domain.commit(&self.id, options);
+        match &done {
+            Ok(_) => self.ended("landed"),
+            Err(CommitError::Conflict { .. }) => self.ended("conflicted"),
+            Err(_) => {}
+        }
+        done
+    }
+
+    /// Throws it away; `stop` asks a live run to stop first. Works on a full disk.
+    ///
+    /// # Errors
+    /// When a run is live in it, or a child is open.
+    pub fn rollback(&self, stop: bool) -> Result<RolledBack, RollbackError> {
+        let done = self.domain.rollback(&self.id, stop)?;
+        self.ended("rolled-back");
+        Ok(done)
+    }
+
+    fn ended(&self, state: &str) {
+        self.brio.index(|r| r.set_state(self.id.as_str(), state));
+    }
+
+    fn session(&self) -> Result<Session, SessionError> {
+        self.domain.session(&self.id)
+    }
+}
+
+/// The directory that a session branches.
+pub(crate) fn base_of(info: &SessionInfo) -> PathBuf {
+    if info.subdir.is_root() { info.base.clone() } else { info.base.join(info.subdir.to_path()) }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SessionHandle").field(&self.id).finish()
+    }
+}
