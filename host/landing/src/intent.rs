@@ -13,11 +13,9 @@ pub(crate) const END: &[u8] = b"end";
 const VERSION: u32 = 1;
 const HEADER: usize = 20;
 
-/// Content of `landings/<k>/intent`.
+/// Content of `landings/<k>/intent`. Its number is its directory's name: it is not known before the seal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Intent {
-    /// Its number. In staging it is what was expected; the seal rewrites it when it differs.
-    pub(crate) landing: u64,
     pub(crate) session: SessionId,
     pub(crate) goal: Option<String>,
     pub(crate) agent: Option<String>,

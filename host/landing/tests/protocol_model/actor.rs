@@ -34,7 +34,8 @@ fn idle(world: &World, config: &Config, next: &mut Next) {
         return;
     }
     let plan = plan(world);
-    let torn = (0..PATHS).any(|p| plan.new_is[p] == TORN && config.power_cuts == 0);
+    // A session that is not clean under another boot id does not land.
+    let torn = plan.new_is.contains(&TORN);
     if world.landings_left > 0 && world.touched == 0 && !torn && plan.steps() > 0 {
         go(next, world, "stage", 0, |w| {
             w.landings_left -= 1;
@@ -43,12 +44,16 @@ fn idle(world: &World, config: &Config, next: &mut Next) {
         });
     }
     for k in (0..LANDINGS).filter(|&k| disk.present(k) && disk.ended(k)) {
-        let pinned = world.reader.open && !disk.stale && world.reader.n < number(k) && disk.landing[k] & ABORTED == 0;
+        let needed = world.reader.open && world.reader.n < number(k) && disk.landing[k] & ABORTED == 0;
         let start = |w: &mut World, pc| {
             w.actor = Actor { pc, k, lock: true, ..Actor::default() };
         };
-        if !pinned || config.is(Mutant::GcIgnoresPins) {
+        if !needed || config.is(Mutant::GcIgnoresPins) {
             go(next, world, "gc", k, |w| start(w, Pc::GcSlot));
+        } else if disk.stale {
+            // The mark may be another process's that died before it was synced.
+            let trusted = config.is(Mutant::StaleNotSynced) || config.is(Mutant::StaleTrusted);
+            go(next, world, "gc, session is stale", k, |w| start(w, if trusted { Pc::GcSlot } else { Pc::GcStaleSync }));
         } else if world.quota_left > 0 {
             go(next, world, "gc over the quota", k, |w| {
                 w.quota_left -= 1;
@@ -155,6 +160,7 @@ fn fsync_landing(world: &mut World, k: usize) {
         }
     }
     world.durable.landing[k] = world.disk.landing[k];
+    world.durable.reported[k] = world.disk.reported[k];
     world.used |= 1 << k;
 }
 

@@ -88,8 +88,9 @@ fn reader_step(world: &World, config: &Config, next: &mut Next) {
             } else if config.is(Mutant::ReaderRetriesForever) {
                 answer(w, RETRY);
             } else {
-                // Drift, unless it is what a landing put there.
-                let landed = (0..LANDINGS).any(|k| w.disk.intent[k].new[path] == ino && ino != 0);
+                // Drift, unless it is what a landing left there (also when that is nothing).
+                let left = |k: usize| w.reader.known & (1 << k) != 0 && w.disk.intent[k].names(path) && w.disk.intent[k].new[path] == ino;
+                let landed = (0..LANDINGS).any(left);
                 w.reader.got = if landed { SNAPSHOT_GONE } else { w.disk.is(ino) };
                 w.reader.pc = if config.is(Mutant::ReaderLooksOnce) { Read::Recheck } else { Read::SlotAgain };
             }
@@ -147,6 +148,10 @@ fn recheck(world: &mut World, config: &Config) {
             world.fail("a listing is not as of N");
         }
     } else if got == SNAPSHOT_GONE {
+        // Where an edit slipped in before the exchange its file lies in the slot until the abort.
+        if world.is_touched(op) {
+            return;
+        }
         world.fail("a pinned session misses a pre-image");
     } else if !world.is_touched(op) && got != expect[op] {
         world.fail("a reader got content that is not as of N");
@@ -195,7 +200,7 @@ pub(crate) fn outside(world: &World, next: &mut Next) {
                 // A file without a name, as on any file system.
                 w.destroyed |= 1 << w.edits;
             }
-            let looked = !matches!(w.actor.pc, Pc::Apply | Pc::Verify | Pc::Durable | Pc::Settle);
+            let looked = matches!(w.actor.pc, Pc::Trash | Pc::End | Pc::Over);
             if (0..LANDINGS).any(|k| w.disk.slot[k].contains(&ino) && (w.disk.ended(k) || (looked && w.actor.k == k))) {
                 w.late |= 1 << w.edits;
             }

@@ -1,0 +1,69 @@
+//! The domain's lock: `flock` on the base's root directory itself, so that deleting `.brio`
+//! cannot split a domain into two that don't see each other.
+
+use std::os::fd::OwnedFd;
+
+use brio_session::STATE_DIR;
+use rustix::fs::{FlockOperation, Mode, flock, openat};
+
+use crate::DomainError;
+use crate::claim::Claim;
+use crate::disk::DIR;
+use crate::errors::Doing;
+use crate::look::Look;
+use crate::state::State;
+
+/// The lock, held. Dropping it releases it.
+pub(crate) struct Lock {
+    _fd: OwnedFd,
+    pub(crate) exclusive: bool,
+}
+
+impl State {
+    /// Begin: many at a time, none during a landing.
+    pub(crate) fn shared(&self) -> Result<Lock, DomainError> {
+        self.lock(FlockOperation::LockShared)
+    }
+
+    /// Seal to finish, recovery, gc, rollback's removal.
+    pub(crate) fn exclusive(&self) -> Result<Lock, DomainError> {
+        self.lock(FlockOperation::LockExclusive)
+    }
+
+    fn lock(&self, how: FlockOperation) -> Result<Lock, DomainError> {
+        let what = self.root_path.display();
+        // A descriptor of its own: flock belongs to the open file description.
+        let fd = openat(&self.root, c".", DIR, Mode::empty()).doing(&what)?;
+        loop {
+            match flock(&fd, how) {
+                Err(rustix::io::Errno::INTR) => {}
+                r => break r.doing(&what)?,
+            }
+        }
+        self.still_ours()?;
+        Ok(Lock { _fd: fd, exclusive: matches!(how, FlockOperation::LockExclusive) })
+    }
+
+    /// The claim is re-read through the root: `.brio` may have been deleted or replaced.
+    fn still_ours(&self) -> Result<(), DomainError> {
+        let what = self.root_path.display();
+        let lost = || {
+            let sessions = self.home.as_ref().map(|h| h.open_sessions(&self.claim.claim)).unwrap_or_default();
+            DomainError::StateLost { path: self.root_path.clone(), sessions }
+        };
+        match Look::at(&self.root, STATE_DIR.as_bytes()).doing(&what)? {
+            None => Err(lost()),
+            Some(l) if l.ino() == self.dir_ino => Ok(()),
+            Some(_) => {
+                let shown = self.root_path.join(STATE_DIR);
+                let dir = crate::disk::open_dir(&self.root, STATE_DIR.as_bytes()).doing(&what)?;
+                match Claim::read(dir, &shown)? {
+                    Some(c) if c.root_ino != self.root_ino => {
+                        Err(DomainError::BaseReplaced { path: self.root_path.clone() })
+                    }
+                    _ => Err(lost()),
+                }
+            }
+        }
+    }
+}

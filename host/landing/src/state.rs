@@ -1,0 +1,214 @@
+//! An open domain: handles of its root and of the directories of `.brio`.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use brio_session::{RelPath, STATE_DIR, from_os};
+use rustix::fs::{Mode, OFlags, openat};
+use serde::Serialize;
+
+use crate::claim::Claim;
+use crate::disk::{self, Disk};
+use crate::errors::Doing;
+use crate::home::Home;
+use crate::look::Look;
+use crate::seq::Seq;
+use crate::{DomainError, JournalEntry, OpenOptions, SessionId};
+
+/// Names in `.brio`.
+pub(crate) const SESSIONS: &[u8] = b"sessions";
+pub(crate) const LANDINGS: &[u8] = b"landings";
+pub(crate) const STAGING: &[u8] = b"staging";
+pub(crate) const TRASH: &[u8] = b"trash";
+pub(crate) const KEPT: &[u8] = b"kept";
+pub(crate) const JOURNAL: &[u8] = b"journal";
+pub(crate) const RESERVE: &[u8] = b"reserve";
+pub(crate) const SEQ: &[u8] = b"seq";
+
+/// Bytes that are preallocated so that rollback, abort and gc work on a full disk.
+pub(crate) const RESERVE_BYTES: u64 = 1 << 20;
+
+/// What [`Domain`](crate::Domain) shares between its clones.
+pub(crate) struct State {
+    pub(crate) root: OwnedFd,
+    pub(crate) root_path: PathBuf,
+    pub(crate) root_ino: u64,
+    pub(crate) mount: u64,
+    pub(crate) dir: OwnedFd,
+    pub(crate) dir_ino: u64,
+    pub(crate) sessions: OwnedFd,
+    pub(crate) landings: OwnedFd,
+    pub(crate) staging: OwnedFd,
+    pub(crate) trash: OwnedFd,
+    pub(crate) seq: Seq,
+    pub(crate) journal: File,
+    pub(crate) claim: Claim,
+    pub(crate) options: OpenOptions,
+    pub(crate) disk: Disk,
+    pub(crate) home: Option<Home>,
+    /// Brio's home, if it lies in the base.
+    pub(crate) hidden: Option<RelPath>,
+    home_sessions: Mutex<Option<File>>,
+    inside: Mutex<Option<(SystemTime, Option<PathBuf>)>>,
+}
+
+impl State {
+    /// Opens the `.brio` in `root`, whose claim has been read.
+    pub(crate) fn open(root: OwnedFd, root_path: PathBuf, claim: Claim, options: OpenOptions) -> Result<Self, DomainError> {
+        let disk = Disk(options.door.clone());
+        let shown = root_path.join(STATE_DIR);
+        let look = Look::of(&root).doing(root_path.display())?;
+        let dir = disk::open_dir(&root, STATE_DIR.as_bytes()).doing(shown.display())?;
+        let dir_ino = Look::of(&dir).doing(shown.display())?.ino();
+        let sub = |name: &[u8]| match disk::open_dir(&dir, name) {
+            // An empty directory may not have survived a power cut, or a restore.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                disk.mkdir(&dir, name, 0o700)?;
+                disk::open_dir(&dir, name)
+            }
+            r => r,
+        };
+        let file = |name: &[u8], how: OFlags| -> io::Result<File> {
+            let how = how | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            Ok(File::from(openat(&dir, name, how, Mode::from_raw_mode(0o600))?))
+        };
+        let what = shown.display();
+        let home = options.home.as_ref().map(|h| Home::new(h, disk.clone()));
+        let hidden = options.home.as_ref().and_then(|h| hidden(h, &root_path));
+        Ok(Self {
+            sessions: sub(SESSIONS).doing(&what)?,
+            landings: sub(LANDINGS).doing(&what)?,
+            staging: sub(STAGING).doing(&what)?,
+            trash: sub(TRASH).doing(&what)?,
+            seq: Seq(file(SEQ, OFlags::RDWR).doing(&what)?),
+            journal: file(JOURNAL, OFlags::RDWR | OFlags::APPEND).doing(&what)?,
+            root_ino: look.ino(),
+            mount: look.mount(),
+            root,
+            root_path,
+            dir,
+            dir_ino,
+            claim,
+            disk,
+            home,
+            hidden,
+            options,
+            home_sessions: Mutex::default(),
+            inside: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> brio_session::Time {
+        (self.options.now)()
+    }
+
+    /// Whether this user's program may act on what that user sealed.
+    pub(crate) fn trusts(&self, uid: u32) -> bool {
+        trusts(&self.options, uid)
+    }
+
+    /// Tells the home that a session began or ended. Best effort: the domain is the truth.
+    pub(crate) fn tell_home(&self, line: &[u8]) {
+        let Some(home) = &self.home else { return };
+        let mut file = self.home_sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if file.is_none() {
+            *file = home.sessions_file(&self.claim.claim).ok();
+        }
+        if let Some(file) = &*file
+            && let Err(e) = self.disk.append(file, line)
+        {
+            tracing::warn!("the home's list of sessions was not written: {e}");
+        }
+    }
+
+    /// A domain that the home knows below this one's root.
+    pub(crate) fn domain_inside(&self) -> Option<PathBuf> {
+        let home = self.home.as_ref()?;
+        let changed = home.changed()?;
+        let mut cache = self.inside.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((at, found)) = &*cache
+            && *at == changed
+            && found.as_ref().is_none_or(|p| p.join(STATE_DIR).is_dir())
+        {
+            return found.clone();
+        }
+        let found = home.records().into_iter().map(|r| r.path).find(|p| {
+            p.starts_with(&self.root_path) && *p != self.root_path && p.join(STATE_DIR).join("claim").is_file()
+        });
+        *cache = Some((changed, found.clone()));
+        found
+    }
+
+    /// An entry with the time filled in.
+    pub(crate) fn entry(&self, what: &str, session: Option<&SessionId>) -> JournalEntry {
+        JournalEntry {
+            time: self.now(),
+            what: what.to_owned(),
+            session: session.cloned(),
+            goal: None,
+            agent: None,
+            task_id: None,
+            landing: None,
+            parent: None,
+            detail: None,
+        }
+    }
+
+    pub(crate) fn write_journal(&self, entry: &JournalEntry) -> io::Result<()> {
+        self.disk.append(&self.journal, &json_line(entry)?)
+    }
+
+    /// Journals what is only a record of something done: that it fails is no reason to fail.
+    pub(crate) fn note(&self, entry: &JournalEntry) {
+        if let Err(e) = self.write_journal(entry) {
+            tracing::warn!("the journal was not written: {e}");
+        }
+    }
+
+    /// The bytes of `reserve` are given up: the next few operations find room.
+    pub(crate) fn give_up_reserve(&self) {
+        if let Ok(fd) = openat(&self.dir, RESERVE, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+            let _ = self.disk.truncate(&File::from(fd), 0);
+        }
+    }
+
+    /// Takes the reserve back, if there is room.
+    pub(crate) fn restore_reserve(&self) {
+        restore_reserve(&self.disk, &self.dir);
+    }
+}
+
+pub(crate) fn restore_reserve(disk: &Disk, dir: impl AsFd) {
+    let how = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let Ok(fd) = openat(dir, RESERVE, how, Mode::from_raw_mode(0o600)) else { return };
+    let file = File::from(fd);
+    if file.metadata().is_ok_and(|m| m.len() == RESERVE_BYTES) {
+        return;
+    }
+    let full = disk.0.run(brio_session::Op::Write, || {
+        Ok(rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES)?)
+    });
+    if full.is_err() {
+        let _ = disk.truncate(&file, 0);
+    }
+}
+
+pub(crate) fn trusts(options: &OpenOptions, uid: u32) -> bool {
+    uid == rustix::process::geteuid().as_raw() || uid == 0 || options.trust_uid == Some(uid)
+}
+
+fn hidden(home: &std::path::Path, root: &std::path::Path) -> Option<RelPath> {
+    let home = home.canonicalize().ok()?;
+    let below = home.strip_prefix(root).ok()?;
+    RelPath::new(from_os(below.as_os_str())).ok().filter(|p| !p.is_root())
+}
+
+pub(crate) fn json_line<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    let mut out = serde_json::to_vec(value)?;
+    out.push(b'\n');
+    Ok(out)
+}
