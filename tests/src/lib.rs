@@ -1,1 +1,13 @@
-//! What crosses crates: CLI, conformance, crash, model and benchmark harnesses
+//! What crosses crates: the promises and their proofs, and benchmark harnesses.
+//!
+//! `tests/PROMISES.md` says in our own words what Brio promises and names the test that proves
+//! each line; [`promises`] reads it, and a test fails when a named test is missing or ignored.
+
+pub mod promises;
+
+use std::path::PathBuf;
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}

@@ -1,0 +1,30 @@
+//! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
+//!
+//! Sections: `begin`, `landing`, `agents`. Each prints a table; what is compared was measured
+//! in the same run, turn by turn, so the ratios hold where the times drift.
+
+mod agents;
+mod begin;
+mod landing;
+mod measure;
+mod tree;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let sections: [(&str, fn() -> measure::Outcome); 3] =
+        [("begin", begin::run), ("landing", landing::run), ("agents", agents::run)];
+    let mut failed = false;
+    for (name, run) in sections {
+        if !wanted.is_empty() && !wanted.iter().any(|w| w == name) {
+            continue;
+        }
+        println!("\n## {name}\n");
+        if let Err(e) = run() {
+            eprintln!("{name}: {e}");
+            failed = true;
+        }
+    }
+    if failed {
+        std::process::exit(1);
+    }
+}
