@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::sealed::Stack;
-use crate::tree::Ref;
+use crate::tree::{Body, Child, Ref};
 use crate::{FsError, FsResult, Kind, Meta, STATE_DIR, check_name};
 
 const PATH_MAX: usize = 4096;
@@ -73,6 +73,9 @@ pub(crate) fn resolve(
         return Err(FsError::Invalid);
     }
     let mut must_dir = path.ends_with(b"/") || path.ends_with(b"/.") || path == b".";
+    if let Some(place) = plain(stack, start, protected, path, follow)? {
+        return Ok(place);
+    }
     let mut todo: VecDeque<Vec<u8>> = VecDeque::new();
     push_front(&mut todo, path)?;
     let start = stack.tree.canonical(start.clone());
@@ -177,6 +180,63 @@ pub(crate) fn resolve(
                 return Ok(Place { dir: here.at, name, at: Some((r, m)), protected, must_dir });
             }
         }
+    }
+}
+
+/// The common case without the bookkeeping: a plain path to something that is there, through
+/// real directories. `None`: not that case.
+fn plain(
+    stack: &Stack,
+    start: &Ref,
+    mut protected: bool,
+    path: &[u8],
+    follow: bool,
+) -> FsResult<Option<Place>> {
+    for name in path.split(|b| *b == b'/') {
+        if matches!(name, b"" | b"." | b"..") || name == STATE_DIR.as_bytes() || name.len() > 255 {
+            return Ok(None);
+        }
+        protected |= name == VCS_DIR;
+    }
+    let cut = path.iter().rposition(|b| *b == b'/');
+    let name = &path[cut.map_or(0, |i| i + 1)..];
+    let mut at = stack.tree.canonical(start.clone());
+    let mut rest = path;
+    let (dir, at) = loop {
+        let lower = match &at {
+            Ref::Lower(p) => Some(p.join(rest)),
+            Ref::Node(id) => {
+                let Some(node) = stack.tree.nodes.get(id) else { return Ok(None) };
+                let end = rest.iter().position(|b| *b == b'/').unwrap_or(rest.len());
+                match (node.children.get(&rest[..end]), &node.body) {
+                    (Some(Child::Node(next)), _) => {
+                        let next = Ref::Node(*next);
+                        if end == rest.len() {
+                            break (at, next);
+                        }
+                        at = next;
+                        rest = &rest[end + 1..];
+                        continue;
+                    }
+                    (None, Body::Dir { lower: Some(p) }) => Some(p.join(rest)),
+                    _ => None,
+                }
+            }
+        };
+        let Some(whole) = lower else { return Ok(None) };
+        let dir = match (whole.split(), rest.contains(&b'/')) {
+            (Some((parent, _)), true) => Ref::Lower(parent),
+            _ => at,
+        };
+        break (dir, Ref::Lower(whole));
+    };
+    match stack.meta(&at) {
+        Ok(m) if m.kind != Kind::Symlink || !follow => {
+            let at = Some((at, m));
+            Ok(Some(Place { dir, name: name.to_vec(), at, protected, must_dir: false }))
+        }
+        Ok(_) | Err(FsError::NotFound | FsError::NotDirectory) => Ok(None),
+        Err(e) => Err(e),
     }
 }
 
