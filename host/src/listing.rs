@@ -111,15 +111,32 @@ pub(crate) fn millis(t: Time) -> i64 {
     t.secs.saturating_mul(1000).saturating_add(i64::from(t.nanos / 1_000_000))
 }
 
-/// Where the home last saw each domain.
+/// Where the home last saw each domain: the landing core writes `domains/<claim>` before the
+/// first begin returns, so that an index that was deleted can be made again.
 fn domains_in(dir: &Path) -> Vec<DomainRow> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    entries
-        .filter_map(|e| {
-            let e = e.ok()?;
-            let claim = e.file_name().into_string().ok()?;
-            let path = brio_landing::last_seen(&e.path())?;
-            Some(DomainRow { claim, path })
-        })
-        .collect()
+    entries.filter_map(|e| last_seen(&e.ok()?.path())).collect()
+}
+
+#[derive(serde::Deserialize)]
+struct LastSeen {
+    claim: String,
+    path: SeenPath,
+}
+
+/// A path that is not UTF-8 is written as bytes.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum SeenPath {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+fn last_seen(record: &Path) -> Option<DomainRow> {
+    let seen: LastSeen = serde_json::from_slice(&std::fs::read(record).ok()?).ok()?;
+    let path = match seen.path {
+        SeenPath::Text(text) => text.into(),
+        SeenPath::Bytes(bytes) => brio_session::to_os(&bytes).into_owned().into(),
+    };
+    Some(DomainRow { claim: seen.claim, path })
 }

@@ -100,8 +100,8 @@ impl SessionHandle {
     pub fn commit(&self, options: CommitOptions) -> Result<Landed, CommitError> {
         let done = self.domain.commit(&self.id, options);
         match &done {
-            Ok(_) => self.ended("landed"),
-            Err(CommitError::Conflict { .. }) => self.ended("conflicted"),
+            Ok(_) => self.index_ended("landed"),
+            Err(CommitError::Conflict { .. }) => self.index_ended("conflicted"),
             Err(_) => {}
         }
         done
@@ -113,11 +113,12 @@ impl SessionHandle {
     /// When a run is live in it, or a child is open.
     pub fn rollback(&self, stop: bool) -> Result<RolledBack, RollbackError> {
         let done = self.domain.rollback(&self.id, stop)?;
-        self.ended("rolled-back");
+        self.index_ended("rolled-back");
         Ok(done)
     }
 
-    fn ended(&self, state: &str) {
+    /// Enters its end in the index.
+    pub(crate) fn index_ended(&self, state: &str) {
         self.brio.index(|r| r.set_state(self.id.as_str(), state));
     }
 

@@ -1,0 +1,339 @@
+//! The sessions of one run: its own, and those that its guest may begin.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use brio_landing::{
+    BeginError, BeginOptions, CommitError, CommitOptions, LeaseError, Metadata, RollbackError,
+    SessionError, SessionId, State, Writer,
+};
+use brio_runtime::{
+    SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode, SessionsError,
+};
+use brio_session::{ChangeSet, FsError, RelPath, View, ViewOptions};
+
+use crate::SessionHandle;
+use crate::listing::millis;
+
+/// How many sessions one run may hold open: each costs descriptors of the host.
+const MOST: usize = 64;
+
+/// Implements the runtime's [`Sessions`] over the landing core.
+pub(crate) struct GuestSessions {
+    own: SessionHandle,
+    /// Whether the guest may begin sessions. Without, it may only look at its own.
+    granted: bool,
+    vcs: bool,
+    writer: Arc<Writer>,
+    children: Mutex<HashMap<SessionId, Child>>,
+}
+
+struct Child {
+    session: SessionHandle,
+    /// `None` once it has ended.
+    writer: Option<Arc<Writer>>,
+    parent: Option<SessionId>,
+    ended: Option<State>,
+    metadata: SessionMetadata,
+}
+
+impl GuestSessions {
+    pub(crate) fn new(own: SessionHandle, writer: Arc<Writer>, granted: bool, vcs: bool) -> Self {
+        Self { own, granted, vcs, writer, children: Mutex::default() }
+    }
+
+    /// Rolls back what the guest began and did not end: a session never outlives its run
+    /// unless its parent has it.
+    pub(crate) fn end(&self) {
+        let mut children = self.children();
+        // A child's child first: a session with an open child cannot be rolled back.
+        while let Some(id) = leaf(&children) {
+            let Some(child) = children.get_mut(&id) else { break };
+            child.writer = None;
+            child.ended = Some(State::RolledBack);
+            if let Err(error) = child.session.rollback(false) {
+                tracing::warn!(session = %id, %error, "a guest's session could not be rolled back");
+            }
+        }
+    }
+
+    fn children(&self) -> MutexGuard<'_, HashMap<SessionId, Child>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer_of(
+        &self,
+        children: &HashMap<SessionId, Child>,
+        id: Option<&SessionId>,
+    ) -> Result<Arc<Writer>, SessionsError> {
+        match id {
+            None => Ok(self.writer.clone()),
+            Some(id) if id == self.own.id() => Ok(self.writer.clone()),
+            Some(id) => {
+                let child = children.get(id).ok_or_else(|| unknown(id.as_str()))?;
+                child.writer.clone().ok_or_else(|| ended(id.as_str()))
+            }
+        }
+    }
+
+    fn own_child(&self, id: &str) -> Result<SessionId, SessionsError> {
+        let id: SessionId = id.parse().map_err(|_| unknown(id))?;
+        if &id == self.own.id() {
+            let why = format!("{id} is the run's own session; the supervisor ends it");
+            return Err(SessionsError::new(SessionsCode::NotPermitted, why));
+        }
+        Ok(id)
+    }
+}
+
+impl Sessions for GuestSessions {
+    fn begin(&self, parent: Option<&str>, path: &RelPath) -> Result<(String, View), SessionsError> {
+        if !self.granted {
+            let why = "sessions were not granted (--grant session-fs)";
+            return Err(SessionsError::new(SessionsCode::NotPermitted, why));
+        }
+        let mut children = self.children();
+        if children.values().filter(|c| c.ended.is_none()).count() >= MOST {
+            let why = format!("{MOST} sessions are open; end one first");
+            return Err(SessionsError::new(SessionsCode::Limit, why));
+        }
+        let parent = parent.map(|p| p.parse().map_err(|_| unknown(p))).transpose()?;
+        let writer = self.writer_of(&children, parent.as_ref())?;
+        let parent_id = parent.clone().unwrap_or_else(|| self.own.id().clone());
+        let info = self.own.info().map_err(|e| session_error(&e))?;
+        let metadata = Metadata { goal: info.goal, agent: info.agent, task_id: info.task_id };
+        let subdir = info.subdir.join_path(path);
+        let options = BeginOptions { subdir, parent: Some(parent_id.clone()), metadata };
+        let subdir = options.subdir.clone();
+        let begun = writer.begin_child(options).map_err(|e| begin_error(&e))?;
+        let session = self.own.brio().begun(self.own.domain().clone(), begun.id().clone());
+        let opened = session
+            .writer("guest session", ViewOptions { vcs: self.vcs, ..ViewOptions::default() })
+            .map_err(|e| lease_error(&e))
+            .and_then(|w| {
+                let view = crate::run::rooted(w.view(), &subdir).map_err(|e| fs_error(path, e))?;
+                Ok((w, view))
+            });
+        let (child_writer, view) = match opened {
+            Ok(opened) => opened,
+            Err(e) => {
+                let _ = session.rollback(false);
+                return Err(e);
+            }
+        };
+        let metadata = match session.info() {
+            Ok(info) => metadata_of(&info),
+            Err(e) => return Err(session_error(&e)),
+        };
+        let id = begun.id().clone();
+        children.insert(
+            id.clone(),
+            Child {
+                session,
+                writer: Some(Arc::new(child_writer)),
+                parent: Some(parent_id),
+                ended: None,
+                metadata,
+            },
+        );
+        Ok((id.to_string(), view))
+    }
+
+    fn commit(&self, id: &str) -> Result<(), SessionsError> {
+        let id = self.own_child(id)?;
+        let mut children = self.children();
+        let parent = children.get(&id).ok_or_else(|| unknown(id.as_str()))?.parent.clone();
+        let into = self.writer_of(&children, parent.as_ref())?;
+        let child = children.get_mut(&id).ok_or_else(|| unknown(id.as_str()))?;
+        // The lease ends with the writer: a commit takes it for itself.
+        let writer = child.writer.take().ok_or_else(|| ended(id.as_str()))?;
+        finish(writer);
+        match into.commit_child(&id, CommitOptions::default()) {
+            Ok(_) => {
+                child.ended = Some(State::Landed);
+                child.session.index_ended("landed");
+                Ok(())
+            }
+            Err(e) => {
+                // Still open; the guest may roll it back, or look at it.
+                let again = child.session.writer(
+                    "guest session",
+                    ViewOptions { vcs: self.vcs, ..ViewOptions::default() },
+                );
+                child.writer = again.ok().map(Arc::new);
+                Err(commit_error(&e))
+            }
+        }
+    }
+
+    fn rollback(&self, id: &str) -> Result<(), SessionsError> {
+        let id = self.own_child(id)?;
+        let mut children = self.children();
+        if !children.contains_key(&id) {
+            return Err(unknown(id.as_str()));
+        }
+        // Its own children go with it, the deepest first.
+        while let Some(below) = leaf_below(&children, &id) {
+            let Some(child) = children.get_mut(&below) else { break };
+            child.writer = None;
+            child.ended = Some(State::RolledBack);
+            child.session.rollback(false).map_err(|e| rollback_error(&e))?;
+            if below == id {
+                return Ok(());
+            }
+        }
+        Err(ended(id.as_str()))
+    }
+
+    fn status(&self, id: &str) -> Result<SessionStatus, SessionsError> {
+        let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
+        let session = if &parsed == self.own.id() {
+            self.own.clone()
+        } else {
+            let children = self.children();
+            let child = children.get(&parsed).ok_or_else(|| unknown(id))?;
+            if let Some(state) = child.ended {
+                return Ok(SessionStatus {
+                    state: state_of(state),
+                    parent: child.parent.as_ref().map(ToString::to_string),
+                    open_children: Vec::new(),
+                    base_landing: 0,
+                });
+            }
+            child.session.clone()
+        };
+        let info = session.info().map_err(|e| session_error(&e))?;
+        Ok(SessionStatus {
+            state: state_of(info.state),
+            parent: info.parent.map(|p| p.to_string()),
+            open_children: info.children.iter().map(ToString::to_string).collect(),
+            base_landing: info.landing,
+        })
+    }
+
+    fn changes(&self, id: &str) -> Result<ChangeSet, SessionsError> {
+        let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
+        let writer = {
+            let children = self.children();
+            self.writer_of(&children, Some(&parsed))?
+        };
+        let set = writer.view().changes().map_err(|e| fs_error(&RelPath::root(), e))?;
+        let subdir = self.own.info().map_err(|e| session_error(&e))?.subdir;
+        Ok(crate::run::below(set, &subdir))
+    }
+
+    fn metadata(&self, id: &str) -> Result<SessionMetadata, SessionsError> {
+        let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
+        if &parsed == self.own.id() {
+            return self.own.info().map(|i| metadata_of(&i)).map_err(|e| session_error(&e));
+        }
+        self.children().get(&parsed).map(|c| c.metadata.clone()).ok_or_else(|| unknown(id))
+    }
+}
+
+fn finish(writer: Arc<Writer>) {
+    // Nobody else holds it while the list is locked; a drop would release it as well, unsynced.
+    if let Some(writer) = Arc::into_inner(writer)
+        && let Err(error) = writer.finish()
+    {
+        tracing::warn!(%error, "a guest's session could not be synced");
+    }
+}
+
+fn leaf(children: &HashMap<SessionId, Child>) -> Option<SessionId> {
+    let open = |c: &&Child| c.ended.is_none();
+    let is_leaf = |id: &SessionId| !children.values().filter(open).any(|c| c.parent.as_ref() == Some(id));
+    children.iter().find(|(id, c)| c.ended.is_none() && is_leaf(id)).map(|(id, _)| id.clone())
+}
+
+fn leaf_below(children: &HashMap<SessionId, Child>, id: &SessionId) -> Option<SessionId> {
+    let below = children
+        .iter()
+        .find(|(_, c)| c.ended.is_none() && c.parent.as_ref() == Some(id))
+        .map(|(id, _)| id.clone());
+    match below {
+        Some(child) => leaf_below(children, &child),
+        None => children.get(id).filter(|c| c.ended.is_none()).map(|_| id.clone()),
+    }
+}
+
+fn metadata_of(info: &brio_landing::SessionInfo) -> SessionMetadata {
+    SessionMetadata {
+        goal: info.goal.clone().unwrap_or_default(),
+        agent: info.agent.clone(),
+        task_id: info.task_id.clone(),
+        created_at: u64::try_from(millis(info.created_at)).unwrap_or(0),
+    }
+}
+
+fn state_of(state: State) -> SessionState {
+    match state {
+        State::Open => SessionState::Open,
+        State::Committing => SessionState::Committing,
+        State::Conflicted => SessionState::Conflicted,
+        State::Landed => SessionState::Landed,
+        State::RolledBack => SessionState::RolledBack,
+    }
+}
+
+fn unknown(id: &str) -> SessionsError {
+    SessionsError::new(SessionsCode::Unknown, format!("no session {id} of this run"))
+}
+
+fn ended(id: &str) -> SessionsError {
+    SessionsError::new(SessionsCode::Ended, format!("{id} has ended"))
+}
+
+fn code(code: &str) -> SessionsCode {
+    match code {
+        "CONFLICT" => SessionsCode::Conflict,
+        "SESSION_UNKNOWN" => SessionsCode::Unknown,
+        "SESSION_ENDED" => SessionsCode::Ended,
+        "SESSION_BUSY" | "OPEN_CHILDREN" => SessionsCode::Busy,
+        "BASE_MISSING" | "BASE_NOT_A_DIRECTORY" => SessionsCode::BaseInvalid,
+        "REFUSED" => SessionsCode::NotPermitted,
+        "NO_SPACE" => SessionsCode::Limit,
+        "SNAPSHOT_GONE" => SessionsCode::SnapshotGone,
+        _ => SessionsCode::Io,
+    }
+}
+
+/// What a guest is told. An error of the host itself can name a host path: it goes to the log.
+fn told(text: &str, error: &dyn std::error::Error) -> SessionsError {
+    let code = code(text);
+    if code == SessionsCode::Io || code == SessionsCode::Limit {
+        tracing::warn!(%error, "a guest's session");
+        return SessionsError::new(code, "the host could not do it; see its log");
+    }
+    SessionsError::new(code, error.to_string())
+}
+
+fn session_error(e: &SessionError) -> SessionsError {
+    told(e.code(), e)
+}
+
+fn lease_error(e: &LeaseError) -> SessionsError {
+    told(e.code(), e)
+}
+
+fn begin_error(e: &BeginError) -> SessionsError {
+    told(e.code(), e)
+}
+
+fn commit_error(e: &CommitError) -> SessionsError {
+    told(e.code(), e)
+}
+
+fn rollback_error(e: &RollbackError) -> SessionsError {
+    told(e.code(), e)
+}
+
+fn fs_error(path: &RelPath, e: FsError) -> SessionsError {
+    let code = match e {
+        FsError::NotFound | FsError::NotDirectory => SessionsCode::BaseInvalid,
+        FsError::SnapshotGone => SessionsCode::SnapshotGone,
+        FsError::Ended | FsError::Stale => SessionsCode::Ended,
+        _ => SessionsCode::Io,
+    };
+    SessionsError::new(code, format!("{path}: {e}"))
+}

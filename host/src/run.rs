@@ -1,0 +1,363 @@
+//! An agent in a session: begin, take the writer lease, run, land or roll back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use brio_landing::{
+    CommitError, CommitOptions, Landed, LeaseError, Metadata, RolledBack, RollbackError,
+    SessionId, Writer,
+};
+use brio_runtime::{Agent, Output, RunLimits, RunReport, RunSpec, StopToken, TaskContext, Workspace};
+use brio_session::{ChangeSet, DirHandle, FsResult, Limits, RelPath, View, ViewOptions};
+
+use crate::guest::GuestSessions;
+use crate::plain::{Plain, PlainError};
+use crate::{Brio, RunError, SessionHandle, bundled_agent};
+
+/// How often a run looks whether another process asked it to stop.
+const STOP_POLL: Duration = Duration::from_millis(100);
+
+/// Where an agent comes from.
+#[derive(Debug, Clone)]
+pub enum AgentSource {
+    /// A file, or else the name of a bundled agent, as on the command line. What has a `/` or
+    /// ends in `.wasm` is a file; a bare name is the bundled agent if there is one.
+    Named(PathBuf),
+    /// A component or a core module in memory, under a name for messages.
+    Bytes {
+        /// For messages and the session's metadata.
+        name: String,
+        /// The WebAssembly.
+        wasm: Vec<u8>,
+    },
+}
+
+/// Which session an agent works in.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A new one on this directory. It ends with the run, unless it is kept.
+    Begin {
+        /// The directory.
+        base: PathBuf,
+        /// What the session is for.
+        metadata: Metadata,
+    },
+    /// One that is open. It stays open, whatever the agent says.
+    Session(SessionHandle),
+}
+
+/// What a guest may do beyond working on its files.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Grants {
+    /// Begin sessions of its own.
+    pub session_fs: bool,
+    /// Change `.git`.
+    pub vcs: bool,
+}
+
+/// One run.
+pub struct RunRequest {
+    /// The agent.
+    pub agent: AgentSource,
+    /// Where it works.
+    pub place: Place,
+    /// What it is to do.
+    pub description: String,
+    /// Names the task; made from the session's id when it is `None`.
+    pub task_id: Option<String>,
+    /// Files of the base that belong to the task, as paths in the session.
+    pub input_files: Vec<String>,
+    /// The guest's arguments, without its own name.
+    pub args: Vec<String>,
+    /// The guest's environment: nothing of ours.
+    pub env: Vec<(String, String)>,
+    /// What the session is called in the guest.
+    pub at: String,
+    /// What it may use.
+    pub limits: RunLimits,
+    /// Bytes it may write.
+    pub disk: Option<u64>,
+    /// Files it may create.
+    pub files: Option<u64>,
+    /// What else it may do.
+    pub grants: Grants,
+    /// Leave a new session open, for review.
+    pub keep: bool,
+    /// The plain form: a directory of its own, preopened.
+    pub plain: bool,
+    /// Where the guest's standard output is shown.
+    pub stdout: Output,
+    /// Where the guest's standard error is shown.
+    pub stderr: Output,
+    /// Ends the run from outside.
+    pub stop: StopToken,
+}
+
+impl RunRequest {
+    /// A run with everything at its default: no grants, no arguments, default limits.
+    pub fn new(agent: AgentSource, place: Place) -> Self {
+        Self {
+            agent,
+            place,
+            description: String::new(),
+            task_id: None,
+            input_files: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            at: "/workspace".into(),
+            limits: RunLimits::default(),
+            disk: None,
+            files: None,
+            grants: Grants::default(),
+            keep: false,
+            plain: false,
+            stdout: Output::default(),
+            stderr: Output::default(),
+            stop: StopToken::default(),
+        }
+    }
+}
+
+/// What became of the session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Its changes are in the base.
+    Landed(Landed),
+    /// It had changed nothing; it is gone.
+    Unchanged,
+    /// It is open.
+    Kept,
+    /// It is gone, and the base is untouched.
+    RolledBack(RolledBack),
+    /// It did not land: a conflict, or a refusal. It is open, and the base unchanged.
+    NotLanded(CommitError),
+    /// It was to be rolled back and could not be. The base is unchanged.
+    NotRolledBack(RollbackError),
+}
+
+/// A run that took place.
+#[derive(Debug)]
+pub struct Ran {
+    /// The session.
+    pub session: SessionId,
+    /// How the run ended.
+    pub report: RunReport,
+    /// Why the plain directory was not taken back, if it was not.
+    pub plain: Option<PlainError>,
+    /// What the session had changed when the run ended, with paths relative to its base.
+    pub changes: ChangeSet,
+    /// What became of it.
+    pub ending: Ending,
+}
+
+impl Brio {
+    /// Runs an agent. A new session lands when the agent succeeds and is rolled back when it
+    /// does not; nothing is begun before the agent is known to be one.
+    ///
+    /// # Errors
+    /// When nothing ran. A new session is rolled back then.
+    pub fn run(&self, mut request: RunRequest) -> Result<Ran, RunError> {
+        refuse(&request)?;
+        let (name, agent) = self.load(&request.agent)?;
+        let (session, fresh) = match &mut request.place {
+            Place::Begin { base, metadata } => {
+                let mut metadata = std::mem::take(metadata);
+                metadata.agent.get_or_insert(name);
+                (self.begin(base, metadata)?, true)
+            }
+            Place::Session(session) => (session.clone(), false),
+        };
+        let worked = self.work(&agent, &session, &mut request);
+        let (report, changes, plain) = match worked {
+            Ok(worked) => worked,
+            Err(error) => {
+                if fresh && let Err(error) = session.rollback(false) {
+                    tracing::warn!(session = %session.id(), %error, "not rolled back");
+                }
+                return Err(error);
+            }
+        };
+        let good = report.succeeded() && plain.is_none();
+        let ending = end(&session, fresh && !request.keep, good);
+        Ok(Ran { session: session.id().clone(), report, plain, changes, ending })
+    }
+
+    fn load(&self, source: &AgentSource) -> Result<(String, Agent), RunError> {
+        let (name, wasm) = match source {
+            AgentSource::Bytes { name, wasm } => (name.clone(), wasm.clone()),
+            AgentSource::Named(path) => named(path)?,
+        };
+        let agent = self.engine()?.load(&wasm);
+        let agent = agent.map_err(|source| RunError::Load { name: (&name).into(), source })?;
+        Ok((name, agent))
+    }
+
+    fn work(
+        &self,
+        agent: &Agent,
+        session: &SessionHandle,
+        request: &mut RunRequest,
+    ) -> Result<(RunReport, ChangeSet, Option<PlainError>), RunError> {
+        let options = ViewOptions {
+            vcs: request.grants.vcs,
+            limits: Limits { disk: request.disk, files: request.files },
+            ..ViewOptions::default()
+        };
+        let writer = Arc::new(session.writer("run", options)?);
+        let subdir = session.info().map_err(LeaseError::from)?.subdir;
+        let fault = |source| LeaseError::View { id: session.id().clone(), source };
+        let view = rooted(writer.view(), &subdir).map_err(fault)?;
+        let plain = if request.plain {
+            Some(Plain::make(&self.scratch(), session.id().as_str(), &view, &view.root())?)
+        } else {
+            None
+        };
+        let guests = Arc::new(GuestSessions::new(
+            session.clone(),
+            writer.clone(),
+            request.grants.session_fs,
+            request.grants.vcs,
+        ));
+        let workspace = match &plain {
+            Some(plain) => Workspace::Preopen(plain.open()?),
+            None => Workspace::Session(view.clone()),
+        };
+        let spec = spec(session, request, workspace, &guests);
+        let report = watched(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;
+        guests.end();
+        drop(guests);
+        let not_taken = match &plain {
+            Some(plain) if report.succeeded() => plain.take_back(&view, &view.root()).err(),
+            _ => None,
+        };
+        let changes = below(writer.view().changes().map_err(fault)?, &subdir);
+        drop(plain);
+        // Synced before the lease is free: what lands next is what was written here.
+        if let Some(writer) = Arc::into_inner(writer)
+            && let Err(error) = writer.finish()
+        {
+            tracing::warn!(session = %session.id(), %error, "the session could not be synced");
+        }
+        Ok((report, changes, not_taken))
+    }
+}
+
+fn refuse(request: &RunRequest) -> Result<(), PlainError> {
+    if !request.plain {
+        return Ok(());
+    }
+    let flags = [
+        (request.disk.is_some(), "--disk"),
+        (request.files.is_some(), "--files"),
+        (request.grants.session_fs, "--grant session-fs"),
+    ];
+    match flags.into_iter().find(|(given, _)| *given) {
+        Some((_, flag)) => Err(PlainError::Flag { flag }),
+        None => Ok(()),
+    }
+}
+
+fn named(path: &std::path::Path) -> Result<(String, Vec<u8>), RunError> {
+    let is_file = path.components().count() > 1 || path.extension().is_some_and(|e| e == "wasm");
+    if !is_file && let Some(agent) = path.to_str().and_then(bundled_agent) {
+        return Ok((agent.name.to_owned(), agent.wasm.to_vec()));
+    }
+    match std::fs::read(path) {
+        Ok(wasm) => {
+            let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+            Ok((name, wasm))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(RunError::UnknownAgent { name: path.to_owned() })
+        }
+        Err(source) => Err(RunError::Unreadable { path: path.to_owned(), source }),
+    }
+}
+
+fn spec(
+    session: &SessionHandle,
+    request: &mut RunRequest,
+    workspace: Workspace,
+    guests: &Arc<GuestSessions>,
+) -> RunSpec {
+    let plain = request.plain;
+    RunSpec {
+        at: request.at.clone(),
+        task: TaskContext {
+            task_id: request.task_id.clone().unwrap_or_else(|| format!("task-{}", session.id())),
+            description: request.description.clone(),
+            input_files: request.input_files.clone(),
+            session_id: (!plain).then(|| session.id().to_string()),
+        },
+        args: request.args.clone(),
+        env: request.env.clone(),
+        limits: request.limits,
+        stdout: std::mem::take(&mut request.stdout),
+        stderr: std::mem::take(&mut request.stderr),
+        stop: request.stop.clone(),
+        ..RunSpec::new(workspace)
+    }
+}
+
+/// Runs `f` while a thread watches for another process's wish that this one stops.
+fn watched<T>(writer: &Writer, stop: &StopToken, f: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            // Relaxed: the flag carries nothing but itself.
+            while !over.load(Ordering::Relaxed) {
+                if writer.stop_requested() {
+                    stop.stop();
+                    return;
+                }
+                std::thread::park_timeout(STOP_POLL);
+            }
+        });
+        let done = f();
+        over.store(true, Ordering::Relaxed);
+        watcher.thread().unpark();
+        done
+    })
+}
+
+fn end(session: &SessionHandle, mine: bool, good: bool) -> Ending {
+    if !mine {
+        return Ending::Kept;
+    }
+    if !good {
+        return match session.rollback(false) {
+            Ok(done) => Ending::RolledBack(done),
+            Err(e) => Ending::NotRolledBack(e),
+        };
+    }
+    match session.commit(CommitOptions::default()) {
+        Ok(landed) if landed.landing.is_none() && landed.parent.is_none() => Ending::Unchanged,
+        Ok(landed) => Ending::Landed(landed),
+        Err(e) => Ending::NotLanded(e),
+    }
+}
+
+/// The view as its session's base shows it: a session of a subdirectory sees no more of the
+/// domain than that.
+pub(crate) fn rooted(view: &View, subdir: &RelPath) -> FsResult<View> {
+    if subdir.is_root() { Ok(view.clone()) } else { view.rooted(subdir) }
+}
+
+/// The changes with paths relative to a session's base.
+pub(crate) fn below(mut set: ChangeSet, subdir: &RelPath) -> ChangeSet {
+    if subdir.is_root() {
+        return set;
+    }
+    set.changes.retain_mut(|c| match c.path.strip_prefix(subdir) {
+        Some(path) => {
+            c.path = path;
+            c.hard_link_of = c.hard_link_of.take().and_then(|p| p.strip_prefix(subdir));
+            true
+        }
+        None => false,
+    });
+    set
+}
