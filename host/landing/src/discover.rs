@@ -107,7 +107,6 @@ fn claim_at(dir: &OwnedFd, path: &Path, own: bool, options: &OpenOptions) -> Res
     };
     match Claim::read(&state, &shown) {
         Ok(None) if own => Err(DomainError::Corrupt { path: shown, what: "it has no claim".to_owned() }),
-        Err(_) if !own => Ok(None),
         r => r,
     }
 }

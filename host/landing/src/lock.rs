@@ -16,7 +16,6 @@ use crate::state::State;
 /// The lock, held. Dropping it releases it.
 pub(crate) struct Lock {
     _fd: OwnedFd,
-    pub(crate) exclusive: bool,
 }
 
 impl State {
@@ -30,7 +29,18 @@ impl State {
         self.lock(FlockOperation::LockExclusive)
     }
 
+    /// For adoption, which is about to change whose `.brio` it is.
+    pub(crate) fn exclusive_unchecked(&self) -> Result<Lock, DomainError> {
+        self.flock(FlockOperation::LockExclusive)
+    }
+
     fn lock(&self, how: FlockOperation) -> Result<Lock, DomainError> {
+        let lock = self.flock(how)?;
+        self.still_ours()?;
+        Ok(lock)
+    }
+
+    fn flock(&self, how: FlockOperation) -> Result<Lock, DomainError> {
         let what = self.root_path.display();
         // A descriptor of its own: flock belongs to the open file description.
         let fd = openat(&self.root, c".", DIR, Mode::empty()).doing(&what)?;
@@ -40,8 +50,7 @@ impl State {
                 r => break r.doing(&what)?,
             }
         }
-        self.still_ours()?;
-        Ok(Lock { _fd: fd, exclusive: matches!(how, FlockOperation::LockExclusive) })
+        Ok(Lock { _fd: fd })
     }
 
     /// The claim is re-read through the root: `.brio` may have been deleted or replaced.

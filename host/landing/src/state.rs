@@ -73,8 +73,14 @@ impl State {
             r => r,
         };
         let file = |name: &[u8], how: OFlags| -> io::Result<File> {
-            let how = how | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            Ok(File::from(openat(&dir, name, how, Mode::from_raw_mode(0o600))?))
+            let how = how | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            match openat(&dir, name, how, Mode::empty()) {
+                Err(rustix::io::Errno::NOENT) => {
+                    disk.create(&dir, name, 0o600)?;
+                    Ok(File::from(openat(&dir, name, how, Mode::empty())?))
+                }
+                r => Ok(File::from(r?)),
+            }
         };
         let what = shown.display();
         let home = options.home.as_ref().map(|h| Home::new(h, disk.clone()));

@@ -49,23 +49,31 @@ fn power_two() { holds("power, two landings", POWER_TWO); }
 fn power_reading() { holds("power reading", POWER_READING); }
 
 #[test]
+fn big1() { holds("edits2 crashes2", Config { edits: 2, crashes: 2, ..EDITS }); }
+#[test]
+fn big2() { holds("power 2 ", Config { power_cuts:2, ..POWER }); }
+#[test]
+fn big3() { holds("reading+crash2 ", Config { crashes:2, ..READING }); }
+#[test]
+fn big4() { holds("power reading fail ", Config { failures:1, ..POWER_READING }); }
+#[test]
 fn mutants() {
     use Mutant::*;
     for (m, c) in [
         (ReaderDoesNotRecheck, READING),
         (ReaderLooksOnce, READING),
-        (ReaderRetriesForever, READING),
+        (ReaderRetriesForever, Config{quota:0, ..READING}),
         (ReaderDropsAborting, READING),
-        (StaleReadBefore, TWO),
+        (IntentGoesWithSlots, TWO),
         (StaleNotSynced, POWER_READING),
         (StaleTrusted, POWER_READING),
         (SeqAfterApply, READING),
         (RecoveryDoesNotRaise, READING),
-        (BeginTrustsSeq, TWO),
+        (BeginWithoutLock, TWO),(ReaderTrustsSeq, POWER_READING),(ListingIsTheDirectory, READING),(AbsentIsDrift, READING),(AbortDoesNotReport, EDITS),
         (NumbersFromDirectory, TWO),
         (SealWithoutGate, WRITING),
         (PreflightTrustsStaging, WRITING),
-        (WriterDoesNotLook, WRITING),
+        (WriterDoesNotLook, WRITING),(WriterLooksBeforeLease, WRITING),
         (SessionGoesAfterEnd, WRITING),
         (AbortKeepsUpper, WRITING),
         (ApplyDoesNotVerify, EDITS),

@@ -44,7 +44,10 @@ fn idle(world: &World, config: &Config, next: &mut Next) {
         });
     }
     for k in (0..LANDINGS).filter(|&k| disk.present(k) && disk.ended(k)) {
-        let needed = world.reader.open && world.reader.n < number(k) && disk.landing[k] & ABORTED == 0;
+        let needed = needed(world, k);
+        if needed && disk.slot[k] == [0; PATHS] {
+            continue;
+        }
         let start = |w: &mut World, pc| {
             w.actor = Actor { pc, k, lock: true, ..Actor::default() };
         };
@@ -61,6 +64,11 @@ fn idle(world: &World, config: &Config, next: &mut Next) {
             });
         }
     }
+}
+
+/// Does the reading session look through landing `k`? Its mark does not matter.
+fn needed(world: &World, k: usize) -> bool {
+    world.reader.open && world.reader.n < number(k) && world.disk.landing[k] & ABORTED == 0
 }
 
 /// What the next session wants: first remove, add, replace; then the opposite.
@@ -214,6 +222,12 @@ fn apply(world: &World, config: &Config, next: &mut Next) {
 
 fn finish(world: &World, config: &Config, next: &mut Next) {
     let k = world.actor.k;
+    if world.actor.pc == Pc::Durable && world.failures_left > 0 && !world.actor.recovering && !world.actor.aborting {
+        go(next, world, "syncfs fails", k, |w| {
+            w.failures_left -= 1;
+            w.actor.pc = Pc::AbortWrite;
+        });
+    }
     match world.actor.pc {
         Pc::Durable => go(next, world, "syncfs", k, |w| {
             let agree = |p| w.is_touched(p) || forward(&w.disk, k, p, false) == Act::Nothing;
@@ -228,6 +242,9 @@ fn finish(world: &World, config: &Config, next: &mut Next) {
         Pc::Settle => go(next, world, "look at the slots again", k, |w| {
             let odd = (0..PATHS).filter(|&p| !w.disk.slot_as_planned(k, p, w.actor.aborting));
             w.actor.report = odd.map(|p| 1 << p).sum();
+            if w.actor.aborting && config.is(Mutant::AbortDoesNotReport) {
+                w.actor.report = 0;
+            }
             w.actor.pc = if w.actor.aborting || config.is(Mutant::SessionGoesAfterEnd) { Pc::End } else { Pc::Trash };
         }),
         Pc::Trash => go(next, world, "session to trash", k, |w| {
@@ -393,6 +410,10 @@ fn collect(world: &World, config: &Config, next: &mut Next) {
             w.durable.stale = true;
             w.actor.pc = Pc::GcSlot;
         }),
+        // The intent stays as long as the session: without it a view would take what a landing wrote for its own.
+        Pc::GcSlot if i == PATHS && needed(world, k) && !config.is(Mutant::IntentGoesWithSlots) => {
+            go(next, world, "gc: slots done, the intent stays", k, World::kill_actor);
+        }
         Pc::GcSlot if i == PATHS => go(next, world, "gc: slots done", k, |w| w.actor.pc = Pc::GcDir),
         Pc::GcSlot => {
             let planned = world.disk.slot_as_planned(k, i, aborted) || config.is(Mutant::GcDoesNotLook);

@@ -14,16 +14,21 @@ pub(crate) enum Mutant {
     ReaderLooksOnce,
     ReaderRetriesForever,
     ReaderDropsAborting,
-    StaleReadBefore,
+    IntentGoesWithSlots,
     StaleNotSynced,
     StaleTrusted,
     SeqAfterApply,
     RecoveryDoesNotRaise,
-    BeginTrustsSeq,
+    BeginWithoutLock,
+    ReaderTrustsSeq,
+    ListingIsTheDirectory,
+    AbsentIsDrift,
+    AbortDoesNotReport,
     NumbersFromDirectory,
     SealWithoutGate,
     PreflightTrustsStaging,
     WriterDoesNotLook,
+    WriterLooksBeforeLease,
     SessionGoesAfterEnd,
     AbortKeepsUpper,
     ApplyDoesNotVerify,
@@ -150,7 +155,7 @@ fn violated(world: &World) -> Option<&'static str> {
     }
     let disk = &world.disk;
     for edit in (0..world.edits).filter(|e| world.destroyed & (1 << e) == 0) {
-        let holder = (1u8..9).find(|&ino| disk.is(ino) == OUTSIDE + edit && disk.linked(ino));
+        let holder = (1..INODES).find(|&ino| disk.is(ino) == OUTSIDE + edit && disk.linked(ino));
         if holder.is_none() {
             return Some("an edit from outside is lost");
         }

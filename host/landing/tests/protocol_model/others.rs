@@ -7,10 +7,16 @@ use crate::world::*;
 pub(crate) fn reader(world: &World, config: &Config, next: &mut Next) {
     let (disk, r) = (&world.disk, &world.reader);
     if !r.open {
-        let settled = if config.is(Mutant::BeginTrustsSeq) { disk.seq % 4 == 0 || disk.seq % 4 == 3 } else { !disk.needs_recovery() };
-        if config.reader && !world.actor.lock && settled {
-            go(next, world, "begin", usize::from(disk.seq / 4), |w| {
+        let halves = config.is(Mutant::BeginWithoutLock);
+        if halves && r.loaded {
+            go(next, world, "begin: writes sessions/<id>", usize::from(r.n), |w| {
                 w.reader.open = true;
+                w.reader.loaded = false;
+            });
+        } else if config.reader && !world.actor.lock && !disk.needs_recovery() {
+            go(next, world, if halves { "begin: reads N" } else { "begin" }, usize::from(disk.seq / 4), |w| {
+                w.reader.open = !halves;
+                w.reader.loaded = halves;
                 w.reader.n = w.disk.seq / 4;
                 w.reader.expect = w.logical();
                 w.reader.op = NO_OPERATION;
@@ -60,7 +66,8 @@ fn reader_step(world: &World, config: &Config, next: &mut Next) {
     match r.pc {
         Read::Load => go(next, world, "reader: loads intents", 0, |w| {
             let dropped = if config.is(Mutant::ReaderDropsAborting) { ABORTED | ABORTING } else { ABORTED };
-            let wanted = |k: &usize| w.disk.present(*k) && w.disk.landing[*k] & dropped == 0 && number(*k) > w.reader.n;
+            let unseen = |k: usize| config.is(Mutant::ReaderTrustsSeq) && number(k) > w.disk.seq / 4;
+            let wanted = |k: &usize| !unseen(*k) && w.disk.present(*k) && w.disk.landing[*k] & dropped == 0 && number(*k) > w.reader.n;
             w.reader.known = (0..LANDINGS).filter(wanted).map(|k| 1 << k).sum();
             start(w);
         }),
@@ -91,6 +98,7 @@ fn reader_step(world: &World, config: &Config, next: &mut Next) {
                 // Drift, unless it is what a landing left there (also when that is nothing).
                 let left = |k: usize| w.reader.known & (1 << k) != 0 && w.disk.intent[k].names(path) && w.disk.intent[k].new[path] == ino;
                 let landed = (0..LANDINGS).any(left);
+                let landed = landed && !(config.is(Mutant::AbsentIsDrift) && ino == 0);
                 w.reader.got = if landed { SNAPSHOT_GONE } else { w.disk.is(ino) };
                 w.reader.pc = if config.is(Mutant::ReaderLooksOnce) { Read::Recheck } else { Read::SlotAgain };
             }
@@ -103,7 +111,8 @@ fn reader_step(world: &World, config: &Config, next: &mut Next) {
         }),
         Read::Names => go(next, world, "reader: next name of the directory", usize::from(r.position), |w| {
             let p = usize::from(w.reader.position);
-            let there = match decides(w, p) {
+            let landing = decides(w, p).filter(|_| !config.is(Mutant::ListingIsTheDirectory));
+            let there = match landing {
                 Some(k) => w.disk.intent[k].old[p] != 0,
                 None => w.disk.base[p] != 0,
             };
@@ -138,8 +147,7 @@ fn recheck(world: &mut World, config: &Config) {
     }
     world.reader.op = NO_OPERATION;
     world.reader.pc = Read::Idle;
-    let marked = world.disk.stale && !config.is(Mutant::StaleReadBefore);
-    if marked || (world.disk.stale && got == SNAPSHOT_GONE) {
+    if world.disk.stale && got == SNAPSHOT_GONE {
         return;
     }
     let expect = world.reader.expect;
@@ -178,12 +186,17 @@ pub(crate) fn writer(world: &World, config: &Config, next: &mut Next) {
             }
             w.disk.content[usize::from(NEW_REPLACED)] = SESSION_WRITE;
         });
-    } else if world.writes_left > 0 && !world.actor.gate && !disk.trashed {
-        if disk.needs_recovery() && !config.is(Mutant::WriterDoesNotLook) {
-            return;
-        }
+        return;
+    }
+    let may_write = !disk.trashed && (!disk.needs_recovery() || config.is(Mutant::WriterDoesNotLook));
+    let early = config.is(Mutant::WriterLooksBeforeLease);
+    if world.writes_left > 0 && early && may_write && !world.looked {
+        go(next, world, "session: looks", 0, |w| w.looked = true);
+    }
+    if world.writes_left > 0 && !world.actor.gate && (if early { world.looked } else { may_write }) {
         go(next, world, "session: enters the gate", 0, |w| {
             w.writes_left -= 1;
+            w.looked = false;
             w.writing = true;
         });
     }
@@ -264,6 +277,7 @@ pub(crate) fn power_cut(world: &World, next: &mut Next) {
     after.power_cuts_left -= 1;
     after.kill_actor();
     after.writing = false;
+    after.looked = false;
     after.outside_handle = None;
     let fresh = Reader { open: world.reader.open, n: world.reader.n, expect: world.reader.expect, op: NO_OPERATION, ..Reader::default() };
     after.reader = fresh;
@@ -307,7 +321,7 @@ pub(crate) fn power_cut(world: &World, next: &mut Next) {
     for mut w in outcomes {
         for edit in 0..w.edits {
             let content = OUTSIDE + edit;
-            let found = (0u8..9).any(|ino| w.disk.is(ino) == content && w.disk.linked(ino));
+            let found = (1..INODES).any(|ino| w.disk.is(ino) == content && w.disk.linked(ino));
             if !found {
                 // Its author had not synced it.
                 w.destroyed |= 1 << edit;

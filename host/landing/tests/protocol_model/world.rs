@@ -1,10 +1,7 @@
 //! What exists: the disk, the processes, and what the checker remembers about them.
 
-/// Three paths: one is removed, one added, one replaced by the first landing.
+/// Three paths: the first landing removes path 0, adds path 1 and replaces path 2.
 pub(crate) const PATHS: usize = 3;
-pub(crate) const REMOVED: usize = 0;
-pub(crate) const ADDED: usize = 1;
-pub(crate) const REPLACED: usize = 2;
 /// At most two landings are sealed in one history.
 pub(crate) const LANDINGS: usize = 2;
 
@@ -21,7 +18,7 @@ pub(crate) const NEWER_REPLACED: Ino = 5;
 pub(crate) const NEWER_REMOVED: Ino = 6;
 /// Inode of a file that the first edit from outside created; the second has the next number.
 pub(crate) const OUTSIDE_INO: Ino = 7;
-const INODES: usize = 9;
+pub(crate) const INODES: u8 = 9;
 
 /// Content of the first edit from outside; the second has the next number.
 pub(crate) const OUTSIDE: Content = 40;
@@ -65,7 +62,7 @@ impl Intent {
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Disk {
-    pub(crate) content: [Content; INODES],
+    pub(crate) content: [Content; INODES as usize],
     pub(crate) base: [Ino; PATHS],
     /// `<name>.brio-<k>`
     pub(crate) beside: [Ino; PATHS],
@@ -251,6 +248,8 @@ pub(crate) struct World {
     pub(crate) reader: Reader,
     /// A session's write is between entering and leaving the gate.
     pub(crate) writing: bool,
+    /// Where the session looks before it takes its lease: it has looked.
+    pub(crate) looked: bool,
     /// The session went through an abort: its next write copies up.
     pub(crate) copies_up: bool,
     /// An outside program has this inode open for writing, opened through this path.
@@ -285,7 +284,7 @@ impl World {
         self.touched & (1 << path) != 0
     }
 
-    /// Content of the base, by the landings that finished and nothing else.
+    /// What the base must hold, by the landings that finished and nothing else.
     pub(crate) fn logical(&self) -> [Content; PATHS] {
         let mut base = [OLD_REMOVED, 0, OLD_REPLACED];
         for k in 0..LANDINGS {

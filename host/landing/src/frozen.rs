@@ -1,0 +1,337 @@
+//! The base as of a landing, read through the pre-images of later ones.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use brio_session::{DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, STATE_DIR};
+use cap_std::fs::Dir;
+use rustix::fs::{FileType, Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use crate::disk::{self, DIR};
+use crate::history::{History, Landing};
+use crate::intent::{Step, clone_name, slot_name};
+use crate::look::Look;
+use crate::seq::Value;
+use crate::state::State;
+
+/// Directories that are kept open, at most.
+const WARM: usize = 256;
+
+/// The base as of landing `n`, seen from `prefix` down. Paths are relative to the prefix.
+///
+/// A warm look-up costs one `statx` and one `pread` of the sequence. Directories that were
+/// opened stay open until the sequence moves; a directory that something outside of brio moves
+/// away meanwhile is still read (drift: a landing's validation starts from the root).
+pub(crate) struct FrozenBase {
+    state: Arc<State>,
+    n: u64,
+    prefix: RelPath,
+    snapshot: RwLock<Arc<Snapshot>>,
+}
+
+/// What was known when the sequence had a value.
+struct Snapshot {
+    value: Value,
+    history: History,
+    dirs: RwLock<HashMap<Box<[u8]>, Arc<OwnedFd>>>,
+}
+
+/// Where a path's content is.
+enum Place<'a> {
+    /// Nothing was there.
+    Absent,
+    /// In the base, and no landing named it.
+    Base,
+    /// A later landing changed it; it was this.
+    Named(&'a Arc<Landing>, &'a Step, &'a Fingerprint),
+}
+
+impl FrozenBase {
+    pub(crate) fn open(state: Arc<State>, n: u64, prefix: RelPath) -> FsResult<Self> {
+        let snapshot = RwLock::new(Arc::new(load(&state, n)?));
+        Ok(Self { state, n, prefix, snapshot })
+    }
+
+    /// Runs an operation, again and again until the sequence stood still meanwhile.
+    fn attempt<T>(&self, path: &RelPath, f: impl Fn(&Snapshot, &RelPath) -> FsResult<T>) -> FsResult<T> {
+        let joined;
+        let full = if self.prefix.is_root() {
+            path
+        } else {
+            joined = self.prefix.join_path(path);
+            &joined
+        };
+        loop {
+            let snapshot = self.snapshot.read().unwrap_or_else(PoisonError::into_inner).clone();
+            let answer = f(&snapshot, full);
+            if self.state.seq.get()? == snapshot.value {
+                return answer;
+            }
+            let new = Arc::new(load(&self.state, self.n)?);
+            *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = new;
+        }
+    }
+
+    fn place<'a>(&self, s: &'a Snapshot, full: &RelPath) -> FsResult<Place<'a>> {
+        if self.is_hidden(full) {
+            return Ok(Place::Absent);
+        }
+        if s.history.is_empty() {
+            return Ok(Place::Base);
+        }
+        match s.history.first(full) {
+            Some((l, step)) => return Ok(step.old.as_ref().map_or(Place::Absent, |old| Place::Named(l, step, old))),
+            None if full.is_root() => return Ok(Place::Base),
+            None => {}
+        }
+        for up in full.ancestors() {
+            if let Some((_, step)) = s.history.first(&up) {
+                match &step.old {
+                    None => return Ok(Place::Absent),
+                    Some(old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
+                    // Its metadata changed only; what is in it is where it was.
+                    Some(_) if step.slot().is_none() => {}
+                    // Removed with all that was in it: each of those is named.
+                    Some(_) => return Ok(Place::Absent),
+                }
+            }
+        }
+        Ok(Place::Base)
+    }
+
+    fn is_hidden(&self, full: &RelPath) -> bool {
+        full.as_bytes().split(|b| *b == b'/').any(|c| c == STATE_DIR.as_bytes())
+            || self.state.hidden.as_ref().is_some_and(|h| full.starts_with(h))
+    }
+
+    /// A directory of the base as it is now, kept open.
+    fn dir(&self, s: &Snapshot, path: &[u8]) -> FsResult<Arc<OwnedFd>> {
+        if let Some(fd) = s.dirs.read().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return Ok(fd.clone());
+        }
+        let fd = match disk::open_beneath(&self.state.root, path, OFlags::PATH | OFlags::DIRECTORY, false) {
+            Ok(fd) => Arc::new(fd),
+            Err(Errno::LOOP) => return Err(FsError::NotDirectory),
+            Err(e) => return Err(e.into()),
+        };
+        let mut dirs = s.dirs.write().unwrap_or_else(PoisonError::into_inner);
+        if dirs.len() >= WARM {
+            dirs.clear();
+        }
+        dirs.insert(path.into(), fd.clone());
+        Ok(fd)
+    }
+
+    /// The directory that holds a path, and its name there; empty for the root itself.
+    fn parent<'p>(&self, s: &Snapshot, path: &'p RelPath) -> FsResult<(Arc<OwnedFd>, &'p [u8])> {
+        let raw = path.as_bytes();
+        Ok(match raw.iter().rposition(|b| *b == b'/') {
+            Some(i) => (self.dir(s, &raw[..i])?, &raw[i + 1..]),
+            None => (self.dir(s, b"")?, raw),
+        })
+    }
+
+    fn look(&self, s: &Snapshot, path: &RelPath) -> FsResult<Look> {
+        let (dir, name) = self.parent(s, path)?;
+        Ok(Look::raw(&*dir, name)?)
+    }
+
+    /// Opens what a later landing displaced: in its slot, or still (or again) in the base.
+    fn displaced(&self, s: &Snapshot, path: &RelPath, old: &Fingerprint, how: OFlags) -> FsResult<OwnedFd> {
+        let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for (l, step) in s.history.all(path) {
+            let (Some(slot), Some(was)) = (step.slot(), &step.old) else { continue };
+            if was.ino != old.ino {
+                continue;
+            }
+            if step.cloned
+                && old.kind == Kind::File
+                && let Ok(fd) = openat(&l.dir, clone_name(slot), how, Mode::empty())
+            {
+                return Ok(fd);
+            }
+            if let Ok(fd) = openat(&l.dir, slot_name(slot), how, Mode::empty())
+                && Look::of(&fd)?.ino() == old.ino
+            {
+                return Ok(fd);
+            }
+        }
+        if let Ok((dir, name)) = self.parent(s, path)
+            && let Ok(fd) = openat(&*dir, if name.is_empty() { b"." } else { name }, how, Mode::empty())
+            && Look::of(&fd)?.ino() == old.ino
+        {
+            return Ok(fd);
+        }
+        Err(FsError::SnapshotGone)
+    }
+}
+
+fn load(state: &State, n: u64) -> FsResult<Snapshot> {
+    let value = state.seq.get()?;
+    let history = if value.landing() <= n && value.quiet() {
+        History::default()
+    } else {
+        History::load(state, n).map_err(|_| FsError::SnapshotGone)?
+    };
+    Ok(Snapshot { value, history, dirs: RwLock::default() })
+}
+
+fn meta_of(f: &Fingerprint) -> Meta {
+    Meta {
+        kind: f.kind,
+        ino: f.ino,
+        nlink: f.nlink,
+        size: f.size,
+        mode: f.mode,
+        atime: f.mtime,
+        mtime: f.mtime,
+        ctime: f.ctime,
+    }
+}
+
+impl Lower for FrozenBase {
+    fn stat(&self, path: &RelPath) -> FsResult<Meta> {
+        self.attempt(path, |s, full| match self.place(s, full)? {
+            Place::Absent => Err(FsError::NotFound),
+            Place::Named(_, _, old) => Ok(meta_of(old)),
+            Place::Base => Ok(self.look(s, full)?.meta()),
+        })
+    }
+
+    fn open(&self, path: &RelPath) -> FsResult<File> {
+        let how = OFlags::RDONLY | OFlags::NONBLOCK;
+        self.attempt(path, |s, full| match self.place(s, full)? {
+            Place::Absent => Err(FsError::NotFound),
+            Place::Named(_, _, old) => match old.kind {
+                Kind::File => Ok(self.displaced(s, full, old, how)?.into()),
+                k => Err(no_file(k)),
+            },
+            Place::Base => {
+                let (dir, name) = self.parent(s, full)?;
+                if name.is_empty() {
+                    return Err(FsError::IsDirectory);
+                }
+                let flags = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = openat(&*dir, name, flags, Mode::empty())?;
+                match Look::of(&fd)?.kind() {
+                    Kind::File => Ok(fd.into()),
+                    k => Err(no_file(k)),
+                }
+            }
+        })
+    }
+
+    fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {
+        self.attempt(path, |s, full| match self.place(s, full)? {
+            Place::Absent => Err(FsError::NotFound),
+            Place::Named(_, _, old) if old.kind != Kind::Symlink => Err(FsError::Invalid),
+            Place::Named(_, _, old) => {
+                let fd = self.displaced(s, full, old, OFlags::PATH)?;
+                Ok(rustix::fs::readlinkat(&fd, c"", Vec::new())?.into_bytes())
+            }
+            Place::Base => {
+                let (dir, name) = self.parent(s, full)?;
+                if name.is_empty() {
+                    return Err(FsError::Invalid);
+                }
+                Ok(rustix::fs::readlinkat(&*dir, name, Vec::new())?.into_bytes())
+            }
+        })
+    }
+
+    fn list(&self, path: &RelPath) -> FsResult<Vec<DirEntry>> {
+        self.attempt(path, |s, full| {
+            let mut out = match self.place(s, full)? {
+                Place::Absent => return Err(FsError::NotFound),
+                Place::Named(_, _, old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
+                Place::Named(_, step, old) => match self.dir(s, full.as_bytes()) {
+                    Ok(dir) if Look::of(&*dir)?.ino() == old.ino => entries(dir)?,
+                    // Displaced when it was empty: what was in it is named.
+                    _ if step.slot().is_some() => Vec::new(),
+                    _ => {
+                        self.displaced(s, full, old, OFlags::PATH)?;
+                        Vec::new()
+                    }
+                },
+                Place::Base => entries(self.dir(s, full.as_bytes())?)?,
+            };
+            out.retain(|e| e.name != STATE_DIR.as_bytes());
+            if let Some(h) = &self.state.hidden
+                && h.starts_with(full)
+            {
+                out.retain(|e| full.join(&e.name) != *h);
+            }
+            for child in s.history.children(full) {
+                let Some((_, name)) = child.split() else { continue };
+                out.retain(|e| e.name != name);
+                if let Some((_, Step { old: Some(old), .. })) = s.history.first(child) {
+                    out.push(DirEntry { name: name.to_vec(), kind: old.kind, ino: old.ino });
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    fn origin(&self, path: &RelPath) -> FsResult<Option<RelPath>> {
+        Ok(Some(path.clone()))
+    }
+
+    fn fingerprint(&self, base: &RelPath) -> FsResult<Option<Fingerprint>> {
+        let found = self.attempt(base, |s, full| match self.place(s, full)? {
+            Place::Absent => Err(FsError::NotFound),
+            Place::Named(_, _, old) => Ok(*old),
+            Place::Base => Ok(self.look(s, full)?.fingerprint()),
+        });
+        match found {
+            Ok(f) => Ok(Some(f)),
+            Err(FsError::NotFound | FsError::NotDirectory) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn touched(&self, _path: &RelPath) -> FsResult<Option<Vec<Vec<u8>>>> {
+        Ok(None)
+    }
+
+    fn observations(&self, _into: &mut Observations) {}
+
+    fn own_file(&self, _path: &RelPath) -> FsResult<Option<(Dir, String)>> {
+        Ok(None)
+    }
+
+    fn base(&self) -> &dyn Lower {
+        self
+    }
+}
+
+fn no_file(kind: Kind) -> FsError {
+    match kind {
+        Kind::Dir => FsError::IsDirectory,
+        Kind::Symlink => FsError::Loop,
+        _ => FsError::NotSupported,
+    }
+}
+
+fn entries(dir: impl AsFd) -> FsResult<Vec<DirEntry>> {
+    let fd = openat(&dir, c".", DIR, Mode::empty())?;
+    let mut out = Vec::new();
+    for e in rustix::fs::Dir::new(fd)? {
+        let e = e?;
+        let name = e.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let kind = match e.file_type() {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Dir,
+            FileType::Symlink => Kind::Symlink,
+            FileType::Unknown => Look::raw(&dir, name)?.kind(),
+            _ => Kind::Other,
+        };
+        out.push(DirEntry { name: name.to_vec(), kind, ino: e.ino() });
+    }
+    Ok(out)
+}

@@ -1,0 +1,112 @@
+//! A session's directory on disk: `meta.json` and its layers.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use brio_session::{RelPath, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::disk::{self};
+use crate::state::State;
+use crate::{Metadata, SessionError, SessionId};
+
+pub(crate) const META: &[u8] = b"meta.json";
+pub(crate) const LAYERS: &[u8] = b"layers";
+
+/// Content of `sessions/<id>/meta.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) format: u32,
+    pub(crate) id: SessionId,
+    /// It sees the base as of this landing.
+    pub(crate) landing: u64,
+    pub(crate) t0: Time,
+    pub(crate) created: Time,
+    #[serde(flatten)]
+    pub(crate) metadata: Metadata,
+    /// The directory it branches, with the inodes from the domain's root down to it.
+    pub(crate) subdir: RelPath,
+    pub(crate) dirs: Vec<u64>,
+    pub(crate) parent: Option<SessionId>,
+    /// Bottom up; the last is the upper. A child's list begins with its parent's.
+    pub(crate) layers: Vec<Layer>,
+    /// How many of them are the parent's.
+    pub(crate) inherited: usize,
+    /// Children that landed in it: their directories hold layers of it.
+    #[serde(default)]
+    pub(crate) absorbed: Vec<SessionId>,
+    /// It was synced by its last writer.
+    pub(crate) clean: bool,
+    /// The boot in which that was, or in which it was last written.
+    pub(crate) boot: String,
+    #[serde(default)]
+    pub(crate) conflicted: bool,
+    #[serde(default)]
+    pub(crate) stale: bool,
+    #[serde(default)]
+    pub(crate) adopted: bool,
+}
+
+/// One layer: which session's directory holds it, and its number there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Layer {
+    pub(crate) session: SessionId,
+    pub(crate) n: u32,
+}
+
+impl Meta {
+    /// The number of a layer that its own directory does not have yet.
+    pub(crate) fn next_layer(&self) -> u32 {
+        self.layers.iter().filter(|l| l.session == self.id).map(|l| l.n + 1).max().unwrap_or(0)
+    }
+
+    pub(crate) fn unclean(&self, boot: &str) -> bool {
+        !self.clean && self.boot != boot
+    }
+}
+
+/// Opens a session's directory.
+pub(crate) fn dir(state: &State, id: &SessionId) -> io::Result<OwnedFd> {
+    disk::open_dir(&state.sessions, id.as_str().as_bytes())
+}
+
+/// Opens a layer's directory.
+pub(crate) fn layer_dir(state: &State, layer: &Layer) -> io::Result<OwnedFd> {
+    let path = format!("{}/layers/{}", layer.session, layer.n);
+    Ok(disk::open_beneath(&state.sessions, path.as_bytes(), disk::DIR, true)?)
+}
+
+/// As a handle that brio-session takes.
+pub(crate) fn cap(fd: OwnedFd) -> cap_std::fs::Dir {
+    cap_std::fs::Dir::from_std_file(fd.into())
+}
+
+pub(crate) fn load(state: &State, id: &SessionId) -> Result<Meta, SessionError> {
+    let corrupt = |what: String| SessionError::Corrupt { id: id.clone(), what };
+    let dir = match dir(state, id) {
+        Ok(dir) => dir,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(crate::journal::ended(state, id)),
+        Err(e) => return Err(crate::HostError::new(id, e).into()),
+    };
+    let raw = disk::read(dir, META).map_err(|e| crate::HostError::new(id, e))?;
+    let raw = raw.ok_or_else(|| corrupt("meta.json is missing".to_owned()))?;
+    let meta: Meta = serde_json::from_slice(&raw).map_err(|e| corrupt(e.to_string()))?;
+    if meta.format != crate::claim::FORMAT {
+        return Err(corrupt(format!("format {}", meta.format)));
+    }
+    if meta.id != *id || meta.layers.is_empty() || meta.inherited >= meta.layers.len() {
+        return Err(corrupt("its meta.json does not fit".to_owned()));
+    }
+    Ok(meta)
+}
+
+pub(crate) fn store(state: &State, id: &SessionId, meta: &Meta, durable: bool) -> io::Result<()> {
+    let dir = dir(state, id)?;
+    state.disk.replace(dir.as_fd(), META, &serde_json::to_vec(meta)?, durable)
+}
+
+/// The ids of all sessions that have a directory.
+pub(crate) fn list(state: &State) -> io::Result<Vec<SessionId>> {
+    let names = disk::names(&state.sessions)?;
+    Ok(names.into_iter().filter_map(|n| String::from_utf8(n).ok()?.parse().ok()).collect())
+}
