@@ -1,98 +1,199 @@
-//! A model check of the landing protocol that FORMAT.md describes.
+//! Every interleaving of the landing protocol (`FORMAT.md`), in a model of one directory with three paths.
+//!
+//! A landing, its abort, recovery and gc run one rename, one record or one look at a time; beside them run a
+//! frozen reader at N in another process, the session's own writer, and programs outside that write in place
+//! (open and write apart), replace, create and delete. `kill -9` and a power cut come at any moment. A power cut
+//! keeps or loses each unsynced rename and record on its own. Every reachable state is visited once, breadth
+//! first, so that a counterexample is a shortest one.
+//!
+//! What is held in every state, or in every state in which nothing is left to recover:
+//! 1. a reader and a listing answer as of N, or `SNAPSHOT_GONE` where the session is stale; where an edit from
+//!    outside touched the path, never what a later landing wrote;
+//! 2. every path that no edit touched is wholly old or wholly new, all of them alike;
+//! 3. an edit from outside is in the base, beside it, in `kept/` or in a slot that `end` reports; a single whole
+//!    file that outside put in place is still in its place;
+//! 4. no write of the session after the seal reaches the base or a sealed landing;
+//! 5. recovery has nothing to do after itself, no number is used twice, `seq` only grows between power cuts;
+//! 6. an acknowledged landing is in the base;
+//! 7. gc takes no pre-image from a session that is not marked.
+//!
+//! Not modelled: directories and their metadata, clones of files with several links, reuse of an inode number, a
+//! step that fails for good in recovery or in an inversion (`damaged`), names kept beside in listings.
+//!
+//! # What the protocol needs beyond the first version of FORMAT.md
+//!
+//! Each is a mutant below; its shortest history is printed by `BRIO_MODEL_HISTORY=1 … -- --nocapture`.
+//!
+//! - `TableAsWritten`: validated; outside replaces the target; exchange; `kill -9`; recovery finds new | other,
+//!   which no row names, and leaves the edit in the slot. Row for replace: new | other -> exchange back, look
+//!   again. Row for remove: absent | other -> rename back, look again.
+//! - `InversionDoesNotLook`: an abort looks, outside replaces the target, the inversion takes it away. Inversion
+//!   needs its own table (`judge::inverse`), and a look after each rename.
+//! - `AbortDoesNotReport`: after an abort a slot may hold an edit; the slots are looked at before `end {aborted}`.
+//! - `RecoveryActsOnUnsynced`: `landings/<k>` is renamed, `kill -9` before its fsync; recovery applies a step;
+//!   power cut: the rename of the directory is lost, the step is not. Recovery first syncs what it saw.
+//! - `SessionGoesAfterEnd`: `kill -9` between `end` and the rename to `trash/`: recovery passes k over, the session
+//!   opens, and its upper file is the base's inode. The session goes to the trash before `end`, in recovery too.
+//! - `WriterDoesNotLook`, `WriterLooksBeforeLease`: the landing process dies after the seal and its flock goes; a
+//!   writer in another process gets the lease back. It looks for a landing to recover after it has the lease.
+//! - `PreflightTrustsStaging`: a write between staging and the lease changes the staged file, which is the same
+//!   inode. Preflight takes the new files' fingerprints again (or the lease is taken before staging).
+//! - `AbortKeepsUpper`: apply; outside writes in place into our new file; abort leaves it there ("the later edit
+//!   stays"); the session goes on and writes into the base. After an abort the staged files are copied up first.
+//! - `ReaderLooksOnce`: slot not old, rename, base not old. The order is slot, base, slot.
+//! - `ReaderRetriesForever`: where an edit replaced the path neither ever is the old file. When the third look
+//!   fails and `seq` stands still: what a known landing left there is `SNAPSHOT_GONE`, anything else is drift.
+//! - `AbsentIsDrift`: "what a landing left" may be nothing: a removed name without its pre-image is gone, not absent.
+//! - `ReaderDropsAborting`: "aborted" is `end {aborted}`; a landing that is aborting still counts.
+//! - `ReaderTrustsSeq`: after a power cut `seq` may lie below `landings/`; a reader lists the directory.
+//! - `IntentGoesWithSlots`: gc does not move `seq`, so an intent stays while a session has N < k, stale or not.
+//! - `StaleNotSynced`, `StaleTrusted`: the mark is synced before each unlinking, also when another wrote it.
+//! - `GcLooksThenUnlinks`: a handle writes between gc's look and its unlinking. gc holds a file lease over both
+//!   (`F_SETLEASE`), and keeps a slot for which it gets none.
 
 #[path = "protocol_model/actor.rs"]
 mod actor;
 #[path = "protocol_model/check.rs"]
 mod check;
+#[path = "protocol_model/collect.rs"]
+mod collect;
 #[path = "protocol_model/judge.rs"]
 mod judge;
-#[path = "protocol_model/others.rs"]
-mod others;
+#[path = "protocol_model/land.rs"]
+mod land;
+#[path = "protocol_model/power.rs"]
+mod power;
+#[path = "protocol_model/reader.rs"]
+mod reader;
+#[path = "protocol_model/recover.rs"]
+mod recover;
 #[path = "protocol_model/world.rs"]
 mod world;
+#[path = "protocol_model/writers.rs"]
+mod writers;
 
 use check::{Config, Mutant, explore};
 
+/// One landing that may fail, one crash, two edits; nobody reads.
+const EDITS: Config = Config {
+    reader: false,
+    reader_first: false,
+    landings: 1,
+    failures: 1,
+    crashes: 1,
+    power_cuts: 0,
+    edits: 2,
+    writes: 0,
+    quota: 0,
+    mutant: None,
+};
+/// A session that began before the landing reads on, until gc over the quota, or after it.
+const READING: Config = Config { reader: true, reader_first: true, edits: 1, quota: 1, ..EDITS };
+/// Two landings; the reading session begins at any moment.
+const TWO_LANDINGS: Config = Config { reader_first: false, edits: 0, landings: 2, ..READING };
+/// The session that lands also writes.
+const WRITING: Config = Config { edits: 1, writes: 1, ..EDITS };
+const POWER: Config = Config { edits: 1, power_cuts: 1, ..EDITS };
+const POWER_READING: Config = Config { edits: 0, power_cuts: 1, ..READING };
+const POWER_TWO_LANDINGS: Config = Config { edits: 0, landings: 2, power_cuts: 1, ..EDITS };
+
+#[track_caller]
 fn holds(name: &str, config: Config) {
     let clock = std::time::Instant::now();
     let explored = explore(&config);
-    println!("{name}: {} states, {} steps, {:?}", explored.states, explored.steps, clock.elapsed());
+    let (states, steps) = (explored.states, explored.steps);
+    println!("{name}: {states} states, {steps} steps, {:?}", clock.elapsed());
     if let Some((why, history)) = explored.violation {
         panic!("{name}: {why}\n{history}");
     }
 }
 
-const EDITS: Config = Config { reader: false, reader_first: false, landings: 1, failures: 1, crashes: 1, power_cuts: 0, edits: 2, writes: 0, quota: 0, mutant: None };
-const READING: Config = Config { reader: true, reader_first: true, edits: 1, quota: 1, ..EDITS };
-
-
-const TWO: Config = Config { reader_first: false, edits: 0, landings: 2, ..READING };
-const WRITING: Config = Config { edits: 1, writes: 1, crashes: 1, ..EDITS };
-const POWER: Config = Config { edits: 1, power_cuts: 1, crashes: 1, ..EDITS };
-const POWER_READING: Config = Config { edits: 0, power_cuts: 1, failures: 0, ..READING };
-const POWER_TWO: Config = Config { edits: 0, landings: 2, power_cuts: 1, ..EDITS };
 #[test]
-fn edits() { holds("edits", EDITS); }
-#[test]
-fn two_crashes() { holds("two crashes", Config { edits: 1, crashes: 3, ..EDITS }); }
-#[test]
-fn reading() { holds("reading", READING); }
-#[test]
-fn two_landings() { holds("two landings", TWO); }
-#[test]
-fn writing() { holds("writing", WRITING); }
-#[test]
-fn power() { holds("power", POWER); }
-#[test]
-fn power_two() { holds("power, two landings", POWER_TWO); }
-#[test]
-fn power_reading() { holds("power reading", POWER_READING); }
+fn edits_from_outside_are_neither_lost_nor_buried() {
+    holds("two edits, two crashes", Config { crashes: 2, ..EDITS });
+    holds("one edit, three crashes", Config { edits: 1, crashes: 3, ..EDITS });
+}
 
 #[test]
-fn big1() { holds("edits2 crashes2", Config { edits: 2, crashes: 2, ..EDITS }); }
+fn a_frozen_reader_sees_nothing_of_a_landing() {
+    holds("reading", READING);
+}
+
 #[test]
-fn big2() { holds("power 2 ", Config { power_cuts:2, ..POWER }); }
+fn a_session_that_begins_at_any_moment_sees_whole_landings() {
+    holds("two landings", TWO_LANDINGS);
+}
+
 #[test]
-fn big3() { holds("reading+crash2 ", Config { crashes:2, ..READING }); }
+fn a_session_writes_nothing_into_what_it_sealed() {
+    holds("writing", Config { crashes: 2, writes: 2, ..WRITING });
+}
+
 #[test]
-fn big4() { holds("power reading fail ", Config { failures:1, ..POWER_READING }); }
+fn a_power_cut_leaves_old_or_new() {
+    holds("power cuts", Config { power_cuts: 2, ..POWER });
+    holds("power cut, two landings", POWER_TWO_LANDINGS);
+    holds("power cut, reading", POWER_READING);
+}
+
+/// The check can fail: each way to break the protocol is found, and as the violation that it is.
 #[test]
-fn mutants() {
+fn every_mutant_is_found() {
     use Mutant::*;
-    for (m, c) in [
-        (ReaderDoesNotRecheck, READING),
-        (ReaderLooksOnce, READING),
-        (ReaderRetriesForever, Config{quota:0, ..READING}),
-        (ReaderDropsAborting, READING),
-        (IntentGoesWithSlots, TWO),
-        (StaleNotSynced, POWER_READING),
-        (StaleTrusted, POWER_READING),
-        (SeqAfterApply, READING),
-        (RecoveryDoesNotRaise, READING),
-        (BeginWithoutLock, TWO),(ReaderTrustsSeq, POWER_READING),(ListingIsTheDirectory, READING),(AbsentIsDrift, READING),(AbortDoesNotReport, EDITS),
-        (NumbersFromDirectory, TWO),
-        (SealWithoutGate, WRITING),
-        (PreflightTrustsStaging, WRITING),
-        (WriterDoesNotLook, WRITING),(WriterLooksBeforeLease, WRITING),
-        (SessionGoesAfterEnd, WRITING),
-        (AbortKeepsUpper, WRITING),
-        (ApplyDoesNotVerify, EDITS),
-        (RecoveryDoesNotLook, EDITS),
-        (TableAsWritten, EDITS),
-        (InversionDoesNotLook, EDITS),
-        (GcIgnoresPins, READING),
-        (GcDoesNotLook, EDITS),
-        (GcLooksThenUnlinks, EDITS),
-        (StagingNotSynced, POWER),
-        (SealNotSynced, POWER),
-        (FinishNotSynced, POWER),
-        (RecoveryActsOnUnsynced, POWER),
-    ] {
-        let clock = std::time::Instant::now();
-        let e = explore(&Config { mutant: Some(m), ..c });
-        match e.violation {
-            Some((why, h)) => println!("MUTANT {m:?}: {why} ({} states, {} ms)\n{}", e.states, clock.elapsed().as_millis(), if std::env::var("V").is_ok() { &h } else { "" }),
-            None => println!("MUTANT {m:?}: *** NOT FOUND *** ({} states)", e.states),
+    let not_as_of_n = "a reader got content that is not as of N";
+    let missing = "a pinned session misses a pre-image";
+    let reached = "a session's write reached the base or a sealed landing";
+    let moved = "a later edit does not stay in its place";
+    let lost = "an edit from outside is lost";
+    let torn = "the base is neither wholly old nor wholly new";
+    let mutants = [
+        (ReaderDoesNotRecheck, READING, not_as_of_n),
+        (ReaderLooksOnce, READING, missing),
+        (
+            ReaderRetriesForever,
+            Config { quota: 0, ..READING },
+            "a reader retries for ever while nothing moves",
+        ),
+        (ReaderDropsAborting, READING, not_as_of_n),
+        (ReaderTrustsSeq, POWER_READING, not_as_of_n),
+        (AbsentIsDrift, READING, not_as_of_n),
+        (ListingIsTheDirectory, READING, "a listing is not as of N"),
+        (BeginWithoutLock, TWO_LANDINGS, missing),
+        (SeqAfterApply, READING, not_as_of_n),
+        (RecoveryDoesNotRaise, READING, not_as_of_n),
+        (GcIgnoresPins, READING, missing),
+        (IntentGoesWithSlots, TWO_LANDINGS, not_as_of_n),
+        (StaleNotSynced, POWER_READING, missing),
+        (StaleTrusted, POWER_READING, missing),
+        (NumbersFromDirectory, TWO_LANDINGS, "a landing number is used twice"),
+        (SealWithoutGate, WRITING, reached),
+        (PreflightTrustsStaging, WRITING, "what is sealed is not what the intent says"),
+        (WriterDoesNotLook, WRITING, reached),
+        (WriterLooksBeforeLease, WRITING, reached),
+        (SessionGoesAfterEnd, WRITING, reached),
+        (AbortKeepsUpper, WRITING, reached),
+        (ApplyDoesNotVerify, EDITS, moved),
+        (RecoveryDoesNotLook, EDITS, "recovery is not idempotent"),
+        (TableAsWritten, EDITS, moved),
+        (InversionDoesNotLook, EDITS, moved),
+        (AbortDoesNotReport, EDITS, "an edit from outside is buried in a slot, unreported"),
+        (GcDoesNotLook, EDITS, lost),
+        (GcLooksThenUnlinks, EDITS, lost),
+        (StagingNotSynced, POWER, torn),
+        (SealNotSynced, POWER, torn),
+        (FinishNotSynced, POWER, torn),
+        (RecoveryActsOnUnsynced, POWER, torn),
+    ];
+    let histories = std::env::var_os("BRIO_MODEL_HISTORY").is_some();
+    for (mutant, config, expected) in mutants {
+        let explored = explore(&Config { mutant: Some(mutant), ..config });
+        let Some((why, history)) = explored.violation else {
+            panic!("{mutant:?} is not found in {} states", explored.states);
+        };
+        println!("{mutant:?}: {why}, after {} states", explored.states);
+        if histories {
+            println!("{history}");
         }
+        assert_eq!(why, expected, "{mutant:?}\n{history}");
     }
 }

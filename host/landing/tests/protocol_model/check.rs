@@ -5,42 +5,74 @@ use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
 
 use crate::world::*;
-use crate::{actor, others};
+use crate::{actor, power, reader, writers};
 
 /// One way to break the protocol. Each must be found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mutant {
+    /// A reader answers without reading `seq` again.
     ReaderDoesNotRecheck,
+    /// It looks in the slot and in the base, but not in the slot again.
     ReaderLooksOnce,
+    /// Where neither holds the old file it always retries.
     ReaderRetriesForever,
+    /// It drops a landing's intent at `aborting`, not at `end {aborted}`.
     ReaderDropsAborting,
-    IntentGoesWithSlots,
-    StaleNotSynced,
-    StaleTrusted,
-    SeqAfterApply,
-    RecoveryDoesNotRaise,
-    BeginWithoutLock,
+    /// It loads no intent above the number in `seq`.
     ReaderTrustsSeq,
-    ListingIsTheDirectory,
+    /// It takes a name that a landing removed, and whose pre-image is gone, for drift.
     AbsentIsDrift,
-    AbortDoesNotReport,
-    NumbersFromDirectory,
-    SealWithoutGate,
-    PreflightTrustsStaging,
-    WriterDoesNotLook,
-    WriterLooksBeforeLease,
-    SessionGoesAfterEnd,
-    AbortKeepsUpper,
-    ApplyDoesNotVerify,
-    RecoveryDoesNotLook,
-    TableAsWritten,
-    InversionDoesNotLook,
+    /// A listing is the base's names, whatever the intents say.
+    ListingIsTheDirectory,
+    /// Begin reads N and writes `sessions/<id>` in two steps, without the lock.
+    BeginWithoutLock,
+    /// `seq` moves after the renames.
+    SeqAfterApply,
+    /// Recovery rolls forward before `seq` says that the landing is sealed.
+    RecoveryDoesNotRaise,
+    /// gc does not care for sessions.
     GcIgnoresPins,
+    /// gc over the quota removes the intent with the slots.
+    IntentGoesWithSlots,
+    /// gc marks a session stale and does not sync the mark.
+    StaleNotSynced,
+    /// gc does not sync a mark that is there already.
+    StaleTrusted,
+    /// The next number is taken from `landings/`, not from `seq`.
+    NumbersFromDirectory,
+    /// A landing seals without the session's lease.
+    SealWithoutGate,
+    /// Preflight does not look at the new files again.
+    PreflightTrustsStaging,
+    /// A writer that gets the lease does not look whether its session was sealed meanwhile.
+    WriterDoesNotLook,
+    /// It looks before it takes the lease.
+    WriterLooksBeforeLease,
+    /// The session goes to the trash after `end`.
+    SessionGoesAfterEnd,
+    /// After an abort the session goes on writing into the files that were staged.
+    AbortKeepsUpper,
+    /// A step does not look at what it displaced.
+    ApplyDoesNotVerify,
+    /// Recovery exchanges whatever lies there.
+    RecoveryDoesNotLook,
+    /// Recovery knows only the rows that FORMAT.md's first version lists.
+    TableAsWritten,
+    /// An abort inverts what it remembers, without looking.
+    InversionDoesNotLook,
+    /// An abort ends without looking at its slots.
+    AbortDoesNotReport,
+    /// gc does not look at pre-images before it unlinks them.
     GcDoesNotLook,
+    /// It looks, and unlinks later, without a file lease.
     GcLooksThenUnlinks,
+    /// No sync between staging and seal.
     StagingNotSynced,
+    /// No fsync of `landings` before the first rename.
     SealNotSynced,
+    /// No sync between the last rename and `end`.
     FinishNotSynced,
+    /// Recovery acts on records that it sees but did not sync.
     RecoveryActsOnUnsynced,
 }
 
@@ -87,7 +119,12 @@ impl Config {
             }
         }
         if self.reader_first {
-            world.reader = Reader { open: true, expect: world.logical(), op: NO_OPERATION, ..Reader::default() };
+            world.reader = Reader {
+                open: true,
+                expect: world.logical(),
+                op: NO_OPERATION,
+                ..Reader::default()
+            };
         }
         world
     }
@@ -112,10 +149,10 @@ pub(crate) fn explore(config: &Config) -> Explored {
     let mut steps = 0;
     while let Some((from, world)) = queue.pop_front() {
         actor::step(&world, config, &mut next);
-        others::reader(&world, config, &mut next);
-        others::writer(&world, config, &mut next);
-        others::outside(&world, &mut next);
-        others::power_cut(&world, &mut next);
+        reader::reader(&world, config, &mut next);
+        writers::session(&world, config, &mut next);
+        writers::outside(&world, &mut next);
+        power::cut(&world, &mut next);
         for (label, after) in next.drain(..) {
             steps += 1;
             let id = digest(&after);
@@ -172,12 +209,15 @@ fn violated(world: &World) -> Option<&'static str> {
             return Some("a version was set beside without an edit from outside");
         }
     }
-    if (0..LANDINGS).any(|k| world.acknowledged & (1 << k) != 0 && disk.landing[k] & FINISHED == 0) {
+    if (0..LANDINGS).any(|k| world.acknowledged & (1 << k) != 0 && disk.landing[k] & FINISHED == 0)
+    {
         return Some("an acknowledged landing is not in the base");
     }
     for edit in (0..world.edits).filter(|e| (world.destroyed | world.late) & (1 << e) == 0) {
         let hidden = |k: usize, p: usize| {
-            disk.present(k) && disk.is(disk.slot[k][p]) == OUTSIDE + edit && disk.reported[k] & (1 << p) == 0
+            disk.present(k)
+                && disk.is(disk.slot[k][p]) == OUTSIDE + edit
+                && disk.reported[k] & (1 << p) == 0
         };
         if (0..LANDINGS).any(|k| (0..PATHS).any(|p| hidden(k, p))) {
             return Some("an edit from outside is buried in a slot, unreported");
@@ -191,7 +231,7 @@ fn violated(world: &World) -> Option<&'static str> {
     None
 }
 
-/// 64 bits of a state. Two of a million states collide once in 30 million runs.
+/// 64 bits of a state: among a million states, a collision in one run of thirty million.
 fn digest(world: &World) -> u64 {
     let mut hasher = Mix(0x9e37_79b9_7f4a_7c15);
     world.hash(&mut hasher);

@@ -128,7 +128,11 @@ impl Disk {
     /// Is what lies in the slot exactly what an ended landing is expected to leave there?
     pub(crate) fn slot_as_planned(&self, k: usize, path: usize, aborted: bool) -> bool {
         let (ino, intent) = (self.slot[k][path], &self.intent[k]);
-        let (want, is) = if aborted { (intent.new[path], intent.new_is[path]) } else { (intent.old[path], intent.old_is[path]) };
+        let (want, is) = if aborted {
+            (intent.new[path], intent.new_is[path])
+        } else {
+            (intent.old[path], intent.old_is[path])
+        };
         ino == 0 || (ino == want && self.is(ino) == is)
     }
 }
@@ -322,7 +326,13 @@ pub(crate) struct Label {
 pub(crate) type Next = Vec<(Label, World)>;
 
 /// Adds the state that `change` makes of `world`.
-pub(crate) fn go(next: &mut Next, world: &World, what: &'static str, at: usize, change: impl FnOnce(&mut World)) {
+pub(crate) fn go(
+    next: &mut Next,
+    world: &World,
+    what: &'static str,
+    at: usize,
+    change: impl FnOnce(&mut World),
+) {
     let mut after = world.clone();
     change(&mut after);
     next.push((Label { what, at }, after));

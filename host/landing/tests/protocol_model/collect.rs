@@ -1,0 +1,62 @@
+//! gc: slots go, then their landing's directory.
+
+use crate::check::{Config, Mutant};
+use crate::world::*;
+
+/// Does the reading session look through landing `k`? Its mark does not matter.
+pub(crate) fn needed(world: &World, k: usize) -> bool {
+    world.reader.open && world.reader.n < number(k) && world.disk.landing[k] & ABORTED == 0
+}
+
+pub(crate) fn collect(world: &World, config: &Config, next: &mut Next) {
+    let (k, i) = (world.actor.k, usize::from(world.actor.i));
+    let aborted = world.disk.landing[k] & ABORTED != 0;
+    match world.actor.pc {
+        Pc::GcStale => go(next, world, "gc: mark stale", k, |w| {
+            w.disk.stale = true;
+            w.actor.pc =
+                if config.is(Mutant::StaleNotSynced) { Pc::GcSlot } else { Pc::GcStaleSync };
+        }),
+        Pc::GcStaleSync => go(next, world, "gc: fsync the mark", k, |w| {
+            w.durable.stale = true;
+            w.actor.pc = Pc::GcSlot;
+        }),
+        // The intent stays as long as the session: without it a view would take what a landing wrote for its own.
+        Pc::GcSlot if i == PATHS && needed(world, k) && !config.is(Mutant::IntentGoesWithSlots) => {
+            go(next, world, "gc: slots done, the intent stays", k, World::kill_actor);
+        }
+        Pc::GcSlot if i == PATHS => {
+            go(next, world, "gc: slots done", k, |w| w.actor.pc = Pc::GcDir)
+        }
+        Pc::GcSlot => {
+            let planned =
+                world.disk.slot_as_planned(k, i, aborted) || config.is(Mutant::GcDoesNotLook);
+            let act = if planned { Act::Unlink } else { Act::Keep };
+            if config.is(Mutant::GcLooksThenUnlinks) {
+                go(next, world, "gc: looked", i, |w| {
+                    w.actor.act = act;
+                    w.actor.pc = Pc::GcUnlink;
+                });
+            } else {
+                go(next, world, "gc: slot, under a file lease", i, |w| drop_slot(w, k, i, act));
+            }
+        }
+        Pc::GcUnlink => go(next, world, "gc: slot", i, |w| drop_slot(w, k, i, w.actor.act)),
+        Pc::GcDir => go(next, world, "gc: landing's directory", k, |w| {
+            w.disk.landing[k] |= GONE;
+            w.kill_actor();
+        }),
+        _ => {}
+    }
+}
+
+fn drop_slot(world: &mut World, k: usize, path: usize, act: Act) {
+    let ino = world.disk.slot[k][path];
+    if act == Act::Keep {
+        world.disk.kept |= 1 << ino;
+    }
+    world.disk.slot[k][path] = 0;
+    world.actor.act = Act::Nothing;
+    world.actor.pc = Pc::GcSlot;
+    world.actor.i += 1;
+}

@@ -1,0 +1,139 @@
+//! What takes a sealed landing back, or to its end after a crash.
+
+use crate::actor::{fsync_landing, raise};
+use crate::check::{Config, Mutant};
+use crate::judge::{forward, inverse, perform};
+use crate::world::*;
+
+pub(crate) fn abort(world: &World, config: &Config, next: &mut Next) {
+    let k = world.actor.k;
+    match world.actor.pc {
+        Pc::AbortWrite => go(next, world, "write aborting", k, |w| {
+            w.disk.landing[k] |= ABORTING;
+            w.actor.aborting = true;
+            w.copies_up = !config.is(Mutant::AbortKeepsUpper);
+            w.actor.pc = Pc::AbortFsync;
+        }),
+        Pc::AbortFsync => go(next, world, "fsync aborting", k, |w| {
+            fsync_landing(w, k);
+            w.actor.pc = Pc::AbortSeq;
+        }),
+        Pc::AbortSeq => go(next, world, "seq = aborting", k, |w| {
+            raise(w, w.disk.seq.max(number(k) * 4 + 2));
+            start_inverting(w, k);
+        }),
+        Pc::InvertLook => {
+            let Some(p) = world.disk.intent[k].step(world.actor.i) else { return };
+            let intent = &world.disk.intent[k];
+            let mut act = inverse(&world.disk, k, p);
+            if config.is(Mutant::InversionDoesNotLook) && world.actor.act == Act::Nothing {
+                // Trusts its memory of what was applied.
+                act = match (intent.old[p], intent.new[p]) {
+                    (0, _) if world.disk.slot[k][p] == 0 => Act::TargetToSlot,
+                    (_, n) if n != 0 && world.disk.slot[k][p] != n => Act::Exchange,
+                    _ => act,
+                };
+            }
+            let blind = config.is(Mutant::InversionDoesNotLook) && world.actor.act != Act::Nothing;
+            if act == Act::Nothing || blind {
+                go(next, world, "inversion: nothing to do", p, |w| {
+                    w.actor.act = Act::Nothing;
+                    if w.actor.i == 0 {
+                        w.actor.pc = Pc::Durable;
+                    } else {
+                        w.actor.i -= 1;
+                    }
+                });
+            } else {
+                go(next, world, "inversion: looked", p, |w| {
+                    w.actor.act = act;
+                    w.actor.pc = Pc::InvertAct;
+                });
+            }
+        }
+        Pc::InvertAct => {
+            let Some(p) = world.disk.intent[k].step(world.actor.i) else { return };
+            go(next, world, "inversion: rename", p, |w| {
+                perform(&mut w.disk, k, p, w.actor.act);
+                if !config.is(Mutant::InversionDoesNotLook) {
+                    w.actor.act = Act::Nothing;
+                }
+                w.actor.pc = Pc::InvertLook;
+            });
+        }
+        _ => {}
+    }
+}
+
+fn start_inverting(world: &mut World, k: usize) {
+    world.actor.i = world.disk.intent[k].steps() - 1;
+    world.actor.act = Act::Nothing;
+    world.actor.pc = Pc::InvertLook;
+}
+
+pub(crate) fn recover(world: &World, config: &Config, next: &mut Next) {
+    let k = world.actor.k;
+    match world.actor.pc {
+        Pc::RecoverFsync => go(next, world, "recovery: fsync landings", 0, |w| {
+            for k in 0..LANDINGS {
+                if w.disk.present(k) {
+                    fsync_landing(w, k);
+                }
+            }
+            w.actor.pc = Pc::RecoverRaise;
+        }),
+        Pc::RecoverRaise => go(next, world, "recovery: raise seq", 0, |w| {
+            if !config.is(Mutant::RecoveryDoesNotRaise) || w.disk.unended().is_none() {
+                raise(w, w.disk.raised());
+            }
+            let Some(k) = w.disk.unended() else {
+                w.kill_actor();
+                return;
+            };
+            w.used |= 1 << k;
+            w.actor.k = k;
+            w.actor.aborting = w.disk.landing[k] & ABORTING != 0;
+            if w.actor.aborting {
+                w.copies_up = !config.is(Mutant::AbortKeepsUpper);
+                start_inverting(w, k);
+            } else {
+                w.actor.pc = Pc::RecoverLook;
+            }
+        }),
+        Pc::RecoverLook => {
+            let Some(p) = world.disk.intent[k].step(world.actor.i) else {
+                go(next, world, "recovery: all rolled forward", k, |w| w.actor.pc = Pc::Durable);
+                return;
+            };
+            let mut act = forward(&world.disk, k, p, config.is(Mutant::TableAsWritten));
+            if config.is(Mutant::RecoveryDoesNotLook)
+                && world.disk.intent[k].new[p] != 0
+                && world.disk.intent[k].old[p] != 0
+            {
+                act = if world.actor.act == Act::Nothing { Act::Exchange } else { Act::Nothing };
+            }
+            if act == Act::Nothing {
+                go(next, world, "recovery: nothing to do", p, |w| {
+                    w.actor.i += 1;
+                    w.actor.act = Act::Nothing;
+                });
+            } else {
+                go(next, world, "recovery: looked", p, |w| {
+                    w.actor.act = act;
+                    w.actor.pc = Pc::RecoverAct;
+                });
+            }
+        }
+        Pc::RecoverAct => {
+            let Some(p) = world.disk.intent[k].step(world.actor.i) else { return };
+            go(next, world, "recovery: rename", p, |w| {
+                perform(&mut w.disk, k, p, w.actor.act);
+                if !config.is(Mutant::RecoveryDoesNotLook) {
+                    w.actor.act = Act::Nothing;
+                }
+                w.actor.pc = Pc::RecoverLook;
+            });
+        }
+        _ => {}
+    }
+}
