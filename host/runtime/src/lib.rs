@@ -1,1 +1,66 @@
-//! Runs WebAssembly agents in a session: the only crate that names wasmtime
+//! Runs WebAssembly agents in a session: the only crate that names wasmtime.
+//!
+//! An agent is a component that exports `brio:core/run` or `brio:core/review`, any
+//! `wasi:cli/run` command, or any preview-1 core module. It reaches files only through
+//! `wasi:filesystem`, and that is answered from a [`brio_session::View`].
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let view: brio_session::View = todo!();
+//! use brio_runtime::{Engine, EngineOptions, Outcome, RunSpec};
+//!
+//! let engine = Engine::new(EngineOptions::default())?;
+//! let agent = engine.load("hello.wasm")?;
+//! let report = engine.run(&agent, RunSpec::new(view));
+//! assert_eq!(report.outcome, Outcome::Succeeded);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | |
+//! |---|---|
+//! | `engine`, `ticker` | the shared engine and its epochs |
+//! | `load`, `adapt`, `imports` | from bytes to an [`Agent`], or to a [`LoadError`] that names the reason |
+//! | `spec`, `run`, `outcome` | what a run is given, the run, what became of it |
+//! | `limits`, `stop`, `output` | what ends or bounds a run |
+//! | `link`, `state` | what a guest may import, what a store holds |
+//! | `fs` | `wasi:filesystem` over views; `plain` is the stock one |
+//! | `core`, `sessions` | `brio:core`, and what a host offers for it |
+#![deny(missing_docs)]
+
+mod adapt;
+mod bindings;
+mod clock;
+pub mod codes;
+mod core;
+mod engine;
+mod fs;
+mod imports;
+mod judge;
+mod limits;
+mod link;
+mod load;
+mod load_error;
+mod outcome;
+mod output;
+mod plain;
+mod run;
+mod sessions;
+mod spec;
+mod state;
+mod stop;
+mod ticker;
+
+pub use engine::{Engine, EngineError, EngineOptions};
+pub use limits::{Limit, RunLimits};
+pub use load::{Agent, AgentKind};
+pub use load_error::LoadError;
+pub use outcome::{
+    AgentErrorInfo, Finding, Metric, Outcome, RunReport, Severity, TaskOutput, Usage, Verdict,
+};
+pub use output::{Captured, Output};
+pub use sessions::{
+    SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode, SessionsError,
+};
+pub use spec::{Plain, RunSpec, TaskContext, Workspace};
+pub use stop::StopToken;

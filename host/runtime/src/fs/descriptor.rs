@@ -1,0 +1,58 @@
+//! What a handle of the guest stands for.
+
+use std::sync::Arc;
+
+use brio_session::{DirHandle, FileHandle};
+
+use super::mounts::Mount;
+use super::Fault;
+use crate::bindings::wasi::filesystem::types::{DescriptorFlags, DescriptorType, ErrorCode};
+
+/// An open file or directory.
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Descriptor {
+    /// Never reused within a run: the key of what is remembered about this directory.
+    pub(super) serial: u64,
+    /// As they were asked for.
+    pub(super) flags: DescriptorFlags,
+    pub(super) node: Node,
+}
+
+/// What is open.
+pub(super) enum Node {
+    File(Mount, Arc<FileHandle>),
+    Dir(Mount, DirHandle),
+    /// The directory of child sessions: read-only, made of thin air.
+    Sessions,
+}
+
+impl Descriptor {
+    /// For file-only operations. On a directory that is EBADF, as wasi-testsuite wants it.
+    pub(super) fn file(&self) -> Result<&Arc<FileHandle>, Fault> {
+        match &self.node {
+            Node::File(_, f) => Ok(f),
+            _ => Err(ErrorCode::BadDescriptor.into()),
+        }
+    }
+
+    /// Whether written data is to be synced at once.
+    pub(super) fn syncs(&self) -> bool {
+        self.flags.intersects(DescriptorFlags::FILE_INTEGRITY_SYNC | DescriptorFlags::DATA_INTEGRITY_SYNC)
+    }
+}
+
+/// A directory that is being read: a snapshot, so that it is stable.
+#[allow(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct DirStream {
+    /// The serial of the directory's descriptor.
+    pub(super) dir: u64,
+    pub(super) entries: std::vec::IntoIter<Entry>,
+}
+
+/// One entry to come.
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) kind: DescriptorType,
+    /// Its identity, if it is known without a look at it.
+    pub(super) id: Option<(u32, u64)>,
+}

@@ -1,0 +1,308 @@
+//! `wasi:filesystem/types`: every function of a descriptor.
+
+use std::sync::Arc;
+
+use brio_session::{Handle, Meta};
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
+
+use super::descriptor::{Descriptor, DirStream, Node};
+use super::dirs::At;
+use super::streams::{CHUNK, Reader, To, Writer};
+use super::{Fault, FsCtx, convert, errors};
+use crate::bindings::wasi::filesystem::types::{
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, Host, HostDescriptor, MetadataHashValue,
+    NewTimestamp, OpenFlags, PathFlags,
+};
+
+type Fd = Resource<Descriptor>;
+
+impl Host for FsCtx<'_> {
+    fn filesystem_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+        Ok(errors::from_stream(self.table.get(&error)?))
+    }
+
+    fn convert_error_code(&mut self, error: Fault) -> wasmtime::Result<ErrorCode> {
+        match error {
+            Fault::Code(code) => Ok(code),
+            Fault::Trap(e) => Err(e),
+        }
+    }
+}
+
+impl FsCtx<'_> {
+    fn open(&mut self, node: Node, flags: DescriptorFlags) -> Result<Fd, Fault> {
+        let serial = self.fs.next_serial();
+        Ok(self.table.push(Descriptor { serial, flags, node })?)
+    }
+
+    fn meta(&self, fd: &Fd) -> Result<(u32, Meta), Fault> {
+        Ok(match &self.table.get(fd)?.node {
+            Node::File(mount, f) => (mount.number, f.meta()?),
+            Node::Dir(mount, d) => (mount.number, d.meta()?),
+            Node::Sessions => (u32::MAX, self.sessions_meta()),
+        })
+    }
+
+    /// Looks at a name and remembers who it is.
+    fn meta_at(&mut self, fd: &Fd, flags: PathFlags, path: String) -> Result<(u32, Meta), Fault> {
+        let follow = convert::follow(flags);
+        let serial = self.table.get(fd)?.serial;
+        match self.at(fd, path.clone())? {
+            At::Sessions => Ok((u32::MAX, self.sessions_meta())),
+            At::In { mount, dir, path: inner } => {
+                let meta = mount.view.stat_at(&dir, inner.as_bytes(), follow)?;
+                self.fs.memo.stat(serial, path, follow, mount.number, &meta);
+                Ok((mount.number, meta))
+            }
+        }
+    }
+}
+
+impl HostDescriptor for FsCtx<'_> {
+    fn read_via_stream(&mut self, fd: Fd, offset: u64) -> Result<Resource<DynInputStream>, Fault> {
+        let file = match &self.table.get(&fd)?.node {
+            Node::File(_, f) => f.clone(),
+            _ => return Err(ErrorCode::IsDirectory.into()),
+        };
+        let stream: DynInputStream = Box::new(Reader::new(file, offset));
+        Ok(self.table.push(stream)?)
+    }
+
+    fn write_via_stream(&mut self, fd: Fd, offset: u64) -> Result<Resource<DynOutputStream>, Fault> {
+        self.writer(&fd, To::At(offset))
+    }
+
+    fn append_via_stream(&mut self, fd: Fd) -> Result<Resource<DynOutputStream>, Fault> {
+        self.writer(&fd, To::End)
+    }
+
+    /// A view has no use for advice; what no kernel would take is refused all the same.
+    fn advise(&mut self, fd: Fd, offset: u64, length: u64, _: Advice) -> Result<(), Fault> {
+        self.table.get(&fd)?.file()?;
+        if i64::try_from(offset).is_err() || i64::try_from(length).is_err() {
+            return Err(ErrorCode::Invalid.into());
+        }
+        Ok(())
+    }
+
+    fn sync_data(&mut self, fd: Fd) -> Result<(), Fault> {
+        match &self.table.get(&fd)?.node {
+            Node::File(_, f) => Ok(f.sync(true)?),
+            Node::Dir(_, d) => Ok(d.sync()?),
+            Node::Sessions => Ok(()),
+        }
+    }
+
+    fn sync(&mut self, fd: Fd) -> Result<(), Fault> {
+        match &self.table.get(&fd)?.node {
+            Node::File(_, f) => Ok(f.sync(false)?),
+            Node::Dir(_, d) => Ok(d.sync()?),
+            Node::Sessions => Ok(()),
+        }
+    }
+
+    fn get_flags(&mut self, fd: Fd) -> Result<DescriptorFlags, Fault> {
+        Ok(self.table.get(&fd)?.flags)
+    }
+
+    fn get_type(&mut self, fd: Fd) -> Result<DescriptorType, Fault> {
+        Ok(match self.table.get(&fd)?.node {
+            Node::File(..) => DescriptorType::RegularFile,
+            _ => DescriptorType::Directory,
+        })
+    }
+
+    fn set_size(&mut self, fd: Fd, size: u64) -> Result<(), Fault> {
+        self.fs.memo.forget();
+        let file = self.table.get(&fd)?.file()?;
+        if !file.writable() {
+            // As ftruncate on a handle that is open for reading only.
+            return Err(ErrorCode::Invalid.into());
+        }
+        Ok(file.set_len(size)?)
+    }
+
+    fn set_times(&mut self, fd: Fd, atime: NewTimestamp, mtime: NewTimestamp) -> Result<(), Fault> {
+        let (atime, mtime) = (convert::set_time(atime)?, convert::set_time(mtime)?);
+        self.fs.memo.forget();
+        match &self.table.get(&fd)?.node {
+            Node::File(_, f) => Ok(f.set_times(atime, mtime)?),
+            Node::Dir(_, d) => Ok(d.set_times(atime, mtime)?),
+            Node::Sessions => Err(ErrorCode::ReadOnly.into()),
+        }
+    }
+
+    fn read(&mut self, fd: Fd, length: u64, offset: u64) -> Result<(Vec<u8>, bool), Fault> {
+        let file = self.table.get(&fd)?.file()?;
+        let mut buffer = vec![0; usize::try_from(length).unwrap_or(CHUNK).min(CHUNK)];
+        let n = file.read_at(&mut buffer, offset)?;
+        buffer.truncate(n);
+        Ok((buffer, n == 0))
+    }
+
+    fn write(&mut self, fd: Fd, buffer: Vec<u8>, offset: u64) -> Result<u64, Fault> {
+        let descriptor = self.table.get(&fd)?;
+        let file = descriptor.file()?;
+        let n = file.write_at(&buffer, offset)?;
+        if descriptor.syncs() {
+            file.sync(true)?;
+        }
+        Ok(n as u64)
+    }
+
+    fn read_directory(&mut self, fd: Fd) -> Result<Resource<DirStream>, Fault> {
+        let stream = self.list(&fd)?;
+        Ok(self.table.push(stream)?)
+    }
+
+    fn create_directory_at(&mut self, fd: Fd, path: String) -> Result<(), Fault> {
+        self.fs.memo.forget();
+        let (mount, dir, path) = self.at_new(&fd, path)?.changing()?;
+        Ok(mount.view.mkdir_at(&dir, path.as_bytes())?)
+    }
+
+    fn stat(&mut self, fd: Fd) -> Result<DescriptorStat, Fault> {
+        Ok(convert::stat(&self.meta(&fd)?.1))
+    }
+
+    fn stat_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> Result<DescriptorStat, Fault> {
+        Ok(convert::stat(&self.meta_at(&fd, flags, path)?.1))
+    }
+
+    fn set_times_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        path: String,
+        atime: NewTimestamp,
+        mtime: NewTimestamp,
+    ) -> Result<(), Fault> {
+        let (atime, mtime) = (convert::set_time(atime)?, convert::set_time(mtime)?);
+        self.fs.memo.forget();
+        let (mount, dir, path) = self.at(&fd, path)?.changing()?;
+        Ok(mount.view.set_times_at(&dir, path.as_bytes(), convert::follow(flags), atime, mtime)?)
+    }
+
+    fn link_at(&mut self, fd: Fd, flags: PathFlags, old: String, new_fd: Fd, new: String) -> Result<(), Fault> {
+        // As wasmtime and wasi-testsuite have it: a hard link is never made through a link.
+        if convert::follow(flags) {
+            return Err(ErrorCode::Invalid.into());
+        }
+        self.fs.memo.forget();
+        let (mount, from, old) = self.at(&fd, old)?.changing()?;
+        let (other, to, new) = self.at_new(&new_fd, new)?.changing()?;
+        if mount.number != other.number {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        Ok(mount.view.link_at(&from, old.as_bytes(), false, &to, new.as_bytes())?)
+    }
+
+    fn open_at(
+        &mut self,
+        fd: Fd,
+        path_flags: PathFlags,
+        path: String,
+        open: OpenFlags,
+        flags: DescriptorFlags,
+    ) -> Result<Fd, Fault> {
+        let how = convert::open(path_flags, open, flags)?;
+        if how.create || how.truncate {
+            self.fs.memo.forget();
+        }
+        let at = if how.create { self.at_new(&fd, path)? } else { self.at(&fd, path)? };
+        let node = match at {
+            At::Sessions if how.write || how.create || how.truncate => return Err(ErrorCode::IsDirectory.into()),
+            At::Sessions => Node::Sessions,
+            At::In { mount, dir, path } => match mount.view.open_at(&dir, path.as_bytes(), &how)? {
+                Handle::File(f) => Node::File(mount, Arc::new(f)),
+                Handle::Dir(d) => Node::Dir(mount, d),
+            },
+        };
+        let mut flags = flags;
+        if !matches!(node, Node::Dir(..)) {
+            flags = flags & !DescriptorFlags::MUTATE_DIRECTORY;
+        }
+        self.open(node, flags)
+    }
+
+    fn readlink_at(&mut self, fd: Fd, path: String) -> Result<String, Fault> {
+        match self.at(&fd, path)? {
+            At::Sessions => Err(ErrorCode::Invalid.into()),
+            At::In { mount, dir, path } => {
+                let target = mount.view.read_link_at(&dir, path.as_bytes())?;
+                String::from_utf8(target).map_err(|_| ErrorCode::IllegalByteSequence.into())
+            }
+        }
+    }
+
+    fn remove_directory_at(&mut self, fd: Fd, path: String) -> Result<(), Fault> {
+        self.fs.memo.forget();
+        let (mount, dir, path) = self.at(&fd, path)?.changing()?;
+        Ok(mount.view.rmdir_at(&dir, path.as_bytes())?)
+    }
+
+    fn rename_at(&mut self, fd: Fd, old: String, new_fd: Fd, new: String) -> Result<(), Fault> {
+        self.fs.memo.forget();
+        let (mount, from, old) = self.at(&fd, old)?.changing()?;
+        let (other, to, new) = self.at_new(&new_fd, new)?.changing()?;
+        if mount.number != other.number {
+            return Err(ErrorCode::CrossDevice.into());
+        }
+        Ok(mount.view.rename_at(&from, old.as_bytes(), &to, new.as_bytes())?)
+    }
+
+    fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> Result<(), Fault> {
+        convert::check_path(&target)?;
+        self.fs.memo.forget();
+        let (mount, dir, path) = self.at_new(&fd, path)?.changing()?;
+        Ok(mount.view.symlink_at(target.as_bytes(), &dir, path.as_bytes())?)
+    }
+
+    fn unlink_file_at(&mut self, fd: Fd, path: String) -> Result<(), Fault> {
+        self.fs.memo.forget();
+        let (mount, dir, path) = self.at(&fd, path)?.changing()?;
+        Ok(mount.view.unlink_at(&dir, path.as_bytes())?)
+    }
+
+    fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
+        let id = |fd| match self.meta(fd) {
+            Ok((mount, meta)) => Ok(Some((mount, meta.ino))),
+            // Handles of an ended session are no object any more.
+            Err(Fault::Code(_)) => Ok(None),
+            Err(Fault::Trap(e)) => Err(e),
+        };
+        Ok(matches!((id(&a)?, id(&b)?), (Some(a), Some(b)) if a == b))
+    }
+
+    fn metadata_hash(&mut self, fd: Fd) -> Result<MetadataHashValue, Fault> {
+        let (mount, meta) = self.meta(&fd)?;
+        Ok(convert::hash((mount, meta.ino)))
+    }
+
+    fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> Result<MetadataHashValue, Fault> {
+        let serial = self.table.get(&fd)?.serial;
+        if let Some(id) = self.fs.memo.get(serial, &path, convert::follow(flags)) {
+            return Ok(convert::hash(id));
+        }
+        let (mount, meta) = self.meta_at(&fd, flags, path)?;
+        Ok(convert::hash((mount, meta.ino)))
+    }
+
+    fn drop(&mut self, fd: Fd) -> wasmtime::Result<()> {
+        self.table.delete(fd)?;
+        Ok(())
+    }
+}
+
+impl FsCtx<'_> {
+    fn writer(&mut self, fd: &Fd, to: To) -> Result<Resource<DynOutputStream>, Fault> {
+        let descriptor = self.table.get(fd)?;
+        let file = descriptor.file()?;
+        if !file.writable() {
+            return Err(ErrorCode::BadDescriptor.into());
+        }
+        let stream: DynOutputStream = Box::new(Writer::new(file.clone(), to, descriptor.syncs()));
+        Ok(self.table.push(stream)?)
+    }
+}

@@ -1,0 +1,144 @@
+//! From bytes to an agent that can be run: what it is, what it needs, compiled.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use wasmtime::component::{Component, InstancePre};
+use wasmtime_wasi::p2::bindings::CommandPre;
+
+use crate::adapt::adapt;
+use crate::bindings::agent::AgentPre;
+use crate::bindings::reviewer::ReviewerPre;
+use crate::imports::{self, SESSION_FS};
+use crate::state::State;
+use crate::{Engine, LoadError};
+
+/// What a `.wasm` file turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AgentKind {
+    /// A component that exports `brio:core/run`.
+    Agent,
+    /// A component that exports `brio:core/review`.
+    Reviewer,
+    /// A component that exports `wasi:cli/run`.
+    Command,
+    /// A preview-1 core module, adapted to a command.
+    Preview1,
+}
+
+/// A compiled agent. Cheap to run many times.
+pub struct Agent {
+    kind: AgentKind,
+    component: Component,
+    needs_session_fs: bool,
+    session: Entry,
+    plain: OnceLock<Entry>,
+}
+
+/// What is called, with its imports already resolved.
+pub(crate) enum Entry {
+    Agent(AgentPre<State>),
+    Reviewer(ReviewerPre<State>),
+    Command(CommandPre<State>),
+}
+
+impl Agent {
+    /// What it is.
+    pub fn kind(&self) -> AgentKind {
+        self.kind
+    }
+
+    /// Whether it imports `session-fs`, and so must be granted it.
+    pub fn needs_session_fs(&self) -> bool {
+        self.needs_session_fs
+    }
+
+    pub(crate) fn session(&self) -> &Entry {
+        &self.session
+    }
+
+    pub(crate) fn plain(&self, engine: &Engine) -> Result<&Entry, LoadError> {
+        if let Some(entry) = self.plain.get() {
+            return Ok(entry);
+        }
+        let pre = engine.0.linkers.plain.instantiate_pre(&self.component).map_err(|e| imports::refused(&e))?;
+        let entry = self.kind.entry(pre)?;
+        Ok(self.plain.get_or_init(|| entry))
+    }
+
+    pub(crate) fn is_of(&self, engine: &Engine) -> bool {
+        wasmtime::Engine::same(self.component.engine(), &engine.0.wasm)
+    }
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl AgentKind {
+    fn entry(self, pre: InstancePre<State>) -> Result<Entry, LoadError> {
+        let entry = match self {
+            Self::Agent => AgentPre::new(pre).map(Entry::Agent),
+            Self::Reviewer => ReviewerPre::new(pre).map(Entry::Reviewer),
+            Self::Command | Self::Preview1 => CommandPre::new(pre).map(Entry::Command),
+        };
+        entry.map_err(|e| LoadError::invalid(&e))
+    }
+}
+
+impl Engine {
+    /// Loads an agent from a file.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Agent, LoadError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => LoadError::Missing { path: path.into() },
+            _ => LoadError::Unreadable { path: path.into(), source },
+        })?;
+        self.load_bytes(&bytes)
+    }
+
+    /// Loads an agent from the bytes of a component or of a preview-1 module.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn load_bytes(&self, bytes: &[u8]) -> Result<Agent, LoadError> {
+        let adapted;
+        let (bytes, core) = if wasmparser::Parser::is_component(bytes) {
+            (bytes, false)
+        } else if wasmparser::Parser::is_core_wasm(bytes) {
+            adapted = adapt(bytes)?;
+            (&adapted[..], true)
+        } else {
+            return Err(LoadError::NotWasm);
+        };
+        let wasm = &self.0.wasm;
+        let component = Component::from_binary(wasm, bytes).map_err(|e| LoadError::invalid(&e))?;
+        let kind = kind(&component, wasm, core)?;
+        imports::check(&component, wasm)?;
+        let ty = component.component_type();
+        let needs_session_fs = ty.imports(wasm).any(|(name, _)| imports::bare(name) == SESSION_FS);
+        let pre = self.0.linkers.session.instantiate_pre(&component).map_err(|e| imports::refused(&e))?;
+        let session = kind.entry(pre)?;
+        Ok(Agent { kind, component, needs_session_fs, session, plain: OnceLock::new() })
+    }
+}
+
+fn kind(component: &Component, wasm: &wasmtime::Engine, core: bool) -> Result<AgentKind, LoadError> {
+    let ty = component.component_type();
+    let exports: Vec<String> = ty.exports(wasm).map(|(name, _)| name.to_owned()).collect();
+    let has = |what: &str| exports.iter().any(|e| imports::bare(e) == what);
+    if has("brio:core/run") {
+        Ok(AgentKind::Agent)
+    } else if has("brio:core/review") {
+        Ok(AgentKind::Reviewer)
+    } else if has("wasi:cli/run") {
+        Ok(if core { AgentKind::Preview1 } else { AgentKind::Command })
+    } else {
+        Err(LoadError::NoEntryPoint { exports })
+    }
+}

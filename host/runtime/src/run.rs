@@ -1,0 +1,224 @@
+//! One run: set up, called, judged, cleaned up.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use brio_session::Time;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::WasiCtx;
+
+use crate::core::{CoreState, agent_error, context, output, verdict};
+use crate::fs::{FsState, Mounts};
+use crate::judge::{Killed, Returned, judge};
+use crate::limits::{Cause, Meter};
+use crate::load::Entry;
+use crate::output::Outputs;
+use crate::state::State;
+use crate::{
+    Agent, AgentErrorInfo, Engine, Limit, Outcome, RunReport, RunSpec, StopToken, TaskContext, Usage, Workspace,
+    clock, codes,
+};
+
+impl Engine {
+    /// Runs an agent to its end, on the calling thread (inside of a tokio runtime on a thread
+    /// of its own), and reports how it ended. Whatever the guest does, this returns.
+    ///
+    /// Child sessions that are still open at the end are rolled back.
+    pub fn run(&self, agent: &Agent, spec: RunSpec) -> RunReport {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return self.run_here(agent, spec);
+        }
+        let refused = || refused(codes::HOST_BUSY, "the host has no thread for one more run".into());
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("brio-run".into());
+            let run = thread.spawn_scoped(scope, || self.run_here(agent, spec));
+            run.ok().and_then(|run| run.join().ok()).unwrap_or_else(refused)
+        })
+    }
+
+    fn run_here(&self, agent: &Agent, mut spec: RunSpec) -> RunReport {
+        if let Err(message) = spec.check() {
+            return refused(codes::RUN_INVALID, message);
+        }
+        if !agent.is_of(self) {
+            return refused(codes::RUN_INVALID, "the agent was loaded by another engine".into());
+        }
+        if agent.needs_session_fs() && spec.sessions.is_none() {
+            let message = "the agent imports brio:core/session-fs, which this run was not granted; \
+                           run it with --grant session-fs";
+            return refused(codes::NOT_GRANTED, message.into());
+        }
+        let entry = match &spec.view {
+            Workspace::Session(_) => agent.session(),
+            Workspace::Plain(_) => match agent.plain(self) {
+                Ok(entry) => entry,
+                Err(e) => return refused(e.code(), e.to_string()),
+            },
+        };
+        let cause = Cause::default();
+        let max = spec.limits.output;
+        let outputs = Outputs::new(std::mem::take(&mut spec.stdout), std::mem::take(&mut spec.stderr), max, &cause);
+        let state = match State::new(&mut spec, &outputs, &cause) {
+            Ok(state) => state,
+            Err(e) => return refused(codes::RUN_INVALID, format!("{}: {e}", spec.at)),
+        };
+        let run = Run { engine: self, spec: &spec, cause, started: Instant::now(), cpu: clock::cpu(0) };
+        run.go(entry, state, outputs)
+    }
+}
+
+fn refused(code: &str, message: String) -> RunReport {
+    RunReport::of(Outcome::Failed, Some(AgentErrorInfo::new(code, message)))
+}
+
+struct Run<'a> {
+    engine: &'a Engine,
+    spec: &'a RunSpec,
+    cause: Cause,
+    started: Instant,
+    cpu: Duration,
+}
+
+impl Run<'_> {
+    fn go(self, entry: &Entry, state: State, mut outputs: Outputs) -> RunReport {
+        let inner = &self.engine.0;
+        let before = self.written();
+        let mut store = Store::new(&inner.wasm, state);
+        store.limiter(|s| &mut s.meter);
+        store.set_epoch_deadline(1);
+        self.watch(&mut store);
+        let ended = {
+            let _ticking = inner.ticker.running();
+            let deadline = tokio::time::Instant::now() + self.spec.limits.wall;
+            inner.timers.block_on(async {
+                tokio::select! {
+                    biased;
+                    ended = call(entry, &mut store, &self.spec.task) => ended,
+                    () = self.spec.stop.stopped() => Err(Killed.into()),
+                    () = tokio::time::sleep_until(deadline) => Err(self.cause.hit(Limit::Time).into()),
+                }
+            })
+        };
+        let mut state = store.into_data();
+        state.core_end();
+        let view_hit = match &self.spec.view {
+            Workspace::Session(view) => view.limit_hit(),
+            Workspace::Plain(_) => None,
+        };
+        let mut report = judge(ended, self.cause.get(), view_hit);
+        report.usage = Usage {
+            wall: self.started.elapsed(),
+            cpu: clock::cpu(0).saturating_sub(self.cpu),
+            memory: state.meter.peak(),
+            output: self.cause.output(),
+            written: self.written().0.saturating_sub(before.0),
+            files: self.written().1.saturating_sub(before.1),
+        };
+        drop(state);
+        inner.timers.block_on(async {
+            // A sink that does not take what is left must not hold the report for ever.
+            tokio::select! {
+                () = outputs.drained() => {}
+                () = self.spec.stop.stopped() => {}
+                () = tokio::time::sleep(self.spec.limits.wall.max(Duration::from_secs(5))) => {}
+            }
+        });
+        report.stdout = outputs.stdout.captured();
+        report.stderr = outputs.stderr.captured();
+        report
+    }
+
+    fn written(&self) -> (u64, u64) {
+        match &self.spec.view {
+            Workspace::Session(view) => view.written(),
+            Workspace::Plain(_) => (0, 0),
+        }
+    }
+
+    /// At every epoch: has somebody stopped the run, is its time over?
+    fn watch(&self, store: &mut Store<State>) {
+        let (stop, cause, limits): (StopToken, Cause, _) = (self.spec.stop.clone(), self.cause.clone(), self.spec.limits);
+        let (started, cpu) = (self.started, self.cpu);
+        let mut ticks = 0;
+        store.epoch_deadline_callback(move |_| {
+            ticks += 1;
+            if stop.is_stopped() {
+                return Err(Killed.into());
+            }
+            if started.elapsed() >= limits.wall {
+                return Err(cause.hit(Limit::Time).into());
+            }
+            if clock::cpu(ticks).saturating_sub(cpu) >= limits.cpu {
+                return Err(cause.hit(Limit::Cpu).into());
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
+    }
+}
+
+async fn call(entry: &Entry, store: &mut Store<State>, task: &TaskContext) -> wasmtime::Result<Returned> {
+    Ok(match entry {
+        Entry::Agent(pre) => {
+            let agent = pre.instantiate_async(&mut *store).await?;
+            let result = agent.brio_core_run().call_run(store, &context(task)).await?;
+            Returned::Agent(result.map(output).map_err(agent_error))
+        }
+        Entry::Reviewer(pre) => {
+            let reviewer = pre.instantiate_async(&mut *store).await?;
+            let result = reviewer.brio_core_review().call_review(store, &context(task)).await?;
+            Returned::Reviewer(result.map(verdict).map_err(agent_error))
+        }
+        Entry::Command(pre) => {
+            let command = pre.instantiate_async(&mut *store).await?;
+            Returned::Command(command.wasi_cli_run().call_run(store).await?)
+        }
+    })
+}
+
+impl State {
+    fn new(spec: &mut RunSpec, outputs: &Outputs, cause: &Cause) -> std::io::Result<Self> {
+        let mut wasi = WasiCtx::builder();
+        wasi.args(&spec.args)
+            .envs(&spec.env)
+            .initial_cwd(&spec.at)
+            .stdout(outputs.stdout.clone())
+            .stderr(outputs.stderr.clone())
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        let mut core = CoreState {
+            own: spec.task.session_id.clone(),
+            sessions: spec.sessions.clone(),
+            info: spec.session_info.clone(),
+            begun: Vec::new(),
+            ended: Default::default(),
+            plain: None,
+        };
+        let (mut fs, mut plain) = (None, Vec::new());
+        match &spec.view {
+            Workspace::Session(view) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = Time { secs: now.as_secs() as i64, nanos: now.subsec_nanos() };
+                let binds = spec.binds.clone();
+                fs = Some(FsState::new(Mounts::new(spec.at.clone(), view.clone(), binds, spec.sessions.is_some(), since)));
+            }
+            Workspace::Plain(dir) => {
+                wasi.allow_blocking_current_thread(dir.block_current_thread);
+                plain = crate::plain::preopens(dir, &spec.at)?;
+                core.plain = Some((spec.at.clone(), dir.dir.try_clone()?));
+            }
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(spec.limits.handles);
+        let meter = Meter::new(spec.limits.memory, cause.clone());
+        Ok(Self { wasi: wasi.build(), table, meter, fs, plain, core })
+    }
+
+    /// Rolls back what the guest began and did not end, the latest first.
+    fn core_end(&mut self) {
+        let mut core = self.core();
+        for id in core.core.begun.clone().into_iter().rev() {
+            core.abandon(&id);
+        }
+    }
+}
