@@ -29,6 +29,7 @@
 //! | module | what |
 //! |---|---|
 //! | the root | [`Agent`], [`Reviewer`], what they are given and what they return |
+//! | [`files`] | walking a tree, choosing files by globs |
 //! | [`tools`] | whole files and line ranges by the host's tools, instead of `std::fs` |
 //! | [`session`] | the session's status, its changes so far, its metadata |
 //! | `branch` (feature `session-fs`) | sessions of the agent's own, inside its session |
@@ -47,6 +48,7 @@ mod context;
 mod convert;
 mod error;
 mod export;
+pub mod files;
 mod output;
 pub mod session;
 pub mod tools;

@@ -53,7 +53,13 @@ fn context<'a>(lines: impl Iterator<Item = &'a Line>) -> usize {
     lines.take_while(|line| matches!(line, Line::Context(_))).count()
 }
 
-fn find(lines: &[&[u8]], hunk: &Hunk, old: &[&[u8]], expected: usize, done: usize) -> Option<usize> {
+fn find(
+    lines: &[&[u8]],
+    hunk: &Hunk,
+    old: &[&[u8]],
+    expected: usize,
+    done: usize,
+) -> Option<usize> {
     let last = lines.len().checked_sub(old.len()).filter(|last| *last >= done)?;
     let matches = |at: usize| lines[at..at + old.len()] == *old;
     let (before, after) = (context(hunk.lines.iter()), context(hunk.lines.iter().rev()));
@@ -72,7 +78,8 @@ fn find(lines: &[&[u8]], hunk: &Hunk, old: &[&[u8]], expected: usize, done: usiz
 /// What a person needs to know about a hunk that matches nowhere.
 fn explain(lines: &[&[u8]], hunk: &Hunk, old: &[&[u8]], expected: usize) -> String {
     let new = side(hunk, |line| !matches!(line, Line::Removed(_)));
-    if !new.is_empty() && new.len() != old.len() && lines.windows(new.len()).any(|part| part == new) {
+    if !new.is_empty() && new.len() != old.len() && lines.windows(new.len()).any(|part| part == new)
+    {
         return "it seems to be applied already".to_owned();
     }
     let show = |line: &[u8]| {
@@ -82,15 +89,24 @@ fn explain(lines: &[&[u8]], hunk: &Hunk, old: &[&[u8]], expected: usize) -> Stri
     for (offset, wanted) in old.iter().enumerate() {
         let number = expected + offset + 1;
         let Some(found) = lines.get(expected + offset) else {
-            return format!("line {number} should be {}, but the file ends before it", show(wanted));
+            return format!(
+                "line {number} should be {}, but the file ends before it",
+                show(wanted)
+            );
         };
         if found != wanted {
-            let hint = match (found.trim_ascii_end() == wanted.trim_ascii_end(), found.ends_with(b"\r\n")) {
-                (true, true) => " (the file has CRLF line ends, the diff has not)",
-                (true, false) => " (they differ only in white space at the end of the line)",
-                _ => "",
-            };
-            return format!("line {number} is {}, the diff expects {}{hint}", show(found), show(wanted));
+            let hint =
+                match (found.trim_ascii_end() == wanted.trim_ascii_end(), found.ends_with(b"\r\n"))
+                {
+                    (true, true) => " (the file has CRLF line ends, the diff has not)",
+                    (true, false) => " (they differ only in white space at the end of the line)",
+                    _ => "",
+                };
+            return format!(
+                "line {number} is {}, the diff expects {}{hint}",
+                show(found),
+                show(wanted)
+            );
         }
     }
     "its lines are there, but not where so little context allows it".to_owned()

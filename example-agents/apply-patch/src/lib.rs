@@ -33,7 +33,9 @@ impl Agent for ApplyPatch {
             hunks += file.hunks.len();
         }
         let summary = format!("applied {hunks} hunks to {} files\n\n{report}", files.len());
-        Ok(TaskOutput::new(summary).metric("hunks", hunks as f64).metric("files", files.len() as f64))
+        Ok(TaskOutput::new(summary)
+            .metric("hunks", hunks as f64)
+            .metric("files", files.len() as f64))
     }
 }
 
@@ -44,7 +46,8 @@ fn strip_argument(args: &[String]) -> Result<Option<usize>, AgentError> {
         [flag] if flag.starts_with("-p") => &flag[2..],
         _ => return Err(AgentError::invalid(format!("unknown arguments {args:?}; there is -pN"))),
     };
-    let number = text.parse().map_err(|_| AgentError::invalid(format!("-p{text} is not a number")))?;
+    let number =
+        text.parse().map_err(|_| AgentError::invalid(format!("-p{text} is not a number")))?;
     Ok(Some(number))
 }
 

@@ -67,7 +67,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self) -> Result<(), String> {
         let mut in_git_header = false;
-        while let Some(line) = self.lines.get(self.at).map(|line| line.trim_end_matches(['\r', '\n'])) {
+        while let Some(line) =
+            self.lines.get(self.at).map(|line| line.trim_end_matches(['\r', '\n']))
+        {
             let number = self.at + 1;
             let wrong = |why: String| format!("line {number} of the diff: {why}");
             self.at += 1;
@@ -76,7 +78,8 @@ impl Reader<'_> {
                 in_git_header = true;
             } else if line.starts_with("--- ") && self.next_starts_with("+++ ") {
                 let old = name(&line[4..]).map_err(wrong)?;
-                let new = name(self.lines[self.at][4..].trim_end_matches(['\r', '\n'])).map_err(wrong)?;
+                let new =
+                    name(self.lines[self.at][4..].trim_end_matches(['\r', '\n'])).map_err(wrong)?;
                 self.at += 1;
                 if old.is_none() && new.is_none() {
                     return Err(wrong("both names are /dev/null".to_owned()));
@@ -115,7 +118,8 @@ impl Reader<'_> {
                 return Err(format!("{} ends early: the diff is cut off", hunk.head));
             };
             self.at += 1;
-            let (mark, text) = match line.strip_suffix('\n').unwrap_or(line).trim_end_matches('\r') {
+            let (mark, text) = match line.strip_suffix('\n').unwrap_or(line).trim_end_matches('\r')
+            {
                 "" => (" ", *line),
                 _ => line.split_at_checked(1).unwrap_or(("", line)),
             };
@@ -171,7 +175,9 @@ fn git_names(names: &str) -> FilePatch {
 
 fn git_header(file: &mut FilePatch, line: &str) -> Result<(), String> {
     // `rename from` and the like carry no a/ or b/; give them one, so that all names are stripped alike.
-    let prefixed = |prefix: &str, text: &str| Ok::<_, String>(name(text)?.map(|text| format!("{prefix}/{text}")));
+    let prefixed = |prefix: &str, text: &str| {
+        Ok::<_, String>(name(text)?.map(|text| format!("{prefix}/{text}")))
+    };
     if let Some(mode) = line.strip_prefix("new file mode ") {
         file.old = None;
         file.mode = Some(mode.to_owned());
@@ -201,7 +207,9 @@ fn git_header(file: &mut FilePatch, line: &str) -> Result<(), String> {
 /// A name as `---` gives it: quoted by git, or up to a tab. `None` for `/dev/null`.
 fn name(text: &str) -> Result<Option<String>, String> {
     let text = match text.strip_prefix('"') {
-        Some(quoted) => unquote(quoted).ok_or_else(|| format!("the name {text} is badly quoted"))?,
+        Some(quoted) => {
+            unquote(quoted).ok_or_else(|| format!("the name {text} is badly quoted"))?
+        }
         None => text.split('\t').next().unwrap_or_default().trim_end().to_owned(),
     };
     match text.as_str() {
@@ -238,11 +246,13 @@ fn unquote(text: &str) -> Option<String> {
 }
 
 fn shorten(file: &mut FilePatch, strip: Option<usize>) -> Result<(), String> {
-    let has = |name: &Option<String>, prefix| name.as_ref().is_none_or(|name| name.starts_with(prefix));
+    let has =
+        |name: &Option<String>, prefix| name.as_ref().is_none_or(|name| name.starts_with(prefix));
     let by_git = has(&file.old, "a/") && has(&file.new, "b/");
     let strip = strip.unwrap_or(usize::from(by_git));
     for name in [&mut file.old, &mut file.new].into_iter().flatten() {
-        let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let parts: Vec<&str> =
+            name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         if name.starts_with('/') && strip == 0 || parts.contains(&"..") {
             return Err(format!("{name}: a diff may only name files below the current directory"));
         }

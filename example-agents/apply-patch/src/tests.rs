@@ -54,18 +54,23 @@ fn short_context_matches_only_at_the_end_of_the_file() {
 fn several_hunks_keep_their_order() {
     let diff = "--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n+A\n b\n@@ -3,2 +3,2 @@\n c\n-d\n+D\n";
     assert_eq!(patch("a\nb\nc\nd\n", diff).as_deref(), Ok("A\nb\nc\nD\n"));
-    let same = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n x\n-y\n+1\n z\n@@ -4,3 +4,3 @@\n x\n-y\n+2\n z\n";
+    let same =
+        "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n x\n-y\n+1\n z\n@@ -4,3 +4,3 @@\n x\n-y\n+2\n z\n";
     assert_eq!(patch("x\ny\nz\nx\ny\nz\n", same).as_deref(), Ok("x\n1\nz\nx\n2\nz\n"));
 }
 
 #[test]
 fn reads_what_git_writes() {
-    let file = one("diff --git a/old b/dir/new\nsimilarity index 90%\nrename from old\nrename to dir/new\n");
+    let file = one(
+        "diff --git a/old b/dir/new\nsimilarity index 90%\nrename from old\nrename to dir/new\n",
+    );
     assert_eq!((file.old.as_deref(), file.new.as_deref()), (Some("old"), Some("dir/new")));
     assert!(file.renamed);
     let file = one("diff --git a/e b/e\nnew file mode 100644\nindex 0000000..e69de29\n");
     assert_eq!((file.old.as_deref(), file.new.as_deref()), (None, Some("e")));
-    let file = one("diff --git a/e b/e\ndeleted file mode 100644\n--- a/e\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n");
+    let file = one(
+        "diff --git a/e b/e\ndeleted file mode 100644\n--- a/e\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n",
+    );
     assert_eq!((file.old.as_deref(), file.new.as_deref()), (Some("e"), None));
     let file = one("--- \"a/\\303\\244 b\"\n+++ \"b/\\303\\244 b\"\n@@ -0,0 +1 @@\n+x\n");
     assert_eq!(file.new.as_deref(), Some("ä b"));

@@ -100,7 +100,8 @@ fn assigned(line: &str) -> bool {
     let lower = line.to_ascii_lowercase();
     NAMES.iter().any(|name| {
         lower.match_indices(name).any(|(start, _)| {
-            let rest = line[start + name.len()..].trim_start_matches(|c| word(c) || c == '"' || c == '\'');
+            let rest =
+                line[start + name.len()..].trim_start_matches(|c| word(c) || c == '"' || c == '\'');
             let Some(value) = rest.trim_start().strip_prefix([':', '=']) else { return false };
             let value = value.trim_start_matches(['=', ' ']);
             let Some(quote) = value.chars().next().filter(|c| *c == '"' || *c == '\'') else {
@@ -126,11 +127,20 @@ mod tests {
     #[test]
     fn finds_secrets() {
         // Put together, so that no scanner takes this file for a leak.
-        assert_eq!(name(&["id = AK", "IA", &"ABCDEFGH".repeat(2)].concat()), Some("aws-access-key"));
+        assert_eq!(
+            name(&["id = AK", "IA", &"ABCDEFGH".repeat(2)].concat()),
+            Some("aws-access-key")
+        );
         assert_eq!(name(&["gh", "p_", &"a1b2c3".repeat(6)].concat()), Some("github-token"));
         assert_eq!(name(&["-----BEGIN RSA ", "PRIVATE KEY-----"].concat()), Some("private-key"));
-        assert_eq!(name(&["db_pass", "word = \"hunter2hunter2\""].concat()), Some("assigned-secret"));
-        assert_eq!(name(&["\"api_", "key\": \"0123456789abcdef\""].concat()), Some("assigned-secret"));
+        assert_eq!(
+            name(&["db_pass", "word = \"hunter2hunter2\""].concat()),
+            Some("assigned-secret")
+        );
+        assert_eq!(
+            name(&["\"api_", "key\": \"0123456789abcdef\""].concat()),
+            Some("assigned-secret")
+        );
     }
 
     #[test]

@@ -49,13 +49,12 @@ impl Style {
             return Some(Self::Line("#"));
         }
         Some(match path.extension()?.to_str()? {
-            "rs" | "c" | "h" | "cc" | "cpp" | "hpp" | "java" | "js" | "mjs" | "ts" | "tsx" | "jsx"
-            | "go" | "swift" | "kt" | "cs" | "zig" | "scala" | "dart" | "wit" | "proto" => {
+            "rs" | "c" | "h" | "cc" | "cpp" | "hpp" | "java" | "js" | "mjs" | "ts" | "tsx"
+            | "jsx" | "go" | "swift" | "kt" | "cs" | "zig" | "scala" | "dart" | "wit" | "proto" => {
                 Self::Line("//")
             }
-            "py" | "sh" | "bash" | "rb" | "pl" | "toml" | "yml" | "yaml" | "nix" | "tf" | "cmake" => {
-                Self::Line("#")
-            }
+            "py" | "sh" | "bash" | "rb" | "pl" | "toml" | "yml" | "yaml" | "nix" | "tf"
+            | "cmake" => Self::Line("#"),
             "lua" | "sql" | "hs" | "elm" => Self::Line("--"),
             "el" | "lisp" | "clj" | "wat" => Self::Line(";;"),
             "tex" | "erl" => Self::Line("%"),
@@ -72,7 +71,8 @@ impl Style {
                 lines.map(|line| format!("{mark} {line}").trim_end().to_owned() + "\n").collect()
             }
             Self::Block(open, close) => {
-                let body: String = lines.map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect();
+                let body: String =
+                    lines.map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect();
                 format!("{open}\n{body}{close}\n")
             }
         }
@@ -91,7 +91,8 @@ fn with_header(text: &str, header: &str, style: Style) -> Option<String> {
             || line.starts_with('#') && line.contains("coding")
             || line.starts_with("<!DOCTYPE")
     };
-    let at: usize = text.split_inclusive('\n').take_while(|line| must_stay_first(line)).map(str::len).sum();
+    let at: usize =
+        text.split_inclusive('\n').take_while(|line| must_stay_first(line)).map(str::len).sum();
     let (top, rest) = text.split_at(at);
     let mut result = String::with_capacity(text.len() + header.len() + 64);
     result.push_str(top);

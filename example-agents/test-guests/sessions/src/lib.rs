@@ -51,7 +51,11 @@ impl Checks {
         let past = tools::read_file_range(file, 9, u32::MAX);
         self.that("read-file-range past the end", past.as_deref() == Ok(""), past);
         let range = tools::read_file_range(file, 0, 1);
-        self.that("read-file-range from 0", matches!(range, Err(ToolError::InvalidRange(_))), range);
+        self.that(
+            "read-file-range from 0",
+            matches!(range, Err(ToolError::InvalidRange(_))),
+            range,
+        );
         let edited = tools::edit(file, "two", "2");
         self.that("edit", edited.is_ok(), edited);
         let all = tools::edit_all(file, "e", "E");
@@ -70,13 +74,22 @@ impl Checks {
         let missing = tools::read_file("no/such/file");
         self.that("read-file not-found", matches!(missing, Err(ToolError::NotFound(_))), missing);
         let directory = tools::read_file("tools");
-        self.that("read-file is-directory", matches!(directory, Err(ToolError::IsDirectory(_))), directory);
+        self.that(
+            "read-file is-directory",
+            matches!(directory, Err(ToolError::IsDirectory(_))),
+            directory,
+        );
         let outside = tools::read_file("../../etc/passwd");
         self.that("read-file outside", outside.is_err(), outside);
         let full = tools::remove("tools");
         self.that("remove not-empty", matches!(full, Err(ToolError::NotEmpty(_))), full);
-        let scratch = tools::write_file("tools/scratch", "").and_then(|()| tools::remove("tools/scratch"));
-        self.that("remove", scratch.is_ok() && !std::fs::exists("tools/scratch").unwrap_or(true), scratch);
+        let scratch =
+            tools::write_file("tools/scratch", "").and_then(|()| tools::remove("tools/scratch"));
+        self.that(
+            "remove",
+            scratch.is_ok() && !std::fs::exists("tools/scratch").unwrap_or(true),
+            scratch,
+        );
     }
 
     fn branches(&mut self) -> Result<(), AgentError> {
@@ -104,13 +117,21 @@ impl Checks {
         let open = status.state == State::Open && status.parent.is_some();
         self.that("status of a child", open, status);
         let metadata = session::metadata(landed.id())?;
-        self.that("metadata", metadata.session_id == landed.id() && metadata.created_at_ms > 0, metadata);
+        self.that(
+            "metadata",
+            metadata.session_id == landed.id() && metadata.created_at_ms > 0,
+            metadata,
+        );
 
         let (landed_id, landed_path) = (landed.id().to_owned(), landed.path().to_owned());
         let committed = landed.commit().map_err(|failed| failed.error);
         self.that("commit-session", committed.is_ok(), committed);
         let visible = std::fs::read_to_string("/workspace/landed.txt").ok();
-        self.that("a commit lands in the parent", visible.as_deref() == Some("landed.txt\n"), visible);
+        self.that(
+            "a commit lands in the parent",
+            visible.as_deref() == Some("landed.txt\n"),
+            visible,
+        );
         let gone = std::fs::exists(&landed_path);
         self.that("a landed session is gone", !matches!(gone, Ok(true)), gone);
         let state = session::status(&landed_id).map(|status| status.state);
@@ -124,7 +145,11 @@ impl Checks {
         self.nesting()?;
         let missing = Session::begin("/workspace/no/such/directory");
         let code = missing.as_ref().err().map(|error| error.code().to_owned());
-        self.that("begin on a missing path", code.as_deref() == Some("BASE_INVALID"), missing.err());
+        self.that(
+            "begin on a missing path",
+            code.as_deref() == Some("BASE_INVALID"),
+            missing.err(),
+        );
         Ok(())
     }
 
@@ -139,10 +164,15 @@ impl Checks {
         first.commit()?;
         match second.commit() {
             Err(failed) => {
-                let named = failed.error.is_conflict() && failed.error.to_string().contains("landed.txt");
+                let named =
+                    failed.error.is_conflict() && failed.error.to_string().contains("landed.txt");
                 self.that("a conflict names the path", named, &failed.error);
                 let state = failed.session.status()?.state;
-                self.that("and keeps the session", matches!(state, State::Open | State::Conflicted), state);
+                self.that(
+                    "and keeps the session",
+                    matches!(state, State::Open | State::Conflicted),
+                    state,
+                );
             } // and dropping it rolls it back
             Ok(()) => self.that("a conflict is found", false, ()),
         }
@@ -162,7 +192,11 @@ impl Checks {
         grandchild.commit()?;
         let path = child.path().join("landed.txt");
         let nested = std::fs::read_to_string(path).ok();
-        self.that("a grandchild lands in its parent", nested.as_deref() == Some("nested\n"), nested);
+        self.that(
+            "a grandchild lands in its parent",
+            nested.as_deref() == Some("nested\n"),
+            nested,
+        );
         child.commit()?;
         let landed = std::fs::read_to_string("/workspace/landed.txt").ok();
         self.that("and that in the session", landed.as_deref() == Some("nested\n"), landed);
@@ -177,7 +211,9 @@ impl Checks {
         let status = session::status(id)?;
         self.that("status", status.state == State::Open && status.open_children.is_empty(), status);
         let changes: Vec<String> = session::changes(id)?.into_iter().map(|c| c.path).collect();
-        let all = ["landed.txt", "tools/greeting.txt"].iter().all(|path| changes.contains(&(*path).to_owned()));
+        let all = ["landed.txt", "tools/greeting.txt"]
+            .iter()
+            .all(|path| changes.contains(&(*path).to_owned()));
         self.that("change-set of the own session", all, changes);
         let metadata = session::metadata(id)?;
         let task_id = metadata.task_id.as_deref() == Some(task.task_id());

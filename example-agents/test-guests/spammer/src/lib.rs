@@ -13,7 +13,9 @@ impl Agent for Spammer {
         let args = task.args();
         let what = args.first().map_or("", String::as_str);
         let amount: u64 = match args.get(1) {
-            Some(text) => text.parse().map_err(|_| AgentError::invalid(format!("amount {text}")))?,
+            Some(text) => {
+                text.parse().map_err(|_| AgentError::invalid(format!("amount {text}")))?
+            }
             None => u64::MAX,
         };
         match what {
@@ -45,7 +47,9 @@ impl Agent for Spammer {
 }
 
 fn stream(to: &mut dyn Write, mut left: u64) -> std::io::Result<()> {
-    let block = "spam spam spam spam spam spam spam spam spam spam spam spam spa\n".repeat(1024).into_bytes();
+    let block = "spam spam spam spam spam spam spam spam spam spam spam spam spa\n"
+        .repeat(1024)
+        .into_bytes();
     while left > 0 {
         let part = left.min(block.len() as u64);
         to.write_all(&block[..part as usize])?;
@@ -54,7 +58,10 @@ fn stream(to: &mut dyn Write, mut left: u64) -> std::io::Result<()> {
     to.flush()
 }
 
-fn repeat(amount: u64, mut once: impl FnMut(&str) -> std::io::Result<()>) -> Result<(), AgentError> {
+fn repeat(
+    amount: u64,
+    mut once: impl FnMut(&str) -> std::io::Result<()>,
+) -> Result<(), AgentError> {
     for number in 0..amount {
         let path = format!("spam-{number}");
         once(&path).at(&path)?;
