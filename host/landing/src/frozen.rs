@@ -142,30 +142,41 @@ impl FrozenBase {
     /// Opens what a later landing displaced: in its slot, or still (or again) in the base.
     fn displaced(&self, s: &Snapshot, path: &RelPath, old: &Fingerprint, how: OFlags) -> FsResult<OwnedFd> {
         let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        for (l, step) in s.history.all(path) {
-            let (Some(slot), Some(was)) = (step.slot(), &step.old) else { continue };
-            if was.ino != old.ino {
-                continue;
-            }
-            if step.cloned
-                && old.kind == Kind::File
-                && let Ok(fd) = openat(&l.dir, clone_name(slot), how, Mode::empty())
-            {
+        // Slot, base, slot: an exchange between the first two looks moves it from one to the other.
+        for _ in 0..2 {
+            if let Some(fd) = self.in_slot(s, path, old, how)? {
                 return Ok(fd);
             }
-            if let Ok(fd) = openat(&l.dir, slot_name(slot), how, Mode::empty())
+            if let Ok((dir, name)) = self.parent(s, path)
+                && let Ok(fd) = openat(&*dir, if name.is_empty() { b"." } else { name }, how, Mode::empty())
                 && Look::of(&fd)?.ino() == old.ino
             {
                 return Ok(fd);
             }
         }
-        if let Ok((dir, name)) = self.parent(s, path)
-            && let Ok(fd) = openat(&*dir, if name.is_empty() { b"." } else { name }, how, Mode::empty())
-            && Look::of(&fd)?.ino() == old.ino
-        {
-            return Ok(fd);
-        }
         Err(FsError::SnapshotGone)
+    }
+
+    fn in_slot(&self, s: &Snapshot, path: &RelPath, old: &Fingerprint, how: OFlags) -> FsResult<Option<OwnedFd>> {
+        for (l, step) in s.history.all(path) {
+            let (Some(slot), Some(was)) = (step.slot(), &step.old) else { continue };
+            if was.ino != old.ino {
+                continue;
+            }
+            // Where the file has other names the clone is what nobody else writes to.
+            if step.cloned
+                && old.kind == Kind::File
+                && let Ok(fd) = openat(&l.dir, clone_name(slot), how, Mode::empty())
+            {
+                return Ok(Some(fd));
+            }
+            if let Ok(fd) = openat(&l.dir, slot_name(slot), how, Mode::empty())
+                && Look::of(&fd)?.ino() == old.ino
+            {
+                return Ok(Some(fd));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -1,9 +1,12 @@
 //! The journal: one JSON object per line, appended, never rewritten.
 
+use std::io;
+
 use brio_session::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::SessionId;
+use crate::state::JOURNAL;
+use crate::{SessionError, SessionId, disk};
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,4 +36,24 @@ pub struct Entry {
     /// Numbers and paths, as the event has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<serde_json::Value>,
+}
+
+/// All lines that can be read.
+pub(crate) fn entries(domain: &crate::state::State) -> io::Result<Vec<Entry>> {
+    let raw = disk::read(&domain.dir, JOURNAL)?.unwrap_or_default();
+    Ok(raw.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect())
+}
+
+/// Why a session has no directory: it ended, or never was. For messages; it reads the journal.
+pub(crate) fn ended(domain: &crate::state::State, id: &SessionId) -> SessionError {
+    let how = |e: &Entry| match e.what.as_str() {
+        _ if e.session.as_ref() != Some(id) => None,
+        "landed" | "unchanged" | "landed-in-parent" => Some(crate::State::Landed),
+        "rolled-back" => Some(crate::State::RolledBack),
+        _ => None,
+    };
+    match entries(domain).unwrap_or_default().iter().rev().find_map(how) {
+        Some(state) => SessionError::Ended { id: id.clone(), state },
+        None => SessionError::Unknown { id: id.to_string() },
+    }
 }

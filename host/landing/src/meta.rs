@@ -39,6 +39,9 @@ pub(crate) struct Meta {
     pub(crate) clean: bool,
     /// The boot in which that was, or in which it was last written.
     pub(crate) boot: String,
+    /// The machine once went down before a sync; sticky.
+    #[serde(default)]
+    pub(crate) torn: bool,
     #[serde(default)]
     pub(crate) conflicted: bool,
     #[serde(default)]
@@ -61,7 +64,7 @@ impl Meta {
     }
 
     pub(crate) fn unclean(&self, boot: &str) -> bool {
-        !self.clean && self.boot != boot
+        self.torn || (!self.clean && self.boot != boot)
     }
 }
 
@@ -98,6 +101,41 @@ pub(crate) fn load(state: &State, id: &SessionId) -> Result<Meta, SessionError> 
         return Err(corrupt("its meta.json does not fit".to_owned()));
     }
     Ok(meta)
+}
+
+/// As [`load`], for a session that can still be used: one that landed in its parent cannot,
+/// though its directory holds layers of the parent now.
+pub(crate) fn load_open(state: &State, id: &SessionId) -> Result<Meta, SessionError> {
+    let meta = load(state, id)?;
+    if absorbed(state, &meta)? {
+        return Err(SessionError::Ended { id: id.clone(), state: crate::State::Landed });
+    }
+    Ok(meta)
+}
+
+/// Whether a child has landed in its parent.
+pub(crate) fn absorbed(state: &State, meta: &Meta) -> Result<bool, SessionError> {
+    let Some(parent) = &meta.parent else { return Ok(false) };
+    match load(state, parent) {
+        Ok(p) => Ok(p.absorbed.contains(&meta.id) || absorbed(state, &p)?),
+        // The family has ended while this directory was left behind.
+        Err(SessionError::Unknown { .. } | SessionError::Ended { .. }) => Ok(true),
+        Err(e) => Err(e),
+    }
+}
+
+/// The open sessions that branch a session.
+pub(crate) fn children(state: &State, id: &SessionId) -> Result<Vec<SessionId>, SessionError> {
+    let mut out = Vec::new();
+    for other in list(state).map_err(|e| crate::HostError::new("sessions", e))? {
+        if let Ok(m) = load(state, &other)
+            && m.parent.as_ref() == Some(id)
+            && !absorbed(state, &m)?
+        {
+            out.push(other);
+        }
+    }
+    Ok(out)
 }
 
 pub(crate) fn store(state: &State, id: &SessionId, meta: &Meta, durable: bool) -> io::Result<()> {

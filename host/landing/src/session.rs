@@ -1,18 +1,30 @@
 //! A session on disk, and the right to write in it.
 
 use std::io;
+use std::sync::Arc;
 
-use brio_session::{FsResult, View, ViewOptions};
+use brio_session::{FsError, FsResult, View, ViewOptions};
 
-use crate::{BeginError, BeginOptions, CommitError, CommitOptions, Landed, LeaseError, SessionError, SessionId, SessionInfo};
+use crate::errors::Doing;
+use crate::lease::{self, Ask, Lease};
+use crate::state::State as Domain;
+use crate::{
+    BeginError, BeginOptions, CommitError, CommitOptions, Landed, LeaseError, SessionError, SessionId, SessionInfo,
+    State, layers, manifest, meta, nesting,
+};
 
 /// A session of a domain.
 #[derive(Clone)]
 pub struct Session {
+    domain: Arc<Domain>,
     id: SessionId,
 }
 
 impl Session {
+    pub(crate) fn new(domain: Arc<Domain>, id: SessionId) -> Self {
+        Self { domain, id }
+    }
+
     /// Its id.
     pub fn id(&self) -> &SessionId {
         &self.id
@@ -23,16 +35,19 @@ impl Session {
     /// # Errors
     /// When it has ended or cannot be read.
     pub fn info(&self) -> Result<SessionInfo, SessionError> {
-        todo!()
+        info(&self.domain, &self.id)
     }
 
     /// A read-only view of it as it is now; it takes no lease.
     ///
     /// # Errors
-    /// As a view's opening.
+    /// As a view's opening; `Ended` when the session has ended.
     pub fn view(&self, options: ViewOptions) -> FsResult<View> {
-        let _ = options;
-        todo!()
+        let meta = meta::load_open(&self.domain, &self.id).map_err(|e| match e {
+            SessionError::Io(e) => e.source.into(),
+            _ => FsError::Ended,
+        })?;
+        layers::view(&self.domain, &meta, ViewOptions { read_only: true, ..options })
     }
 
     /// Takes the writer lease and opens it for writing. `purpose` is shown to others.
@@ -40,18 +55,36 @@ impl Session {
     /// # Errors
     /// `SESSION_BUSY` when somebody holds it.
     pub fn writer(&self, purpose: &str, options: ViewOptions) -> Result<Writer, LeaseError> {
-        let _ = (purpose, options);
-        todo!()
+        let lease = Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, true)?;
+        let mut meta = meta::load_open(&self.domain, &self.id)?;
+        let boot = &self.domain.options.boot_id;
+        if meta.clean || meta.boot != *boot {
+            meta.torn = meta.unclean(boot);
+            meta.clean = false;
+            meta.boot.clone_from(boot);
+            meta::store(&self.domain, &self.id, &meta, false).doing(&self.id)?;
+        }
+        let view = layers::view(&self.domain, &meta, options)
+            .map_err(|source| LeaseError::View { id: self.id.clone(), source })?;
+        Ok(Writer { domain: self.domain.clone(), id: self.id.clone(), view, lease })
     }
 }
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles
 /// answer `Stale`) and releases the lease.
 pub struct Writer {
+    domain: Arc<Domain>,
+    id: SessionId,
     view: View,
+    lease: Lease,
 }
 
 impl Writer {
+    /// The session's id.
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
     /// The live view.
     pub fn view(&self) -> &View {
         &self.view
@@ -59,7 +92,7 @@ impl Writer {
 
     /// Whether somebody asked this run to stop (`--stop`). Seen within 200 ms.
     pub fn stop_requested(&self) -> bool {
-        todo!()
+        self.lease.stop_requested()
     }
 
     /// Begins a child of this session while it is being written: the view goes on over a new
@@ -68,8 +101,7 @@ impl Writer {
     /// # Errors
     /// As [`Domain::begin`](crate::Domain::begin).
     pub fn begin_child(&self, options: BeginOptions) -> Result<Session, BeginError> {
-        let _ = options;
-        todo!()
+        nesting::begin(&self.domain, &self.id, options, Some(&self.view))
     }
 
     /// Commits a child into this session while it is being written: its changes appear in the view.
@@ -77,15 +109,60 @@ impl Writer {
     /// # Errors
     /// As [`Domain::commit`](crate::Domain::commit).
     pub fn commit_child(&self, child: &SessionId, options: CommitOptions) -> Result<Landed, CommitError> {
-        let _ = (child, options);
-        todo!()
+        nesting::land(&self.domain, &self.id, child, &options, Some(&self.view))
     }
 
-    /// Makes the session durable and records that it is clean; then as a drop.
+    /// Makes the session durable, writes its `manifest` and `parent` files and records that it
+    /// is clean; then as a drop.
     ///
     /// # Errors
     /// The host's; the lease is released all the same.
     pub fn finish(self) -> io::Result<()> {
-        todo!()
+        self.view.sync().map_err(crate::begin::fs_io)?;
+        let mut meta = meta::load(&self.domain, &self.id).map_err(io::Error::other)?;
+        manifest::write(&self.domain, &meta, &self.view)?;
+        meta.clean = true;
+        meta.boot.clone_from(&self.domain.options.boot_id);
+        meta::store(&self.domain, &self.id, &meta, true)
     }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.view.end();
+    }
+}
+
+/// How a session stands.
+pub(crate) fn info(domain: &Arc<Domain>, id: &SessionId) -> Result<SessionInfo, SessionError> {
+    let meta = meta::load_open(domain, id)?;
+    let committing = crate::history::numbers(domain)
+        .doing("landings")?
+        .into_iter()
+        .rev()
+        .filter_map(|k| crate::history::load(domain, k).ok())
+        .any(|l| l.end.is_none() && l.intent.session == *id);
+    let state = match (committing, meta.conflicted) {
+        (true, _) => State::Committing,
+        (_, true) => State::Conflicted,
+        _ => State::Open,
+    };
+    Ok(SessionInfo {
+        state,
+        base: domain.root_path.clone(),
+        landing: meta.landing,
+        t0: meta.t0,
+        created_at: meta.created,
+        children: meta::children(domain, id)?,
+        lease: lease::status(domain, id).doing(id)?,
+        unclean: meta.unclean(&domain.options.boot_id),
+        stale: meta.stale,
+        adopted: meta.adopted,
+        id: meta.id,
+        subdir: meta.subdir,
+        goal: meta.metadata.goal,
+        agent: meta.metadata.agent,
+        task_id: meta.metadata.task_id,
+        parent: meta.parent,
+    })
 }

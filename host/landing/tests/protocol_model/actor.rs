@@ -90,14 +90,12 @@ fn plan(world: &World) -> Intent {
         [NEWER_REMOVED, 0, NEWER_REPLACED]
     };
     let disk = &world.disk;
-    let mut plan = Intent::default();
-    for p in 0..PATHS {
-        plan.old[p] = disk.base[p];
-        plan.old_is[p] = disk.is(disk.base[p]);
-        plan.new[p] = want[p];
-        plan.new_is[p] = disk.is(want[p]);
+    Intent {
+        old: disk.base,
+        old_is: disk.base.map(|ino| disk.is(ino)),
+        new: want,
+        new_is: want.map(|ino| disk.is(ino)),
     }
-    plan
 }
 
 /// Makes a landing's directory durable with the records in it, and nothing else.

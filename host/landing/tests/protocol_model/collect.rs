@@ -26,7 +26,9 @@ pub(crate) fn collect(world: &World, config: &Config, next: &mut Next) {
             go(next, world, "gc: slots done, the intent stays", k, World::kill_actor);
         }
         Pc::GcSlot if i == PATHS => {
-            go(next, world, "gc: slots done", k, |w| w.actor.pc = Pc::GcDir)
+            let session_first = !aborted && !config.is(Mutant::LandingGoesBeforeSession);
+            let pc = if session_first { Pc::GcSession } else { Pc::GcDir };
+            go(next, world, "gc: slots done", k, |w| w.actor.pc = pc);
         }
         Pc::GcSlot => {
             let planned =
@@ -42,6 +44,12 @@ pub(crate) fn collect(world: &World, config: &Config, next: &mut Next) {
             }
         }
         Pc::GcUnlink => go(next, world, "gc: slot", i, |w| drop_slot(w, k, i, w.actor.act)),
+        // As long as the landing is there it tells that the session is over; then the session must be gone for good.
+        Pc::GcSession => go(next, world, "gc: session to trash, fsync", k, |w| {
+            w.disk.trashed = true;
+            w.durable.trashed = true;
+            w.actor.pc = Pc::GcDir;
+        }),
         Pc::GcDir => go(next, world, "gc: landing's directory", k, |w| {
             w.disk.landing[k] |= GONE;
             w.kill_actor();

@@ -123,9 +123,7 @@ pub(crate) fn apply(world: &World, config: &Config, next: &mut Next) {
         "apply replace"
     };
     go(next, world, what, p, |w| {
-        let displaced = w.disk.base[p];
-        w.disk.base[p] = w.disk.slot[k][p];
-        w.disk.slot[k][p] = displaced;
+        std::mem::swap(&mut w.disk.base[p], &mut w.disk.slot[k][p]);
         w.actor.pc = if adds { Pc::Apply } else { Pc::Verify };
         w.actor.i += u8::from(adds);
     });
@@ -160,27 +158,26 @@ pub(crate) fn finish(world: &World, config: &Config, next: &mut Next) {
             if w.actor.aborting && config.is(Mutant::AbortDoesNotReport) {
                 w.actor.report = 0;
             }
-            w.actor.pc = if w.actor.aborting || config.is(Mutant::SessionGoesAfterEnd) {
-                Pc::End
-            } else {
-                Pc::Trash
-            };
-        }),
-        Pc::Trash => go(next, world, "session to trash", k, |w| {
-            w.disk.trashed = true;
-            w.actor.pc = if w.disk.ended(k) { Pc::Over } else { Pc::End };
+            w.actor.pc = Pc::End;
         }),
         Pc::End => go(next, world, "write end", k, |w| {
             w.disk.landing[k] |= if w.actor.aborting { ABORTED } else { FINISHED };
             w.disk.reported[k] = w.actor.report;
-            let trash_now = config.is(Mutant::SessionGoesAfterEnd) && !w.actor.aborting;
-            w.actor.pc = if trash_now { Pc::Trash } else { Pc::Over };
+            w.actor.pc = Pc::Over;
         }),
         Pc::Over => go(next, world, "seq = ended", k, |w| {
             raise(w, number(k) * 4 + 3);
             if !w.actor.recovering && !w.actor.aborting {
                 w.acknowledged |= 1 << k;
             }
+            if w.actor.aborting {
+                w.kill_actor();
+            } else {
+                w.actor.pc = Pc::Trash;
+            }
+        }),
+        Pc::Trash => go(next, world, "session to trash", k, |w| {
+            w.disk.trashed = true;
             w.kill_actor();
         }),
         _ => {}

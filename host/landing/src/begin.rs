@@ -1,0 +1,129 @@
+//! Beginning a session: a directory with an empty layer, and the number of the last landing.
+
+use std::sync::Arc;
+
+use brio_session::{RelPath, View};
+use rustix::fs::OFlags;
+
+use crate::claim::FORMAT;
+use crate::disk;
+use crate::errors::Doing;
+use crate::look::Look;
+use crate::meta::{LAYERS, META, Meta, cap};
+use crate::state::State;
+use crate::{BeginError, BeginOptions, DomainError, Session, SessionId, home, meta, recover};
+
+/// Begins a session on the base.
+pub(crate) fn begin(state: &Arc<State>, options: BeginOptions) -> Result<Session, BeginError> {
+    if let Some(path) = state.domain_inside() {
+        return Err(BeginError::DomainInside { path });
+    }
+    // The landing number, T0 and the session's directory (which pins what it reads) belong
+    // together: no landing seals while they are taken.
+    let (_lock, landing) = loop {
+        let lock = state.shared()?;
+        let value = state.seq.get().doing("the landing sequence")?;
+        if value.quiet() {
+            break (lock, value.landing());
+        }
+        drop(lock);
+        recover::now(state).map_err(|e| DomainError::from(Box::new(e)))?;
+    };
+    let dirs = inodes(state, &options.subdir)?;
+    let new = New { landing, dirs, options: &options, parent: None };
+    let id = make(state, &new)?;
+    tell(state, &id, &options);
+    Ok(Session::new(state.clone(), id))
+}
+
+/// Tells journal and home.
+pub(crate) fn tell(state: &State, id: &SessionId, options: &BeginOptions) {
+    let m = &options.metadata;
+    let mut entry = state.entry("begun", Some(id));
+    (entry.goal, entry.agent, entry.task_id) = (m.goal.clone(), m.agent.clone(), m.task_id.clone());
+    entry.parent = options.parent.clone();
+    state.note(&entry);
+    state.tell_home(&home::begin_line(id, m.goal.as_deref()));
+}
+
+/// The inodes of the directories from the root to `subdir`, both included.
+pub(crate) fn inodes(state: &State, subdir: &RelPath) -> Result<Vec<u64>, BeginError> {
+    let mut out = vec![state.root_ino];
+    for path in subdir.ancestors().skip(1).chain((!subdir.is_root()).then(|| subdir.clone())) {
+        let how = OFlags::PATH | OFlags::DIRECTORY;
+        let fd = disk::open_beneath(&state.root, path.as_bytes(), how, true)
+            .map_err(|_| BeginError::Subdir { path: path.clone() })?;
+        out.push(Look::of(fd).doing(&path)?.ino());
+    }
+    Ok(out)
+}
+
+/// What a new session's directory says.
+pub(crate) struct New<'a> {
+    pub(crate) landing: u64,
+    pub(crate) dirs: Vec<u64>,
+    pub(crate) options: &'a BeginOptions,
+    /// For a child.
+    pub(crate) parent: Option<&'a Meta>,
+}
+
+/// Makes the directory under another name and renames it: a session is whole or not there.
+pub(crate) fn make(state: &State, new: &New<'_>) -> Result<SessionId, BeginError> {
+    let id = SessionId::random().doing("random bytes")?;
+    let temporary = format!(".{id}");
+    match fill(state, new, &id, temporary.as_bytes()) {
+        Ok(()) => Ok(id),
+        Err(e) => {
+            let _ = state.disk.remove_tree(&state.sessions, temporary.as_bytes());
+            Err(e)
+        }
+    }
+}
+
+fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Result<(), BeginError> {
+    let what = "a session";
+    let disk = &state.disk;
+    disk.mkdir(&state.sessions, temporary, 0o700).doing(what)?;
+    let dir = disk::open_dir(&state.sessions, temporary).doing(what)?;
+    disk.mkdir(&dir, LAYERS, 0o700).doing(what)?;
+    disk.mkdir(&dir, b"layers/0", 0o700).doing(what)?;
+    let layer = cap(disk::open_dir(&dir, b"layers/0").doing(what)?);
+    let t0 = View::create_layer(&layer, &disk.0).map_err(|e| crate::HostError::new(what, fs_io(e)))?;
+    let mut layers = new.parent.map(|p| p.layers.clone()).unwrap_or_default();
+    let inherited = layers.len();
+    layers.push(meta::Layer { session: id.clone(), n: 0 });
+    let meta = Meta {
+        format: FORMAT,
+        id: id.clone(),
+        landing: new.landing,
+        // A child's base paths are judged from when its family began.
+        t0: new.parent.map_or(t0, |p| p.t0),
+        created: state.now(),
+        metadata: new.options.metadata.clone(),
+        subdir: new.options.subdir.clone(),
+        dirs: new.dirs.clone(),
+        parent: new.options.parent.clone(),
+        layers,
+        inherited,
+        absorbed: Vec::new(),
+        clean: false,
+        boot: state.options.boot_id.clone(),
+        torn: false,
+        conflicted: false,
+        stale: new.parent.is_some_and(|p| p.stale),
+        adopted: false,
+    };
+    disk.write_new(&dir, META, &serde_json::to_vec(&meta).doing(what)?).doing(what)?;
+    disk.rename(&state.sessions, temporary, &state.sessions, id.as_str().as_bytes()).doing(what)?;
+    Ok(())
+}
+
+/// A view's error as the host's.
+pub(crate) fn fs_io(e: brio_session::FsError) -> std::io::Error {
+    use brio_session::FsError;
+    match e {
+        FsError::NoSpace => rustix::io::Errno::NOSPC.into(),
+        FsError::Io(n) if n != 0 => std::io::Error::from_raw_os_error(n),
+        e => std::io::Error::other(e),
+    }
+}

@@ -1,0 +1,39 @@
+//! A session's stack of layers, opened.
+
+use std::sync::Arc;
+
+use brio_session::{FsResult, Lower, Sealed, View, ViewOptions};
+
+use crate::frozen::FrozenBase;
+use crate::meta::{Layer, Meta, cap, layer_dir};
+use crate::state::State;
+
+/// The base as a session sees it, below all layers.
+pub(crate) fn base(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
+    Ok(Arc::new(FrozenBase::open(state.clone(), meta.landing, meta.subdir.clone())?))
+}
+
+/// Layers on top of a lower, all sealed.
+pub(crate) fn seal_over(state: &State, mut below: Arc<dyn Lower>, layers: &[Layer]) -> FsResult<Arc<dyn Lower>> {
+    for layer in layers {
+        below = Arc::new(Sealed::open(cap(layer_dir(state, layer)?), below)?);
+    }
+    Ok(below)
+}
+
+/// The view of a stack: the last layer is the upper.
+pub(crate) fn view_over(state: &State, below: Arc<dyn Lower>, layers: &[Layer], options: ViewOptions) -> FsResult<View> {
+    let Some((upper, sealed)) = layers.split_last() else { return Err(brio_session::FsError::Invalid) };
+    let below = seal_over(state, below, sealed)?;
+    View::open(cap(layer_dir(state, upper)?), below, options)
+}
+
+/// A session's view.
+pub(crate) fn view(state: &Arc<State>, meta: &Meta, options: ViewOptions) -> FsResult<View> {
+    view_over(state, base(state, meta)?, &meta.layers, options)
+}
+
+/// A read-only one, for looking at changes.
+pub(crate) fn read_only(state: &State) -> ViewOptions {
+    ViewOptions { vcs: true, read_only: true, door: state.disk.0.clone(), ..ViewOptions::default() }
+}

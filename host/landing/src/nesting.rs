@@ -1,0 +1,159 @@
+//! Sessions that branch a session: a child begins on the parent's sealed layers, and lands by
+//! becoming the next layer of the parent, in one atomic rewrite of the parent's layer list.
+//!
+//! A layer speaks of the paths of what lies under it only, so where nothing conflicts a child's
+//! layer means on the taller stack what it meant on the lower one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use brio_session::{Change, ChangeKind, ChangeSet, FsError, Kind, RelPath, View};
+
+use crate::begin::{self, New, fs_io};
+use crate::errors::Doing;
+use crate::flat::Flat;
+use crate::lease::{Ask, Lease};
+use crate::meta::{Layer, Meta, cap, layer_dir};
+use crate::state::State;
+use crate::{
+    BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError, Session, SessionId,
+    Theirs, What, commit, home, layers, meta,
+};
+
+/// Begins a child. The caller holds the parent's lease; `live` is the parent's view, if it is
+/// being written.
+pub(crate) fn begin(state: &Arc<State>, parent: &SessionId, options: BeginOptions, live: Option<&View>) -> Result<Session, BeginError> {
+    let session = |e| BeginError::Parent(LeaseError::Session(e));
+    let mut meta = meta::load_open(state, parent).map_err(session)?;
+    let options = BeginOptions { parent: Some(parent.clone()), subdir: meta.subdir.clone(), ..options };
+    let before = meta.clone();
+    restack(state, &mut meta, &[], live)?;
+    let new = New { landing: before.landing, dirs: before.dirs.clone(), options: &options, parent: Some(&before) };
+    let id = begin::make(state, &new)?;
+    begin::tell(state, &id, &options);
+    Ok(Session::new(state.clone(), id))
+}
+
+/// Begins a child of a session that nobody writes.
+pub(crate) fn begin_idle(state: &Arc<State>, parent: &SessionId, options: BeginOptions) -> Result<Session, BeginError> {
+    let _lease = Lease::take(state, parent, "begin of a child", Ask::Refuse, false)?;
+    begin(state, parent, options, None)
+}
+
+/// Puts layers and a new upper on a session's stack. The record is written first: until the
+/// live view follows, it writes to a layer that is still part of the session.
+fn restack(state: &State, meta: &mut Meta, between: &[Layer], live: Option<&View>) -> Result<(), HostError> {
+    let n = meta.next_layer();
+    let what = &meta.id.clone();
+    let dir = meta::dir(state, what).doing(what)?;
+    let name = format!("layers/{n}");
+    // What a crash left of an earlier attempt.
+    state.disk.remove_tree(&dir, name.as_bytes()).doing(what)?;
+    state.disk.mkdir(&dir, name.as_bytes(), 0o700).doing(what)?;
+    let upper = Layer { session: what.clone(), n };
+    let layer = cap(layer_dir(state, &upper).doing(what)?);
+    View::create_layer(&layer, &state.disk.0).map_err(|e| HostError::new(what, fs_io(e)))?;
+    meta.layers.extend(between.iter().cloned());
+    meta.layers.push(upper);
+    meta::store(state, what, meta, false).doing(what)?;
+    if let Some(view) = live {
+        let between = between.iter().map(|l| layer_dir(state, l).map(cap)).collect::<Result<_, _>>().doing(what)?;
+        view.restack(between, layer).map_err(|e| HostError::new(what, fs_io(e)))?;
+    }
+    Ok(())
+}
+
+/// Lands a child in its parent. The caller holds the parent's lease.
+pub(crate) fn land(
+    state: &Arc<State>,
+    parent: &SessionId,
+    child: &SessionId,
+    options: &CommitOptions,
+    live: Option<&View>,
+) -> Result<Landed, CommitError> {
+    let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
+    let _lease = Lease::take(state, child, "commit", ask, false)?;
+    let mut c = meta::load_open(state, child)?;
+    commit::admit(state, &c, options)?;
+    let mut p = meta::load_open(state, parent)?;
+    if c.parent.as_ref() != Some(parent) || p.layers.get(..c.inherited) != c.layers.get(..c.inherited) {
+        let what = format!("it is no child of {parent}");
+        return Err(crate::SessionError::Corrupt { id: child.clone(), what }.into());
+    }
+    let view = |source| CommitError::View { path: c.subdir.clone(), source };
+    let (ours, theirs) = both(state, &c, &p).map_err(view)?;
+    let conflicts = compare(&ours, &theirs, parent, &c.subdir);
+    if !conflicts.is_empty() {
+        c.conflicted = true;
+        let _ = meta::store(state, child, &c, false);
+        return Err(CommitError::Conflict { session: child.clone(), conflicts });
+    }
+    let between = &c.layers[c.inherited..];
+    p.absorbed.push(child.clone());
+    p.absorbed.extend(c.absorbed.iter().cloned());
+    restack(state, &mut p, between, live)?;
+    let mut entry = commit::entry(state, "landed-in-parent", &c, options);
+    entry.parent = Some(parent.clone());
+    state.note(&entry);
+    state.tell_home(&home::end_line(child));
+    Ok(Landed { landing: None, changes: commit::rebased(ours, &c.subdir), warnings: Vec::new(), parent: Some(parent.clone()) })
+}
+
+/// What the child changed, and what the parent changed since.
+fn both(state: &Arc<State>, c: &Meta, p: &Meta) -> Result<(ChangeSet, ChangeSet), FsError> {
+    let shared = layers::seal_over(state, layers::base(state, c)?, &c.layers[..c.inherited])?;
+    let flat = Arc::new(Flat(shared));
+    let of = |own: &[Layer]| layers::view_over(state, flat.clone(), own, layers::read_only(state))?.changes();
+    Ok((of(&c.layers[c.inherited..])?, of(&p.layers[c.inherited..])?))
+}
+
+fn is_dir(m: Option<&brio_session::Meta>) -> bool {
+    m.is_some_and(|m| m.kind == Kind::Dir)
+}
+
+fn stops_being_a_dir(c: &Change) -> bool {
+    is_dir(c.before.as_ref()) && !is_dir(c.after.as_ref())
+}
+
+/// Conflicts by path: the same path (unless both made a directory), or one side in a directory
+/// that the other took away.
+fn compare(ours: &ChangeSet, theirs: &ChangeSet, parent: &SessionId, subdir: &RelPath) -> Vec<Conflict> {
+    let by_path: BTreeMap<&RelPath, &Change> = theirs.changes.iter().map(|c| (&c.path, c)).collect();
+    let mut out = Vec::new();
+    let mut add = |path: &RelPath, ours: Option<ChangeKind>, t: &Change| {
+        let what = match t.kind {
+            ChangeKind::Added => What::Added,
+            ChangeKind::Removed => What::Removed,
+            ChangeKind::TypeChanged => What::Replaced,
+            ChangeKind::Modified | ChangeKind::MetaOnly => What::Modified,
+        };
+        let theirs = Theirs::Parent { session: parent.clone(), what };
+        out.push(Conflict { path: subdir.join_path(path), ours, theirs, base: None, now: None });
+    };
+    for o in &ours.changes {
+        if let Some(t) = by_path.get(&o.path) {
+            let both_made = o.kind == ChangeKind::Added && t.kind == ChangeKind::Added;
+            if !(both_made && is_dir(o.after.as_ref()) && is_dir(t.after.as_ref())) {
+                add(&o.path, Some(o.kind), t);
+            }
+            continue;
+        }
+        if let Some(t) = o.path.ancestors().filter_map(|a| by_path.get(&a).copied()).find(|t| stops_being_a_dir(t)) {
+            add(&o.path, Some(o.kind), t);
+        }
+        if stops_being_a_dir(o) {
+            for (path, t) in by_path.range(&o.path..).take_while(|(p, _)| p.as_bytes().starts_with(o.path.as_bytes())) {
+                let ours = ours.changes.iter().any(|c| c.path == **path);
+                if path.starts_with(&o.path) && !ours {
+                    add(path, None, t);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// A session and those that landed in it: their directories go together.
+pub(crate) fn family(meta: &Meta) -> impl Iterator<Item = &SessionId> {
+    std::iter::once(&meta.id).chain(&meta.absorbed)
+}
