@@ -27,6 +27,9 @@ impl HasData for PlainFs {
 pub(crate) fn preopens(plain: &Plain, at: &str) -> std::io::Result<Vec<(Dir, String)>> {
     let file = plain.dir.try_clone()?.into_std_file();
     let dir = Dir::new(file, FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE, plain.block_current_thread);
+    if at == "/" {
+        return Ok(vec![(dir, at.to_owned())]);
+    }
     Ok(vec![(dir.clone(), at.to_owned()), (dir, ".".to_owned())])
 }
 

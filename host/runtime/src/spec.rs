@@ -100,7 +100,9 @@ impl RunSpec {
     pub(crate) fn check(&self) -> Result<(), String> {
         let names: Vec<&str> = std::iter::once(&self.at).chain(self.binds.iter().map(|(at, _)| at)).map(String::as_str).collect();
         for (i, name) in names.iter().enumerate() {
-            let sane = name.strip_prefix('/').is_some_and(|rest| {
+            // The session itself may be the root; a bind may not hide everything else.
+            let root = i == 0 && *name == "/";
+            let sane = root || name.strip_prefix('/').is_some_and(|rest| {
                 !rest.is_empty() && rest.split('/').all(|c| !matches!(c, "" | "." | "..") && !c.contains('\0'))
             });
             if !sane {

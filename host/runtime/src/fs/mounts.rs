@@ -106,6 +106,10 @@ impl Mounts {
         if !path.starts_with('/') {
             return Located::In(self.own.clone(), path.into());
         }
+        // Nothing can be named to lie in it, but everything lies in `/`.
+        if let Some(rest) = below(path, SESSIONS).filter(|_| self.sessions) {
+            return self.in_sessions(rest);
+        }
         let roots = self.binds.iter().map(|(at, m)| (at.as_str(), m));
         let roots = roots.chain([(self.at.as_str(), &self.own)]);
         // The longest name wins, as in a libc: a bind may lie below the session's name.
@@ -113,10 +117,7 @@ impl Mounts {
         if let Some((_, mount, rest)) = best {
             return Located::In(mount.clone(), or_dot(rest));
         }
-        match below(path, SESSIONS) {
-            Some(rest) if self.sessions => self.in_sessions(rest),
-            _ => Located::Outside,
-        }
+        Located::Outside
     }
 
     /// Resolves a path relative to the directory of child sessions.

@@ -14,7 +14,10 @@ impl Host for FsCtx<'_> {
     /// whose entries come and go.
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let own = self.fs.mounts.own().clone();
-        let mut dirs = vec![(dir(&own), self.fs.mounts.at().to_owned()), (dir(&own), ".".to_owned())];
+        let mut dirs = vec![(dir(&own), self.fs.mounts.at().to_owned())];
+        if self.fs.mounts.at() != "/" {
+            dirs.push((dir(&own), ".".to_owned()));
+        }
         dirs.extend(self.fs.mounts.binds().iter().map(|(at, mount)| (dir(mount), at.clone())));
         if self.fs.mounts.has_sessions() {
             dirs.push((Node::Sessions, SESSIONS.to_owned()));
