@@ -1,0 +1,147 @@
+//! What file calls cost an agent in a session, against the same component under wasmtime-wasi's
+//! own file system in the same engine, and against a native program.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use brio_landing::{BeginOptions, Domain, OpenOptions};
+use brio_runtime::{Agent, Engine, EngineOptions, Outcome as Ended, Plain, RunSpec, Workspace};
+use brio_session::{Handle, OpenOptions as Open, ViewOptions};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use super::measure::{Outcome, head, median, ms, percentile, row, time};
+use super::tree;
+
+const FILES: usize = 20_000;
+const ROUNDS: usize = 7;
+
+pub fn run() -> Outcome {
+    let base = tempfile::tempdir()?;
+    tree::fill(base.path(), FILES)?;
+    let cache = tempfile::tempdir()?;
+    let engine = Engine::new(EngineOptions { cache_dir: Some(cache.path().into()), ..EngineOptions::default() })?;
+    start(&engine, base.path())?;
+    println!();
+    head(&["20,000 files, median ms", "session", "plain, default", "plain, blocking", "native", "session / blocking", "session / default"]);
+    for (name, native) in [("bench-stat", stat_natively as fn(&Path) -> Outcome<Duration>), ("bench-read", read_natively)] {
+        let agent = engine.load(prebuilt(name))?;
+        compare(name, &engine, &agent, base.path(), native)?;
+    }
+    Ok(())
+}
+
+fn prebuilt(name: &str) -> PathBuf {
+    brio_tests::root().join("example-agents/prebuilt/test").join(name).with_extension("wasm")
+}
+
+fn compare(
+    name: &str,
+    engine: &Engine,
+    agent: &Agent,
+    base: &Path,
+    native: fn(&Path) -> Outcome<Duration>,
+) -> Outcome {
+    let (domain, _) = Domain::open(base, OpenOptions::default())?;
+    let mut samples = vec![Vec::new(); 4];
+    for round in 0..=ROUNDS {
+        let session = domain.begin(BeginOptions::default())?;
+        let writer = session.writer("bench", ViewOptions::default())?;
+        let took = [
+            guest(engine, agent, writer.view().clone().into())?,
+            guest(engine, agent, plain(base, false)?)?,
+            guest(engine, agent, plain(base, true)?)?,
+            native(base)?,
+        ];
+        writer.finish()?;
+        domain.rollback(session.id(), false)?;
+        // The first round warms the caches.
+        if round > 0 {
+            samples.iter_mut().zip(took).for_each(|(s, t)| s.push(t));
+        }
+    }
+    let m: Vec<Duration> = samples.iter().map(|s| median(s)).collect();
+    let over = |a: Duration, b: Duration| format!("{:.2}", a.as_secs_f64() / b.as_secs_f64());
+    row(&[name, &ms(m[0]), &ms(m[1]), &ms(m[2]), &ms(m[3]), &over(m[0], m[2]), &over(m[0], m[1])]);
+    Ok(())
+}
+
+fn plain(base: &Path, block_current_thread: bool) -> Outcome<Workspace> {
+    let dir = Dir::open_ambient_dir(base, ambient_authority())?;
+    Ok(Workspace::Plain(Plain { dir, block_current_thread }))
+}
+
+/// Runs a guest that prints `COUNT NANOSECONDS …`; the nanoseconds are its own.
+fn guest(engine: &Engine, agent: &Agent, on: Workspace) -> Outcome<Duration> {
+    let report = engine.run(agent, RunSpec::new(on));
+    if report.outcome != Ended::Succeeded {
+        return Err(format!("the guest ended with {:?}: {:?}", report.outcome, report.error).into());
+    }
+    let text = String::from_utf8_lossy(&report.stdout.bytes).into_owned();
+    let nanos = text.split_whitespace().nth(1).ok_or("the guest printed no time")?.parse()?;
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// From an open session and a loaded agent to the first byte read: opening the view,
+/// instantiating, and one read.
+fn start(engine: &Engine, base: &Path) -> Outcome {
+    let agent = engine.load(prebuilt("bench-read"))?;
+    let (domain, _) = Domain::open(base, OpenOptions::default())?;
+    let (mut open, mut read) = (Vec::new(), Vec::new());
+    let small = tempfile::tempdir()?;
+    std::fs::write(small.path().join("one"), "one file")?;
+    let (one, _) = Domain::open(small.path(), OpenOptions::default())?;
+    for _ in 0..200 {
+        let session = domain.begin(BeginOptions::default())?;
+        open.push(time(|| Ok(session.view(ViewOptions::default())?))?.0);
+        domain.rollback(session.id(), false)?;
+        let session = one.begin(BeginOptions::default())?;
+        let started = Instant::now();
+        let view = session.view(ViewOptions { read_only: true, ..ViewOptions::default() })?;
+        let how = Open { read: true, ..Open::default() };
+        let Handle::File(_) = view.open_at(&view.root(), b"one", &how)? else { return Err("no file".into()) };
+        guest(engine, &agent, view.into())?;
+        read.push(started.elapsed());
+        one.rollback(session.id(), false)?;
+    }
+    head(&["start", "p50 ms", "p95 ms"]);
+    for (name, s) in [("open a view", &open), ("open + instantiate + list and read one file + end", &read)] {
+        row(&[name, &ms(median(s)), &ms(percentile(s, 95))]);
+    }
+    Ok(())
+}
+
+fn stat_natively(base: &Path) -> Outcome<Duration> {
+    let start = Instant::now();
+    let mut pending = vec![base.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in std::fs::read_dir(&dir)? {
+            let path = entry?.path();
+            if std::fs::symlink_metadata(&path)?.is_dir() {
+                pending.push(path);
+            }
+        }
+    }
+    Ok(start.elapsed())
+}
+
+fn read_natively(base: &Path) -> Outcome<Duration> {
+    let mut files = Vec::new();
+    let mut pending = vec![base.to_owned()];
+    while let Some(dir) = pending.pop() {
+        for entry in std::fs::read_dir(&dir)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                pending.push(entry.path());
+            } else if kind.is_file() {
+                files.push(entry.path());
+            }
+        }
+    }
+    let start = Instant::now();
+    for path in &files {
+        std::hint::black_box(std::fs::read(path)?);
+    }
+    Ok(start.elapsed())
+}
