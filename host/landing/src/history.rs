@@ -61,7 +61,7 @@ pub(crate) struct History {
     first: HashMap<RelPath, (usize, usize)>,
     /// The named paths in each directory.
     children: HashMap<RelPath, Vec<RelPath>>,
-    /// Change times that our own displacements left on files with several names.
+    /// Files as our own displacements left them: other names of a pre-image, and what an abort put back.
     displaced: HashMap<u64, Vec<Fingerprint>>,
 }
 
@@ -69,19 +69,24 @@ impl History {
     /// Landings after `since` that are sealed or finished; aborted ones did nothing.
     pub(crate) fn load(state: &State, since: u64) -> Result<History, RecoverError> {
         let mut landings = Vec::new();
+        let mut ours = Vec::new();
         for k in numbers(state).doing("landings")? {
             if k <= since {
                 continue;
             }
             match load(state, k) {
-                Ok(Landing { end: Some(End::Aborted { .. }), .. }) => {}
+                Ok(Landing { end: Some(End::Aborted { restored, .. }), .. }) => ours.extend(restored),
                 Ok(l) => landings.push(Arc::new(l)),
                 // Collected while we looked: nobody needs it, so neither do we.
                 Err(RecoverError::Io(e)) if e.source.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e),
             }
         }
-        Ok(Self::of(landings))
+        let mut h = Self::of(landings);
+        for f in ours {
+            h.displaced.entry(f.ino).or_default().push(f);
+        }
+        Ok(h)
     }
 
     pub(crate) fn of(landings: Vec<Arc<Landing>>) -> History {

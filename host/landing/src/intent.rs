@@ -38,8 +38,6 @@ pub(crate) struct Step {
     pub(crate) new: Option<New>,
     /// `c<slot>` holds a copy of the old content, made because it had several links.
     pub(crate) cloned: bool,
-    /// SHA-256 of the new content, where it was read anyway.
-    pub(crate) sha256: Option<[u8; 32]>,
 }
 
 /// What is staged for a path.
@@ -115,7 +113,11 @@ pub(crate) enum End {
         kept: Vec<Kept>,
     },
     /// The base is old.
-    Aborted { kept: Vec<Kept> },
+    Aborted {
+        kept: Vec<Kept>,
+        /// What was put back, as that left it: its change time is ours.
+        restored: Vec<Fingerprint>,
+    },
     /// Some paths are neither; both versions are kept.
     Damaged { paths: Vec<RelPath> },
 }
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_record_is_whole_or_refused() {
-        let end = End::Aborted { kept: Vec::new() };
+        let end = End::Aborted { kept: Vec::new(), restored: Vec::new() };
         let good = encode(END_MAGIC, &end).expect("encodes");
         assert_eq!(decode::<End>(END_MAGIC, &good), Ok(end));
         for cut in 0..good.len() {

@@ -32,8 +32,9 @@
 //! - `AbortDoesNotReport`: after an abort a slot may hold an edit; the slots are looked at before `end {aborted}`.
 //! - `RecoveryActsOnUnsynced`: `landings/<k>` is renamed, `kill -9` before its fsync; recovery applies a step;
 //!   power cut: the rename of the directory is lost, the step is not. Recovery first syncs what it saw.
-//! - `SessionGoesAfterEnd`: `kill -9` between `end` and the rename to `trash/`: recovery passes k over, the session
-//!   opens, and its upper file is the base's inode. The session goes to the trash before `end`, in recovery too.
+//! - `LandedSessionOpens`, `LandingGoesBeforeSession`: `kill -9` (or a power cut) between `end` and the rename to
+//!   `trash/`: recovery passes k over, the session opens, and its upper file is the base's inode. A session that a
+//!   finished landing names is over; the landing's directory goes only when the session's has gone durably.
 //! - `WriterDoesNotLook`, `WriterLooksBeforeLease`: the landing process dies after the seal and its flock goes; a
 //!   writer in another process gets the lease back. It looks for a landing to recover after it has the lease.
 //! - `PreflightTrustsStaging`: a write between staging and the lease changes the staged file, which is the same
@@ -127,11 +128,13 @@ fn a_session_that_begins_at_any_moment_sees_whole_landings() {
 #[test]
 fn a_session_writes_nothing_into_what_it_sealed() {
     holds("writing", Config { crashes: 2, writes: 2, ..WRITING });
+    holds("writing, power cut", Config { power_cuts: 1, ..WRITING });
 }
 
 #[test]
 fn a_power_cut_leaves_old_or_new() {
-    holds("power cuts", Config { power_cuts: 2, ..POWER });
+    holds("power cut", POWER);
+    holds("three power cuts", Config { edits: 0, power_cuts: 3, ..POWER });
     holds("power cut, two landings", POWER_TWO_LANDINGS);
     holds("power cut, reading", POWER_READING);
 }
@@ -170,7 +173,8 @@ fn every_mutant_is_found() {
         (PreflightTrustsStaging, WRITING, "what is sealed is not what the intent says"),
         (WriterDoesNotLook, WRITING, reached),
         (WriterLooksBeforeLease, WRITING, reached),
-        (SessionGoesAfterEnd, WRITING, reached),
+        (LandedSessionOpens, WRITING, reached),
+        (LandingGoesBeforeSession, WRITING, reached),
         (AbortKeepsUpper, WRITING, reached),
         (ApplyDoesNotVerify, EDITS, moved),
         (RecoveryDoesNotLook, EDITS, "recovery is not idempotent"),

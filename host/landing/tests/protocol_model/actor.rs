@@ -1,7 +1,7 @@
 //! The process that lands, aborts, recovers and collects garbage: everything under the exclusive lock.
 
 use crate::check::{Config, Mutant};
-use crate::collect::{collect, needed};
+use crate::collect::{collect, needed, next_slot};
 use crate::land::{apply, finish, seal};
 use crate::recover::{abort, recover};
 use crate::world::*;
@@ -21,7 +21,7 @@ pub(crate) fn step(world: &World, config: &Config, next: &mut Next) {
         Pc::RecoverFsync | Pc::RecoverRaise | Pc::RecoverLook | Pc::RecoverAct => {
             recover(world, config, next)
         }
-        Pc::GcStale | Pc::GcStaleSync | Pc::GcSlot | Pc::GcUnlink | Pc::GcDir => {
+        Pc::GcStale | Pc::GcStaleSync | Pc::GcSlot | Pc::GcUnlink | Pc::GcSession | Pc::GcDir => {
             collect(world, config, next)
         }
     }
@@ -30,6 +30,25 @@ pub(crate) fn step(world: &World, config: &Config, next: &mut Next) {
             w.crashes_left -= 1;
             w.kill_actor();
         });
+    }
+}
+
+/// Takes the steps that nobody else can see and that look at nothing that others change.
+pub(crate) fn hidden_steps(world: &mut World, config: &Config) {
+    let done = world.disk.intent[world.actor.k].step(world.actor.i).is_none();
+    match world.actor.pc {
+        Pc::Apply if done => {
+            if config.is(Mutant::SeqAfterApply) {
+                raise(world, number(world.actor.k) * 4 + 1);
+            }
+            world.actor.pc = Pc::Durable;
+        }
+        Pc::RecoverLook if done => world.actor.pc = Pc::Durable,
+        Pc::GcSlot => next_slot(world, config),
+        _ => {}
+    }
+    if world.power_cuts_left == 0 {
+        world.durable = Disk::default();
     }
 }
 

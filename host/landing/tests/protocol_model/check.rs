@@ -48,8 +48,10 @@ pub(crate) enum Mutant {
     WriterDoesNotLook,
     /// It looks before it takes the lease.
     WriterLooksBeforeLease,
-    /// The session goes to the trash after `end`.
-    SessionGoesAfterEnd,
+    /// A session opens for writing although a finished landing names it.
+    LandedSessionOpens,
+    /// gc removes that landing before the session is in the trash for good.
+    LandingGoesBeforeSession,
     /// After an abort the session goes on writing into the files that were staged.
     AbortKeepsUpper,
     /// A step does not look at what it displaced.
@@ -153,8 +155,9 @@ pub(crate) fn explore(config: &Config) -> Explored {
         writers::session(&world, config, &mut next);
         writers::outside(&world, &mut next);
         power::cut(&world, &mut next);
-        for (label, after) in next.drain(..) {
+        for (label, mut after) in next.drain(..) {
             steps += 1;
+            actor::hidden_steps(&mut after, config);
             let id = digest(&after);
             if let Entry::Vacant(place) = seen.entry(id) {
                 place.insert((from, label));

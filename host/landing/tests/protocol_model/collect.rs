@@ -21,15 +21,6 @@ pub(crate) fn collect(world: &World, config: &Config, next: &mut Next) {
             w.durable.stale = true;
             w.actor.pc = Pc::GcSlot;
         }),
-        // The intent stays as long as the session: without it a view would take what a landing wrote for its own.
-        Pc::GcSlot if i == PATHS && needed(world, k) && !config.is(Mutant::IntentGoesWithSlots) => {
-            go(next, world, "gc: slots done, the intent stays", k, World::kill_actor);
-        }
-        Pc::GcSlot if i == PATHS => {
-            let session_first = !aborted && !config.is(Mutant::LandingGoesBeforeSession);
-            let pc = if session_first { Pc::GcSession } else { Pc::GcDir };
-            go(next, world, "gc: slots done", k, |w| w.actor.pc = pc);
-        }
         Pc::GcSlot => {
             let planned =
                 world.disk.slot_as_planned(k, i, aborted) || config.is(Mutant::GcDoesNotLook);
@@ -55,6 +46,25 @@ pub(crate) fn collect(world: &World, config: &Config, next: &mut Next) {
             w.kill_actor();
         }),
         _ => {}
+    }
+}
+
+/// Goes on to the next slot that holds something, then to what follows the slots.
+pub(crate) fn next_slot(world: &mut World, config: &Config) {
+    let k = world.actor.k;
+    while usize::from(world.actor.i) < PATHS {
+        if world.disk.slot[k][usize::from(world.actor.i)] != 0 {
+            return;
+        }
+        world.actor.i += 1;
+    }
+    if needed(world, k) && !config.is(Mutant::IntentGoesWithSlots) {
+        // The intent stays as long as the session: without it a view would take what a landing wrote for its own.
+        world.kill_actor();
+    } else if world.disk.landing[k] & ABORTED != 0 || config.is(Mutant::LandingGoesBeforeSession) {
+        world.actor.pc = Pc::GcDir;
+    } else {
+        world.actor.pc = Pc::GcSession;
     }
 }
 

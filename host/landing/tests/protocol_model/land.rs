@@ -80,15 +80,7 @@ pub(crate) fn seal(world: &World, config: &Config, next: &mut Next) {
 
 pub(crate) fn apply(world: &World, config: &Config, next: &mut Next) {
     let (disk, k) = (&world.disk, world.actor.k);
-    let Some(p) = disk.intent[k].step(world.actor.i) else {
-        go(next, world, "all applied", k, |w| {
-            if config.is(Mutant::SeqAfterApply) {
-                raise(w, number(k) * 4 + 1);
-            }
-            w.actor.pc = Pc::Durable;
-        });
-        return;
-    };
+    let Some(p) = disk.intent[k].step(world.actor.i) else { return };
     if world.actor.pc == Pc::Verify {
         let planned = disk.slot_as_planned(k, p, false) || config.is(Mutant::ApplyDoesNotVerify);
         go(

@@ -63,6 +63,7 @@ pub(crate) fn cut(world: &World, next: &mut Next) {
     either(&mut outcomes, &|d| d.seq = durable.seq);
     either(&mut outcomes, &|d| d.stale = durable.stale);
     either(&mut outcomes, &|d| d.trashed = durable.trashed);
+    either(&mut outcomes, &|d| d.copies_up = durable.copies_up);
     for mut w in outcomes {
         for edit in 0..w.edits {
             let content = OUTSIDE + edit;

@@ -11,7 +11,7 @@ pub(crate) fn abort(world: &World, config: &Config, next: &mut Next) {
         Pc::AbortWrite => go(next, world, "write aborting", k, |w| {
             w.disk.landing[k] |= ABORTING;
             w.actor.aborting = true;
-            w.copies_up = !config.is(Mutant::AbortKeepsUpper);
+            w.disk.copies_up = !config.is(Mutant::AbortKeepsUpper);
             w.actor.pc = Pc::AbortFsync;
         }),
         Pc::AbortFsync => go(next, world, "fsync aborting", k, |w| {
@@ -94,17 +94,14 @@ pub(crate) fn recover(world: &World, config: &Config, next: &mut Next) {
             w.actor.k = k;
             w.actor.aborting = w.disk.landing[k] & ABORTING != 0;
             if w.actor.aborting {
-                w.copies_up = !config.is(Mutant::AbortKeepsUpper);
+                w.disk.copies_up = !config.is(Mutant::AbortKeepsUpper);
                 start_inverting(w, k);
             } else {
                 w.actor.pc = Pc::RecoverLook;
             }
         }),
         Pc::RecoverLook => {
-            let Some(p) = world.disk.intent[k].step(world.actor.i) else {
-                go(next, world, "recovery: all rolled forward", k, |w| w.actor.pc = Pc::Durable);
-                return;
-            };
+            let Some(p) = world.disk.intent[k].step(world.actor.i) else { return };
             let mut act = forward(&world.disk, k, p, config.is(Mutant::TableAsWritten));
             if config.is(Mutant::RecoveryDoesNotLook)
                 && world.disk.intent[k].new[p] != 0

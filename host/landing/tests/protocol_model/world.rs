@@ -78,6 +78,8 @@ pub(crate) struct Disk {
     pub(crate) stale: bool,
     /// The landing session's directory was renamed to `trash/`.
     pub(crate) trashed: bool,
+    /// That session went through an abort: its next write copies up.
+    pub(crate) copies_up: bool,
 }
 
 impl Disk {
@@ -95,6 +97,12 @@ impl Disk {
 
     pub(crate) fn unended(&self) -> Option<usize> {
         (0..LANDINGS).find(|&k| self.present(k) && !self.ended(k))
+    }
+
+    /// A finished landing names the session whose file `NEW_REPLACED` was.
+    pub(crate) fn session_landed(&self) -> bool {
+        let landed = |k: usize| self.present(k) && self.landing[k] & FINISHED != 0;
+        (0..LANDINGS).any(|k| landed(k) && self.intent[k].new.contains(&NEW_REPLACED))
     }
 
     /// `seq`, raised to what `landings/` shows.
@@ -173,6 +181,7 @@ pub(crate) enum Pc {
     GcStaleSync,
     GcSlot,
     GcUnlink,
+    GcSession,
     GcDir,
 }
 
@@ -254,8 +263,6 @@ pub(crate) struct World {
     pub(crate) writing: bool,
     /// Where the session looks before it takes its lease: it has looked.
     pub(crate) looked: bool,
-    /// The session went through an abort: its next write copies up.
-    pub(crate) copies_up: bool,
     /// An outside program has this inode open for writing, opened through this path.
     pub(crate) outside_handle: Option<(Ino, usize)>,
 

@@ -9,7 +9,7 @@ pub(crate) fn session(world: &World, config: &Config, next: &mut Next) {
     if world.writing {
         go(next, world, "session: writes, leaves the gate", 0, |w| {
             w.writing = false;
-            if w.copies_up {
+            if w.disk.copies_up {
                 return;
             }
             let reached = |ino| {
@@ -30,8 +30,9 @@ pub(crate) fn session(world: &World, config: &Config, next: &mut Next) {
         });
         return;
     }
-    let may_write =
-        !disk.trashed && (!disk.needs_recovery() || config.is(Mutant::WriterDoesNotLook));
+    let sealed = disk.needs_recovery() && !config.is(Mutant::WriterDoesNotLook);
+    let landed = disk.session_landed() && !config.is(Mutant::LandedSessionOpens);
+    let may_write = !disk.trashed && !sealed && !landed;
     let early = config.is(Mutant::WriterLooksBeforeLease);
     if world.writes_left > 0 && early && may_write && !world.looked {
         go(next, world, "session: looks", 0, |w| w.looked = true);
@@ -57,7 +58,7 @@ pub(crate) fn outside(world: &World, next: &mut Next) {
                 // A file without a name, as on any file system.
                 w.destroyed |= 1 << w.edits;
             }
-            let looked = matches!(w.actor.pc, Pc::Trash | Pc::End | Pc::Over);
+            let looked = matches!(w.actor.pc, Pc::End | Pc::Over);
             if (0..LANDINGS).any(|k| {
                 w.disk.slot[k].contains(&ino) && (w.disk.ended(k) || (looked && w.actor.k == k))
             }) {
