@@ -256,3 +256,10 @@ pub(crate) fn open_beneath(root: impl AsFd, path: &[u8], how: OFlags, stay: bool
         }
     }
 }
+
+impl Disk {
+    /// Changes the mode of a name that is no link.
+    pub(crate) fn chmod_at(&self, dir: impl AsFd, name: &[u8], mode: u32) -> io::Result<()> {
+        self.0.run(Op::Chmod, || Ok(rfs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())?))
+    }
+}

@@ -1,0 +1,252 @@
+//! Staging: everything a landing brings is made beside the base, complete and durable, before
+//! anything is sealed. No lock is held.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use brio_session::{Change, Content, FsError, Kind, RelPath, View};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+
+use crate::claim::nonce;
+use crate::disk;
+use crate::errors::Doing;
+use crate::facts::Dirs;
+use crate::intent::{Act, INTENT, INTENT_MAGIC, Intent, New, Step, clone_name, encode, slot_name};
+use crate::look::Look;
+use crate::state::State;
+use crate::{CommitError, HostError, RefusedWhy};
+
+/// A landing that is not sealed yet.
+pub(crate) struct Staged {
+    /// Its name in `staging/`.
+    pub(crate) name: Vec<u8>,
+    pub(crate) dir: OwnedFd,
+    /// The plan's steps, with the staged inodes.
+    pub(crate) intent: Intent,
+    /// Opened before anything was staged: a `syncfs` on it reports every error since.
+    pub(crate) sync: OwnedFd,
+}
+
+/// Stages a plan. On an error nothing is left.
+pub(crate) fn stage(state: &State, view: &View, subdir: &RelPath, changes: &HashMap<RelPath, &Change>, intent: Intent) -> Result<Staged, CommitError> {
+    let what = "staging";
+    let name = format!("{}-{}", intent.session, nonce().doing(what)?).into_bytes();
+    let sync = openat(&state.dir, c".", disk::DIR, Mode::empty()).doing(what)?;
+    state.disk.mkdir(&state.staging, &name, 0o700).doing(what)?;
+    let made = disk::open_dir(&state.staging, &name).doing(what).map_err(CommitError::from).and_then(|dir| {
+        let mut s = Stager { state, view, subdir, changes, dir: &dir, bases: Dirs::new(state), new_dirs: HashMap::new(), slots: HashMap::new() };
+        let mut intent = intent;
+        for step in &mut intent.steps {
+            s.step(step)?;
+        }
+        let raw = encode(INTENT_MAGIC, &intent).doing("intent")?;
+        state.disk.write_new(&dir, INTENT, &raw).doing("intent")?;
+        state.disk.sync_fs(&sync).doing(what)?;
+        Ok((dir, intent))
+    });
+    match made {
+        Ok((dir, intent)) => Ok(Staged { name, dir, intent, sync }),
+        Err(e) => {
+            let _ = state.disk.remove_tree(&state.staging, &name);
+            Err(e)
+        }
+    }
+}
+
+struct Stager<'a> {
+    state: &'a State,
+    view: &'a View,
+    subdir: &'a RelPath,
+    changes: &'a HashMap<RelPath, &'a Change>,
+    dir: &'a OwnedFd,
+    bases: Dirs<'a>,
+    /// New directories: their slots and, where creation there would hand it down, their group.
+    new_dirs: HashMap<RelPath, Option<u32>>,
+    slots: HashMap<RelPath, u32>,
+}
+
+impl Stager<'_> {
+    fn step(&mut self, step: &mut Step) -> Result<(), CommitError> {
+        let path = step.path.clone();
+        let io = |e: io::Error| CommitError::Io(HostError::new(&path, e));
+        if let (Some(old), Some(slot)) = (&step.old, step.slot())
+            && old.kind == Kind::File
+            && old.nlink > 1
+        {
+            self.clone_old(&path, slot, old).map_err(io)?;
+            step.cloned = true;
+        }
+        let (Some(new), Some(slot)) = (step.new, step.slot()) else { return Ok(()) };
+        let name = slot_name(slot);
+        self.content(&path, slot, &name, &new)?;
+        self.slots.insert(path.clone(), slot);
+        match (step.act, &step.old) {
+            (Act::Replace { .. }, Some(_)) => self.keep(&path, &name, &new)?,
+            _ => self.inherit(&path, &name, &new).map_err(io)?,
+        }
+        if new.kind != Kind::Symlink {
+            let mode = if new.kind == Kind::Dir { new.mode | 0o700 } else { new.mode };
+            let now = Look::raw(self.dir, &name).map_err(|e| io(e.into()))?;
+            if now.mode() != mode {
+                self.state.disk.chmod_at(self.dir, &name, mode).map_err(io)?;
+            }
+        }
+        if let (Some((atime, mtime)), false) = (new.times, new.kind == Kind::Dir) {
+            self.state.disk.set_times(self.dir, &name, atime, mtime).map_err(io)?;
+        }
+        let look = Look::raw(self.dir, &name).map_err(|e| io(e.into()))?.fingerprint();
+        step.new = Some(New { ino: look.ino, size: look.size, mtime: look.mtime, mode: look.mode, ..new });
+        Ok(())
+    }
+
+    fn content(&mut self, path: &RelPath, slot: u32, name: &[u8], new: &New) -> Result<(), CommitError> {
+        let disk = &self.state.disk;
+        let io = |e: io::Error| CommitError::Io(HostError::new(path, e));
+        let view = |source: FsError| CommitError::View { path: path.clone(), source };
+        let inside = path.strip_prefix(self.subdir).unwrap_or_default();
+        let change = self.changes.get(path);
+        let first = change.and_then(|c| c.hard_link_of.as_ref()).and_then(|p| self.slots.get(p));
+        if let Some(first) = first {
+            return disk.link(self.dir, &slot_name(*first), self.dir, name).map_err(io);
+        }
+        match self.view.change_content(&inside).map_err(view)? {
+            Content::Dir => disk.mkdir(self.dir, name, 0o700).map_err(io),
+            Content::Symlink(target) => disk.symlink(&target, self.dir, name).map_err(io),
+            Content::Own { dir, name: file } => match disk.link(&dir, file.as_bytes(), self.dir, name) {
+                // Too many links, or links to what one does not own are not allowed.
+                Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::MLINK | Errno::PERM | Errno::XDEV)) => {
+                    let from = dir.open(&file).map_err(io)?.into_std();
+                    self.copy(&from, name, change).map_err(io)
+                }
+                r => r.map_err(io),
+            },
+            Content::Borrowed(from) => {
+                let before = Look::of(&from).map_err(io)?.fingerprint();
+                self.copy(&from, name, change).map_err(io)?;
+                // A copy of a file that somebody wrote to meanwhile is neither state of it.
+                if !before.same_as(&Look::of(&from).map_err(io)?.fingerprint()) {
+                    return Err(view(FsError::SnapshotGone));
+                }
+                let _ = (slot, new);
+                Ok(())
+            }
+        }
+    }
+
+    fn copy(&self, from: &File, name: &[u8], change: Option<&&Change>) -> io::Result<()> {
+        let into = self.state.disk.create(self.dir, name, 0o600)?;
+        self.state.disk.clone_into(from, &into)?;
+        match change.and_then(|c| c.after) {
+            Some(m) => self.state.disk.set_times(self.dir, name, m.atime, m.mtime),
+            None => Ok(()),
+        }
+    }
+
+    /// A pre-image with other names is cloned: who writes through those must not change it.
+    fn clone_old(&mut self, path: &RelPath, slot: u32, old: &brio_session::Fingerprint) -> io::Result<()> {
+        let (parent, name) = self.bases.parent(path)?;
+        let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let from = File::from(openat(&*parent, name, how, Mode::empty())?);
+        let into = self.state.disk.create(self.dir, &clone_name(slot), 0o600)?;
+        self.state.disk.clone_into(&from, &into)?;
+        self.state.disk.chmod(&into, old.mode)?;
+        self.state.disk.set_times(self.dir, &clone_name(slot), old.mtime, old.mtime)
+    }
+
+    /// A replaced file keeps its owner, ACL and other attributes, or is refused.
+    fn keep(&mut self, path: &RelPath, name: &[u8], new: &New) -> Result<(), CommitError> {
+        let io = |e: io::Error| CommitError::Io(HostError::new(path, e));
+        let refused = |why| CommitError::Refused { path: path.clone(), why };
+        let (parent, base_name) = self.bases.parent(path).map_err(io)?;
+        // Gone or changed since the plan: the validation under the lock will say so.
+        let Some(old) = Look::at(&*parent, base_name).map_err(io)? else { return Ok(()) };
+        let now = Look::raw(self.dir, name).map_err(|e| io(e.into()))?;
+        let owner = (old.uid(), old.gid());
+        if (now.uid(), now.gid()) != owner {
+            let uid = (now.uid() != owner.0).then_some(owner.0);
+            let gid = (now.gid() != owner.1).then_some(owner.1);
+            match self.state.disk.chown(self.dir, name, uid, gid) {
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(refused(RefusedWhy::Owner { uid: owner.0, gid: owner.1 }));
+                }
+                r => r.map_err(io)?,
+            }
+        }
+        if old.kind() != Kind::File || new.kind != Kind::File {
+            return Ok(());
+        }
+        let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let from = match openat(&*parent, base_name, how, Mode::empty()) {
+            Ok(fd) => fd,
+            // Its attributes cannot be seen, so it cannot be said that they are kept.
+            Err(Errno::ACCESS) => return Err(refused(RefusedWhy::Xattr("(unreadable)".to_owned()))),
+            Err(e) => return Err(io(e.into())),
+        };
+        let mut into: Option<Rc<File>> = None;
+        for (attribute, value) in xattrs(&from).map_err(io)? {
+            let into = match &into {
+                Some(f) => f.clone(),
+                None => {
+                    let f = openat(self.dir, name, how, Mode::empty()).map_err(|e| io(e.into()))?;
+                    into.insert(Rc::new(f.into())).clone()
+                }
+            };
+            match self.state.disk.set_xattr(&*into, &attribute, &value) {
+                Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
+                    return Err(refused(RefusedWhy::Xattr(String::from_utf8_lossy(&attribute).into_owned())));
+                }
+                r => r.map_err(io)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A new file gets the group that creation there would give it.
+    fn inherit(&mut self, path: &RelPath, name: &[u8], new: &New) -> io::Result<()> {
+        let parent = path.split().map(|(p, _)| p).unwrap_or_default();
+        let group = match self.new_dirs.get(&parent) {
+            Some(group) => *group,
+            None => match self.bases.look(&parent)? {
+                Some(l) if l.kind() == Kind::Dir && l.mode() & 0o2000 != 0 => Some(l.gid()),
+                _ => None,
+            },
+        };
+        if new.kind == Kind::Dir {
+            self.new_dirs.insert(path.clone(), group);
+        }
+        let Some(gid) = group else { return Ok(()) };
+        if Look::raw(self.dir, name)?.gid() != gid {
+            match self.state.disk.chown(self.dir, name, None, Some(gid)) {
+                // Creation there would have given it; a user outside of the group does without.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                r => r?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All attributes of a file.
+fn xattrs(file: &OwnedFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let mut names = vec![0u8; 1 << 16];
+    let n = match rustix::fs::flistxattr(file, &mut names[..]) {
+        Ok(n) => n,
+        Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
+    let mut out = Vec::new();
+    for name in names[..n].split(|b| *b == 0).filter(|n| !n.is_empty()) {
+        let mut value = vec![0u8; 1 << 16];
+        match rustix::fs::fgetxattr(file, name, &mut value[..]) {
+            Ok(n) => value.truncate(n),
+            Err(Errno::NODATA) => continue,
+            Err(e) => return Err(e.into()),
+        }
+        out.push((name.to_vec(), value));
+    }
+    Ok(out)
+}
