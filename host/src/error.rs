@@ -7,6 +7,7 @@ use brio_landing::{BeginError, DomainError, LeaseError, SessionError};
 use brio_registry::RegistryError;
 use brio_runtime::{EngineError, LoadError};
 
+use crate::inputs::InputError;
 use crate::plain::PlainError;
 
 /// Brio could not be opened.
@@ -99,6 +100,15 @@ pub enum RunError {
         /// Why.
         source: LoadError,
     },
+    /// It imports `session-fs`, and that was not granted.
+    #[error("NOT_GRANTED: {} begins sessions of its own; allow it with --grant session-fs", name.display())]
+    NotGranted {
+        /// Which.
+        name: PathBuf,
+    },
+    /// A file of the task cannot be given to it.
+    #[error(transparent)]
+    Input(#[from] InputError),
     /// WebAssembly cannot be run here.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -128,6 +138,8 @@ impl RunError {
             Self::UnknownAgent { .. } => "AGENT_UNKNOWN",
             Self::Unreadable { .. } => "AGENT_UNREADABLE",
             Self::Load { source, .. } => source.code(),
+            Self::NotGranted { .. } => "NOT_GRANTED",
+            Self::Input(_) => "INPUT",
             Self::Engine(e) => e.code(),
             Self::Begin(e) => e.code(),
             Self::Lease(e) => e.code(),

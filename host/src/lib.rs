@@ -1,1 +1,71 @@
-//! Embed Brio: sessions, agents and landings in your own program
+//! Embed Brio: branch a directory, let an agent work in the branch, land it or throw it away.
+//!
+//! ```
+//! use brio_host::{Brio, BrioOptions, Metadata, SessionGuard};
+//! # let dir = tempfile::tempdir()?;
+//! # let (home, base) = (dir.path().join("home"), dir.path().join("base"));
+//! # std::fs::create_dir(&base)?;
+//! let brio = Brio::open(BrioOptions::new(home))?;
+//! let session = brio.begin(&base, Metadata::default())?;
+//! let guard = SessionGuard::new(session);
+//! // … an agent works in it; if this scope ends before the commit, it is rolled back …
+//! let landed = guard.commit()?;
+//! assert_eq!(landed.landing, None, "nothing had changed");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | `brio` | opening Brio: the home, the index, the engine |
+//! | `session` | one session: look, write, commit, roll back; `finding` it again by a prefix |
+//! | `listing` | every session of every domain |
+//! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
+//! | `run`, `inputs`, `plain`, `guest` | an agent in a session; its files; as a plain directory; the sessions it may begin |
+//! | `task` | a session per task |
+//! | `recovery` | finishing what a crash left, adopting a copied base |
+mod brio;
+mod bundled;
+mod error;
+mod finding;
+mod guard;
+mod guest;
+mod inputs;
+mod listing;
+mod manager;
+mod metadata;
+mod options;
+mod plain;
+mod recovery;
+mod run;
+mod session;
+mod task;
+mod wrapper;
+
+pub use brio::Brio;
+pub use brio_landing::{
+    Adopted, BeginError, CommitError, CommitOptions, Conflict, DomainError, Kept, Landed,
+    LeaseError, LeaseStatus, Metadata, RecoverError, Recovered, RollbackError, RolledBack,
+    SessionError, SessionId, SessionInfo, State, Theirs, Warning, Writer, change_word,
+};
+pub use brio_registry::{RegistryError, SessionRow};
+pub use brio_runtime::{
+    AgentErrorInfo, AgentKind, Captured, EngineError, Finding, Limit, LoadError, Metric, Outcome,
+    Output, RunLimits, RunReport, Severity, StopToken, TaskOutput, Usage, Verdict,
+};
+pub use brio_session::{
+    Change, ChangeKind, ChangeSet, Content, Door, FileHandle, FsError, Handle, Kind, Lower, Meta,
+    OpenOptions, RelPath, STATE_DIR, Time, View, ViewOptions,
+};
+pub use bundled::{Bundled, bundled, bundled_agent};
+pub use error::{FindError, OpenError, RunError};
+pub use inputs::InputError;
+pub use plain::PlainError;
+pub use guard::SessionGuard;
+pub use listing::ListFilter;
+pub use manager::{ActiveSession, SessionLease, SessionManager};
+pub use metadata::SessionMetadata;
+pub use options::{BrioOptions, system_boot_id};
+pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};
+pub use session::SessionHandle;
+pub use task::{AgentContext, Task, TaskResult};
+pub use wrapper::WorkError;

@@ -9,10 +9,14 @@ use brio_landing::{
     CommitError, CommitOptions, Landed, LeaseError, Metadata, RolledBack, RollbackError,
     SessionId, Writer,
 };
-use brio_runtime::{Agent, Output, RunLimits, RunReport, RunSpec, StopToken, TaskContext, Workspace};
-use brio_session::{ChangeSet, DirHandle, FsResult, Limits, RelPath, View, ViewOptions};
+use brio_runtime::{
+    Agent, AgentKind, Output, Plain as Preopened, RunLimits, RunReport, RunSpec, Sessions,
+    StopToken, TaskContext, Workspace,
+};
+use brio_session::{ChangeSet, FsResult, Limits, RelPath, View, ViewOptions};
 
 use crate::guest::GuestSessions;
+use crate::inputs::Inputs;
 use crate::plain::{Plain, PlainError};
 use crate::{Brio, RunError, SessionHandle, bundled_agent};
 
@@ -67,8 +71,9 @@ pub struct RunRequest {
     pub description: String,
     /// Names the task; made from the session's id when it is `None`.
     pub task_id: Option<String>,
-    /// Files of the base that belong to the task, as paths in the session.
-    pub input_files: Vec<String>,
+    /// Files of the host that belong to the task. One below the base is the session's own
+    /// file; another is shown read-only below `/input`.
+    pub input_files: Vec<PathBuf>,
     /// The guest's arguments, without its own name.
     pub args: Vec<String>,
     /// The guest's environment: nothing of ours.
@@ -162,15 +167,23 @@ impl Brio {
     pub fn run(&self, mut request: RunRequest) -> Result<Ran, RunError> {
         refuse(&request)?;
         let (name, agent) = self.load(&request.agent)?;
+        if agent.needs_session_fs() && !request.grants.session_fs {
+            return Err(RunError::NotGranted { name: name.into() });
+        }
+        let base = match &request.place {
+            Place::Begin { base, .. } => base.clone(),
+            Place::Session(session) => session.base().map_err(LeaseError::from)?,
+        };
+        let inputs = Inputs::prepare(&self.scratch(), &base, &request)?;
         let (session, fresh) = match &mut request.place {
             Place::Begin { base, metadata } => {
                 let mut metadata = std::mem::take(metadata);
-                metadata.agent.get_or_insert(name);
+                metadata.agent.get_or_insert_with(|| name.clone());
                 (self.begin(base, metadata)?, true)
             }
             Place::Session(session) => (session.clone(), false),
         };
-        let worked = self.work(&agent, &session, &mut request);
+        let worked = self.work((&name, &agent), &session, &mut request, &inputs);
         let (report, changes, plain) = match worked {
             Ok(worked) => worked,
             Err(error) => {
@@ -190,19 +203,22 @@ impl Brio {
             AgentSource::Bytes { name, wasm } => (name.clone(), wasm.clone()),
             AgentSource::Named(path) => named(path)?,
         };
-        let agent = self.engine()?.load(&wasm);
+        let agent = self.engine()?.load_bytes(&wasm);
         let agent = agent.map_err(|source| RunError::Load { name: (&name).into(), source })?;
         Ok((name, agent))
     }
 
     fn work(
         &self,
-        agent: &Agent,
+        (name, agent): (&str, &Agent),
         session: &SessionHandle,
         request: &mut RunRequest,
+        inputs: &Inputs,
     ) -> Result<(RunReport, ChangeSet, Option<PlainError>), RunError> {
         let options = ViewOptions {
             vcs: request.grants.vcs,
+            // What a reviewer writes never lands.
+            read_only: agent.kind() == AgentKind::Reviewer,
             limits: Limits { disk: request.disk, files: request.files },
             ..ViewOptions::default()
         };
@@ -222,10 +238,12 @@ impl Brio {
             request.grants.vcs,
         ));
         let workspace = match &plain {
-            Some(plain) => Workspace::Preopen(plain.open()?),
+            Some(plain) => {
+                Workspace::Plain(Preopened { dir: plain.open()?, block_current_thread: true })
+            }
             None => Workspace::Session(view.clone()),
         };
-        let spec = spec(session, request, workspace, &guests);
+        let spec = spec(name, session, request, workspace, &guests, inputs);
         let report = watched(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;
         guests.end();
         drop(guests);
@@ -278,21 +296,27 @@ fn named(path: &std::path::Path) -> Result<(String, Vec<u8>), RunError> {
 }
 
 fn spec(
+    name: &str,
     session: &SessionHandle,
     request: &mut RunRequest,
     workspace: Workspace,
     guests: &Arc<GuestSessions>,
+    inputs: &Inputs,
 ) -> RunSpec {
-    let plain = request.plain;
+    let guests: Arc<dyn Sessions> = guests.clone();
+    let info = (!request.plain).then(|| guests.clone());
     RunSpec {
         at: request.at.clone(),
         task: TaskContext {
             task_id: request.task_id.clone().unwrap_or_else(|| format!("task-{}", session.id())),
             description: request.description.clone(),
-            input_files: request.input_files.clone(),
-            session_id: (!plain).then(|| session.id().to_string()),
+            input_files: inputs.names().to_vec(),
+            session_id: (!request.plain).then(|| session.id().to_string()),
         },
-        args: request.args.clone(),
+        args: std::iter::once(name.to_owned()).chain(request.args.drain(..)).collect(),
+        sessions: request.grants.session_fs.then_some(guests),
+        session_info: info,
+        binds: inputs.binds(),
         env: request.env.clone(),
         limits: request.limits,
         stdout: std::mem::take(&mut request.stdout),
@@ -343,7 +367,7 @@ fn end(session: &SessionHandle, mine: bool, good: bool) -> Ending {
 /// The view as its session's base shows it: a session of a subdirectory sees no more of the
 /// domain than that.
 pub(crate) fn rooted(view: &View, subdir: &RelPath) -> FsResult<View> {
-    if subdir.is_root() { Ok(view.clone()) } else { view.rooted(subdir) }
+    if subdir.is_root() { Ok(view.clone()) } else { Err(brio_session::FsError::NotSupported) }
 }
 
 /// The changes with paths relative to a session's base.

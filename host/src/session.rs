@@ -7,9 +7,11 @@ use brio_landing::{
     BeginError, BeginOptions, CommitError, CommitOptions, Domain, Landed, LeaseError, Metadata,
     RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, Writer,
 };
+use brio_registry::SessionRow;
 use brio_session::{ChangeSet, FsResult, View, ViewOptions};
 
 use crate::Brio;
+use crate::listing::row;
 
 /// A session, in the domain it lies in. Cheap to clone; holds no lease and no lock.
 #[derive(Clone)]
@@ -43,6 +45,14 @@ impl SessionHandle {
     /// When it has ended or cannot be read.
     pub fn info(&self) -> Result<SessionInfo, SessionError> {
         self.session()?.info()
+    }
+
+    /// As the index shows it; fresh.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn row(&self) -> Result<SessionRow, SessionError> {
+        self.info().map(|info| row(self.domain.claim_id(), &info))
     }
 
     /// The directory it branches, as a path of the host.

@@ -17,8 +17,8 @@ pub struct Task {
     pub description: String,
     /// The directory to work on.
     pub working_directory: PathBuf,
-    /// Files of it that belong to the task.
-    pub input_files: Vec<String>,
+    /// Files that belong to the task.
+    pub input_files: Vec<PathBuf>,
     /// Who does it.
     pub agent: AgentSource,
 }
