@@ -86,6 +86,7 @@ impl From<io::Error> for FsError {
                 io::ErrorKind::NotFound => Self::NotFound,
                 io::ErrorKind::AlreadyExists => Self::Exists,
                 io::ErrorKind::PermissionDenied => Self::Access,
+                io::ErrorKind::InvalidInput => Self::Invalid,
                 _ => Self::Io(0),
             },
         }

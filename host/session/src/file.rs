@@ -1,10 +1,10 @@
 //! Open files: reading, and writing after the first copy-up.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
-use crate::handle::{Content, Object, OpenOptions, stale};
-use crate::promote::{create, now, read_at};
-use crate::resolve::Place;
+use crate::handle::{Content, DirHandle, Object, OpenOptions, stale};
+use crate::ops::pick;
+use crate::promote::{create, now, read_at, set_file_times};
 use crate::sealed::data_name;
 use crate::tree::{Body, Child, Record, Ref};
 use crate::view::State;
@@ -18,11 +18,13 @@ pub struct FileHandle {
     object: Arc<Object>,
     read: bool,
     write: bool,
+    /// It was opened in a `.git`.
+    protected: bool,
 }
 
 impl FileHandle {
-    pub(crate) fn new(view: View, object: Arc<Object>, how: &OpenOptions) -> Self {
-        Self { view, object, read: how.read, write: how.write || how.truncate }
+    pub(crate) fn new(view: View, object: Arc<Object>, protected: bool, how: &OpenOptions) -> Self {
+        Self { view, object, read: how.read, write: how.write || how.truncate, protected }
     }
 
     /// Whether it was opened for reading.
@@ -64,6 +66,9 @@ impl FileHandle {
     /// `BadDescriptor` when not opened for writing, `Stale`, `NoSpace`, `TooLarge`, `DiskLimit`.
     pub fn write_at(&self, buf: &[u8], offset: u64) -> FsResult<usize> {
         let _gate = self.admit()?;
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.view.copy_up(&self.object, u64::MAX).map_err(stale)?;
         let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
         self.put(&content, buf, offset)
@@ -75,6 +80,9 @@ impl FileHandle {
     /// As [`write_at`](Self::write_at).
     pub fn append(&self, buf: &[u8]) -> FsResult<usize> {
         let _gate = self.admit()?;
+        if buf.is_empty() {
+            return Ok(0);
+        }
         self.view.copy_up(&self.object, u64::MAX).map_err(stale)?;
         let content = self.object.content.write().unwrap_or_else(PoisonError::into_inner);
         let Content::Own(f) = &*content else { return Err(FsError::Stale) };
@@ -152,23 +160,24 @@ impl FileHandle {
     /// # Errors
     /// `Stale`, and the host's.
     pub fn meta(&self) -> FsResult<Meta> {
-        let place = {
+        {
             let state = self.view.inner.read().map_err(stale)?;
-            let place = self.object.place(&state.stack.tree);
-            if let Ref::Node(id) = place
-                && state.stack.tree.nodes.contains_key(&id)
-            {
-                return state.stack.meta(&place);
+            match state.stack.meta(&self.object.place(&state.stack.tree)) {
+                Err(FsError::NotFound) => {}
+                found => return found,
             }
-            place
-        };
+        }
         let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
         let (Content::Borrowed(f) | Content::Own(f)) = &*content else {
             return Err(FsError::Stale);
         };
         let mut m = hostdir::stat_file(f)?.0;
-        if let Ref::Node(_) = place {
-            m.nlink = 0;
+        m.nlink = 0;
+        if let Some(n) = &*self.object.orphan.lock().unwrap_or_else(PoisonError::into_inner) {
+            (m.ino, m.mode) = (n.ino, n.mode);
+            if let Content::Borrowed(_) = &*content {
+                (m.atime, m.mtime, m.ctime) = (n.atime, n.mtime, n.mtime);
+            }
         }
         Ok(m)
     }
@@ -179,9 +188,23 @@ impl FileHandle {
     /// As every change.
     pub fn set_times(&self, atime: SetTime, mtime: SetTime) -> FsResult<()> {
         let _gate = self.view.inner.admit().map_err(stale)?;
-        let mut state = self.view.inner.write().map_err(stale)?;
-        let place = self.object.place(&state.stack.tree);
-        self.view.set_times_of(&mut state, &place, atime, mtime)
+        self.view.writable(self.protected)?;
+        {
+            let mut state = self.view.inner.write().map_err(stale)?;
+            let place = self.object.place(&state.stack.tree);
+            match self.view.set_times_of(&mut state, &place, atime, mtime) {
+                Err(FsError::NotFound) => {}
+                done => return done,
+            }
+        }
+        // Without a name left it is nobody's but its handles'.
+        self.view.copy_up(&self.object, u64::MAX).map_err(stale)?;
+        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
+        let Content::Own(f) = &*content else { return Err(FsError::Stale) };
+        let m = hostdir::stat_file(f)?.0;
+        let (atime, mtime) = (pick(atime, m.atime)?, pick(mtime, m.mtime)?);
+        let door = &self.view.inner.options.door;
+        Ok(door.run(Op::SetTimes, || set_file_times(f, atime, mtime))?)
     }
 
     /// Sets its permission bits.
@@ -190,9 +213,17 @@ impl FileHandle {
     /// As every change.
     pub fn set_mode(&self, mode: u32) -> FsResult<()> {
         let _gate = self.view.inner.admit().map_err(stale)?;
+        self.view.writable(self.protected)?;
         let mut state = self.view.inner.write().map_err(stale)?;
         let place = self.object.place(&state.stack.tree);
-        self.view.set_mode_of(&mut state, &place, mode)
+        match self.view.set_mode_of(&mut state, &place, mode) {
+            Err(FsError::NotFound) => {}
+            done => return done,
+        }
+        if let Some(n) = &mut *self.object.orphan.lock().unwrap_or_else(PoisonError::into_inner) {
+            n.mode = mode & 0o7777;
+        }
+        Ok(())
     }
 
     /// Whether both are open on one file.
@@ -223,51 +254,72 @@ fn open_content(state: &State, at: &Ref) -> FsResult<Content> {
     Ok(Content::Borrowed(state.stack.open_ref(at)?))
 }
 
-impl View {
-    /// The shared object of a regular file, its content opened.
-    pub(crate) fn open_file(&self, at: Ref) -> FsResult<Arc<Object>> {
-        // Never both locks at once: a copy-up takes the content's first, a restack the state's.
-        loop {
-            let (object, generation, opened) = {
-                let state = self.inner.read()?;
-                let at = state.stack.tree.canonical(at.clone());
-                let object = self.inner.object(at.clone());
-                let open = !matches!(
-                    &*object.content.read().unwrap_or_else(PoisonError::into_inner),
-                    Content::None
-                );
-                let opened = if open { None } else { Some(open_content(&state, &at)?) };
-                (object, state.generation, opened)
-            };
-            let mut content = object.content.write().unwrap_or_else(PoisonError::into_inner);
-            match (&*content, opened) {
-                (Content::None, Some(opened)) => {
-                    if self.inner.generation() != generation {
-                        continue;
-                    }
-                    *content = opened;
+/// A regular file that was found, and its content if its object lacked it.
+pub(crate) struct Opened {
+    object: Arc<Object>,
+    generation: u64,
+    content: Option<Content>,
+}
+
+impl Opened {
+    /// Gives the object its content; no lock of the state is held, for a copy-up takes the
+    /// content's lock first. `None`: the view was restacked in between.
+    pub(crate) fn settle(self, view: &View) -> Option<Arc<Object>> {
+        {
+            let mut content = self.object.content.write().unwrap_or_else(PoisonError::into_inner);
+            if let Content::None = &*content {
+                if view.inner.generation() != self.generation {
+                    return None;
                 }
-                (Content::None, None) => continue,
-                _ => {}
+                *content = self.content?;
             }
-            drop(content);
-            return Ok(object);
         }
+        Some(self.object)
+    }
+}
+
+impl View {
+    /// The shared object of a regular file, and what its content is to be.
+    pub(crate) fn open_in(&self, state: &State, at: Ref, nlink: u64) -> FsResult<Opened> {
+        let at = state.stack.identity(at, nlink)?;
+        let object = self.inner.object(at.clone());
+        // One that is locked is being opened or copied up: it will have its content.
+        let open = match object.content.try_read() {
+            Ok(c) => !matches!(&*c, Content::None),
+            Err(TryLockError::Poisoned(c)) => !matches!(&*c.into_inner(), Content::None),
+            Err(TryLockError::WouldBlock) => false,
+        };
+        let content = if open { None } else { Some(open_content(state, &at)?) };
+        Ok(Opened { object, generation: state.generation, content })
     }
 
-    /// Makes an empty file at a place where nothing is; the caller holds the gate.
-    pub(crate) fn create_file(&self, place: &Place) -> FsResult<Arc<Object>> {
-        place.free_name()?;
+    /// Makes an empty file where nothing is; the caller holds the gate. `None`: something is
+    /// there by now.
+    pub(crate) fn create_file(
+        &self,
+        dir: &DirHandle,
+        path: &[u8],
+        follow: bool,
+    ) -> FsResult<Option<(Arc<Object>, bool)>> {
         let door = &self.inner.options.door;
         let mut state = self.inner.write()?;
-        let dir = self.enter(&mut state, place)?;
+        let place = dir.resolve(&state, path, follow)?;
+        if place.at.is_some() {
+            return Ok(None);
+        }
+        if place.must_dir {
+            return Err(FsError::IsDirectory);
+        }
+        self.writable(place.protected)?;
+        place.free_name()?;
+        let dir = self.enter(&mut state, &place)?;
         self.inner.charge_file()?;
         let id = state.stack.tree.next;
         let name = data_name(id);
         let file = match create(&state.stack.dir, &name, door) {
             // Left by a creation that never reached the log.
             Err(FsError::Exists) => {
-                state.stack.dir.remove_file(&name)?;
+                door.run(Op::Unlink, || state.stack.dir.remove_file(&name))?;
                 create(&state.stack.dir, &name, door)?
             }
             other => other?,
@@ -277,7 +329,7 @@ impl View {
         batch.push(Record::Node { id, node });
         let child = Some(Child::Node(id));
         batch.push(Record::Entry { dir, name: place.name.clone(), child, at: now() });
-        if let Err(e) = state.commit(batch, door) {
+        if let Err(e) = state.commit(batch, &self.inner) {
             let _ = door.run(Op::Unlink, || state.stack.dir.remove_file(&name));
             return Err(e);
         }
@@ -285,6 +337,6 @@ impl View {
         if let Some(f) = file {
             *object.content.write().unwrap_or_else(PoisonError::into_inner) = Content::Own(f);
         }
-        Ok(object)
+        Ok(Some((object, place.protected)))
     }
 }

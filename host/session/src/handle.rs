@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::promote::GONE;
 use crate::resolve::{Place, resolve};
 use crate::sealed::Stack;
-use crate::tree::{Ref, Tree};
+use crate::tree::{Node, Ref, Tree};
 use crate::view::State;
 use crate::{DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, View};
 
@@ -13,6 +14,8 @@ use crate::{DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, View};
 pub(crate) struct Object {
     place: Mutex<Ref>,
     pub content: RwLock<Content>,
+    /// What it was when it lost its last name.
+    pub orphan: Mutex<Option<Node>>,
 }
 
 /// Where the bytes of an open file come from.
@@ -27,7 +30,13 @@ pub(crate) enum Content {
 
 impl Object {
     pub(crate) fn new(place: Ref) -> Self {
-        Self { place: Mutex::new(place), content: RwLock::new(Content::None) }
+        Self { place: Mutex::new(place), content: RwLock::new(Content::None), orphan: Mutex::new(None) }
+    }
+
+    /// Its last name is gone: its node stays with it.
+    pub(crate) fn lose(&self, node: Node) {
+        *self.orphan.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Ref::Node(GONE);
     }
 
     /// Where it is now.
@@ -46,10 +55,12 @@ impl Object {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(path) = path else {
             // Unlinked, but open: its bytes are its own from here on.
-            *place = Ref::Node(u64::MAX);
+            *place = Ref::Node(GONE);
             return None;
         };
-        *place = new.tree.canonical(Ref::Lower(path));
+        let found = Ref::Lower(path);
+        let nlink = new.meta(&found).map_or(1, |m| if m.kind == Kind::File { m.nlink } else { 1 });
+        *place = new.identity(found.clone(), nlink).unwrap_or_else(|_| new.tree.canonical(found));
         if !matches!(*content, Content::None) {
             match new.open_ref(&place) {
                 Ok(f) => *content = Content::Borrowed(f),
@@ -184,42 +195,60 @@ impl View {
         let writes = how.write || how.truncate || how.create;
         let _gate = if writes && !self.inner.options.read_only { Some(self.inner.admit()?) } else { None };
         let follow = how.follow && !(how.create && how.exclusive);
-        let place = dir.resolve(&*self.inner.read()?, path, follow)?;
-        let protected = place.protected;
-        let found = match (&place.at, how.create && !how.directory) {
-            (Some(_), true) if how.exclusive => return Err(FsError::Exists),
-            (Some(found), _) => found.clone(),
-            (None, false) => return Err(FsError::NotFound),
-            (None, true) => {
-                if place.must_dir {
-                    return Err(FsError::IsDirectory);
+        loop {
+            // A place means something only while the state it was found in is held.
+            let opened = {
+                let state = self.inner.read()?;
+                let place = dir.resolve(&state, path, follow)?;
+                let protected = place.protected;
+                match place.at {
+                    Some(_) if how.create && how.exclusive && !how.directory => {
+                        return Err(FsError::Exists);
+                    }
+                    Some((at, meta)) => {
+                        if meta.kind == Kind::Dir {
+                            if how.write || how.truncate || (how.create && !how.directory) {
+                                return Err(FsError::IsDirectory);
+                            }
+                            let object = self.inner.object(state.stack.tree.canonical(at));
+                            return Ok(Handle::Dir(DirHandle::new(self.clone(), object, protected)));
+                        }
+                        self.may_open(&meta, protected, how)?;
+                        Some((self.open_in(&state, at, meta.nlink)?, protected))
+                    }
+                    None if how.create && !how.directory => None,
+                    None => return Err(FsError::NotFound),
                 }
-                self.writable(protected)?;
-                let object = self.create_file(&place)?;
-                return Ok(Handle::File(crate::FileHandle::new(self.clone(), object, how)));
+            };
+            let (object, protected) = match opened {
+                Some((opened, protected)) => match opened.settle(self) {
+                    Some(object) => (object, protected),
+                    None => continue,
+                },
+                None => match self.create_file(dir, path, follow)? {
+                    Some(made) => made,
+                    // Somebody was faster; exclusive or not, the next look-up tells.
+                    None => continue,
+                },
+            };
+            let handle = crate::FileHandle::new(self.clone(), object, protected, how);
+            if how.truncate {
+                handle.truncate(0)?;
             }
-        };
-        let (at, meta) = found;
+            return Ok(Handle::File(handle));
+        }
+    }
+
+    fn may_open(&self, meta: &Meta, protected: bool, how: &OpenOptions) -> FsResult<()> {
         match meta.kind {
-            Kind::Dir if how.write || how.truncate => Err(FsError::IsDirectory),
-            Kind::Dir => Ok(Handle::Dir(DirHandle::new(self.clone(), self.inner.object(at), protected))),
             _ if how.directory => Err(FsError::NotDirectory),
             Kind::Symlink => Err(FsError::Loop),
             Kind::Other => Err(FsError::NotSupported),
-            Kind::File => {
-                if how.write || how.truncate {
-                    self.writable(protected)?;
-                    if meta.mode & 0o222 == 0 {
-                        return Err(FsError::Access);
-                    }
-                }
-                let object = self.open_file(at)?;
-                let handle = crate::FileHandle::new(self.clone(), object, how);
-                if how.truncate {
-                    handle.truncate(0)?;
-                }
-                Ok(Handle::File(handle))
+            _ if how.write || how.truncate => {
+                self.writable(protected)?;
+                if meta.mode & 0o222 == 0 { Err(FsError::Access) } else { Ok(()) }
             }
+            _ => Ok(()),
         }
     }
 

@@ -6,10 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cap_std::fs::Dir;
 
-use crate::{
-    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, STATE_DIR,
-    to_os,
-};
+use crate::{DirEntry, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath, STATE_DIR};
+#[cfg(unix)]
+use crate::{Kind, to_os};
 
 const CACHED_DIRS: usize = 4096;
 
@@ -111,6 +110,14 @@ impl Lower for DirLower {
 
     fn own_file(&self, _path: &RelPath) -> FsResult<Option<(Dir, String)>> {
         Ok(None)
+    }
+
+    fn reserved(&self, path: &RelPath) -> FsResult<bool> {
+        match stat(&*self.dir(path)?, STATE_DIR.as_bytes()) {
+            Ok(_) => Ok(true),
+            Err(FsError::NotFound) => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     fn base(&self) -> &dyn Lower {

@@ -95,7 +95,12 @@ impl Log {
         frame.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
         frame.extend_from_slice(&payload);
         if let Err(e) = self.door.run(Op::Append, || (&self.file).write_all(&frame)) {
-            self.take_back();
+            // As if killed: what is on the disk stays there, and nothing follows it.
+            if crate::is_stop(&e) {
+                self.broken = true;
+            } else {
+                self.take_back();
+            }
             return Err(e.into());
         }
         self.end += frame.len() as u64;

@@ -78,6 +78,24 @@ pub trait Lower: Send + Sync {
         Ok(None)
     }
 
+    /// Every name in this lower of the file or link at `path`, itself among them, as far as a
+    /// layer made them: hard links of the base are names of their own.
+    ///
+    /// # Errors
+    /// As [`stat`](Self::stat).
+    fn names(&self, path: &RelPath) -> FsResult<Vec<RelPath>> {
+        Ok(vec![path.clone()])
+    }
+
+    /// Whether the directory `path` holds a reserved name, which [`list`](Self::list) hides.
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    fn reserved(&self, path: &RelPath) -> FsResult<bool> {
+        let _ = path;
+        Ok(false)
+    }
+
     /// The base below all layers: fingerprints, listings and contents by base path.
     fn base(&self) -> &dyn Lower;
 }

@@ -6,7 +6,7 @@ use crate::resolve::{Place, VCS_DIR};
 use crate::sealed::data_name;
 use crate::tree::{Body, Child, NodeId, Record, Ref};
 use crate::view::State;
-use crate::{FsError, FsResult, Kind, Meta, Op, SetTime, Time, View};
+use crate::{FsError, FsResult, Kind, Meta, Op, RelPath, SetTime, Time, View};
 
 impl View {
     /// Metadata of what is at `path` below `dir`. `follow`: of a link's target.
@@ -72,7 +72,7 @@ impl View {
         let mut batch = self.first_sight(&state, dir, &place.name)?;
         batch.push(Record::Node { id, node });
         batch.push(Record::Entry { dir, name: place.name, child: Some(Child::Node(id)), at: now() });
-        state.commit(batch, &self.inner.options.door)
+        state.commit(batch, &self.inner)
     }
 
     /// Makes another name of a file or link.
@@ -106,7 +106,7 @@ impl View {
         let id = self.promote(&mut state, &at)?;
         let mut batch = self.first_sight(&state, dir, &to.name)?;
         batch.push(Record::Entry { dir, name: to.name, child: Some(Child::Node(id)), at: now() });
-        state.commit(batch, &self.inner.options.door)
+        state.commit(batch, &self.inner)
     }
 
     /// Removes a name of a file or link. Open handles keep the file.
@@ -115,8 +115,11 @@ impl View {
     /// As `unlink(2)`: `IsDirectory`.
     pub fn unlink_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
         let _gate = self.inner.admit()?;
-        let (at, meta) = dir.resolve(&*self.inner.read()?, path, false)?.found()?;
+        let place = dir.resolve(&*self.inner.read()?, path, false)?;
+        let protected = place.protected;
+        let (at, meta) = place.found()?;
         if meta.kind == Kind::File {
+            self.writable(protected)?;
             self.sight_content(&at)?;
         }
         self.remove(dir, path, false)
@@ -144,13 +147,13 @@ impl View {
             return Err(FsError::Invalid);
         }
         self.writable(place.protected)?;
-        if is_dir && !state.stack.list_ref(&at)?.is_empty() {
+        if is_dir && !is_empty(&state, &at)? {
             return Err(FsError::NotEmpty);
         }
         let parent = self.enter(&mut state, &place)?;
         let mut batch = Vec::new();
         if let Ref::Lower(p) = &at {
-            if self.inner.is_open(&at) {
+            if self.is_shared(&state, p)? {
                 self.promote(&mut state, &at)?;
             } else {
                 batch.extend(state.sight(p)?);
@@ -158,7 +161,7 @@ impl View {
         }
         let child = state.absence(parent, &place.name)?;
         batch.push(Record::Entry { dir: parent, name: place.name, child, at: now() });
-        state.commit(batch, &self.inner.options.door)?;
+        state.commit(batch, &self.inner)?;
         if let Ref::Lower(p) = at {
             state.stack.tree.promoted.entry(p).or_insert(GONE);
         }
@@ -178,8 +181,10 @@ impl View {
         to: &[u8],
     ) -> FsResult<()> {
         let _gate = self.inner.admit()?;
-        let replaced = to_dir.resolve(&*self.inner.read()?, to, false)?.at;
-        if let Some((at, Meta { kind: Kind::File, .. })) = &replaced {
+        let replaced = to_dir.resolve(&*self.inner.read()?, to, false)?;
+        if let Some((at, Meta { kind: Kind::File, .. })) = &replaced.at
+            && self.writable(replaced.protected).is_ok()
+        {
             self.sight_content(at)?;
         }
         let mut state = self.inner.write()?;
@@ -203,7 +208,7 @@ impl View {
             Some((there, m)) => match (is_dir, m.kind == Kind::Dir) {
                 (true, false) => return Err(FsError::NotDirectory),
                 (false, true) => return Err(FsError::IsDirectory),
-                (true, true) if !state.stack.list_ref(there)?.is_empty() => {
+                (true, true) if !is_empty(&state, there)? => {
                     return Err(FsError::NotEmpty);
                 }
                 _ => {}
@@ -221,7 +226,7 @@ impl View {
         let id = self.promote(&mut state, &at)?;
         let mut batch = self.first_sight(&state, new_dir, &to.name)?;
         if let Some((there @ Ref::Lower(p), _)) = &to.at {
-            if self.inner.is_open(there) {
+            if self.is_shared(&state, p)? {
                 self.promote(&mut state, there)?;
             } else {
                 batch.extend(state.sight(p)?);
@@ -232,7 +237,7 @@ impl View {
         // The new name first: a node that has lost all its names is gone.
         batch.push(Record::Entry { dir: new_dir, name: to.name, child: Some(Child::Node(id)), at });
         batch.push(Record::Entry { dir: old_dir, name: from.name, child: absent, at });
-        state.commit(batch, &self.inner.options.door)?;
+        state.commit(batch, &self.inner)?;
         if let Some((Ref::Lower(p), _)) = to.at {
             state.stack.tree.promoted.entry(p).or_insert(GONE);
         }
@@ -285,8 +290,8 @@ impl View {
         let id = self.promote(state, place)?;
         let before = state.stack.meta(&Ref::Node(id))?;
         let mut node = state.stack.node(id)?.clone();
-        node.atime = pick(atime, before.atime);
-        node.mtime = pick(mtime, before.mtime);
+        node.atime = pick(atime, before.atime)?;
+        node.mtime = pick(mtime, before.mtime)?;
         node.times_set = true;
         let door = &self.inner.options.door;
         if let Body::Own { .. } = node.body {
@@ -295,7 +300,7 @@ impl View {
             let file = state.stack.dir.open_with(data_name(id), &how)?.into_std();
             door.run(Op::SetTimes, || set_file_times(&file, node.atime, node.mtime))?;
         }
-        state.commit(vec![Record::Node { id, node }], door)
+        state.commit(vec![Record::Node { id, node }], &self.inner)
     }
 
     pub(crate) fn set_mode_of(&self, state: &mut State, place: &Ref, mode: u32) -> FsResult<()> {
@@ -305,7 +310,14 @@ impl View {
             return Err(FsError::NotSupported);
         }
         node.mode = mode & 0o7777;
-        state.commit(vec![Record::Node { id, node }], &self.inner.options.door)
+        state.commit(vec![Record::Node { id, node }], &self.inner)
+    }
+
+    /// Whether a lower path that is to lose its name is open or has other names: then it is
+    /// a node first, which keeps the rest.
+    fn is_shared(&self, state: &State, lower: &RelPath) -> FsResult<bool> {
+        Ok(self.inner.is_open(&Ref::Lower(lower.clone()))
+            || state.stack.below.names(lower)?.len() > 1)
     }
 
     /// The node of the directory that an entry is to be changed in.
@@ -329,12 +341,18 @@ impl View {
     }
 }
 
-fn pick(set: SetTime, old: Time) -> Time {
+pub(crate) fn pick(set: SetTime, old: Time) -> FsResult<Time> {
     match set {
-        SetTime::Keep => old,
-        SetTime::Now => now(),
-        SetTime::At(t) => t,
+        SetTime::Keep => Ok(old),
+        SetTime::Now => Ok(now()),
+        SetTime::At(t) if t.nanos >= 1_000_000_000 => Err(FsError::Invalid),
+        SetTime::At(t) => Ok(t),
     }
+}
+
+/// Whether a directory has no entries, seen or hidden.
+fn is_empty(state: &State, dir: &Ref) -> FsResult<bool> {
+    Ok(state.stack.list_ref(dir)?.is_empty() && !state.stack.reserved(dir)?)
 }
 
 /// Whether a directory holds a `.git` at any depth.

@@ -81,7 +81,6 @@ impl View {
         let name = name.to_vec();
         let dir = self.promote(state, &Ref::Lower(parent))?;
         let m = state.stack.below.stat(&p)?;
-        let id = state.stack.tree.next;
         let body = match m.kind {
             Kind::File => Body::Borrowed { from: p.clone() },
             Kind::Dir => Body::Dir { lower: Some(p.clone()) },
@@ -98,13 +97,32 @@ impl View {
             children: Default::default(),
             names: Vec::new(),
         };
-        let at = state.stack.node(dir)?.mtime;
+        // Other names that a layer below gave it stay names of it.
+        let mut places = vec![(p.clone(), dir, name)];
+        if !matches!(m.kind, Kind::Dir | Kind::Other) && m.nlink > 1 {
+            for other in state.stack.below.names(&p)? {
+                let Some((parent, name)) = other.split() else { continue };
+                if other != p && state.stack.tree.canonical(Ref::Lower(other.clone())) == Ref::Lower(other.clone()) {
+                    let dir = self.promote(state, &Ref::Lower(parent))?;
+                    if !state.stack.node(dir)?.children.contains_key(name) {
+                        places.push((other.clone(), dir, name.to_vec()));
+                    }
+                }
+            }
+        }
+        let id = state.stack.tree.next;
         let mut batch: Vec<_> = state.sight(&p)?.into_iter().collect();
         batch.push(Record::Node { id, node });
-        batch.push(Record::Entry { dir, name, child: Some(Child::Node(id)), at });
-        state.commit(batch, &self.inner.options.door)?;
-        state.stack.tree.promoted.insert(p.clone(), id);
-        self.inner.rekey(Ref::Lower(p), Ref::Node(id));
+        for (_, dir, name) in &places {
+            let at = state.stack.node(*dir)?.mtime;
+            let child = Some(Child::Node(id));
+            batch.push(Record::Entry { dir: *dir, name: name.clone(), child, at });
+        }
+        state.commit(batch, &self.inner)?;
+        for (p, ..) in places {
+            state.stack.tree.promoted.insert(p.clone(), id);
+            self.inner.rekey(Ref::Lower(p), Ref::Node(id));
+        }
         Ok(id)
     }
 
@@ -135,7 +153,7 @@ impl View {
         taken.read_all(file)?;
         let observed = self.digest(&base, taken)?;
         let mut state = self.inner.write()?;
-        state.commit(vec![Record::Observed { base, observed }], &self.inner.options.door)
+        state.commit(vec![Record::Observed { base, observed }], &self.inner)
     }
 
     /// Turns what was read into an observation, its original written to the layer.
@@ -195,11 +213,13 @@ impl View {
         let Some(to) = create(&dir, &name, door)? else { return Ok(()) };
         let filled = self.fill(&to, from, size, keep.min(size));
         let result = filled.and_then(|taken| {
-            let Some(id) = id else {
-                door.run(Op::Unlink, || dir.remove_file(&name))?;
+            if let Some(id) = id
+                && self.adopt(id, &to, taken)?
+            {
                 return Ok(());
-            };
-            self.adopt(id, &to, taken)
+            }
+            // No name leads to it (any more): it is its handles' alone.
+            Ok(door.run(Op::Unlink, || dir.remove_file(&name))?)
         });
         match result {
             Ok(()) => {
@@ -215,7 +235,8 @@ impl View {
 
     fn fill(&self, to: &File, from: &File, size: u64, keep: u64) -> FsResult<Option<Digested>> {
         let door = &self.inner.options.door;
-        if keep == size && size > 0 && clone_file(to, from, door)? {
+        // What may be an original is read anyway.
+        if keep == size && size > ORIGINAL_MAX && clone_file(to, from, door)? {
             return Ok(None);
         }
         self.inner.charge_bytes(keep)?;
@@ -236,10 +257,12 @@ impl View {
         }
     }
 
-    fn adopt(&self, id: NodeId, to: &File, taken: Option<Digested>) -> FsResult<()> {
-        let from = match &self.inner.read()?.stack.node(id)?.body {
-            Body::Borrowed { from } => from.clone(),
-            _ => return Err(FsError::Stale),
+    /// Makes a filled data file the node's content; false when the node has lost its last name.
+    fn adopt(&self, id: NodeId, to: &File, taken: Option<Digested>) -> FsResult<bool> {
+        let from = match self.inner.read()?.stack.tree.nodes.get(&id).map(|n| &n.body) {
+            Some(Body::Borrowed { from }) => from.clone(),
+            Some(_) => return Err(FsError::Stale),
+            None => return Ok(false),
         };
         let base = self.inner.read()?.stack.below.origin(&from)?;
         let observed = match (base, taken) {
@@ -251,12 +274,13 @@ impl View {
         };
         let door = &self.inner.options.door;
         let mut state = self.inner.write()?;
-        let mut node = state.stack.node(id)?.clone();
+        let Some(mut node) = state.stack.tree.nodes.get(&id).cloned() else { return Ok(false) };
         door.run(Op::SetTimes, || set_file_times(to, node.atime, node.mtime))?;
         node.body = Body::Own { from: Some(from) };
         let mut batch = vec![Record::Node { id, node }];
         batch.extend(observed);
-        state.commit(batch, door)
+        state.commit(batch, &self.inner)?;
+        Ok(true)
     }
 }
 
@@ -291,15 +315,17 @@ fn clone_file(_to: &File, _from: &File, _door: &crate::Door) -> FsResult<bool> {
 }
 
 pub(crate) fn set_file_times(file: &File, atime: Time, mtime: Time) -> std::io::Result<()> {
+    // Whatever a guest asks for: a time that the host cannot tell is refused, not a panic.
     let at = |t: Time| {
-        if t.secs >= 0 {
-            UNIX_EPOCH + std::time::Duration::new(t.secs as u64, t.nanos)
-        } else {
-            UNIX_EPOCH - std::time::Duration::new(t.secs.unsigned_abs(), 0)
-                + std::time::Duration::new(0, t.nanos)
-        }
+        let whole = std::time::Duration::from_secs(t.secs.unsigned_abs());
+        let secs = match t.secs {
+            0.. => UNIX_EPOCH.checked_add(whole),
+            _ => UNIX_EPOCH.checked_sub(whole),
+        };
+        secs.and_then(|s| s.checked_add(std::time::Duration::from_nanos(t.nanos.into())))
+            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))
     };
-    file.set_times(std::fs::FileTimes::new().set_accessed(at(atime)).set_modified(at(mtime)))
+    file.set_times(std::fs::FileTimes::new().set_accessed(at(atime)?).set_modified(at(mtime)?))
 }
 
 #[cfg(unix)]

@@ -97,6 +97,9 @@ pub(crate) fn resolve(
                 must_dir,
             });
         };
+        if name == b"." {
+            continue;
+        }
         if name == b".." {
             if trail.len() == 1 {
                 return Err(FsError::NotPermitted);
@@ -112,7 +115,7 @@ pub(crate) fn resolve(
         }
         // What no layer touched is asked for in one go.
         if let (Ref::Lower(p), false) = (&here.at, last)
-            && !todo.iter().any(|n| n == b".." || n == STATE_DIR.as_bytes())
+            && !todo.iter().any(|n| n == b".." || n == b"." || n == STATE_DIR.as_bytes())
         {
             let mut parent = p.join(&name);
             let (mut protected, end) = (protected, todo.len() - 1);
@@ -241,11 +244,14 @@ fn plain(
 }
 
 fn push_front(todo: &mut VecDeque<Vec<u8>>, path: &[u8]) -> FsResult<()> {
+    // A last `.` stays: what stands before it must be a directory, and has no name here.
+    let mut last = todo.is_empty();
     for name in path.split(|b| *b == b'/').rev() {
-        if name.is_empty() || name == b"." {
+        if name.is_empty() || (name == b"." && !last) {
             continue;
         }
-        if name != b".." {
+        last = false;
+        if name != b".." && name != b"." {
             check_name(name)?;
         }
         todo.push_front(name.to_vec());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 
 use crate::hostdir;
-use crate::tree::{Body, Child, Node, NodeId, Ref, Tree, merge_observed};
+use crate::tree::{Body, Child, Node, NodeId, ROOT, Ref, Tree, merge_observed};
 use crate::{DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time};
 
 /// A layer that nobody writes any more, over another lower: itself a lower.
@@ -20,8 +20,7 @@ impl Sealed {
     /// # Errors
     /// `Io(0)` for an index that is not one or of an unknown version, and the host's.
     pub fn open(dir: Dir, below: Arc<dyn Lower>) -> FsResult<Self> {
-        let (tree, _) = crate::log::load(&dir)?;
-        Ok(Self { stack: Stack { tree, dir: Arc::new(dir), below } })
+        Ok(Self { stack: Stack::open(dir, below)?.0 })
     }
 }
 
@@ -38,6 +37,44 @@ pub(crate) fn data_name(id: NodeId) -> String {
 }
 
 impl Stack {
+    /// The layer in `dir` over `below`, and where its log ends.
+    pub(crate) fn open(dir: Dir, below: Arc<dyn Lower>) -> FsResult<(Self, u64)> {
+        let (mut tree, end) = crate::log::load(&dir)?;
+        // The root has no record of its own until its attributes change: it looks as its lower does.
+        if !tree.own_root
+            && let Some(root) = tree.nodes.get_mut(&ROOT)
+        {
+            let m = below.stat(&RelPath::root())?;
+            (root.ino, root.mode, root.atime) = (m.ino, m.mode, m.atime);
+            if root.mtime == Time::default() {
+                root.mtime = m.mtime;
+            }
+        }
+        Ok((Self { tree, dir: Arc::new(dir), below }, end))
+    }
+
+    /// The one place that stands for a file: a node, or of its names below the first.
+    pub(crate) fn identity(&self, r: Ref, nlink: u64) -> FsResult<Ref> {
+        match self.tree.canonical(r) {
+            Ref::Lower(p) if nlink > 1 => {
+                let first = self.below.names(&p)?.into_iter().min();
+                Ok(self.tree.canonical(Ref::Lower(first.unwrap_or(p))))
+            }
+            r => Ok(r),
+        }
+    }
+
+    /// Whether a directory holds a reserved name, which no listing shows.
+    pub(crate) fn reserved(&self, r: &Ref) -> FsResult<bool> {
+        match r {
+            Ref::Lower(p) => self.below.reserved(p),
+            Ref::Node(id) => match &self.node(*id)?.body {
+                Body::Dir { lower: Some(p) } => self.below.reserved(p),
+                _ => Ok(false),
+            },
+        }
+    }
+
     pub(crate) fn node(&self, id: NodeId) -> FsResult<&Node> {
         self.tree.nodes.get(&id).ok_or(FsError::NotFound)
     }
@@ -205,6 +242,35 @@ impl Lower for Sealed {
         times_of(&self.stack, &self.stack.at(path)?)
     }
 
+    fn names(&self, path: &RelPath) -> FsResult<Vec<RelPath>> {
+        let tree = &self.stack.tree;
+        match self.stack.at(path)? {
+            Ref::Node(id) => {
+                let node = self.stack.node(id)?;
+                let paths = node.names.iter().filter_map(|(dir, name)| {
+                    Some(tree.path_of(&Ref::Node(*dir))?.join(name))
+                });
+                Ok(paths.collect())
+            }
+            Ref::Lower(p) => {
+                let mut paths = Vec::new();
+                for q in self.stack.below.names(&p)? {
+                    let q = Ref::Lower(q);
+                    if let Some(path) = tree.path_of(&q)
+                        && tree.walk(&path).as_ref() == Some(&q)
+                    {
+                        paths.push(path);
+                    }
+                }
+                Ok(paths)
+            }
+        }
+    }
+
+    fn reserved(&self, path: &RelPath) -> FsResult<bool> {
+        self.stack.reserved(&self.stack.at(path)?)
+    }
+
     fn base(&self) -> &dyn Lower {
         self.stack.below.base()
     }
@@ -242,7 +308,15 @@ pub(crate) fn times_of(stack: &Stack, r: &Ref) -> FsResult<Option<(Time, Time)>>
         Ref::Lower(p) => stack.below.set_times_of(p),
         Ref::Node(id) => {
             let n = stack.node(*id)?;
-            Ok(n.times_set.then_some((n.atime, n.mtime)))
+            if !n.times_set {
+                return Ok(None);
+            }
+            if let Body::Own { .. } = n.body {
+                // A write after the times were set moved them on.
+                let m = hostdir::stat(&stack.dir, data_name(*id).as_bytes())?.0;
+                return Ok((m.mtime == n.mtime).then_some((n.atime, n.mtime)));
+            }
+            Ok(Some((n.atime, n.mtime)))
         }
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct Tree {
     pub observed: Observations,
     /// Lower path -> the node that stands for it. Kept when the node is gone: then so is the path.
     pub promoted: HashMap<RelPath, NodeId>,
+    /// The root's own attributes are in the log.
+    pub own_root: bool,
     /// Set apart by layer, so that inode numbers of two layers never meet.
     pub tag: u64,
 }
@@ -107,6 +109,7 @@ impl Tree {
             next: 1,
             observed: Observations::new(),
             promoted: HashMap::from([(RelPath::root(), ROOT)]),
+            own_root: false,
             tag,
         }
     }
@@ -121,6 +124,7 @@ impl Tree {
     pub(crate) fn apply(&mut self, record: Record) -> Option<NodeId> {
         match record {
             Record::Node { id, mut node } => {
+                self.own_root |= id == ROOT;
                 if let Some(old) = self.nodes.remove(&id) {
                     node.children = old.children;
                     node.names = old.names;
@@ -138,6 +142,8 @@ impl Tree {
             }
             Record::Entry { dir, name, child, at } => {
                 let d = self.nodes.get_mut(&dir)?;
+                // An entry moves the time on; a promotion passes the one that is there.
+                d.times_set &= d.mtime == at;
                 d.mtime = at;
                 let old = match child {
                     Some(c) => d.children.insert(name.clone(), c),

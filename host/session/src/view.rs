@@ -11,7 +11,7 @@ use crate::handle::{DirHandle, Object};
 use crate::log::{self, INDEX, Log};
 use crate::sealed::{Sealed, Stack};
 use crate::tree::{ROOT, Record, Ref};
-use crate::{Door, FsError, FsResult, Lower, Op, RelPath, Time, hostdir};
+use crate::{Door, FsError, FsResult, Lower, Op, Time, hostdir};
 
 /// What a run may write.
 #[derive(Debug, Clone, Copy, Default)]
@@ -232,23 +232,18 @@ impl WriteGate<'_> {
 
 impl State {
     fn open(layer: Dir, below: Arc<dyn Lower>, options: &ViewOptions) -> FsResult<Self> {
-        let (mut tree, end) = log::load(&layer)?;
-        // The root has no record of its own until it changes: it looks as its lower does.
-        if tree.nodes[&ROOT].mtime == Time::default()
-            && let Ok(m) = below.stat(&RelPath::root())
-            && let Some(root) = tree.nodes.get_mut(&ROOT)
-        {
-            (root.ino, root.mode, root.atime, root.mtime) = (m.ino, m.mode, m.atime, m.mtime);
-        }
+        let (stack, end) = Stack::open(layer, below)?;
         let log = match options.read_only {
             true => None,
-            false => Some(Log::open(&layer, end, options.door.clone())?),
+            false => Some(Log::open(&stack.dir, end, options.door.clone())?),
         };
-        Ok(Self { stack: Stack { tree, dir: Arc::new(layer), below }, generation: 0, log })
+        Ok(Self { stack, generation: 0, log })
     }
 
     /// Writes a batch to the log, then applies it. Data files of what lost its last name go.
-    pub(crate) fn commit(&mut self, records: Vec<Record>, door: &Door) -> FsResult<()> {
+    /// What of it is open keeps its node with its handles.
+    pub(crate) fn commit(&mut self, records: Vec<Record>, inner: &Inner) -> FsResult<()> {
+        let door = &inner.options.door;
         self.log.as_mut().ok_or(FsError::ReadOnly)?.append(&records)?;
         for r in records {
             let Some(gone) = self.stack.tree.apply(r) else { continue };
@@ -258,6 +253,7 @@ impl State {
                 // A file that stays is swept when the session ends.
                 let _ = door.run(Op::Unlink, || self.stack.dir.remove_file(&name));
             }
+            inner.orphan(&Ref::Node(gone), node);
         }
         Ok(())
     }
@@ -316,6 +312,14 @@ impl Inner {
     pub(crate) fn is_open(&self, r: &Ref) -> bool {
         let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         objects.by_ref.get(r).is_some_and(|o| o.strong_count() > 0)
+    }
+
+    /// A node lost its last name: whoever has it open keeps its attributes.
+    fn orphan(&self, r: &Ref, node: crate::tree::Node) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(o) = objects.by_ref.remove(r).and_then(|o| o.upgrade()) {
+            o.lose(node);
+        }
     }
 
     pub(crate) fn charge_bytes(&self, n: u64) -> FsResult<()> {
