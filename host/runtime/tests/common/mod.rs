@@ -64,3 +64,21 @@ pub fn prebuilt(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../example-agents/prebuilt").join(name);
     path.exists().then_some(path)
 }
+
+/// A prebuilt guest, loaded.
+///
+/// # Panics
+/// When it was not built: these guests are committed.
+pub fn guest(name: &str) -> brio_runtime::Agent {
+    let path = prebuilt(name).unwrap_or_else(|| panic!("example-agents/prebuilt/{name} is missing; run its build script"));
+    ENGINE.load(path).unwrap()
+}
+
+/// A run in this session with these arguments.
+pub fn spec(session: &Session, args: &[&str]) -> brio_runtime::RunSpec {
+    let mut spec = brio_runtime::RunSpec::new(session.view.clone());
+    spec.args.extend(args.iter().map(|a| (*a).to_owned()));
+    spec.task.task_id = "task-1".into();
+    spec.task.session_id = Some("sess-own".into());
+    spec
+}
