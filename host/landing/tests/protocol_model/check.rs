@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque, hash_map::Entry};
 use std::fmt::Write as _;
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use crate::world::*;
 use crate::{actor, power, reader, writers};
@@ -140,10 +140,13 @@ pub(crate) struct Explored {
     pub(crate) violation: Option<(&'static str, String)>,
 }
 
+/// Each state's digest, with where it was first reached from.
+type Seen = HashMap<u64, (u64, Label), BuildHasherDefault<Mix>>;
+
 /// Visits every state that can be reached.
 pub(crate) fn explore(config: &Config) -> Explored {
     let first = config.first();
-    let mut seen: HashMap<u64, (u64, Label)> = HashMap::new();
+    let mut seen = Seen::default();
     let root = digest(&first);
     seen.insert(root, (root, Label { what: "", at: 0 }));
     let mut queue = VecDeque::from([(root, first)]);
@@ -172,7 +175,7 @@ pub(crate) fn explore(config: &Config) -> Explored {
     Explored { states: seen.len(), steps, violation: None }
 }
 
-fn history(seen: &HashMap<u64, (u64, Label)>, root: u64, last: u64, world: &World) -> String {
+fn history(seen: &Seen, root: u64, last: u64, world: &World) -> String {
     let mut labels = Vec::new();
     let mut id = last;
     while id != root {
@@ -241,6 +244,7 @@ fn digest(world: &World) -> u64 {
     hasher.finish()
 }
 
+#[derive(Default)]
 struct Mix(u64);
 
 impl Mix {
@@ -268,6 +272,10 @@ impl Hasher for Mix {
 
     fn write_u16(&mut self, word: u16) {
         self.add(u64::from(word));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.add(word);
     }
 
     fn write_usize(&mut self, word: usize) {
