@@ -61,7 +61,11 @@ impl Brio {
     }
 
     /// Opens the domain that a directory lies in.
-    pub(crate) fn domain(&self, base: &Path, create: bool) -> Result<(Domain, RelPath), DomainError> {
+    pub(crate) fn domain(
+        &self,
+        base: &Path,
+        create: bool,
+    ) -> Result<(Domain, RelPath), DomainError> {
         Domain::open(base, self.domain_options(create))
     }
 
@@ -116,7 +120,9 @@ impl Brio {
             return Ok(engine.clone());
         }
         let cache_dir = self.0.options.cache.then(|| self.home().join("cache"));
-        let made = Engine::new(EngineOptions { cache_dir: cache_dir.filter(|d| make_private(d).is_ok()) })?;
+        let made = Engine::new(EngineOptions {
+            cache_dir: cache_dir.filter(|d| make_private(d).is_ok()),
+        })?;
         Ok(engine.insert(made).clone())
     }
 

@@ -42,7 +42,8 @@ impl Brio {
         if matches!(row.state.as_str(), "landed" | "rolled-back") {
             return Err(FindError::Ended { id: row.id, state: row.state });
         }
-        let Some(place) = self.registry().domains()?.into_iter().find(|d| d.claim == row.claim) else {
+        let Some(place) = self.registry().domains()?.into_iter().find(|d| d.claim == row.claim)
+        else {
             return Ok(None);
         };
         let (domain, _) = self.domain(&place.path, false)?;

@@ -242,7 +242,8 @@ fn finish(writer: Arc<Writer>) {
 
 fn leaf(children: &HashMap<SessionId, Child>) -> Option<SessionId> {
     let open = |c: &&Child| c.ended.is_none();
-    let is_leaf = |id: &SessionId| !children.values().filter(open).any(|c| c.parent.as_ref() == Some(id));
+    let is_leaf =
+        |id: &SessionId| !children.values().filter(open).any(|c| c.parent.as_ref() == Some(id));
     children.iter().find(|(id, c)| c.ended.is_none() && is_leaf(id)).map(|(id, _)| id.clone())
 }
 

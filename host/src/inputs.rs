@@ -78,7 +78,9 @@ impl Inputs {
                 return Err(InputError::NotAFile { path: path.clone() });
             }
             let text = |p: &Path| {
-                p.to_str().map(str::to_owned).ok_or_else(|| InputError::NotUtf8 { path: path.clone() })
+                p.to_str()
+                    .map(str::to_owned)
+                    .ok_or_else(|| InputError::NotUtf8 { path: path.clone() })
             };
             if let Ok(below) = real.strip_prefix(&base) {
                 inputs.names.push(format!("{}/{}", request.at, text(below)?));
@@ -89,7 +91,8 @@ impl Inputs {
             }
             let dir = inputs.copies(scratch).map_err(fail)?;
             // Numbered: two files of one name stay two.
-            let name = Path::new(&inputs.names.len().to_string()).join(real.file_name().unwrap_or_default());
+            let name = Path::new(&inputs.names.len().to_string())
+                .join(real.file_name().unwrap_or_default());
             let copy = dir.join(&name);
             fs::create_dir(copy.parent().unwrap_or(&dir)).map_err(fail)?;
             fs::copy(&real, &copy).map_err(fail)?;

@@ -58,13 +58,13 @@ pub use brio_session::{
 };
 pub use bundled::{Bundled, bundled, bundled_agent};
 pub use error::{FindError, OpenError, RunError};
-pub use inputs::InputError;
-pub use plain::PlainError;
 pub use guard::SessionGuard;
+pub use inputs::InputError;
 pub use listing::ListFilter;
 pub use manager::{ActiveSession, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;
 pub use options::{BrioOptions, system_boot_id};
+pub use plain::PlainError;
 pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};
 pub use session::SessionHandle;
 pub use task::{AgentContext, Task, TaskResult};

@@ -55,7 +55,11 @@ impl SessionManager {
     ///
     /// # Errors
     /// As [`Brio::begin`].
-    pub fn acquire_session(&self, base: &Path, metadata: Metadata) -> Result<SessionLease, BeginError> {
+    pub fn acquire_session(
+        &self,
+        base: &Path,
+        metadata: Metadata,
+    ) -> Result<SessionLease, BeginError> {
         let session = self.brio.begin(base, metadata)?;
         let id = session.id().clone();
         let entry = ActiveSession {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brio_landing::{
-    CommitError, CommitOptions, Landed, LeaseError, Metadata, RolledBack, RollbackError,
-    SessionId, Writer,
+    CommitError, CommitOptions, Landed, LeaseError, Metadata, RollbackError, RolledBack, SessionId,
+    Writer,
 };
 use brio_runtime::{
     Agent, AgentKind, Output, Plain as Preopened, RunLimits, RunReport, RunSpec, Sessions,

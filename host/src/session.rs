@@ -63,6 +63,15 @@ impl SessionHandle {
         self.info().map(|info| base_of(&info))
     }
 
+    /// The session that it branches, if it is a child.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn parent(&self) -> Result<Option<SessionHandle>, SessionError> {
+        let parent = self.info()?.parent;
+        Ok(parent.map(|id| Self::new(self.brio.clone(), self.domain.clone(), id)))
+    }
+
     /// A read-only view of it, as it is now.
     ///
     /// # Errors
@@ -74,14 +83,15 @@ impl SessionHandle {
             .map_err(|source| LeaseError::View { id: self.id.clone(), source })
     }
 
-    /// What it changed. Costs what changed.
+    /// What it changed, with paths relative to its base. Costs what changed.
     ///
     /// # Errors
     /// As [`view`](Self::view).
     pub fn changes(&self) -> Result<ChangeSet, LeaseError> {
         let view = self.view()?;
         let changes: FsResult<ChangeSet> = view.changes();
-        changes.map_err(|source| LeaseError::View { id: self.id.clone(), source })
+        let changes = changes.map_err(|source| LeaseError::View { id: self.id.clone(), source })?;
+        Ok(crate::run::below(changes, &self.info()?.subdir))
     }
 
     /// Takes the right to write in it: one holder at a time. `purpose` is shown to others.
@@ -108,7 +118,11 @@ impl SessionHandle {
     /// # Errors
     /// The base is as it was, and the session is kept.
     pub fn commit(&self, options: CommitOptions) -> Result<Landed, CommitError> {
-        let done = self.domain.commit(&self.id, options);
+        let subdir = self.info()?.subdir;
+        let done = self.domain.commit(&self.id, options).map(|mut landed| {
+            landed.changes = crate::run::below(landed.changes, &subdir);
+            landed
+        });
         match &done {
             Ok(_) => self.index_ended("landed"),
             Err(CommitError::Conflict { .. }) => self.index_ended("conflicted"),

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// The commands, one file each.
+/// What can be asked of it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(commands::demo::Demo),

@@ -38,9 +38,11 @@ impl Exit {
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
             "CONFLICT" => Self::Conflict,
-            "DAMAGED" | "RECOVERY" | "RECOVERY_NEEDED" => Self::Damaged,
-            "SESSION_BUSY" | "SESSION_LIVE" | "CHILD_OPEN" | "OPEN_CHILD" | "UNCLEAN" | "NO_SPACE"
-            | "IO" | "APPLY_FAILED" | "ABORTED" | "READ_ONLY_BASE" | "INDEX" | "FULL" => Self::Refused,
+            "DAMAGED" | "RECOVERY_NEEDED" | "STATE_CORRUPT" => Self::Damaged,
+            "SESSION_BUSY" | "OPEN_CHILDREN" | "UNCLEAN" | "NO_SPACE" | "IO" | "REFUSED"
+            | "LANDING_FAILED" | "SNAPSHOT_GONE" | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" => {
+                Self::Refused
+            }
             _ => Self::Usage,
         }
     }

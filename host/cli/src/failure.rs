@@ -34,10 +34,14 @@ impl Failure {
         }
     }
 
-    /// A failure from a text that begins with its code, as every typed error's does.
-    pub(crate) fn from_text(code: &str, text: &str) -> Self {
-        let message = text.strip_prefix(code).and_then(|t| t.strip_prefix(':')).unwrap_or(text);
-        Self::new(code, message.trim_start())
+    /// A failure from a typed error. Its text is `CODE: what happened; the next step`.
+    pub(crate) fn typed(code: &str, error: &dyn std::fmt::Display) -> Self {
+        let text = error.to_string();
+        let text = text.strip_prefix(code).and_then(|t| t.strip_prefix(": ")).unwrap_or(&text);
+        match text.rsplit_once("; ") {
+            Some((what, next)) => Self::new(code, what).hint(next),
+            None => Self::new(code, text),
+        }
     }
 
     /// With the next step.
@@ -82,6 +86,42 @@ impl Failure {
         if let Some(hint) = &self.hint {
             let _ = writeln!(err, "hint: {hint}");
         }
+    }
+}
+
+macro_rules! from_typed {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(e: $error) -> Self {
+                Self::typed(e.code(), &e)
+            }
+        }
+    )*};
+}
+
+from_typed! {
+    brio_host::BeginError, brio_host::DomainError, brio_host::FindError, brio_host::LeaseError,
+    brio_host::OpenError, brio_host::RecoverError, brio_host::RegistryError,
+    brio_host::RollbackError, brio_host::RunError, brio_host::SessionError,
+}
+
+impl From<&brio_host::CommitError> for Failure {
+    fn from(e: &brio_host::CommitError) -> Self {
+        let mut failure = Self::typed(e.code(), e);
+        failure.paths = match e {
+            brio_host::CommitError::Damaged { paths_ } => {
+                paths_.iter().map(ToString::to_string).collect()
+            }
+            brio_host::CommitError::Refused { path, .. }
+            | brio_host::CommitError::Failed { path, .. }
+            | brio_host::CommitError::DomainInside { path } => vec![path.to_string()],
+            _ => e.conflicts().iter().map(|c| c.path.to_string()).collect(),
+        };
+        // Whatever else it was: the base is unchanged and the session kept.
+        if failure.exit == Exit::Usage && !matches!(e, brio_host::CommitError::Session(_)) {
+            failure.exit = Exit::Refused;
+        }
+        failure
     }
 }
 

@@ -1,7 +1,7 @@
 //! What `--json` prints: schema 1. Every field is always there; what is not known is null.
 //! Paths that are not UTF-8 are shown escaped.
 
-use brio_host::{ChangeKind, ChangeSet, SessionInfo};
+use brio_host::{ChangeKind, ChangeSet, SessionRow};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -116,17 +116,17 @@ impl From<&ChangeSet> for Changes {
     }
 }
 
-impl From<&SessionInfo> for Session {
-    fn from(info: &SessionInfo) -> Self {
+impl From<&SessionRow> for Session {
+    fn from(row: &SessionRow) -> Self {
         Self {
-            id: info.id.clone(),
-            state: info.state.clone(),
-            base: info.base.display().to_string(),
-            goal: info.goal.clone(),
-            agent: info.agent.clone(),
-            task_id: info.task_id.clone(),
-            parent: info.parent.clone(),
-            created_at: crate::time::rfc3339(info.created_at),
+            id: row.id.clone(),
+            state: row.state.clone(),
+            base: row.base.display().to_string(),
+            goal: row.goal.clone(),
+            agent: row.agent.clone(),
+            task_id: row.task_id.clone(),
+            parent: row.parent.clone(),
+            created_at: crate::time::rfc3339(row.created_at),
         }
     }
 }

@@ -1,1 +1,96 @@
-fn main() {}
+//! The command `brio`: arguments in, one call of `brio-host`, words and a status out.
+mod args;
+mod commands;
+mod config;
+mod exit;
+mod failure;
+mod interrupt;
+mod json;
+mod open;
+mod patch;
+mod summary;
+mod time;
+mod ui;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Agent, Args, Command, Config, Session};
+use exit::Exit;
+use failure::{Failure, one_line};
+use ui::Ui;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => return usage(&e),
+    };
+    logging();
+    let ui = Ui::new(args.quiet);
+    match run(args.command, &ui) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
+    match command {
+        Command::Demo(c) => c.run(ui),
+        Command::Run(c) => c.run(ui),
+        Command::Session(Session::Begin(c)) => c.run(ui),
+        Command::Session(Session::List(c)) => c.run(ui),
+        Command::Session(Session::Show(c)) => c.run(ui),
+        Command::Session(Session::Diff(c)) => c.run(ui),
+        Command::Session(Session::Commit(c)) => c.run(ui),
+        Command::Session(Session::Rollback(c)) => c.run(ui),
+        Command::Recover(c) => c.run(ui),
+        Command::Agent(Agent::List(c)) => c.run(ui),
+        Command::Config(Config::Show(c)) => c.run(ui),
+        Command::Completions(c) => c.run(ui),
+        Command::Man(c) => c.run(ui),
+    }
+}
+
+/// Help goes to standard output; a mistake is one line as every other error.
+fn usage(e: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match e.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = e.print();
+            Exit::Ok.into()
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = e.print();
+            Exit::Usage.into()
+        }
+        _ => {
+            let text = e.to_string();
+            let what = text.split("\n\n").next().unwrap_or(&text);
+            let what = one_line(what.strip_prefix("error: ").unwrap_or(what));
+            let tip = text.lines().find_map(|l| l.trim().strip_prefix("tip: "));
+            let hint =
+                tip.map_or_else(|| "`brio help` lists the commands".to_owned(), str::to_owned);
+            let failure = Failure::new("USAGE", what).hint(hint);
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+/// Diagnostics for whoever asks for them (`BRIO_LOG=debug`); warnings otherwise.
+fn logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("BRIO_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .with_target(false)
+        .init();
+}

@@ -13,9 +13,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         "t" | "tb" | "tib" => 40,
         _ => return Err(format!("`{unit}` is no unit of size (K, M, G, T)")),
     };
-    number
-        .checked_mul(1 << shift)
-        .ok_or_else(|| format!("{text} is too large"))
+    number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
 }
 
 /// Parses `500ms`, `30s`, `5m`, `1h`; a bare number is seconds.
@@ -37,7 +35,8 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 fn split(text: &str) -> Result<(u64, &str), String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number = text[..end].parse().map_err(|_| format!("`{text}` does not begin with a number"))?;
+    let number =
+        text[..end].parse().map_err(|_| format!("`{text}` does not begin with a number"))?;
     Ok((number, text[end..].trim()))
 }
 

@@ -26,7 +26,8 @@ pub(super) fn size(view: &View, root: &DirHandle) -> Result<u64, PlainError> {
     let mut bytes = 0_u64;
     walk(view, root, &mut |path, kind| {
         if kind == Kind::File {
-            let meta = view.stat_at(root, path.as_bytes(), false).map_err(PlainError::view(path))?;
+            let meta =
+                view.stat_at(root, path.as_bytes(), false).map_err(PlainError::view(path))?;
             bytes = bytes.saturating_add(meta.size);
         }
         Ok(())
@@ -45,16 +46,21 @@ pub(super) fn materialise(view: &View, root: &DirHandle, dir: &Path) -> Result<K
         match kind {
             Kind::Dir => fs::create_dir(&target).map_err(PlainError::host(&target))?,
             Kind::Symlink => {
-                let to = view.read_link_at(root, path.as_bytes()).map_err(PlainError::view(path))?;
+                let to =
+                    view.read_link_at(root, path.as_bytes()).map_err(PlainError::view(path))?;
                 symlink(&to, &target).map_err(PlainError::host(&target))?;
             }
             Kind::File => {
-                let meta = view.stat_at(root, path.as_bytes(), false).map_err(PlainError::view(path))?;
+                let meta =
+                    view.stat_at(root, path.as_bytes(), false).map_err(PlainError::view(path))?;
                 match links.get(&meta.ino) {
-                    Some(first) => fs::hard_link(first, &target).map_err(PlainError::host(&target))?,
+                    Some(first) => {
+                        fs::hard_link(first, &target).map_err(PlainError::host(&target))?
+                    }
                     None => {
                         copy(&open_file(view, root, path)?, path, &target)?;
-                        set_meta(&target, meta.mode, meta.mtime).map_err(PlainError::host(&target))?;
+                        set_meta(&target, meta.mode, meta.mtime)
+                            .map_err(PlainError::host(&target))?;
                         if meta.nlink > 1 {
                             links.insert(meta.ino, target.clone());
                         }
@@ -73,11 +79,14 @@ pub(super) fn materialise(view: &View, root: &DirHandle, dir: &Path) -> Result<K
         set_meta(&target, meta.mode, meta.mtime).map_err(PlainError::host(&target))?;
     }
     // Stamped last: a second name moves the change time of the first.
-    paths.into_iter().map(|(path, _)| {
-        let target = dir.join(path.to_path());
-        let stamp = stamp(&target).map_err(PlainError::host(&target))?;
-        Ok((path, stamp))
-    }).collect()
+    paths
+        .into_iter()
+        .map(|(path, _)| {
+            let target = dir.join(path.to_path());
+            let stamp = stamp(&target).map_err(PlainError::host(&target))?;
+            Ok((path, stamp))
+        })
+        .collect()
 }
 
 /// Visits everything below the root, a directory before what it holds.
@@ -99,7 +108,11 @@ fn walk(
     Ok(())
 }
 
-fn list(view: &View, root: &DirHandle, dir: &RelPath) -> Result<Vec<brio_session::DirEntry>, PlainError> {
+fn list(
+    view: &View,
+    root: &DirHandle,
+    dir: &RelPath,
+) -> Result<Vec<brio_session::DirEntry>, PlainError> {
     if dir.is_root() {
         return root.list().map_err(PlainError::view(dir));
     }
@@ -111,7 +124,11 @@ fn list(view: &View, root: &DirHandle, dir: &RelPath) -> Result<Vec<brio_session
 }
 
 /// Opens a file of the view for reading.
-pub(super) fn open_file(view: &View, root: &DirHandle, path: &RelPath) -> Result<FileHandle, PlainError> {
+pub(super) fn open_file(
+    view: &View,
+    root: &DirHandle,
+    path: &RelPath,
+) -> Result<FileHandle, PlainError> {
     let how = OpenOptions { read: true, ..OpenOptions::default() };
     match view.open_at(root, path.as_bytes(), &how).map_err(PlainError::view(path))? {
         Handle::File(file) => Ok(file),

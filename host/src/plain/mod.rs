@@ -28,7 +28,9 @@ pub enum PlainError {
         flag: &'static str,
     },
     /// The 2x guard: the copy and as much again to work in.
-    #[error("NO_SPACE: Insufficient space: need {need}MB, have {have}MB; free some, or run without --preopen")]
+    #[error(
+        "NO_SPACE: Insufficient space: need {need}MB, have {have}MB; free some, or run without --preopen"
+    )]
     Space {
         /// Needed, in megabytes.
         need: u64,
@@ -84,7 +86,12 @@ pub(crate) struct Plain {
 
 impl Plain {
     /// Copies what `root` shows into a directory below `scratch`.
-    pub(crate) fn make(scratch: &Path, name: &str, view: &View, root: &DirHandle) -> Result<Self, PlainError> {
+    pub(crate) fn make(
+        scratch: &Path,
+        name: &str,
+        view: &View,
+        root: &DirHandle,
+    ) -> Result<Self, PlainError> {
         crate::brio::make_private(scratch).map_err(PlainError::host(scratch))?;
         sweep(scratch);
         let lock_path = scratch.join(format!("{name}.lock"));

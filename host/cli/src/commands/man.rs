@@ -36,7 +36,9 @@ fn write(command: &Command, first: bool, page: &mut Vec<u8>) -> std::io::Result<
         man.render_synopsis_section(&mut section)?;
         man.render_description_section(&mut section)?;
         man.render_options_section(&mut section)?;
-        page.extend_from_slice(String::from_utf8_lossy(&section).replace(".SH ", ".SS ").as_bytes());
+        page.extend_from_slice(
+            String::from_utf8_lossy(&section).replace(".SH ", ".SS ").as_bytes(),
+        );
     }
     command
         .get_subcommands()

@@ -18,7 +18,9 @@ impl File {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             // The base itself may be missing or be a file; whoever opens it says so.
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(e)
+                if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+            {
                 return Ok(None);
             }
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(None),

@@ -86,7 +86,13 @@ const KEYS: [Key; 7] = [
     Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
     Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
     Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
-    Key { name: "timeout", env: "BRIO_TIMEOUT", flag: "--timeout", default: "10m", check: duration },
+    Key {
+        name: "timeout",
+        env: "BRIO_TIMEOUT",
+        flag: "--timeout",
+        default: "10m",
+        check: duration,
+    },
     Key { name: "cpu", env: "BRIO_CPU", flag: "--cpu", default: "10m", check: duration },
     Key { name: "disk", env: "BRIO_DISK", flag: "--disk", default: "4GiB", check: size },
     Key { name: "files", env: "BRIO_FILES", flag: "--files", default: "100000", check: number },
@@ -143,8 +149,8 @@ impl Config {
     }
 
     /// Whether a value was asked for, rather than being the default.
-    pub(crate) fn flagged(&self, key: &str) -> bool {
-        self.settings.iter().any(|s| s.key == key && matches!(s.source, Source::Flag(_)))
+    pub(crate) fn asked(&self, key: &str) -> bool {
+        self.settings.iter().any(|s| s.key == key && s.source != Source::Default)
     }
 
     /// The text of one setting.

@@ -1,0 +1,338 @@
+//! `brio run`
+
+use std::path::{Path, PathBuf};
+
+use brio_host::{
+    AgentSource, Ending, Grants, Limit, Metadata, Outcome, Output, Place, Ran, RunLimits,
+    RunRequest,
+};
+
+use crate::args::base_or_here;
+use crate::commands::session::commit::say_landed;
+use crate::config::{Config, Places};
+use crate::exit::Exit;
+use crate::failure::{Failure, one_line};
+use crate::interrupt::Interrupt;
+use crate::json::{self, Changes, SCHEMA};
+use crate::open;
+use crate::summary::diffstat;
+use crate::ui::Ui;
+
+/// Run an agent in a session of its own, and land what it did, or roll it back.
+///
+/// The agent sees a copy-on-write branch of the base as /workspace, and nothing else. When it
+/// succeeds its changes land in the base, all of them or none; when it fails, traps or meets a
+/// limit the base is untouched.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// A .wasm file (a component of the agent or reviewer world, a WASI command, a preview-1
+    /// module), or the name of a bundled agent.
+    agent: PathBuf,
+    /// The directory to branch; the current one when left out.
+    #[arg(long, value_name = "DIR", conflicts_with = "session")]
+    base: Option<PathBuf>,
+    /// What the agent is to do.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    task: String,
+    /// A file that belongs to the task. One outside of the base is shown read-only in /input.
+    #[arg(long, value_name = "FILE")]
+    input: Vec<PathBuf>,
+    /// Run in this open session, and leave it open.
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Leave the session open for review, whatever the agent says.
+    #[arg(long)]
+    keep: bool,
+    /// What the session is to achieve; shown to others in conflicts. The task when left out.
+    #[arg(long, value_name = "TEXT")]
+    goal: Option<String>,
+    /// What the session is called in the agent's view [default: /workspace].
+    #[arg(long, value_name = "PATH")]
+    at: Option<String>,
+    /// The plain form: a copy of the session as a directory, opened by stock wasmtime. Enforces
+    /// no --disk and --files, and knows no session-fs.
+    #[arg(long)]
+    preopen: bool,
+    /// What a conflict does [default: reject].
+    #[arg(long, value_name = "reject")]
+    policy: Option<String>,
+    /// What else the agent may do: begin sessions (session-fs), change .git (vcs).
+    #[arg(long, value_name = "CAPABILITY")]
+    grant: Vec<Grant>,
+    /// A variable of the agent's environment, which is else empty.
+    #[arg(long, value_name = "K=V", value_parser = variable)]
+    env: Vec<(String, String)>,
+    /// Memory, such as 512M [default: 1GiB].
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<String>,
+    /// Wall time, such as 30s [default: 10m].
+    #[arg(long, value_name = "DUR")]
+    timeout: Option<String>,
+    /// CPU time [default: 10m].
+    #[arg(long, value_name = "DUR")]
+    cpu: Option<String>,
+    /// Bytes written, copy-up included [default: 4GiB].
+    #[arg(long, value_name = "SIZE")]
+    disk: Option<String>,
+    /// Files created [default: 100000].
+    #[arg(long, value_name = "N")]
+    files: Option<String>,
+    /// Print `{schema, session, outcome, result, landing, changes, agent, error}`.
+    #[arg(long)]
+    json: bool,
+    /// Arguments for the agent.
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<String>,
+}
+
+/// A capability that a flag grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Grant {
+    /// Begin, land and roll back sessions on its own one.
+    SessionFs,
+    /// Change `.git`.
+    Vcs,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("give NAME=VALUE".into()),
+    }
+}
+
+impl Run {
+    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let as_json = self.json;
+        self.go(ui).or_else(|failure| {
+            // Nothing ran; a script still gets its document.
+            if as_json && !failure.silent {
+                ui.json(&json::Ran {
+                    schema: SCHEMA,
+                    session: None,
+                    outcome: None,
+                    result: None,
+                    landing: None,
+                    changes: Changes::default(),
+                    agent: None,
+                    error: Some(json::Error::from(&failure)),
+                })?;
+            }
+            Err(failure)
+        })
+    }
+
+    fn go(self, ui: &Ui) -> Result<Exit, Failure> {
+        let places = Places::from_env()?;
+        let brio = open::brio(&places)?;
+        let session = match &self.session {
+            Some(id) => Some(brio.find(id, Some(Path::new(".")))?),
+            None => None,
+        };
+        let base = match &session {
+            Some(session) => session.base()?,
+            None => base_or_here(self.base.clone()),
+        };
+        let config = Config::load(&places, Some(&base), &self.flags())?;
+        let interrupt = Interrupt::watch()?;
+        let request = self.request(&config, session, base, &interrupt);
+        let ran = brio.run(request)?;
+        let failure = failure(&ran, interrupt.happened(), &self.agent);
+        if self.json {
+            ui.json(&document(&ran, failure.as_ref()))?;
+        } else {
+            tell(ui, &ran, &self.agent);
+        }
+        match failure {
+            None => Ok(Exit::Ok),
+            Some(failure) => {
+                failure.print();
+                Err(Failure::said(failure.exit))
+            }
+        }
+    }
+
+    fn flags(&self) -> [(&'static str, Option<&str>); 7] {
+        [
+            ("at", self.at.as_deref()),
+            ("policy", self.policy.as_deref()),
+            ("memory", self.memory.as_deref()),
+            ("timeout", self.timeout.as_deref()),
+            ("cpu", self.cpu.as_deref()),
+            ("disk", self.disk.as_deref()),
+            ("files", self.files.as_deref()),
+        ]
+    }
+
+    fn request(
+        &self,
+        config: &Config,
+        session: Option<brio_host::SessionHandle>,
+        base: PathBuf,
+        interrupt: &Interrupt,
+    ) -> RunRequest {
+        let goal = self.goal.clone().or_else(|| first_line(&self.task));
+        let place = match session {
+            Some(session) => Place::Session(session),
+            None => Place::Begin { base, metadata: Metadata { goal, ..Metadata::default() } },
+        };
+        // What nobody asked for is not refused with --preopen, which cannot enforce it.
+        let wanted = |key: &str| !self.preopen || config.asked(key);
+        let shown = |sink: Box<dyn std::io::Write + Send>| Output {
+            sink: (!self.json).then_some(sink),
+            ..Output::default()
+        };
+        RunRequest {
+            description: self.task.clone(),
+            input_files: self.input.clone(),
+            args: self.args.clone(),
+            env: self.env.clone(),
+            at: config.text("at").to_owned(),
+            limits: RunLimits {
+                memory: config.size("memory"),
+                wall: config.duration("timeout"),
+                cpu: config.duration("cpu"),
+                ..RunLimits::default()
+            },
+            disk: wanted("disk").then(|| config.size("disk")),
+            files: wanted("files").then(|| config.number("files")),
+            grants: Grants {
+                session_fs: self.grant.contains(&Grant::SessionFs),
+                vcs: self.grant.contains(&Grant::Vcs),
+            },
+            keep: self.keep,
+            plain: self.preopen,
+            stdout: shown(Box::new(std::io::stdout())),
+            stderr: shown(Box::new(std::io::stderr())),
+            stop: interrupt.token(),
+            ..RunRequest::new(AgentSource::Named(self.agent.clone()), place)
+        }
+    }
+}
+
+/// The first line of a task, at most 80 characters of it, as the session's goal.
+fn first_line(task: &str) -> Option<String> {
+    let line: String = task.lines().next()?.trim().chars().take(80).collect();
+    (!line.is_empty()).then_some(line)
+}
+
+/// Why the status is not 0; `None` when it is.
+pub(crate) fn failure(ran: &Ran, interrupted: bool, agent: &Path) -> Option<Failure> {
+    if let Some(e) = &ran.report.error {
+        let mut failure =
+            Failure::new(&e.code, format!("{}: {}", agent.display(), one_line(&e.message)));
+        failure.paths.clone_from(&e.paths);
+        failure.exit = match ran.report.outcome {
+            Outcome::Killed if interrupted => Exit::Interrupted,
+            Outcome::Trapped | Outcome::Limited(_) | Outcome::Killed => Exit::Stopped,
+            Outcome::Rejected => Exit::Rejected,
+            _ if matches!(e.code.as_str(), "RUN_INVALID" | "NOT_GRANTED") => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        if let Outcome::Limited(limit) = ran.report.outcome
+            && let Some(flag) = raise(limit)
+        {
+            failure = failure.hint(format!("{flag} gives it more"));
+        }
+        if failure.exit == Exit::Interrupted {
+            failure.code = "INTERRUPTED".into();
+        }
+        return Some(failure);
+    }
+    if let Some(e) = &ran.plain {
+        return Some(Failure::typed(e.code(), e).exit(Exit::Refused));
+    }
+    match &ran.ending {
+        Ending::NotLanded(e) => Some(Failure::from(e)),
+        Ending::NotRolledBack(e) => Some(Failure::typed(e.code(), e)),
+        _ => None,
+    }
+}
+
+/// The flag that raises a limit. Handles and output are an embedder's to set.
+fn raise(limit: Limit) -> Option<&'static str> {
+    match limit {
+        Limit::Memory => Some("--memory"),
+        Limit::Time => Some("--timeout"),
+        Limit::Cpu => Some("--cpu"),
+        Limit::Disk => Some("--disk"),
+        Limit::Files => Some("--files"),
+        Limit::Handles | Limit::Output => None,
+    }
+}
+
+fn result(ran: &Ran) -> &'static str {
+    match &ran.ending {
+        Ending::Landed(_) => "landed",
+        Ending::Unchanged => "unchanged",
+        Ending::RolledBack(_) => "rolled-back",
+        Ending::NotLanded(e) if !e.conflicts().is_empty() => "conflicted",
+        _ => "kept",
+    }
+}
+
+fn document(ran: &Ran, failure: Option<&Failure>) -> json::Ran {
+    let report = &ran.report;
+    let said = report.output.as_ref().map(|o| o.summary.clone());
+    json::Ran {
+        schema: SCHEMA,
+        session: Some(ran.session.to_string()),
+        outcome: Some(report.outcome.as_str()),
+        result: Some(result(ran)),
+        landing: match &ran.ending {
+            Ending::Landed(landed) => landed.landing,
+            _ => None,
+        },
+        changes: Changes::from(&ran.changes),
+        agent: Some(json::Agent {
+            output: said.or_else(|| report.verdict.as_ref().map(|v| v.comments.clone())),
+            stdout: report.stdout.text().into_owned(),
+            stderr: report.stderr.text().into_owned(),
+            exit: report.exit,
+        }),
+        error: failure.map(json::Error::from),
+    }
+}
+
+/// Tells a person how the run ended and what became of the session.
+pub(crate) fn tell(ui: &Ui, ran: &Ran, agent: &Path) {
+    let report = &ran.report;
+    let seconds = report.usage.wall.as_secs_f64();
+    let said = report.output.as_ref().map(|o| o.summary.as_str());
+    let said = said.or(report.verdict.as_ref().map(|v| v.comments.as_str()));
+    let said = said.and_then(|s| s.lines().next()).filter(|s| !s.is_empty());
+    let outcome = report.outcome.as_str();
+    match said {
+        Some(said) => {
+            ui.say(format_args!("{}: {outcome} in {seconds:.2} s: {said}", agent.display()))
+        }
+        None => ui.say(format_args!("{}: {outcome} in {seconds:.2} s", agent.display())),
+    }
+    for finding in report.verdict.iter().flat_map(|v| &v.findings) {
+        let place = match (&finding.path, finding.line) {
+            (Some(path), Some(line)) => format!("{path}:{line}: "),
+            (Some(path), None) => format!("{path}: "),
+            _ => String::new(),
+        };
+        ui.say(format_args!("  {place}{} ({})", one_line(&finding.message), finding.rule));
+    }
+    let stat = diffstat(&ran.changes, 20);
+    if !stat.is_empty() {
+        ui.say(stat.trim_end());
+    }
+    let id = ran.session.as_str();
+    match &ran.ending {
+        Ending::Landed(landed) => {
+            say_landed(ui, id, landed.landing, landed.parent.as_ref(), &ran.changes);
+            for warning in &landed.warnings {
+                ui.warn(warning);
+            }
+        }
+        Ending::Unchanged => ui.say("unchanged: there was nothing to land"),
+        Ending::Kept => ui.say(format_args!(
+            "kept: {id} is open; `brio session diff {id}` shows it, commit or rollback ends it"
+        )),
+        Ending::RolledBack(_) => ui.say("rolled back: the base is untouched"),
+        _ => ui.say(format_args!("kept: {id} is open; the base is untouched")),
+    }
+}

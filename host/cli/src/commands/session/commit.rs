@@ -1,0 +1,98 @@
+//! `brio session commit`
+
+use brio_host::{ChangeSet, CommitOptions};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::json::{Changes, Committed, Error, SCHEMA};
+use crate::open;
+use crate::summary::one_line_stat;
+use crate::ui::Ui;
+
+/// Land a session in its base, or in its parent: all of it or nothing.
+///
+/// A conflict changes nothing and keeps the session; the message names every path, what each
+/// side did, and who.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Commit {
+    /// The session; a unique prefix is enough.
+    id: String,
+    /// Why, for the journal.
+    #[arg(long, value_name = "TEXT")]
+    message: Option<String>,
+    /// Stop a run that is live in it first, instead of refusing.
+    #[arg(long)]
+    stop: bool,
+    /// Land although the machine went down before the session was synced.
+    #[arg(long)]
+    accept_unclean: bool,
+    /// Print `{schema, session, result, landing, changes, error}`.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Commit {
+    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let session = open::session(&self.id)?;
+        let options = CommitOptions {
+            message: self.message,
+            stop: self.stop,
+            accept_unclean: self.accept_unclean,
+        };
+        let id = session.id().to_string();
+        match session.commit(options) {
+            Ok(landed) => {
+                let unchanged = landed.landing.is_none() && landed.parent.is_none();
+                for warning in &landed.warnings {
+                    ui.warn(warning);
+                }
+                if self.json {
+                    ui.json(&Committed {
+                        schema: SCHEMA,
+                        session: id,
+                        result: Some(if unchanged { "unchanged" } else { "landed" }),
+                        landing: landed.landing,
+                        changes: Changes::from(&landed.changes),
+                        error: None,
+                    })?;
+                } else if unchanged {
+                    ui.say(format_args!("unchanged: {id} had nothing to land"));
+                } else {
+                    say_landed(ui, &id, landed.landing, landed.parent.as_ref(), &landed.changes);
+                }
+                Ok(Exit::Ok)
+            }
+            Err(e) => {
+                let failure = Failure::from(&e);
+                if self.json {
+                    let conflict = failure.exit == Exit::Conflict;
+                    ui.json(&Committed {
+                        schema: SCHEMA,
+                        session: id,
+                        result: Some(if conflict { "conflicted" } else { "kept" }),
+                        landing: None,
+                        changes: session.changes().map(|c| Changes::from(&c)).unwrap_or_default(),
+                        error: Some(Error::from(&failure)),
+                    })?;
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+/// Tells where something landed.
+pub(crate) fn say_landed(
+    ui: &Ui,
+    id: &str,
+    landing: Option<u64>,
+    parent: Option<&brio_host::SessionId>,
+    changes: &ChangeSet,
+) {
+    let stat = one_line_stat(changes);
+    match (landing, parent) {
+        (_, Some(parent)) => ui.say(format_args!("landed: {id} in its parent {parent} ({stat})")),
+        (Some(n), None) => ui.say(format_args!("landed: {id} as landing {n} ({stat})")),
+        (None, None) => ui.say(format_args!("landed: {id} ({stat})")),
+    }
+}

@@ -1,0 +1,116 @@
+//! `brio session diff`
+
+use brio_host::{Change, ChangeSet, Meta};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::json::SCHEMA;
+use crate::open;
+use crate::patch::{Counts, Sides};
+use crate::summary::{kind_word, letter, notes, one_line_stat};
+use crate::ui::Ui;
+
+/// Show what a session changed, as a unified diff.
+///
+/// Binary files, modes, symbolic links, empty directories and broken hard links are said in
+/// words. The price is what changed, whatever the size of the base.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Diff {
+    /// The session; a unique prefix is enough.
+    id: String,
+    /// Only how many lines were added and removed.
+    #[arg(long, group = "form")]
+    stat: bool,
+    /// Only the paths, with A(dded), M(odified), D(eleted), T(ype) or m(ode, times).
+    #[arg(long, group = "form")]
+    name_status: bool,
+    /// Print `{schema, session, changes: [{path, change, before, after, link_broken, hard_link_of}]}`.
+    #[arg(long, group = "form")]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Json {
+    schema: u32,
+    session: String,
+    changes: Vec<JsonChange>,
+}
+
+#[derive(Serialize)]
+struct JsonChange {
+    path: String,
+    /// `added`, `modified`, `removed`, `replaced`, `metadata`.
+    change: &'static str,
+    before: Option<JsonMeta>,
+    after: Option<JsonMeta>,
+    link_broken: bool,
+    hard_link_of: Option<String>,
+}
+
+#[derive(Serialize)]
+struct JsonMeta {
+    kind: &'static str,
+    size: u64,
+    mode: String,
+}
+
+impl Diff {
+    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let session = open::session(&self.id)?;
+        let set = session.changes()?;
+        if self.json {
+            let changes = set.changes.iter().map(json).collect();
+            ui.json(&Json { schema: SCHEMA, session: session.id().to_string(), changes })?;
+        } else if self.name_status {
+            for change in &set.changes {
+                ui.line(format_args!("{}\t{}", letter(change.kind), change.path))?;
+            }
+        } else {
+            let sides = Sides::open(&session)?;
+            if self.stat {
+                stat(ui, &sides, &set)?;
+            } else {
+                for change in &set.changes {
+                    ui.data(sides.patch(change, ui.color)?)?;
+                }
+            }
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+fn stat(ui: &Ui, sides: &Sides, set: &ChangeSet) -> Result<(), Failure> {
+    let width = set.changes.iter().map(|c| c.path.to_string().len()).max().unwrap_or(0).min(60);
+    for change in &set.changes {
+        let counts = match sides.counts(change)? {
+            Counts::Lines { added, removed } => format!("+{added} -{removed}"),
+            Counts::Bytes { before, after } => format!("binary {before} -> {after} bytes"),
+            Counts::None => letter(change.kind).to_string(),
+        };
+        let line = format!("{:<width$} | {counts}{}", change.path.to_string(), notes(change));
+        ui.line(line)?;
+    }
+    ui.line(one_line_stat(set))
+}
+
+fn json(change: &Change) -> JsonChange {
+    JsonChange {
+        path: change.path.to_string(),
+        change: match letter(change.kind) {
+            'A' => "added",
+            'D' => "removed",
+            'T' => "replaced",
+            'm' => "metadata",
+            _ => "modified",
+        },
+        before: change.before.map(meta),
+        after: change.after.map(meta),
+        link_broken: change.link_broken,
+        hard_link_of: change.hard_link_of.as_ref().map(ToString::to_string),
+    }
+}
+
+fn meta(meta: Meta) -> JsonMeta {
+    JsonMeta { kind: kind_word(meta.kind), size: meta.size, mode: format!("{:04o}", meta.mode) }
+}

@@ -1,0 +1,88 @@
+//! `brio session show`
+
+use brio_host::LeaseStatus;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::json::{Changes, SCHEMA, Session, Shown};
+use crate::open;
+use crate::summary::{diffstat, one_line_stat};
+use crate::ui::Ui;
+
+/// Show a session: what it is for, how it stands, what it changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// The session; a unique prefix is enough.
+    id: String,
+    /// Print the fields of `session list`, and schema, landing, children, run, clean, changes.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let session = open::session(&self.id)?;
+        let info = session.info()?;
+        let row = session.row()?;
+        let run = match info.lease {
+            LeaseStatus::Free => "free",
+            LeaseStatus::Live { .. } => "live",
+            LeaseStatus::Silent { .. } => "silent",
+            LeaseStatus::Dead { .. } => "dead",
+        };
+        // A session whose snapshot is gone is still shown.
+        let changes = session.changes();
+        if self.json {
+            ui.json(&Shown {
+                schema: SCHEMA,
+                session: Session::from(&row),
+                landing: info.landing,
+                children: info.children.iter().map(ToString::to_string).collect(),
+                run,
+                clean: !info.unclean,
+                changes: changes.as_ref().ok().map(Changes::from),
+            })?;
+            return Ok(Exit::Ok);
+        }
+        let mut lines = vec![
+            ("session", row.id.clone()),
+            ("state", row.state.clone()),
+            ("base", format!("{} as of landing {}", row.base.display(), info.landing)),
+            ("begun", crate::time::rfc3339(row.created_at)),
+        ];
+        let optional = [
+            ("goal", row.goal),
+            ("agent", row.agent),
+            ("task", row.task_id),
+            ("parent", row.parent),
+        ];
+        lines.extend(optional.into_iter().filter_map(|(k, v)| Some((k, v?))));
+        lines.extend(info.children.iter().map(|c| ("child", c.to_string())));
+        match info.lease {
+            LeaseStatus::Free => {}
+            LeaseStatus::Live { pid } => lines.push(("run", format!("process {pid}"))),
+            LeaseStatus::Silent { pid } => lines.push(("run", format!("process {pid}, silent"))),
+            LeaseStatus::Dead { pid } => lines.push(("run", format!("process {pid} is gone"))),
+        }
+        if info.unclean {
+            lines.push(("unclean", "the machine went down before it was synced".into()));
+        }
+        if info.stale {
+            lines.push(("stale", "what the base held is no longer kept".into()));
+        }
+        if info.adopted {
+            lines.push(("adopted", "it can be looked at, not landed".into()));
+        }
+        for (key, value) in lines {
+            ui.line(format_args!("{key:<8} {value}"))?;
+        }
+        match changes {
+            Ok(set) => {
+                ui.line(format_args!("{:<8} {}", "changes", one_line_stat(&set)))?;
+                ui.data(diffstat(&set, 20))?;
+            }
+            Err(e) => ui.line(format_args!("{:<8} {e}", "changes"))?,
+        }
+        Ok(Exit::Ok)
+    }
+}

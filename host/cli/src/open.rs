@@ -1,0 +1,26 @@
+//! Opening Brio as the environment says.
+
+use std::path::Path;
+
+use brio_host::{Brio, BrioOptions, SessionHandle};
+
+use crate::config::Places;
+use crate::failure::Failure;
+
+/// Opens the home.
+pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
+    let mut options = BrioOptions::new(&places.home);
+    options.user_home.clone_from(&places.user_home);
+    Ok(Brio::open(options)?)
+}
+
+/// Opens the home and finds a session: in the domain of the current directory, then in the
+/// index.
+pub(crate) fn session(id: &str) -> Result<SessionHandle, Failure> {
+    let brio = brio(&Places::from_env()?)?;
+    if id.is_empty() {
+        return Err(Failure::new("SESSION_UNKNOWN", "the id is empty")
+            .hint("`brio session list` shows the open ones"));
+    }
+    Ok(brio.find(id, Some(Path::new(".")))?)
+}

@@ -1,0 +1,256 @@
+//! One change as a person reads it: a unified diff, or words where lines say nothing.
+
+use std::io::Read;
+
+use brio_host::{
+    Change, FileHandle, Handle, Kind, Meta, OpenOptions, RelPath, SessionHandle, View,
+};
+use similar::{ChangeTag, TextDiff};
+
+use crate::failure::Failure;
+use crate::summary::kind_word;
+
+/// Longer files are shown as binary ones are: nobody reads such a diff.
+const LONGEST: u64 = 4 << 20;
+
+/// Both sides of a session's changes.
+pub(crate) struct Sides {
+    after: View,
+    /// What the session began on: its parent as it is now, else the base as of its landing.
+    parent: Option<View>,
+    subdir: RelPath,
+}
+
+/// How much changed.
+pub(crate) enum Counts {
+    /// Of a text.
+    Lines {
+        /// New lines.
+        added: usize,
+        /// Lines that are gone.
+        removed: usize,
+    },
+    /// Of anything else with a content.
+    Bytes {
+        /// Before.
+        before: u64,
+        /// After.
+        after: u64,
+    },
+    /// It has no content, or the same.
+    None,
+}
+
+enum Content {
+    Text(Vec<u8>),
+    Binary(u64),
+    Nothing,
+}
+
+impl Sides {
+    pub(crate) fn open(session: &SessionHandle) -> Result<Self, Failure> {
+        let info = session.info()?;
+        let parent = session.parent()?.map(|p| p.view()).transpose()?;
+        Ok(Self { after: session.view()?, parent, subdir: info.subdir })
+    }
+
+    /// The change, with a trailing newline.
+    pub(crate) fn patch(&self, change: &Change, color: bool) -> Result<Vec<u8>, Failure> {
+        let path = &change.path;
+        let mut out = Paint { out: Vec::new(), color };
+        out.line("1", format!("diff a/{path} b/{path}").as_bytes());
+        for note in header(change) {
+            out.line("1", note.as_bytes());
+        }
+        let (before, after) = self.contents(change)?;
+        match (before, after) {
+            (Content::Text(before), Content::Text(after)) if before != after => {
+                unified(&mut out, change, &before, &after);
+            }
+            (Content::Text(_), Content::Text(_)) => {}
+            (before, after) => {
+                let (b, a) = (size(&before), size(&after));
+                if b.is_some() || a.is_some() {
+                    let (b, a) = (b.unwrap_or(0), a.unwrap_or(0));
+                    out.line("", format!("Binary files differ ({b} -> {a} bytes)").as_bytes());
+                }
+            }
+        }
+        Ok(out.out)
+    }
+
+    pub(crate) fn counts(&self, change: &Change) -> Result<Counts, Failure> {
+        Ok(match self.contents(change)? {
+            (Content::Nothing, Content::Nothing) => Counts::None,
+            (Content::Text(before), Content::Text(after)) if before == after => Counts::None,
+            (Content::Text(before), Content::Text(after)) => {
+                let (mut added, mut removed) = (0, 0);
+                for c in TextDiff::from_lines(&before[..], &after[..]).iter_all_changes() {
+                    match c.tag() {
+                        ChangeTag::Insert => added += 1,
+                        ChangeTag::Delete => removed += 1,
+                        ChangeTag::Equal => {}
+                    }
+                }
+                Counts::Lines { added, removed }
+            }
+            (before, after) => Counts::Bytes {
+                before: size(&before).unwrap_or(0),
+                after: size(&after).unwrap_or(0),
+            },
+        })
+    }
+
+    /// Both contents; a side that is not there is an empty text beside a text.
+    fn contents(&self, change: &Change) -> Result<(Content, Content), Failure> {
+        let fail = |e: brio_host::FsError| {
+            Failure::new("IO", format!("{} in the session: {e}", change.path))
+        };
+        let path = self.subdir.join_path(&change.path);
+        let before = match (&change.before, &self.parent) {
+            (None, _) => Content::Nothing,
+            (Some(meta), Some(parent)) => of_view(parent, &path, meta).map_err(fail)?,
+            (Some(meta), None) => self
+                .after
+                .with_base(|base| match meta.kind {
+                    Kind::Symlink => base.read_link(&path).map(Content::Text),
+                    Kind::File if meta.size <= LONGEST => {
+                        let mut bytes = Vec::new();
+                        base.open(&path)?.read_to_end(&mut bytes)?;
+                        Ok(text_or_not(bytes))
+                    }
+                    Kind::File => Ok(Content::Binary(meta.size)),
+                    _ => Ok(Content::Nothing),
+                })
+                .and_then(|content| content)
+                .map_err(fail)?,
+        };
+        let after = match &change.after {
+            None => Content::Nothing,
+            Some(meta) => of_view(&self.after, &path, meta).map_err(fail)?,
+        };
+        Ok(match (before, after) {
+            (Content::Nothing, Content::Text(a)) => (Content::Text(Vec::new()), Content::Text(a)),
+            (Content::Text(b), Content::Nothing) => (Content::Text(b), Content::Text(Vec::new())),
+            other => other,
+        })
+    }
+}
+
+fn of_view(view: &View, path: &RelPath, meta: &Meta) -> Result<Content, brio_host::FsError> {
+    let root = view.root();
+    match meta.kind {
+        Kind::Symlink => view.read_link_at(&root, path.as_bytes()).map(Content::Text),
+        Kind::File if meta.size <= LONGEST => {
+            let how = OpenOptions { read: true, ..OpenOptions::default() };
+            match view.open_at(&root, path.as_bytes(), &how)? {
+                Handle::File(file) => read(&file).map(text_or_not),
+                Handle::Dir(_) => Ok(Content::Nothing),
+            }
+        }
+        Kind::File => Ok(Content::Binary(meta.size)),
+        _ => Ok(Content::Nothing),
+    }
+}
+
+fn read(file: &FileHandle) -> Result<Vec<u8>, brio_host::FsError> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        match file.read_at(&mut buffer, bytes.len() as u64)? {
+            0 => return Ok(bytes),
+            n => bytes.extend_from_slice(&buffer[..n]),
+        }
+    }
+}
+
+/// As git does it: a NUL in the first 8000 bytes is no text.
+fn text_or_not(bytes: Vec<u8>) -> Content {
+    if bytes[..bytes.len().min(8000)].contains(&0) {
+        Content::Binary(bytes.len() as u64)
+    } else {
+        Content::Text(bytes)
+    }
+}
+
+fn size(content: &Content) -> Option<u64> {
+    match content {
+        Content::Text(bytes) => Some(bytes.len() as u64),
+        Content::Binary(size) => Some(*size),
+        Content::Nothing => None,
+    }
+}
+
+/// What a diff of lines does not say.
+fn header(change: &Change) -> Vec<String> {
+    let mut notes = Vec::new();
+    match (&change.before, &change.after) {
+        (None, Some(after)) => {
+            notes.push(format!("new {} mode {:o}", kind_word(after.kind), after.mode));
+        }
+        (Some(before), None) => {
+            notes.push(format!("deleted {} mode {:o}", kind_word(before.kind), before.mode));
+        }
+        (Some(before), Some(after)) if before.kind != after.kind => {
+            notes.push(format!("was a {}, is a {}", kind_word(before.kind), kind_word(after.kind)));
+        }
+        (Some(before), Some(after)) if before.mode != after.mode => {
+            notes.push(format!("mode {:o} -> {:o}", before.mode, after.mode));
+        }
+        (Some(before), Some(after)) if before.mtime != after.mtime => {
+            if change.kind == brio_host::ChangeKind::MetaOnly {
+                notes.push("times changed".into());
+            }
+        }
+        _ => {}
+    }
+    if change.link_broken {
+        notes.push("hard link broken: its other names keep the old content".into());
+    }
+    if let Some(other) = &change.hard_link_of {
+        notes.push(format!("hard link of {other}"));
+    }
+    notes
+}
+
+fn unified(out: &mut Paint, change: &Change, before: &[u8], after: &[u8]) {
+    let name = |side: char, there: bool| {
+        if there { format!("{side}/{}", change.path) } else { "/dev/null".into() }
+    };
+    let (a, b) = (name('a', change.before.is_some()), name('b', change.after.is_some()));
+    let diff = TextDiff::from_lines(before, after);
+    let mut text = Vec::new();
+    // Into memory: it cannot fail.
+    let _ = diff.unified_diff().header(&a, &b).to_writer(&mut text);
+    for (i, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let style = match line.first() {
+            _ if i < 2 => "1",
+            Some(b'+') => "32",
+            Some(b'-') => "31",
+            Some(b'@') => "36",
+            _ => "",
+        };
+        out.line(style, line);
+    }
+}
+
+struct Paint {
+    out: Vec<u8>,
+    color: bool,
+}
+
+impl Paint {
+    /// One line in an SGR style.
+    fn line(&mut self, style: &str, line: &[u8]) {
+        let paint = self.color && !style.is_empty();
+        if paint {
+            self.out.extend_from_slice(format!("\x1b[{style}m").as_bytes());
+        }
+        self.out.extend_from_slice(line);
+        if paint {
+            self.out.extend_from_slice(b"\x1b[0m");
+        }
+        self.out.push(b'\n');
+    }
+}

@@ -1,0 +1,80 @@
+//! Change sets in few words.
+
+use std::fmt::Write as _;
+
+use brio_host::{Change, ChangeKind, ChangeSet, Kind};
+
+/// `3 added, 1 modified`; `nothing` for an empty set.
+pub(crate) fn one_line_stat(set: &ChangeSet) -> String {
+    let (mut added, mut modified, mut removed) = (0, 0, 0);
+    for change in &set.changes {
+        match change.kind {
+            ChangeKind::Added => added += 1,
+            ChangeKind::Removed => removed += 1,
+            _ => modified += 1,
+        }
+    }
+    let parts: Vec<_> = [(added, "added"), (modified, "modified"), (removed, "removed")]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
+    if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
+}
+
+/// `A`, `M`, `D`, `T` (type) or `m` (mode or times).
+pub(crate) fn letter(kind: ChangeKind) -> char {
+    match kind {
+        ChangeKind::Added => 'A',
+        ChangeKind::Modified => 'M',
+        ChangeKind::Removed => 'D',
+        ChangeKind::TypeChanged => 'T',
+        ChangeKind::MetaOnly => 'm',
+    }
+}
+
+/// One line a change, the first `most` of them; what is beyond is counted.
+pub(crate) fn diffstat(set: &ChangeSet, most: usize) -> String {
+    let mut text = String::new();
+    for change in set.changes.iter().take(most) {
+        let _ = writeln!(text, "  {} {}{}", letter(change.kind), change.path, notes(change));
+    }
+    if set.changes.len() > most {
+        let _ = writeln!(text, "  … and {} more", set.changes.len() - most);
+    }
+    text
+}
+
+/// What a letter does not say: kinds, modes, links.
+pub(crate) fn notes(change: &Change) -> String {
+    let mut text = String::new();
+    match change.after.or(change.before).map(|m| m.kind) {
+        Some(Kind::Dir) => text.push('/'),
+        Some(Kind::Symlink) => text.push_str(" (symlink)"),
+        _ => {}
+    }
+    if let (Some(before), Some(after)) = (&change.before, &change.after) {
+        if before.kind != after.kind {
+            let _ = write!(text, " (was a {})", kind_word(before.kind));
+        } else if before.mode != after.mode {
+            let _ = write!(text, " (mode {:o} -> {:o})", before.mode, after.mode);
+        }
+    }
+    if change.link_broken {
+        text.push_str(" (hard link broken: its other names keep the old content)");
+    }
+    if let Some(other) = &change.hard_link_of {
+        let _ = write!(text, " (hard link of {other})");
+    }
+    text
+}
+
+/// A kind of file in a word.
+pub(crate) fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "file",
+        Kind::Dir => "directory",
+        Kind::Symlink => "symlink",
+        Kind::Other => "special file",
+    }
+}
