@@ -1,6 +1,8 @@
 //! What the tests of this crate share: a session over a plain directory, an engine.
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod family;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
