@@ -1,0 +1,118 @@
+//! The end of a landing whose steps are all applied and durable.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use brio_session::{Fingerprint, Kind, RelPath};
+
+use crate::apply::Work;
+use crate::disk;
+use crate::intent::{END, END_MAGIC, End, Intent, clone_name, encode, slot_name};
+use crate::judge::{Seen, see};
+use crate::look::Look;
+use crate::meta::{self, LAYERS};
+use crate::nesting::family;
+use crate::seq::{Phase, Value};
+use crate::state::{KEPT, State};
+use crate::{Kept, SessionId, home};
+
+/// Ends a landing: its session goes, `end` is written, the sequence moves. Under the exclusive
+/// lock. Returns the pre-images that were edited meanwhile: path, and where that version is.
+pub(crate) fn finish(state: &State, intent: &Intent, work: &mut Work<'_>) -> io::Result<Vec<Kept>> {
+    // First the session: its layer files are links of what has landed, and unlinking them
+    // moves the ctime of base files, which must not happen after the next begin takes its T0.
+    discard(state, &intent.session)?;
+    let mut late = Vec::new();
+    let mut edited = Vec::new();
+    let mut displaced: Vec<Fingerprint> = Vec::new();
+    for step in &intent.steps {
+        let (Some(slot), Some(old)) = (step.slot(), &step.old) else { continue };
+        let Some(now) = Look::at(work.dir, &slot_name(slot))?.map(|l| l.fingerprint()) else { continue };
+        if see(Some(&now), step) == Seen::OldEdited {
+            late.push(slot);
+            edited.push(keep_late(state, work.number, work.dir.as_fd(), &step.path, slot)?);
+        }
+        if old.nlink > 1 && old.kind != Kind::Dir {
+            displaced.push(now);
+        }
+    }
+    let left = work.left();
+    let end = End::Finished { left, displaced, late, kept: work.kept.clone() };
+    write_end(state, work, &end)?;
+    state.disk.write_seq(&state.seq.0, Value::new(work.number, Phase::Ended).0)?;
+    Ok(edited)
+}
+
+/// Writes `end`. It is not synced: what it records can be found again.
+pub(crate) fn write_end(state: &State, work: &Work<'_>, end: &End) -> io::Result<()> {
+    let raw = encode(END_MAGIC, end)?;
+    state.disk.replace(work.dir.as_fd(), END, &raw, matches!(end, End::Damaged { .. } | End::Aborted { .. }))
+}
+
+/// Gives an edited pre-image a name in `kept/`; the slot stays for older sessions.
+pub(crate) fn keep_late(state: &State, k: u64, dir: std::os::fd::BorrowedFd<'_>, path: &RelPath, slot: u32) -> io::Result<Kept> {
+    let kept = match disk::open_dir(&state.dir, KEPT) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            state.disk.mkdir(&state.dir, KEPT, 0o700)?;
+            disk::open_dir(&state.dir, KEPT)?
+        }
+        r => r?,
+    };
+    let name = format!("{k}-s{slot}");
+    match state.disk.link(dir, &slot_name(slot), &kept, name.as_bytes()) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    let at = RelPath::new(format!("{}/kept/{name}", brio_session::STATE_DIR)).unwrap_or_default();
+    Ok(Kept { path: path.clone(), at, why: "the replaced file was edited while it was replaced".to_owned() })
+}
+
+/// Moves a session and those that landed in it to `trash/`, and unlinks there what else has a
+/// name. What remains is deleted without a lock.
+pub(crate) fn discard(state: &State, id: &SessionId) -> io::Result<()> {
+    let ids: Vec<SessionId> = match meta::load(state, id) {
+        Ok(m) => family(&m).cloned().collect(),
+        Err(_) => vec![id.clone()],
+    };
+    // The head goes last: until then the family can be found again.
+    for id in ids.iter().rev() {
+        let name = id.as_str().as_bytes();
+        match state.disk.rename(&state.sessions, name, &state.trash, name) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            r => r?,
+        }
+        if let Ok(dir) = disk::open_dir(&state.trash, name) {
+            unlink_shared(state, &dir)?;
+        }
+        state.tell_home(&home::end_line(id));
+    }
+    Ok(())
+}
+
+fn unlink_shared(state: &State, session: &std::os::fd::OwnedFd) -> io::Result<()> {
+    let Ok(layers) = disk::open_dir(session, LAYERS) else { return Ok(()) };
+    for layer in disk::names(&layers)? {
+        let Ok(layer) = disk::open_dir(&layers, &layer) else { continue };
+        for file in disk::names(&layer)? {
+            if Look::at(&layer, &file)?.is_some_and(|l| l.nlink() > 1 && l.kind() == Kind::File) {
+                state.disk.unlink(&layer, &file)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what lies in `trash/`; returns the bytes that are free again. What another process
+/// deletes meanwhile is no error.
+pub(crate) fn empty_trash(state: &State) -> io::Result<u64> {
+    let mut freed = 0;
+    for name in disk::names(&state.trash)? {
+        freed += state.disk.remove_tree(&state.trash, &name)?;
+    }
+    Ok(freed)
+}
+
+/// The slots and clones of a landing: what gc takes.
+pub(crate) fn slot_names(intent: &Intent) -> Vec<Vec<u8>> {
+    intent.steps.iter().filter_map(|s| s.slot()).flat_map(|n| [slot_name(n), clone_name(n)]).collect()
+}

@@ -1,0 +1,229 @@
+//! Recovery: every sealed landing without an end is completed or undone, under the exclusive lock.
+
+use std::io;
+
+use brio_session::RelPath;
+
+use crate::apply::Work;
+use crate::errors::Doing;
+use crate::finish::{discard, finish, write_end};
+use crate::history::{self, Landing};
+use crate::intent::{ABORTING, END, End};
+use crate::lock::Lock;
+use crate::look::Look;
+use crate::seq::{Phase, Value};
+use crate::state::State;
+use crate::{HostError, Kept, RecoverError, Recovered, gc};
+
+/// Whether something is to be recovered; without a lock, so it may be stale.
+pub(crate) fn pending(state: &State) -> io::Result<bool> {
+    let value = state.seq.get()?;
+    if !value.quiet() {
+        return Ok(true);
+    }
+    for k in history::numbers(state)? {
+        let dir = match crate::disk::open_dir(&state.landings, &history::name(k)) {
+            Ok(dir) => dir,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(e),
+        };
+        if k > value.landing() || Look::at(&dir, END)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Takes the lock and settles.
+pub(crate) fn now(state: &State) -> Result<Recovered, RecoverError> {
+    let lock = state.exclusive()?;
+    settle(state, &lock)
+}
+
+/// Completes or undoes what is open. Afterwards the sequence is quiet.
+pub(crate) fn settle(state: &State, _lock: &Lock) -> Result<Recovered, RecoverError> {
+    let mut done = Recovered::default();
+    let mut newest = state.seq.get().doing("the landing sequence")?;
+    for k in history::numbers(state).doing("landings")? {
+        let l = history::load(state, k)?;
+        if l.end.is_none() {
+            if !state.trusts(l.intent.uid) {
+                return Err(RecoverError::Foreign { landing: k, uid: l.intent.uid });
+            }
+            one(state, &l, &mut done)?;
+        } else if matches!(l.end, Some(End::Finished { .. }))
+            && crate::meta::dir(state, &l.intent.session).is_ok()
+        {
+            discard(state, &l.intent.session).doing(&l.intent.session)?;
+        }
+        newest = newest.max(Value::new(k, Phase::Ended));
+    }
+    if state.seq.get().doing("the landing sequence")? < newest {
+        state.disk.write_seq(&state.seq.0, newest.0).doing("the landing sequence")?;
+    }
+    Ok(done)
+}
+
+fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverError> {
+    let what = format!("landing {}", l.number);
+    let raise = |phase| {
+        let v = Value::new(l.number, phase);
+        match state.seq.get() {
+            Ok(now) if now >= v => Ok(()),
+            Ok(_) => state.disk.write_seq(&state.seq.0, v.0),
+            Err(e) => Err(e),
+        }
+    };
+    let mut work = Work::new(state, l.number, &l.dir, &l.intent.steps);
+    if !l.aborting {
+        raise(Phase::Sealed).doing(&what)?;
+        let forward = work.roll_forward().map_err(|(p, e)| HostError::new(p, e));
+        let forward = forward.and_then(|()| sync(state).doing(&what));
+        match forward {
+            Ok(()) => {
+                for k in finish(state, &l.intent, &mut work).doing(&what)? {
+                    work.kept.push(k);
+                }
+                journal(state, l, "recovered", "completed", &work.kept);
+                done.completed.push(l.number);
+                done.kept.extend(work.kept);
+                return Ok(());
+            }
+            // The process dies, or the door says so: the next one tries again.
+            Err(e) if brio_session::is_stop(&e.source) => return Err(e.into()),
+            Err(e) => {
+                tracing::warn!("{what} cannot be completed ({e}); it is undone");
+                mark_aborting(state, &l.dir).doing(&what)?;
+            }
+        }
+    }
+    raise(Phase::Aborting).doing(&what)?;
+    match undo(state, &mut work).doing(&what)? {
+        Ok(()) => {
+            journal(state, l, "recovered", "undone", &work.kept);
+            done.aborted.push(l.number);
+            done.kept.extend(work.kept);
+            Ok(())
+        }
+        Err(paths_) => Err(RecoverError::Damaged { paths_ }),
+    }
+}
+
+fn sync(state: &State) -> io::Result<()> {
+    state.disk.sync_fs(&state.dir)
+}
+
+/// The durable word that a landing is being undone: recovery follows it.
+pub(crate) fn mark_aborting(state: &State, dir: &std::os::fd::OwnedFd) -> io::Result<()> {
+    let write = || -> io::Result<()> {
+        if Look::at(dir, ABORTING)?.is_some() {
+            return state.disk.sync_dir(dir);
+        }
+        let file = state.disk.write_new(dir, ABORTING, b"")?;
+        state.disk.sync_file(&file)?;
+        state.disk.sync_dir(dir)
+    };
+    write().or_else(|e| {
+        if brio_session::is_stop(&e) {
+            return Err(e);
+        }
+        // A full disk must not keep us from undoing.
+        state.give_up_reserve();
+        write()
+    })
+}
+
+/// Undoes a landing that is marked. The inner error names what could not be put back.
+pub(crate) fn undo(state: &State, work: &mut Work<'_>) -> io::Result<Result<(), Vec<RelPath>>> {
+    let (mut failed, mut restored) = work.roll_back();
+    if failed.iter().any(|(_, e)| brio_session::is_stop(e)) {
+        return Err(failed.swap_remove(0).1);
+    }
+    if !failed.is_empty() {
+        // Once more: a passing error, or a directory whose content went back meanwhile.
+        (failed, restored) = work.roll_back();
+    }
+    if let Err(e) = sync(state) {
+        if brio_session::is_stop(&e) {
+            return Err(e);
+        }
+        sync(state)?;
+    }
+    let end = if failed.is_empty() {
+        End::Aborted { kept: work.kept.clone(), restored }
+    } else {
+        End::Damaged { paths: failed.iter().map(|(p, _)| p.clone()).collect() }
+    };
+    if let Err(e) = write_end(state, work, &end) {
+        if brio_session::is_stop(&e) {
+            return Err(e);
+        }
+        state.give_up_reserve();
+        write_end(state, work, &end)?;
+    }
+    state.disk.write_seq(&state.seq.0, Value::new(work.number, Phase::Ended).0)?;
+    state.restore_reserve();
+    Ok(match end {
+        End::Damaged { paths } => Err(paths),
+        _ => Ok(()),
+    })
+}
+
+/// The paths of a base that is damaged.
+pub(crate) fn damage(state: &State) -> io::Result<Vec<RelPath>> {
+    let mut out = Vec::new();
+    for k in history::numbers(state)? {
+        if let Ok(Landing { end: Some(End::Damaged { paths }), .. }) = history::load(state, k) {
+            out.extend(paths);
+        }
+    }
+    Ok(out)
+}
+
+/// `brio recover`: as [`now`], and tries again what a damaged base needs.
+pub(crate) fn explicit(state: &State) -> Result<Recovered, RecoverError> {
+    let lock = state.exclusive()?;
+    let mut done = settle(state, &lock)?;
+    for k in history::numbers(state).doing("landings")? {
+        let l = history::load(state, k)?;
+        let Some(End::Damaged { paths }) = &l.end else { continue };
+        if !state.trusts(l.intent.uid) {
+            return Err(RecoverError::Foreign { landing: k, uid: l.intent.uid });
+        }
+        let mut work = Work::new(state, k, &l.dir, &l.intent.steps);
+        let newest = state.seq.get().doing("the landing sequence")?;
+        match undo(state, &mut work).doing(format!("landing {k}"))? {
+            Ok(()) => {
+                journal(state, &l, "recovered", "undone", &work.kept);
+                done.repaired.extend(paths.iter().cloned());
+                done.kept.extend(work.kept);
+            }
+            Err(paths_) => return Err(RecoverError::Damaged { paths_ }),
+        }
+        // Undoing an older landing must not take the sequence back.
+        if state.seq.get().doing("the landing sequence")? < newest {
+            state.disk.write_seq(&state.seq.0, newest.0).doing("the landing sequence")?;
+        }
+    }
+    gc::half_made(state, &lock).doing("sessions")?;
+    drop(lock);
+    gc::tidy(state).doing("trash")?;
+    Ok(done)
+}
+
+fn journal(state: &State, l: &Landing, what: &str, how: &str, kept: &[Kept]) {
+    let mut entry = state.entry(what, Some(&l.intent.session));
+    entry.goal.clone_from(&l.intent.goal);
+    entry.agent.clone_from(&l.intent.agent);
+    entry.landing = Some(l.number);
+    let kept: Vec<_> = kept.iter().map(|k| serde_json::json!({"path": k.path.to_string(), "at": k.at.to_string(), "why": k.why})).collect();
+    entry.detail = Some(serde_json::json!({ "landing": how, "kept": kept }));
+    state.note(&entry);
+    if how == "completed" {
+        // For whoever asks what became of the session.
+        let mut entry = state.entry("landed", Some(&l.intent.session));
+        entry.goal.clone_from(&l.intent.goal);
+        entry.landing = Some(l.number);
+        state.note(&entry);
+    }
+}
