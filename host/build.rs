@@ -22,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let mut list = String::from("&[\n");
     for path in files {
-        let name = path.file_stem().and_then(|s| s.to_str()).ok_or("a prebuilt agent without a name")?;
+        let name =
+            path.file_stem().and_then(|s| s.to_str()).ok_or("a prebuilt agent without a name")?;
         writeln!(list, "    ({name:?}, include_bytes!({path:?})),")?;
     }
     list.push(']');

@@ -89,7 +89,8 @@ impl Registry {
         )
         .map_err(|e| self.fail(e))?;
         // Who types a prefix means a session that is there, not one that once was.
-        let (ended, mut there): (Vec<_>, Vec<_>) = rows.into_iter().partition(SessionRow::has_ended);
+        let (ended, mut there): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(SessionRow::has_ended);
         if there.is_empty() {
             there = ended;
         }
