@@ -27,14 +27,18 @@
 //! - `TableAsWritten`: validated; outside replaces the target; exchange; `kill -9`; recovery finds new | other,
 //!   which no row names, and leaves the edit in the slot. Row for replace: new | other -> exchange back, look
 //!   again. Row for remove: absent | other -> rename back, look again.
+//! - `RecoveryActsOnce`: recovery looks, outside replaces the target, recovery exchanges and goes on. It looks
+//!   again after each rename, until there is nothing to do.
 //! - `InversionDoesNotLook`: an abort looks, outside replaces the target, the inversion takes it away. Inversion
-//!   needs its own table (`judge::inverse`), and a look after each rename.
+//!   needs its own table (`judge::inverse`), and a look after each rename: old | other is exchanged back, for an
+//!   addition absent | other is renamed back.
 //! - `AbortDoesNotReport`: after an abort a slot may hold an edit; the slots are looked at before `end {aborted}`.
 //! - `RecoveryActsOnUnsynced`: `landings/<k>` is renamed, `kill -9` before its fsync; recovery applies a step;
 //!   power cut: the rename of the directory is lost, the step is not. Recovery first syncs what it saw.
 //! - `LandedSessionOpens`, `LandingGoesBeforeSession`: `kill -9` (or a power cut) between `end` and the rename to
 //!   `trash/`: recovery passes k over, the session opens, and its upper file is the base's inode. A session that a
-//!   finished landing names is over; the landing's directory goes only when the session's has gone durably.
+//!   finished landing names is over; the landing's directory goes only when the session's has gone durably. (A rename
+//!   to `trash/` before `end` does it too, but only if it is synced before `end` is written.)
 //! - `WriterDoesNotLook`, `WriterLooksBeforeLease`: the landing process dies after the seal and its flock goes; a
 //!   writer in another process gets the lease back. It looks for a landing to recover after it has the lease.
 //! - `PreflightTrustsStaging`: a write between staging and the lease changes the staged file, which is the same
@@ -178,6 +182,7 @@ fn every_mutant_is_found() {
         (AbortKeepsUpper, WRITING, reached),
         (ApplyDoesNotVerify, EDITS, moved),
         (RecoveryDoesNotLook, EDITS, "recovery is not idempotent"),
+        (RecoveryActsOnce, EDITS, moved),
         (TableAsWritten, EDITS, moved),
         (InversionDoesNotLook, EDITS, moved),
         (AbortDoesNotReport, EDITS, "an edit from outside is buried in a slot, unreported"),

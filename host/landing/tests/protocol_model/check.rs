@@ -58,6 +58,8 @@ pub(crate) enum Mutant {
     ApplyDoesNotVerify,
     /// Recovery exchanges whatever lies there.
     RecoveryDoesNotLook,
+    /// It looks before a rename and not after it.
+    RecoveryActsOnce,
     /// Recovery knows only the rows that FORMAT.md's first version lists.
     TableAsWritten,
     /// An abort inverts what it remembers, without looking.

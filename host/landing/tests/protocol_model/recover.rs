@@ -128,6 +128,9 @@ pub(crate) fn recover(world: &World, config: &Config, next: &mut Next) {
                 if !config.is(Mutant::RecoveryDoesNotLook) {
                     w.actor.act = Act::Nothing;
                 }
+                if config.is(Mutant::RecoveryActsOnce) {
+                    w.actor.i += 1;
+                }
                 w.actor.pc = Pc::RecoverLook;
             });
         }
