@@ -1,18 +1,25 @@
 //! A base directory with its state.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use brio_session::RelPath;
 
+use crate::errors::Doing;
+use crate::state::State;
 use crate::{
     Adopted, BeginError, BeginOptions, CommitError, CommitOptions, DomainError, JournalEntry, Landed, OpenOptions,
-    RecoverError, Recovered, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo,
+    RecoverError, Recovered, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, begin, commit,
+    create, discover, finish, gc, journal, meta, nesting, recover, rollback, session,
 };
-use std::io;
 
 /// A domain: a base directory with its state `.brio/`. Cheap to clone.
 #[derive(Clone)]
-pub struct Domain {}
+pub struct Domain {
+    state: Arc<State>,
+}
 
 impl Domain {
     /// Opens the domain that `base` lies in, found upwards, or makes one at `base`. Also
@@ -21,8 +28,24 @@ impl Domain {
     /// # Errors
     /// See [`DomainError`].
     pub fn open(base: &Path, options: OpenOptions) -> Result<(Domain, RelPath), DomainError> {
-        let _ = (base, options);
-        todo!()
+        let at = discover::base(base)?;
+        let (state, below) = find_or_make(at, options)?;
+        create::tell_home(&state).doing("the home's index")?;
+        if recover::pending(&state).doing("the landing sequence")? {
+            // Damage is no reason to hide the sessions: commit says it.
+            match recover::now(&state) {
+                Ok(_) | Err(RecoverError::Damaged { .. }) => {}
+                Err(e) => return Err(Box::new(e).into()),
+            }
+        }
+        if let Err(e) = gc::tidy(&state) {
+            tracing::warn!("what a crash left was not removed: {e}");
+        }
+        Ok((Domain { state: Arc::new(state) }, below))
+    }
+
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
     }
 
     /// Takes over a copied, restored or lost base: it gets a new claim; sessions that lie there
@@ -31,18 +54,17 @@ impl Domain {
     /// # Errors
     /// See [`DomainError`].
     pub fn adopt(base: &Path, options: OpenOptions) -> Result<Adopted, DomainError> {
-        let _ = (base, options);
-        todo!()
+        create::adopt(base, options)
     }
 
     /// The claim's id.
     pub fn claim_id(&self) -> &str {
-        todo!()
+        &self.state.claim.claim
     }
 
     /// Where the root was when it was opened; for people.
     pub fn root_path(&self) -> &Path {
-        todo!()
+        &self.state.root_path
     }
 
     /// The number of the last landing; 0 before the first.
@@ -50,7 +72,7 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn landing(&self) -> io::Result<u64> {
-        todo!()
+        Ok(self.state.seq.get()?.landing())
     }
 
     /// Begins a session. Its price does not depend on the size of the base.
@@ -58,8 +80,10 @@ impl Domain {
     /// # Errors
     /// See [`BeginError`].
     pub fn begin(&self, options: BeginOptions) -> Result<Session, BeginError> {
-        let _ = options;
-        todo!()
+        match options.parent.clone() {
+            Some(parent) => nesting::begin_idle(&self.state, &parent, options),
+            None => begin::begin(&self.state, options),
+        }
     }
 
     /// An open session.
@@ -67,8 +91,8 @@ impl Domain {
     /// # Errors
     /// When it is unknown or has ended.
     pub fn session(&self, id: &SessionId) -> Result<Session, SessionError> {
-        let _ = id;
-        todo!()
+        meta::load_open(&self.state, id)?;
+        Ok(Session::new(self.state.clone(), id.clone()))
     }
 
     /// The one open session whose id begins with `prefix` (with or without `sess-`).
@@ -76,8 +100,17 @@ impl Domain {
     /// # Errors
     /// When several fit.
     pub fn find(&self, prefix: &str) -> Result<Option<SessionId>, SessionError> {
-        let _ = prefix;
-        todo!()
+        let text = if prefix.starts_with("sess-") { prefix.to_owned() } else { format!("sess-{prefix}") };
+        let mut ids = Vec::new();
+        for id in meta::list(&self.state).doing("sessions")? {
+            if id.as_str().starts_with(&text) && meta::load_open(&self.state, &id).is_ok() {
+                ids.push(id);
+            }
+        }
+        match ids.len() {
+            0 | 1 => Ok(ids.pop()),
+            _ => Err(SessionError::Ambiguous { prefix: prefix.to_owned(), ids }),
+        }
     }
 
     /// All open sessions, oldest first.
@@ -85,7 +118,19 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn sessions(&self) -> Result<Vec<SessionInfo>, SessionError> {
-        todo!()
+        let mut out = Vec::new();
+        for id in meta::list(&self.state).doing("sessions")? {
+            match session::info(&self.state, &id) {
+                Ok(info) => out.push(info),
+                // It ended while we looked.
+                Err(SessionError::Ended { .. } | SessionError::Unknown { .. }) => {}
+                // One that cannot be read must not hide the others; asked for by id, it says why.
+                Err(SessionError::Corrupt { id, what }) => tracing::warn!("{id} cannot be read: {what}"),
+                Err(e) => return Err(e),
+            }
+        }
+        out.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        Ok(out)
     }
 
     /// Lands a session in its base, or a child in its parent. Durable when it returns; on an
@@ -94,8 +139,7 @@ impl Domain {
     /// # Errors
     /// See [`CommitError`].
     pub fn commit(&self, id: &SessionId, options: CommitOptions) -> Result<Landed, CommitError> {
-        let _ = (id, options);
-        todo!()
+        commit::commit(&self.state, id, &options)
     }
 
     /// Throws a session away. Works on a full disk.
@@ -103,8 +147,7 @@ impl Domain {
     /// # Errors
     /// See [`RollbackError`].
     pub fn rollback(&self, id: &SessionId, stop: bool) -> Result<RolledBack, RollbackError> {
-        let _ = (id, stop);
-        todo!()
+        rollback::rollback(&self.state, id, stop)
     }
 
     /// Completes or undoes interrupted landings, and retries what a damaged base needs.
@@ -112,7 +155,7 @@ impl Domain {
     /// # Errors
     /// See [`RecoverError`].
     pub fn recover(&self) -> Result<Recovered, RecoverError> {
-        todo!()
+        recover::explicit(&self.state)
     }
 
     /// Appends to the journal.
@@ -120,8 +163,7 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn journal(&self, entry: &JournalEntry) -> io::Result<()> {
-        let _ = entry;
-        todo!()
+        self.state.write_journal(entry)
     }
 
     /// The journal, oldest first. A torn or foreign line is left out.
@@ -129,7 +171,7 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn journal_entries(&self) -> io::Result<Vec<JournalEntry>> {
-        todo!()
+        journal::entries(&self.state)
     }
 
     /// Deletes what nobody needs any more; returns the bytes that are free again.
@@ -137,6 +179,34 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn gc(&self) -> Result<u64, SessionError> {
-        todo!()
+        let lock = self.state.exclusive()?;
+        gc::half_made(&self.state, &lock).doing("sessions")?;
+        let freed = gc::collect(&self.state, &lock).doing("pre-images")?;
+        drop(lock);
+        Ok(freed + gc::tidy(&self.state).doing("trash")? + finish::empty_trash(&self.state).doing("trash")?)
+    }
+}
+
+fn find_or_make(mut at: discover::Base, options: OpenOptions) -> Result<(State, RelPath), DomainError> {
+    loop {
+        let found = match discover::find(&at, &options) {
+            // A `.brio` without a claim, of a root that the home knows, is a lost one.
+            Err(e @ DomainError::Corrupt { .. }) => {
+                create::check_known(at.fd.as_fd(), &at.path, None, &options)?;
+                return Err(e);
+            }
+            r => r?,
+        };
+        if let Some(f) = found {
+            create::check_known(f.root.as_fd(), &f.path, Some(&f.claim.claim), &options)?;
+            return Ok((State::open(f.root, f.path, f.claim, options)?, f.below));
+        }
+        create::check_known(at.fd.as_fd(), &at.path, None, &options)?;
+        if !options.create {
+            return Err(DomainError::NoDomain { path: at.path });
+        }
+        // False: somebody else made it in this instant. Either way it is found now.
+        create::make(&at, &options)?;
+        at = discover::base(&at.path.clone())?;
     }
 }

@@ -27,14 +27,47 @@
 //! `abort`, `finish` · `recover`, `judge` · `nesting`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
+mod apply;
+mod begin;
+mod busy;
+mod claim;
+mod commit;
 mod conflict;
+mod create;
+mod discover;
+mod disk;
 mod domain;
 mod errors;
+mod facts;
+mod finish;
+mod flat;
+mod frozen;
+mod gc;
+mod git;
+mod history;
+mod home;
 mod id;
 mod info;
+mod intent;
+mod journal;
+mod judge;
+mod layers;
 mod lease;
+mod lock;
+mod look;
+mod manifest;
+mod meta;
+mod nesting;
 mod options;
+mod plan;
+mod preflight;
+mod recover;
+mod rollback;
+mod seq;
 mod session;
+mod stage;
+mod state;
+mod support;
 
 pub use conflict::{Conflict, Theirs, What, change_word};
 pub use domain::Domain;
@@ -47,5 +80,3 @@ pub use info::{Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, Sessio
 pub use journal::Entry as JournalEntry;
 pub use options::{BeginOptions, CommitOptions, Metadata, OpenOptions, system_time};
 pub use session::{Session, Writer};
-
-mod journal;

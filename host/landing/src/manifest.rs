@@ -1,0 +1,86 @@
+//! `manifest` and `parent` in a session's directory: what it changed, with hashes before and
+//! after, and what it branches. Derived from the layers; nothing is scanned.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+
+use brio_session::{Content, FsError, View};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::begin::fs_io;
+use crate::conflict::change_word;
+use crate::meta::{self, Meta};
+use crate::state::State;
+
+#[derive(Serialize)]
+struct Manifest {
+    schema: u32,
+    files: Vec<File>,
+}
+
+/// One changed path.
+#[derive(Serialize)]
+struct File {
+    path: String,
+    /// The path's bytes, where they are no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<Vec<u8>>,
+    change: &'static str,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+/// Writes both.
+pub(crate) fn write(state: &State, m: &Meta, view: &View) -> io::Result<()> {
+    let set = view.changes().map_err(fs_io)?;
+    let mut files = Vec::with_capacity(set.changes.len());
+    for c in &set.changes {
+        let after = match c.after.map(|_| view.change_content(&c.path)) {
+            Some(Ok(Content::Own { dir, name })) => Some(hash(dir.open(&name)?.into_std())?),
+            Some(Ok(Content::Borrowed(f))) => Some(hash(f)?),
+            Some(Err(e)) if e != FsError::NotSupported => return Err(fs_io(e)),
+            _ => None,
+        };
+        let path = m.subdir.join_path(&c.path);
+        files.push(File {
+            bytes: std::str::from_utf8(path.as_bytes()).is_err().then(|| path.as_bytes().to_vec()),
+            path: path.to_string(),
+            change: change_word(c.kind),
+            before: set.observed.get(&c.path).and_then(|o| o.sha256).map(|h| hex(&h)),
+            after,
+        });
+    }
+    let dir = meta::dir(state, &m.id)?;
+    let raw = serde_json::to_vec_pretty(&Manifest { schema: 1, files })?;
+    state.disk.replace(dir.as_fd(), b"manifest", &raw, false)?;
+    let base = state.root_path.join(m.subdir.to_path());
+    let parent = serde_json::json!({
+        "schema": 1,
+        "base": base.to_string_lossy(),
+        "claim": state.claim.claim,
+        "landing": m.landing,
+        "session": m.parent,
+    });
+    state.disk.replace(dir.as_fd(), b"parent", &serde_json::to_vec_pretty(&parent)?, false)
+}
+
+fn hash(mut f: std::fs::File) -> io::Result<String> {
+    let mut sha = Sha256::new();
+    let mut buf = vec![0; 1 << 16];
+    loop {
+        let n = f.read(&mut buf)?;
+        if n == 0 {
+            return Ok(hex(sha.finalize().as_slice()));
+        }
+        sha.update(&buf[..n]);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
