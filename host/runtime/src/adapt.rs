@@ -1,7 +1,8 @@
 //! Preview-1 core modules become components.
 
 use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTER, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER as COMMAND,
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as ADAPTER,
+    WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER as COMMAND,
     WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as REACTOR,
 };
 use wasmparser::{Parser, Payload};
@@ -14,9 +15,13 @@ use crate::LoadError;
 /// A module that carries `component-type` sections (`wit-bindgen` without the last step of
 /// its toolchain) becomes the component that it describes.
 pub(crate) fn adapt(module: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let shape = Shape::of(module).map_err(|e| LoadError::Invalid { reason: e.message().to_owned() })?;
+    let shape =
+        Shape::of(module).map_err(|e| LoadError::Invalid { reason: e.message().to_owned() })?;
     if let Some((module, name)) = shape.foreign {
-        return Err(LoadError::UnknownImport { need: crate::imports::need(&module), import: format!("{module}.{name}") });
+        return Err(LoadError::UnknownImport {
+            need: crate::imports::need(&module),
+            import: format!("{module}.{name}"),
+        });
     }
     if !shape.start && !shape.typed {
         return Err(LoadError::NoEntryPoint { exports: shape.exports });
@@ -62,7 +67,9 @@ impl Shape {
                         shape.exports.push(name.into());
                     }
                 }
-                Payload::CustomSection(section) => shape.typed |= section.name().starts_with("component-type"),
+                Payload::CustomSection(section) => {
+                    shape.typed |= section.name().starts_with("component-type")
+                }
                 _ => {}
             }
         }

@@ -75,7 +75,8 @@ impl Engine {
             wasmtime::Engine::new(&config)
         });
         let wasm = wasm.map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
-        let linkers = Linkers::new(&wasm).map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+        let linkers =
+            Linkers::new(&wasm).map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
         let ticker = Ticker::start(&wasm)?;
         let timers = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

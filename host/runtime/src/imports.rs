@@ -71,11 +71,17 @@ pub(crate) fn need(import: &str) -> &'static str {
     match package.split_once('/').map_or(package, |(p, _)| p) {
         "wasi:http" => "a host with HTTP; agents here have no network",
         "wasi:nn" => "a host with wasi-nn",
-        "wasi:keyvalue" | "wasi:config" | "wasi:blobstore" => "a host with that service; agents here have files only",
+        "wasi:keyvalue" | "wasi:config" | "wasi:blobstore" => {
+            "a host with that service; agents here have files only"
+        }
         "wasi_unstable" => "a build for wasi_snapshot_preview1 or newer (a toolchain from 2020 on)",
         "wasi" => "a host with wasi-threads; build without threads",
-        "env" => "a build for WASI (wasm32-wasip1 or wasm32-wasip2); this one expects its own JavaScript host or a missing library",
-        "wbg" | "__wbindgen_placeholder__" | "go" | "gojs" => "a build for WASI; this one is made for a JavaScript host",
+        "env" => {
+            "a build for WASI (wasm32-wasip1 or wasm32-wasip2); this one expects its own JavaScript host or a missing library"
+        }
+        "wbg" | "__wbindgen_placeholder__" | "go" | "gojs" => {
+            "a build for WASI; this one is made for a JavaScript host"
+        }
         "brio:core" => "another version of Brio than this one, which offers brio:core@0.1",
         p if p.starts_with("wasi:") && !version.starts_with("0.2") => "a build for WASI 0.2",
         _ => "a component that brings it along (`wac plug`), or a host that offers it",

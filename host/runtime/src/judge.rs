@@ -40,7 +40,11 @@ impl RunReport {
 
 /// `cause` is what the meters recorded: an exhausted memory shows as `unreachable`. `view` is
 /// the limit that the view refused something for.
-pub(crate) fn judge(ended: wasmtime::Result<Returned>, cause: Option<Limit>, view: Option<FsError>) -> RunReport {
+pub(crate) fn judge(
+    ended: wasmtime::Result<Returned>,
+    cause: Option<Limit>,
+    view: Option<FsError>,
+) -> RunReport {
     let error = match ended {
         Ok(returned) if cause.is_none() && view.is_none() => return self::returned(returned),
         Ok(_) => None,
@@ -55,14 +59,22 @@ pub(crate) fn judge(ended: wasmtime::Result<Returned>, cause: Option<Limit>, vie
         _ => None,
     });
     if let Some(limit) = limit {
-        return RunReport::failed(Outcome::Limited(limit), limit.code(), format!("the agent reached its {}", limit.what()));
+        return RunReport::failed(
+            Outcome::Limited(limit),
+            limit.code(),
+            format!("the agent reached its {}", limit.what()),
+        );
     }
     let Some(error) = error else { return RunReport::of(Outcome::Succeeded, None) };
     if let Some(I32Exit(status)) = error.downcast_ref() {
         return exited(*status);
     }
     if error.is::<PoolConcurrencyLimitError>() {
-        return RunReport::failed(Outcome::Failed, codes::HOST_BUSY, "too many agents run at once; try again later");
+        return RunReport::failed(
+            Outcome::Failed,
+            codes::HOST_BUSY,
+            "too many agents run at once; try again later",
+        );
     }
     RunReport::failed(Outcome::Trapped, codes::TRAPPED, trap(&error))
 }
@@ -77,7 +89,8 @@ fn returned(returned: Returned) -> RunReport {
             RunReport { verdict: Some(verdict), ..RunReport::of(Outcome::Succeeded, None) }
         }
         Returned::Reviewer(Ok(verdict)) => {
-            let report = RunReport::failed(Outcome::Rejected, codes::REJECTED, verdict.comments.clone());
+            let report =
+                RunReport::failed(Outcome::Rejected, codes::REJECTED, verdict.comments.clone());
             RunReport { verdict: Some(verdict), ..report }
         }
         // No judgement is no approval.

@@ -157,7 +157,12 @@ impl Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, max: Option<usize>) -> Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        max: Option<usize>,
+    ) -> Result<bool> {
         // What the module's own maximum forbids is no limit of ours.
         if max.is_some_and(|m| desired > m) {
             return Ok(false);
@@ -165,7 +170,12 @@ impl ResourceLimiter for Meter {
         self.grow(current as u64, desired as u64)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, max: Option<usize>) -> Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        max: Option<usize>,
+    ) -> Result<bool> {
         if max.is_some_and(|m| desired > m) {
             return Ok(false);
         }

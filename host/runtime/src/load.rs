@@ -61,7 +61,12 @@ impl Agent {
         if let Some(entry) = self.plain.get() {
             return Ok(entry);
         }
-        let pre = engine.0.linkers.plain.instantiate_pre(&self.component).map_err(|e| imports::refused(&e))?;
+        let pre = engine
+            .0
+            .linkers
+            .plain
+            .instantiate_pre(&self.component)
+            .map_err(|e| imports::refused(&e))?;
         let entry = self.kind.entry(pre)?;
         Ok(self.plain.get_or_init(|| entry))
     }
@@ -122,13 +127,18 @@ impl Engine {
         imports::check(&component, wasm)?;
         let ty = component.component_type();
         let needs_session_fs = ty.imports(wasm).any(|(name, _)| imports::bare(name) == SESSION_FS);
-        let pre = self.0.linkers.session.instantiate_pre(&component).map_err(|e| imports::refused(&e))?;
+        let pre =
+            self.0.linkers.session.instantiate_pre(&component).map_err(|e| imports::refused(&e))?;
         let session = kind.entry(pre)?;
         Ok(Agent { kind, component, needs_session_fs, session, plain: OnceLock::new() })
     }
 }
 
-fn kind(component: &Component, wasm: &wasmtime::Engine, core: bool) -> Result<AgentKind, LoadError> {
+fn kind(
+    component: &Component,
+    wasm: &wasmtime::Engine,
+    core: bool,
+) -> Result<AgentKind, LoadError> {
     let ty = component.component_type();
     let exports: Vec<String> = ty.exports(wasm).map(|(name, _)| name.to_owned()).collect();
     let has = |what: &str| exports.iter().any(|e| imports::bare(e) == what);

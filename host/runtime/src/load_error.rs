@@ -22,7 +22,9 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The bytes are neither a component nor a core module.
-    #[error("NOT_WASM: not a WebAssembly binary; build it with a wasm32-wasip1 or wasm32-wasip2 target")]
+    #[error(
+        "NOT_WASM: not a WebAssembly binary; build it with a wasm32-wasip1 or wasm32-wasip2 target"
+    )]
     NotWasm,
     /// WebAssembly that does not validate, or that wasmtime does not compile.
     #[error("INVALID_WASM: {reason}")]
@@ -71,8 +73,9 @@ impl LoadError {
 fn list(exports: &[String]) -> String {
     match exports {
         [] => "nothing".into(),
-        [few @ ..] if few.len() <= 5 => few.join(", "),
-        [first, second, third, ..] => format!("{first}, {second}, {third} and {} more", exports.len() - 3),
-        _ => String::new(),
+        [first, second, third, _, _, _, ..] => {
+            format!("{first}, {second}, {third} and {} more", exports.len() - 3)
+        }
+        few => few.join(", "),
     }
 }

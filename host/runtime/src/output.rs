@@ -33,7 +33,10 @@ impl Default for Output {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output").field("shown", &self.sink.is_some()).field("capture", &self.capture).finish()
+        f.debug_struct("Output")
+            .field("shown", &self.sink.is_some())
+            .field("capture", &self.capture)
+            .finish()
     }
 }
 
@@ -102,7 +105,9 @@ struct Level {
     gone: AtomicBool,
 }
 
-fn pump(mut sinks: [Option<Box<dyn Write + Send>>; 2]) -> (Option<Queue>, Option<oneshot::Receiver<()>>) {
+fn pump(
+    mut sinks: [Option<Box<dyn Write + Send>>; 2],
+) -> (Option<Queue>, Option<oneshot::Receiver<()>>) {
     let (send, mut receive) = mpsc::unbounded_channel::<(usize, Bytes)>();
     let (done, finished) = oneshot::channel();
     let level = Arc::new(Level::default());

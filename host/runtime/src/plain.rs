@@ -26,7 +26,12 @@ impl HasData for PlainFs {
 /// The host's, when the handle cannot be duplicated.
 pub(crate) fn preopens(plain: &Plain, at: &str) -> std::io::Result<Vec<(Dir, String)>> {
     let file = plain.dir.try_clone()?.into_std_file();
-    let dir = Dir::new(file, FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE, plain.block_current_thread);
+    let dir = Dir::new(
+        file,
+        FsPerms::ReadWrite,
+        OpenMode::READ | OpenMode::WRITE,
+        plain.block_current_thread,
+    );
     if at == "/" {
         return Ok(vec![(dir, at.to_owned())]);
     }
@@ -35,7 +40,9 @@ pub(crate) fn preopens(plain: &Plain, at: &str) -> std::io::Result<Vec<(Dir, Str
 
 impl Host for PlainCtx<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let open = |(dir, name): &(Dir, String)| Ok((self.table.push(Descriptor::Dir(dir.clone()))?, name.clone()));
+        let open = |(dir, name): &(Dir, String)| {
+            Ok((self.table.push(Descriptor::Dir(dir.clone()))?, name.clone()))
+        };
         self.dirs.iter().map(open).collect()
     }
 }

@@ -15,8 +15,8 @@ use crate::load::Entry;
 use crate::output::Outputs;
 use crate::state::State;
 use crate::{
-    Agent, AgentErrorInfo, Engine, Limit, Outcome, RunReport, RunSpec, StopToken, TaskContext, Usage, Workspace,
-    clock, codes,
+    Agent, AgentErrorInfo, Engine, Limit, Outcome, RunReport, RunSpec, StopToken, TaskContext,
+    Usage, Workspace, clock, codes,
 };
 
 impl Engine {
@@ -28,7 +28,8 @@ impl Engine {
         if tokio::runtime::Handle::try_current().is_err() {
             return self.run_here(agent, spec);
         }
-        let refused = || refused(codes::HOST_BUSY, "the host has no thread for one more run".into());
+        let refused =
+            || refused(codes::HOST_BUSY, "the host has no thread for one more run".into());
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("brio-run".into());
             let run = thread.spawn_scoped(scope, || self.run_here(agent, spec));
@@ -57,12 +58,18 @@ impl Engine {
         };
         let cause = Cause::default();
         let max = spec.limits.output;
-        let outputs = Outputs::new(std::mem::take(&mut spec.stdout), std::mem::take(&mut spec.stderr), max, &cause);
+        let outputs = Outputs::new(
+            std::mem::take(&mut spec.stdout),
+            std::mem::take(&mut spec.stderr),
+            max,
+            &cause,
+        );
         let state = match State::new(&mut spec, &outputs, &cause) {
             Ok(state) => state,
             Err(e) => return refused(codes::RUN_INVALID, format!("{}: {e}", spec.at)),
         };
-        let run = Run { engine: self, spec: &spec, cause, started: Instant::now(), cpu: clock::cpu(0) };
+        let run =
+            Run { engine: self, spec: &spec, cause, started: Instant::now(), cpu: clock::cpu(0) };
         run.go(entry, state, outputs)
     }
 }
@@ -137,7 +144,8 @@ impl Run<'_> {
 
     /// At every epoch: has somebody stopped the run, is its time over?
     fn watch(&self, store: &mut Store<State>) {
-        let (stop, cause, limits): (StopToken, Cause, _) = (self.spec.stop.clone(), self.cause.clone(), self.spec.limits);
+        let (stop, cause, limits): (StopToken, Cause, _) =
+            (self.spec.stop.clone(), self.cause.clone(), self.spec.limits);
         let (started, cpu) = (self.started, self.cpu);
         let mut ticks = 0;
         store.epoch_deadline_callback(move |_| {
@@ -156,7 +164,11 @@ impl Run<'_> {
     }
 }
 
-async fn call(entry: &Entry, store: &mut Store<State>, task: &TaskContext) -> wasmtime::Result<Returned> {
+async fn call(
+    entry: &Entry,
+    store: &mut Store<State>,
+    task: &TaskContext,
+) -> wasmtime::Result<Returned> {
     Ok(match entry {
         Entry::Agent(pre) => {
             let agent = pre.instantiate_async(&mut *store).await?;
@@ -200,7 +212,13 @@ impl State {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let since = Time { secs: now.as_secs() as i64, nanos: now.subsec_nanos() };
                 let binds = spec.binds.clone();
-                fs = Some(FsState::new(Mounts::new(spec.at.clone(), view.clone(), binds, spec.sessions.is_some(), since)));
+                fs = Some(FsState::new(Mounts::new(
+                    spec.at.clone(),
+                    view.clone(),
+                    binds,
+                    spec.sessions.is_some(),
+                    since,
+                )));
             }
             Workspace::Plain(dir) => {
                 wasi.allow_blocking_current_thread(dir.block_current_thread);

@@ -98,18 +98,30 @@ impl RunSpec {
 
     /// Refuses names that cannot be, and two for one place.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let names: Vec<&str> = std::iter::once(&self.at).chain(self.binds.iter().map(|(at, _)| at)).map(String::as_str).collect();
+        let names: Vec<&str> = std::iter::once(&self.at)
+            .chain(self.binds.iter().map(|(at, _)| at))
+            .map(String::as_str)
+            .collect();
         for (i, name) in names.iter().enumerate() {
             // The session itself may be the root; a bind may not hide everything else.
             let root = i == 0 && *name == "/";
-            let sane = root || name.strip_prefix('/').is_some_and(|rest| {
-                !rest.is_empty() && rest.split('/').all(|c| !matches!(c, "" | "." | "..") && !c.contains('\0'))
-            });
+            let sane = root
+                || name.strip_prefix('/').is_some_and(|rest| {
+                    !rest.is_empty()
+                        && rest
+                            .split('/')
+                            .all(|c| !matches!(c, "" | "." | "..") && !c.contains('\0'))
+                });
             if !sane {
-                return Err(format!("{name}: give an absolute name such as /workspace, without . and .."));
+                return Err(format!(
+                    "{name}: give an absolute name such as /workspace, without . and .."
+                ));
             }
             if crate::fs::below(name, crate::fs::SESSIONS).is_some() {
-                return Err(format!("{name}: {} is where child sessions lie; take another name", crate::fs::SESSIONS));
+                return Err(format!(
+                    "{name}: {} is where child sessions lie; take another name",
+                    crate::fs::SESSIONS
+                ));
             }
             if names[..i].contains(name) {
                 return Err(format!("{name}: is named twice"));

@@ -30,7 +30,10 @@ impl State {
     /// Only the linker of sessions leads here, and its stores always have a view.
     #[allow(clippy::expect_used, reason = "the two linkers never mix their stores")]
     pub(crate) fn fs(&mut self) -> FsCtx<'_> {
-        FsCtx { fs: self.fs.as_mut().expect("a store of a session has a view"), table: &mut self.table }
+        FsCtx {
+            fs: self.fs.as_mut().expect("a store of a session has a view"),
+            table: &mut self.table,
+        }
     }
 
     pub(crate) fn plain(&mut self) -> PlainCtx<'_> {

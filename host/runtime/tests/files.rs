@@ -13,8 +13,15 @@ fn held(report: &RunReport) {
     let text = report.stdout.text();
     // wasi-libc resolves the empty path to a preopen named "."; so it does in the plain form.
     let of_libc = "FAIL empty and wrong paths fail: the empty path was opened";
-    let failed: Vec<&str> = text.lines().filter(|l| l.starts_with("FAIL") && *l != of_libc).collect();
-    assert!(failed.is_empty(), "{}\n{:?}\n{}", failed.join("\n"), report.error, report.stderr.text());
+    let failed: Vec<&str> =
+        text.lines().filter(|l| l.starts_with("FAIL") && *l != of_libc).collect();
+    assert!(
+        failed.is_empty(),
+        "{}\n{:?}\n{}",
+        failed.join("\n"),
+        report.error,
+        report.stderr.text()
+    );
     assert!(text.contains(" held, "), "{report:?}");
 }
 
@@ -53,7 +60,12 @@ fn file_calls_hold_in_the_plain_form() {
 
 #[test]
 fn absolute_names_lead_to_the_session() {
-    for (at, dir) in [("/workspace", "/workspace/probe"), ("/data/x", "/data/x/probe"), ("/", "/probe"), ("/", "probe")] {
+    for (at, dir) in [
+        ("/workspace", "/workspace/probe"),
+        ("/data/x", "/data/x/probe"),
+        ("/", "/probe"),
+        ("/", "probe"),
+    ] {
         let session = Session::over(populate);
         let mut spec = spec(&session, &[dir]);
         spec.at = at.into();

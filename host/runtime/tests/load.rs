@@ -56,15 +56,20 @@ fn an_unknown_import_of_a_component_is_named_with_what_it_needs() {
     );
     assert_eq!(error.code(), "UNKNOWN_IMPORT");
     let text = error.to_string();
-    assert!(text.contains("wasi:http/outgoing-handler@0.2.6") && text.contains("network"), "{text}");
+    assert!(
+        text.contains("wasi:http/outgoing-handler@0.2.6") && text.contains("network"),
+        "{text}"
+    );
 }
 
 #[test]
 fn an_unknown_import_of_a_module_is_named_with_what_it_needs() {
-    let error = refused(r#"(module (import "env" "emscripten_notify" (func)) (func (export "_start")))"#);
+    let error =
+        refused(r#"(module (import "env" "emscripten_notify" (func)) (func (export "_start")))"#);
     assert_eq!(error.code(), "UNKNOWN_IMPORT");
     assert!(error.to_string().contains("env.emscripten_notify"), "{error}");
-    let error = refused(r#"(module (import "wasi_unstable" "fd_close" (func)) (func (export "_start")))"#);
+    let error =
+        refused(r#"(module (import "wasi_unstable" "fd_close" (func)) (func (export "_start")))"#);
     assert!(error.to_string().contains("wasi_unstable.fd_close"), "{error}");
 }
 
@@ -84,7 +89,11 @@ fn another_wasi_is_refused() {
 
 #[test]
 fn without_an_entry_point_there_is_no_agent() {
-    for wat in ["(component)", "(module)", r#"(module (func (export "main")) (memory (export "memory") 1))"#] {
+    for wat in [
+        "(component)",
+        "(module)",
+        r#"(module (func (export "main")) (memory (export "memory") 1))"#,
+    ] {
         assert_eq!(refused(wat).code(), "NO_ENTRY_POINT", "{wat}");
     }
     let text = refused(r#"(module (func (export "main")))"#).to_string();

@@ -57,7 +57,11 @@ fn an_exit_is_an_outcome() {
     let (_, report) = run("test/fail.wasm", &["exit", "0"], |_| {});
     assert_eq!((report.outcome, report.exit), (Outcome::Succeeded, Some(0)), "{report:?}");
     let (_, report) = run("test/fail.wasm", &["exit", "3"], |_| {});
-    assert_eq!((report.outcome, code(&report)), (Outcome::Failed, codes::EXIT_STATUS), "{report:?}");
+    assert_eq!(
+        (report.outcome, code(&report)),
+        (Outcome::Failed, codes::EXIT_STATUS),
+        "{report:?}"
+    );
     assert!(report.exit.is_some_and(|n| n != 0));
 }
 
@@ -68,7 +72,9 @@ fn a_panic_is_a_trap_and_its_text_is_captured() {
     let error = report.error.unwrap();
     assert!(!error.message.contains('\n') && error.message.len() < 120, "{error:?}");
     assert!(report.stdout.text().contains("on stdout"));
-    assert!(report.stderr.text().contains("on stderr") && report.stderr.text().contains("panicked"));
+    assert!(
+        report.stderr.text().contains("on stderr") && report.stderr.text().contains("panicked")
+    );
 }
 
 #[test]
@@ -105,7 +111,10 @@ fn limits_of_the_view_end_the_run_too() {
         let report = ENGINE.run(&guest("test/spammer.wasm"), spec(&session, args));
         if what == "sparse" {
             // A hole is not written: both answers are sound.
-            assert!(matches!(report.outcome, Outcome::Succeeded | Outcome::Limited(Limit::Disk)), "{report:?}");
+            assert!(
+                matches!(report.outcome, Outcome::Succeeded | Outcome::Limited(Limit::Disk)),
+                "{report:?}"
+            );
             continue;
         }
         assert_eq!(report.outcome, Outcome::Limited(limit), "{what}: {report:?}");

@@ -31,8 +31,20 @@ fn every_function_of_brio_core_answers_as_its_wit_says() {
     let (_, report) = run(&[], |_| {});
     let text = report.stdout.text();
     let failed: Vec<&str> = text.lines().filter(|l| l.starts_with("FAIL")).collect();
-    assert!(failed.is_empty() && report.succeeded(), "{}\n{:?}\n{text}", failed.join("\n"), report.error);
-    for name in ["begin-session", "commit-session", "rollback-session", "get-session-path", "status", "change-set"] {
+    assert!(
+        failed.is_empty() && report.succeeded(),
+        "{}\n{:?}\n{text}",
+        failed.join("\n"),
+        report.error
+    );
+    for name in [
+        "begin-session",
+        "commit-session",
+        "rollback-session",
+        "get-session-path",
+        "status",
+        "change-set",
+    ] {
         assert!(text.contains(&format!("OK {name}: ")), "{name} was not called: {text}");
     }
 }
@@ -40,7 +52,8 @@ fn every_function_of_brio_core_answers_as_its_wit_says() {
 /// B-014: the text of a conflict begins with the code.
 #[test]
 fn a_conflict_is_told_by_its_code() {
-    let error = brio_runtime::SessionsError::new(brio_runtime::SessionsCode::Conflict, "CONFLICT: a.txt");
+    let error =
+        brio_runtime::SessionsError::new(brio_runtime::SessionsCode::Conflict, "CONFLICT: a.txt");
     assert_eq!(error.to_string(), "CONFLICT: a.txt");
 }
 
@@ -56,7 +69,8 @@ fn without_the_grant_the_component_is_refused_before_it_starts() {
 fn what_a_stopped_guest_left_open_is_rolled_back() {
     // However the run ends, no child stays open.
     for millis in [1, 5, 20, 60] {
-        let (family, _) = run(&[], |spec| spec.limits.wall = std::time::Duration::from_millis(millis));
+        let (family, _) =
+            run(&[], |spec| spec.limits.wall = std::time::Duration::from_millis(millis));
         let status = family.status(OWN).unwrap();
         assert_eq!((status.state, status.open_children), (SessionState::Open, vec![]));
     }

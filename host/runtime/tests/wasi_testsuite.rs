@@ -23,7 +23,9 @@ const EXCLUSIONS: &str = include_str!("wasi_testsuite_exclusions.txt");
 #[test]
 fn preview_1_passes_in_a_session() {
     let Some(suite) = std::env::var_os("BRIO_WASI_TESTSUITE").map(PathBuf::from) else {
-        eprintln!("SKIPPED: wasi-testsuite was not run; set BRIO_WASI_TESTSUITE to its extracted directory");
+        eprintln!(
+            "SKIPPED: wasi-testsuite was not run; set BRIO_WASI_TESTSUITE to its extracted directory"
+        );
         return;
     };
     let excluded: BTreeMap<&str, &str> = EXCLUSIONS
@@ -44,16 +46,24 @@ fn preview_1_passes_in_a_session() {
             let result = run(&test, false);
             match (result, excluded.get(name.as_str())) {
                 (Ok(()), None) => passed += 1,
-                (Ok(()), Some(_)) => failed.push(format!("{name}: is excluded but passes; remove the exclusion")),
+                (Ok(()), Some(_)) => {
+                    failed.push(format!("{name}: is excluded but passes; remove the exclusion"))
+                }
                 (Err(_), Some(_)) if run(&test, true).is_ok() => {
-                    failed.push(format!("{name}: is excluded, but it passes in the plain form: it is about the view"));
+                    failed.push(format!(
+                        "{name}: is excluded, but it passes in the plain form: it is about the view"
+                    ));
                 }
                 (Err(_), Some(reason)) => skipped.push(format!("{name}: {reason}")),
                 (Err(why), None) => failed.push(format!("{name}: {why}")),
             }
         }
     }
-    println!("wasi-testsuite, preview 1: {passed} passed, {} failed, {} excluded", failed.len(), skipped.len());
+    println!(
+        "wasi-testsuite, preview 1: {passed} passed, {} failed, {} excluded",
+        failed.len(),
+        skipped.len()
+    );
     for line in &skipped {
         println!("  excluded {line}");
     }
@@ -80,7 +90,9 @@ fn run(test: &Path, plain: bool) -> Result<(), String> {
     run.at = "/".into();
     run.limits.wall = Duration::from_secs(60);
     run.args = vec![test.file_name().unwrap().to_str().unwrap().into()];
-    run.args.extend(spec["args"].as_array().into_iter().flatten().map(|a| a.as_str().unwrap().to_owned()));
+    run.args.extend(
+        spec["args"].as_array().into_iter().flatten().map(|a| a.as_str().unwrap().to_owned()),
+    );
     let env = spec["env"].as_object().into_iter().flatten();
     run.env = env.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect();
     check(&spec, &ENGINE.run(&agent, run))

@@ -13,7 +13,14 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(first: u32, last: u32, max: usize) -> Self {
-        Self { line: 1, first: first.into(), last: last.into(), max, taken: Vec::new(), too_large: false }
+        Self {
+            line: 1,
+            first: first.into(),
+            last: last.into(),
+            max,
+            taken: Vec::new(),
+            too_large: false,
+        }
     }
 
     /// Takes the next piece; answers whether more is wanted.
@@ -43,7 +50,12 @@ pub(super) enum NoEdit {
 }
 
 /// Replaces `old` by `new`: once if it occurs once, everywhere if `all`.
-pub(super) fn replace(text: &str, old: &str, new: &str, all: bool) -> Result<(String, u32), NoEdit> {
+pub(super) fn replace(
+    text: &str,
+    old: &str,
+    new: &str,
+    all: bool,
+) -> Result<(String, u32), NoEdit> {
     let count = if old.is_empty() { 0 } else { text.matches(old).count() };
     match u32::try_from(count).unwrap_or(u32::MAX) {
         0 => Err(NoEdit::NoMatch),

@@ -25,7 +25,8 @@ impl Tree for Dir {
                 let _ = self.remove_file(path);
             })?),
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                let mut file = self.open_with(path, OpenOptions::new().read(true).write(true).create(true))?;
+                let mut file =
+                    self.open_with(path, OpenOptions::new().read(true).write(true).create(true))?;
                 let mut before = Vec::new();
                 file.read_to_end(&mut before)?;
                 Ok(replace(&mut file, content).inspect_err(|_| {

@@ -14,7 +14,11 @@ impl CoreCtx<'_> {
         self.core.own.as_deref() == Some(id) || self.core.begun.iter().any(|b| b == id)
     }
 
-    fn ask<T>(&self, id: &str, how: impl FnOnce(&dyn Sessions) -> Result<T, SessionsError>) -> Result<T, wit::SessionError> {
+    fn ask<T>(
+        &self,
+        id: &str,
+        how: impl FnOnce(&dyn Sessions) -> Result<T, SessionsError>,
+    ) -> Result<T, wit::SessionError> {
         if !self.may_ask(id) {
             return Err(wit::SessionError::Unknown(id.into()));
         }
@@ -66,7 +70,9 @@ fn change(c: &brio_session::Change) -> wit::Change {
     let kind = match c.kind {
         ChangeKind::Added => wit::ChangeKind::Added,
         ChangeKind::Removed => wit::ChangeKind::Removed,
-        ChangeKind::Modified | ChangeKind::TypeChanged | ChangeKind::MetaOnly => wit::ChangeKind::Modified,
+        ChangeKind::Modified | ChangeKind::TypeChanged | ChangeKind::MetaOnly => {
+            wit::ChangeKind::Modified
+        }
     };
     let changed_type = match c.after.or(c.before).map(|m| m.kind) {
         Some(Kind::Dir) => wit::ChangedType::Directory,
@@ -83,6 +89,9 @@ fn error(id: &str, e: SessionsError) -> wit::SessionError {
         SessionsCode::Unknown => wit::SessionError::Unknown(id.into()),
         SessionsCode::Ended => wit::SessionError::Ended(id.into()),
         SessionsCode::SnapshotGone => wit::SessionError::SnapshotGone(id.into()),
-        _ => wit::SessionError::Failed(wit::SessionFailure { session_id: id.into(), message: e.to_string() }),
+        _ => wit::SessionError::Failed(wit::SessionFailure {
+            session_id: id.into(),
+            message: e.to_string(),
+        }),
     }
 }

@@ -33,8 +33,12 @@ fn not_granted() -> SessionsError {
 
 impl CoreCtx<'_> {
     fn begin(&mut self, base_path: &str) -> Answer<String> {
-        let invalid = |why: &str| SessionsError::new(SessionsCode::BaseInvalid, format!("{base_path}: {why}"));
-        let (Some(sessions), Some(fs)) = (&self.core.sessions, &mut self.fs) else { return Err(not_granted()) };
+        let invalid = |why: &str| {
+            SessionsError::new(SessionsCode::BaseInvalid, format!("{base_path}: {why}"))
+        };
+        let (Some(sessions), Some(fs)) = (&self.core.sessions, &mut self.fs) else {
+            return Err(not_granted());
+        };
         let (mount, path) = match fs.mounts.locate(base_path) {
             Located::In(mount, path) => (mount, path),
             Located::Sessions => return Err(invalid("name one of the sessions in it")),
@@ -43,11 +47,16 @@ impl CoreCtx<'_> {
         };
         let number = mount.number;
         let own = number == fs.mounts.own().number;
-        let parent = fs.mounts.children().find(|(_, m)| m.number == number).map(|(id, _)| id.to_owned());
+        let parent =
+            fs.mounts.children().find(|(_, m)| m.number == number).map(|(id, _)| id.to_owned());
         if !own && parent.is_none() {
-            return Err(SessionsError::new(SessionsCode::NotPermitted, format!("{base_path}: is read-only")));
+            return Err(SessionsError::new(
+                SessionsCode::NotPermitted,
+                format!("{base_path}: is read-only"),
+            ));
         }
-        let how = OpenOptions { read: true, directory: true, follow: true, ..OpenOptions::default() };
+        let how =
+            OpenOptions { read: true, directory: true, follow: true, ..OpenOptions::default() };
         let dir = match mount.view.open_at(&mount.root(), path.as_bytes(), &how) {
             Ok(Handle::Dir(dir)) => dir,
             Ok(Handle::File(_)) => return Err(invalid("not a directory")),
@@ -83,7 +92,8 @@ impl CoreCtx<'_> {
         // A rollback takes children along.
         let others: Vec<String> = self.core.begun.iter().filter(|c| *c != id).cloned().collect();
         for child in others {
-            let ended = |s| matches!(s, crate::SessionState::Landed | crate::SessionState::RolledBack);
+            let ended =
+                |s| matches!(s, crate::SessionState::Landed | crate::SessionState::RolledBack);
             let open = self.fs.as_ref().is_some_and(|fs| fs.mounts.child(&child).is_some());
             if open && sessions.status(&child).is_ok_and(|s| ended(s.state)) {
                 self.gone(&child);

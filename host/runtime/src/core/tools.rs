@@ -37,7 +37,11 @@ impl CoreCtx<'_> {
                 Located::Outside => Err(invalid()),
             },
             (None, Some((at, dir))) => {
-                let inner = if path.starts_with('/') { crate::fs::below(path, at).ok_or_else(invalid)? } else { path };
+                let inner = if path.starts_with('/') {
+                    crate::fs::below(path, at).ok_or_else(invalid)?
+                } else {
+                    path
+                };
                 let inner = if inner.is_empty() { "." } else { inner };
                 let dir = dir.try_clone().map_err(|e| failed(path, &e))?;
                 Ok(Target::Tree(Box::new(dir), inner.into()))
@@ -62,7 +66,11 @@ impl CoreCtx<'_> {
             content.len() <= MAX_BYTES
         });
         attempt!(told(read, path)?);
-        Ok(if content.len() > MAX_BYTES { Err(ToolError::TooLarge(path.into())) } else { Ok(content) })
+        Ok(if content.len() > MAX_BYTES {
+            Err(ToolError::TooLarge(path.into()))
+        } else {
+            Ok(content)
+        })
     }
 
     fn write_whole(&mut self, path: &str, content: &[u8]) -> Answer<()> {
@@ -184,7 +192,9 @@ fn told<T>(result: FsResult<T>, path: &str) -> Answer<T> {
         FsError::IsDirectory => ToolError::IsDirectory(p),
         FsError::NotDirectory => ToolError::NotDirectory(p),
         FsError::NotEmpty => ToolError::NotEmpty(p),
-        FsError::Invalid | FsError::Loop | FsError::NameTooLong | FsError::NotPermitted => ToolError::InvalidPath(p),
+        FsError::Invalid | FsError::Loop | FsError::NameTooLong | FsError::NotPermitted => {
+            ToolError::InvalidPath(p)
+        }
         FsError::Access | FsError::ReadOnly => ToolError::NotPermitted(p),
         FsError::TooLarge => ToolError::TooLarge(p),
         FsError::NoSpace => ToolError::NoSpace(p),

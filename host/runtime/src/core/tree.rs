@@ -36,8 +36,15 @@ impl Tree for Mount {
 
     fn write(&self, path: &str, content: &[u8]) -> FsResult<()> {
         let (root, path) = (self.root(), path.as_bytes());
-        let new = OpenOptions { write: true, create: true, exclusive: true, ..OpenOptions::default() };
-        let old = OpenOptions { read: true, write: true, create: true, follow: true, ..OpenOptions::default() };
+        let new =
+            OpenOptions { write: true, create: true, exclusive: true, ..OpenOptions::default() };
+        let old = OpenOptions {
+            read: true,
+            write: true,
+            create: true,
+            follow: true,
+            ..OpenOptions::default()
+        };
         match self.view.open_at(&root, path, &new) {
             Ok(made) => replace(&file(made)?, content).inspect_err(|_| {
                 let _ = self.view.unlink_at(&root, path);
@@ -62,13 +69,16 @@ impl Tree for Mount {
     }
 
     fn list(&self, path: &str) -> FsResult<Vec<Item>> {
-        let how = OpenOptions { read: true, directory: true, follow: true, ..OpenOptions::default() };
+        let how =
+            OpenOptions { read: true, directory: true, follow: true, ..OpenOptions::default() };
         let Handle::Dir(dir) = self.view.open_at(&self.root(), path.as_bytes(), &how)? else {
             return Err(FsError::NotDirectory);
         };
         let item = |e: brio_session::DirEntry| {
             let size = match e.kind {
-                Kind::File | Kind::Symlink => self.view.stat_at(&dir, &e.name, false).map(|m| m.size),
+                Kind::File | Kind::Symlink => {
+                    self.view.stat_at(&dir, &e.name, false).map(|m| m.size)
+                }
                 Kind::Dir | Kind::Other => Ok(0),
             };
             match size {

@@ -6,8 +6,8 @@ use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use super::Fault;
 use super::memo::Id;
 use crate::bindings::wasi::filesystem::types::{
-    DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp, OpenFlags,
-    PathFlags,
+    DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp,
+    OpenFlags, PathFlags,
 };
 
 pub(super) fn kind(kind: Kind) -> DescriptorType {
@@ -68,9 +68,14 @@ pub(super) fn check_path(path: &str) -> Result<(), Fault> {
 ///
 /// # Errors
 /// `invalid` for combinations that make no sense.
-pub(super) fn open(path: PathFlags, open: OpenFlags, flags: DescriptorFlags) -> Result<OpenOptions, Fault> {
+pub(super) fn open(
+    path: PathFlags,
+    open: OpenFlags,
+    flags: DescriptorFlags,
+) -> Result<OpenOptions, Fault> {
     let directory = open.contains(OpenFlags::DIRECTORY);
-    if directory && open.intersects(OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE) {
+    if directory && open.intersects(OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::TRUNCATE)
+    {
         return Err(FsError::Invalid.into());
     }
     let write = flags.contains(DescriptorFlags::WRITE);

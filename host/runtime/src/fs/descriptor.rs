@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use brio_session::{DirHandle, FileHandle};
 
-use super::mounts::Mount;
 use super::Fault;
+use super::mounts::Mount;
 use crate::bindings::wasi::filesystem::types::{DescriptorFlags, DescriptorType, ErrorCode};
 
 /// An open file or directory.
@@ -37,7 +37,8 @@ impl Descriptor {
 
     /// Whether written data is to be synced at once.
     pub(super) fn syncs(&self) -> bool {
-        self.flags.intersects(DescriptorFlags::FILE_INTEGRITY_SYNC | DescriptorFlags::DATA_INTEGRITY_SYNC)
+        self.flags
+            .intersects(DescriptorFlags::FILE_INTEGRITY_SYNC | DescriptorFlags::DATA_INTEGRITY_SYNC)
     }
 }
 

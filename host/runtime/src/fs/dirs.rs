@@ -12,7 +12,11 @@ use crate::bindings::wasi::filesystem::types::{
 
 /// A path that was resolved as far as this crate does it; the view does the rest.
 pub(super) enum At {
-    In { mount: Mount, dir: DirHandle, path: String },
+    In {
+        mount: Mount,
+        dir: DirHandle,
+        path: String,
+    },
     /// The directory of child sessions itself.
     Sessions,
 }
@@ -76,7 +80,11 @@ impl FsCtx<'_> {
                 // A name that is not UTF-8 cannot be said in WASI: it is not shown.
                 .filter_map(|e| {
                     let id = Some((mount.number, e.ino));
-                    Some(Entry { name: String::from_utf8(e.name).ok()?, kind: convert::kind(e.kind), id })
+                    Some(Entry {
+                        name: String::from_utf8(e.name).ok()?,
+                        kind: convert::kind(e.kind),
+                        id,
+                    })
                 })
                 .collect(),
             Node::Sessions => {
@@ -93,7 +101,10 @@ impl FsCtx<'_> {
 }
 
 impl HostDirectoryEntryStream for FsCtx<'_> {
-    fn read_directory_entry(&mut self, stream: Resource<DirStream>) -> Result<Option<DirectoryEntry>, Fault> {
+    fn read_directory_entry(
+        &mut self,
+        stream: Resource<DirStream>,
+    ) -> Result<Option<DirectoryEntry>, Fault> {
         let stream = self.table.get_mut(&stream)?;
         let Some(Entry { name, kind, id }) = stream.entries.next() else { return Ok(None) };
         if let Some(id) = id {

@@ -11,14 +11,17 @@ use super::dirs::At;
 use super::streams::{CHUNK, Reader, To, Writer};
 use super::{Fault, FsCtx, convert, errors};
 use crate::bindings::wasi::filesystem::types::{
-    Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, Host, HostDescriptor, MetadataHashValue,
-    NewTimestamp, OpenFlags, PathFlags,
+    Advice, DescriptorFlags, DescriptorStat, DescriptorType, ErrorCode, Host, HostDescriptor,
+    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
 };
 
 type Fd = Resource<Descriptor>;
 
 impl Host for FsCtx<'_> {
-    fn filesystem_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<ErrorCode>> {
+    fn filesystem_error_code(
+        &mut self,
+        error: Resource<wasmtime::Error>,
+    ) -> wasmtime::Result<Option<ErrorCode>> {
         Ok(errors::from_stream(self.table.get(&error)?))
     }
 
@@ -69,7 +72,11 @@ impl HostDescriptor for FsCtx<'_> {
         Ok(self.table.push(stream)?)
     }
 
-    fn write_via_stream(&mut self, fd: Fd, offset: u64) -> Result<Resource<DynOutputStream>, Fault> {
+    fn write_via_stream(
+        &mut self,
+        fd: Fd,
+        offset: u64,
+    ) -> Result<Resource<DynOutputStream>, Fault> {
         self.writer(&fd, To::At(offset))
     }
 
@@ -184,7 +191,14 @@ impl HostDescriptor for FsCtx<'_> {
         Ok(mount.view.set_times_at(&dir, path.as_bytes(), convert::follow(flags), atime, mtime)?)
     }
 
-    fn link_at(&mut self, fd: Fd, flags: PathFlags, old: String, new_fd: Fd, new: String) -> Result<(), Fault> {
+    fn link_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        old: String,
+        new_fd: Fd,
+        new: String,
+    ) -> Result<(), Fault> {
         // As wasmtime and wasi-testsuite have it: a hard link is never made through a link.
         if convert::follow(flags) {
             return Err(ErrorCode::Invalid.into());
@@ -212,7 +226,9 @@ impl HostDescriptor for FsCtx<'_> {
         }
         let at = if how.create { self.at_new(&fd, path)? } else { self.at(&fd, path)? };
         let node = match at {
-            At::Sessions if how.write || how.create || how.truncate => return Err(ErrorCode::IsDirectory.into()),
+            At::Sessions if how.write || how.create || how.truncate => {
+                return Err(ErrorCode::IsDirectory.into());
+            }
             At::Sessions => Node::Sessions,
             At::In { mount, dir, path } => match mount.view.open_at(&dir, path.as_bytes(), &how)? {
                 Handle::File(f) => Node::File(mount, Arc::new(f)),
@@ -221,7 +237,7 @@ impl HostDescriptor for FsCtx<'_> {
         };
         let mut flags = flags;
         if !matches!(node, Node::Dir(..)) {
-            flags = flags & !DescriptorFlags::MUTATE_DIRECTORY;
+            flags &= !DescriptorFlags::MUTATE_DIRECTORY;
         }
         self.open(node, flags)
     }
@@ -280,7 +296,12 @@ impl HostDescriptor for FsCtx<'_> {
         Ok(convert::hash((mount, meta.ino)))
     }
 
-    fn metadata_hash_at(&mut self, fd: Fd, flags: PathFlags, path: String) -> Result<MetadataHashValue, Fault> {
+    fn metadata_hash_at(
+        &mut self,
+        fd: Fd,
+        flags: PathFlags,
+        path: String,
+    ) -> Result<MetadataHashValue, Fault> {
         let serial = self.table.get(&fd)?.serial;
         if let Some(id) = self.fs.memo.get(serial, &path, convert::follow(flags)) {
             return Ok(convert::hash(id));

@@ -34,7 +34,11 @@ impl Memo {
     /// After a stat: `dir` is the serial of the directory's descriptor.
     pub(super) fn stat(&mut self, dir: u64, path: String, follow: bool, mount: u32, meta: &Meta) {
         // Without following, what is no link now answers both ways.
-        let follow = if !follow && meta.kind != Kind::Symlink { Follow::Either } else { Follow::Only(follow) };
+        let follow = if !follow && meta.kind != Kind::Symlink {
+            Follow::Either
+        } else {
+            Follow::Only(follow)
+        };
         self.0 = Some(Known { dir, path, follow, id: (mount, meta.ino) });
     }
 

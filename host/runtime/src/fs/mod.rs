@@ -9,6 +9,8 @@ mod memo;
 mod mounts;
 mod preopens;
 mod streams;
+#[cfg(all(test, unix))]
+mod tests;
 
 #[allow(unreachable_pub, reason = "the generated bindings re-export them")]
 pub use descriptor::{Descriptor, DirStream};

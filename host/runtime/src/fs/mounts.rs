@@ -45,10 +45,23 @@ pub(crate) enum Located {
 }
 
 impl Mounts {
-    pub(crate) fn new(at: String, view: View, binds: Vec<(String, View)>, sessions: bool, since: Time) -> Self {
+    pub(crate) fn new(
+        at: String,
+        view: View,
+        binds: Vec<(String, View)>,
+        sessions: bool,
+        since: Time,
+    ) -> Self {
         let own = Mount { number: 0, view };
-        let mut mounts =
-            Self { at, own, binds: Vec::new(), children: BTreeMap::new(), sessions, next: 1, since };
+        let mut mounts = Self {
+            at,
+            own,
+            binds: Vec::new(),
+            children: BTreeMap::new(),
+            sessions,
+            next: 1,
+            since,
+        };
         for (at, view) in binds {
             let mount = mounts.number(view);
             mounts.binds.push((at, mount));
@@ -113,7 +126,9 @@ impl Mounts {
         let roots = self.binds.iter().map(|(at, m)| (at.as_str(), m));
         let roots = roots.chain([(self.at.as_str(), &self.own)]);
         // The longest name wins, as in a libc: a bind may lie below the session's name.
-        let best = roots.filter_map(|(at, m)| Some((at, m, below(path, at)?))).max_by_key(|(at, ..)| at.len());
+        let best = roots
+            .filter_map(|(at, m)| Some((at, m, below(path, at)?)))
+            .max_by_key(|(at, ..)| at.len());
         if let Some((_, mount, rest)) = best {
             return Located::In(mount.clone(), or_dot(rest));
         }

@@ -2,9 +2,9 @@
 
 use wasmtime::component::Resource;
 
+use super::FsCtx;
 use super::descriptor::{Descriptor, Node};
 use super::mounts::{Mount, SESSIONS};
-use super::FsCtx;
 use crate::bindings::wasi::filesystem::preopens::Host;
 use crate::bindings::wasi::filesystem::types::DescriptorFlags;
 

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use brio_runtime::{SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode, SessionsError};
+use brio_runtime::{
+    SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode, SessionsError,
+};
 use brio_session::{ChangeSet, DirLower, Door, Lower, RelPath, Sealed, View, ViewOptions};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -63,7 +65,15 @@ impl Family {
         let upper = self.layer();
         let view = View::open(open(&upper), self.lower(&below), ViewOptions::default()).unwrap();
         let (own, state) = (Vec::new(), SessionState::Open);
-        self.members.lock().unwrap().push(Member { id, parent, state, view: view.clone(), below, own, upper });
+        self.members.lock().unwrap().push(Member {
+            id,
+            parent,
+            state,
+            view: view.clone(),
+            below,
+            own,
+            upper,
+        });
         view
     }
 
@@ -74,7 +84,8 @@ impl Family {
         set.changes.retain(|c| {
             let before = below.stat(&c.path).ok();
             let shape = |m: brio_session::Meta| (m.kind, m.size, m.mtime);
-            before.map(shape) != c.after.map(shape) && c.after.is_none_or(|a| a.kind != brio_session::Kind::Dir || before.is_none())
+            before.map(shape) != c.after.map(shape)
+                && c.after.is_none_or(|a| a.kind != brio_session::Kind::Dir || before.is_none())
         });
         set
     }
@@ -105,7 +116,8 @@ impl Sessions for Family {
         let parent = members.iter().find(|m| Some(&m.id) == child.parent.as_ref()).unwrap();
         let below = self.lower(&child.below);
         for change in self.diff(child).changes {
-            let theirs = parent.view.stat_at(&parent.view.root(), change.path.as_bytes(), false).ok();
+            let theirs =
+                parent.view.stat_at(&parent.view.root(), change.path.as_bytes(), false).ok();
             let shape = |m: brio_session::Meta| (m.kind, m.size, m.mtime);
             if theirs.map(shape) != below.stat(&change.path).ok().map(shape) {
                 let text = format!("CONFLICT: {} was changed on both sides", change.path);
@@ -143,7 +155,12 @@ impl Sessions for Family {
         let m = members.iter().find(|m| m.id == id).ok_or_else(|| unknown(id))?;
         let open = |c: &&Member| c.parent.as_deref() == Some(id) && c.state == SessionState::Open;
         let open_children = members.iter().filter(open).map(|c| c.id.clone()).collect();
-        Ok(SessionStatus { state: m.state, parent: m.parent.clone(), open_children, base_landing: 0 })
+        Ok(SessionStatus {
+            state: m.state,
+            parent: m.parent.clone(),
+            open_children,
+            base_landing: 0,
+        })
     }
 
     fn changes(&self, id: &str) -> Answer<ChangeSet> {
@@ -153,6 +170,11 @@ impl Sessions for Family {
 
     fn metadata(&self, id: &str) -> Answer<SessionMetadata> {
         self.status(id)?;
-        Ok(SessionMetadata { goal: String::new(), agent: None, task_id: Some("task-1".into()), created_at: 1 })
+        Ok(SessionMetadata {
+            goal: String::new(),
+            agent: None,
+            task_id: Some("task-1".into()),
+            created_at: 1,
+        })
     }
 }

@@ -1,5 +1,11 @@
 //! What the tests of this crate share: a session over a plain directory, an engine.
-#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
 
 pub mod family;
 
@@ -13,7 +19,8 @@ use cap_std::fs::Dir;
 use tempfile::TempDir;
 
 /// One engine for all tests of a process.
-pub static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(EngineOptions::default()).unwrap());
+pub static ENGINE: LazyLock<Engine> =
+    LazyLock::new(|| Engine::new(EngineOptions::default()).unwrap());
 
 /// A base with a few files, and a session over it.
 pub struct Session {
@@ -63,7 +70,8 @@ pub fn populate(at: &Path) {
 
 /// A prebuilt guest, if it is there.
 pub fn prebuilt(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../example-agents/prebuilt").join(name);
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../example-agents/prebuilt").join(name);
     path.exists().then_some(path)
 }
 
@@ -72,7 +80,9 @@ pub fn prebuilt(name: &str) -> Option<PathBuf> {
 /// # Panics
 /// When it was not built: these guests are committed.
 pub fn guest(name: &str) -> brio_runtime::Agent {
-    let path = prebuilt(name).unwrap_or_else(|| panic!("example-agents/prebuilt/{name} is missing; run its build script"));
+    let path = prebuilt(name).unwrap_or_else(|| {
+        panic!("example-agents/prebuilt/{name} is missing; run its build script")
+    });
     ENGINE.load(path).unwrap()
 }
 
