@@ -25,6 +25,19 @@ pub(crate) struct Work<'a> {
     dirs: Dirs<'a>,
 }
 
+/// How often a step is looked at while outside keeps changing its path.
+const LOOKS: usize = 64;
+
+enum Next {
+    Done,
+    LookAgain,
+}
+
+/// Whether a rename failed because what was seen there has changed meanwhile.
+fn outrun(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound)
+}
+
 /// A step that failed for good.
 pub(crate) struct Failed {
     pub(crate) path: RelPath,
@@ -130,18 +143,37 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
+    /// Somebody may come between a look and the rename that follows it, so a step is looked at
+    /// again after each rename, until there is nothing left to do.
     fn forward_step(&mut self, step: &Step) -> io::Result<()> {
+        for _ in 0..LOOKS {
+            match self.forward_once(step) {
+                Ok(Next::Done) => return Ok(()),
+                Ok(Next::LookAgain) => {}
+                Err(e) if outrun(&e) => {}
+                Err(e) => return Err(e),
+            }
+            self.dirs.forget(&step.path);
+        }
+        Err(Errno::BUSY.into())
+    }
+
+    fn forward_once(&mut self, step: &Step) -> io::Result<Next> {
         let (target, slot) = self.seen(step)?;
         let disk = &self.state.disk;
         let name = step.slot().map(slot_name).unwrap_or_default();
         match forward(step, target, slot) {
-            Forward::Done => {}
+            Forward::Done => return Ok(Next::Done),
             Forward::Leave => {
                 if step.new.is_none() {
                     self.report(step, step.path.clone(), "it was edited after the crash and stays");
                 }
+                return Ok(Next::Done);
             }
-            Forward::SetMeta => self.set_meta(step)?,
+            Forward::SetMeta => {
+                self.set_meta(step)?;
+                return Ok(Next::Done);
+            }
             Forward::RenameIn => match self.dirs.parent(&step.path) {
                 Ok((parent, last)) => disk.rename_noreplace(self.dir, &name, &*parent, last)?,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => self.keep_beside(step, &name, "its directory is gone")?,
@@ -150,15 +182,16 @@ impl<'a> Work<'a> {
             Forward::Exchange => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
                 if step.old.is_some_and(|o| o.kind == Kind::Dir) && !self.dir_is_empty(&step.path)? {
-                    return self.keep_beside(step, &name, "the directory in its place was filled after the crash");
+                    self.keep_beside(step, &name, "the directory in its place was filled after the crash")?;
+                } else {
+                    disk.exchange(self.dir, &name, &*parent, last)?;
                 }
-                disk.exchange(self.dir, &name, &*parent, last)?;
             }
             Forward::RenameOut => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
                 if step.old.is_some_and(|o| o.kind == Kind::Dir) && !self.dir_is_empty(&step.path)? {
                     self.report(step, step.path.clone(), "it was filled after the crash and stays");
-                    return Ok(());
+                    return Ok(Next::Done);
                 }
                 disk.rename_noreplace(&*parent, last, self.dir, &name)?;
             }
@@ -166,7 +199,6 @@ impl<'a> Work<'a> {
             Forward::ExchangeBack => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
                 disk.exchange(self.dir, &name, &*parent, last)?;
-                self.keep_beside(step, &name, "a later edit stays at its path")?;
             }
             Forward::RenameBack => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
@@ -174,8 +206,7 @@ impl<'a> Work<'a> {
                 self.report(step, step.path.clone(), "it was edited while it was removed, and stays");
             }
         }
-        self.dirs.forget(&step.path);
-        Ok(())
+        Ok(Next::LookAgain)
     }
 
     fn dir_is_empty(&mut self, path: &RelPath) -> io::Result<bool> {
@@ -200,6 +231,9 @@ impl<'a> Work<'a> {
     }
 
     fn report(&mut self, step: &Step, at: RelPath, why: &str) {
+        if self.kept.iter().any(|k| k.path == step.path && k.at == at) {
+            return;
+        }
         self.kept.push(Kept { path: step.path.clone(), at, why: why.to_owned() });
     }
 
@@ -254,18 +288,38 @@ impl<'a> Work<'a> {
         (failed, restored)
     }
 
+    /// As [`forward_step`](Self::forward_step).
     fn backward_step(&mut self, step: &Step) -> io::Result<()> {
+        for _ in 0..LOOKS {
+            match self.backward_once(step) {
+                Ok(Next::Done) => return Ok(()),
+                Ok(Next::LookAgain) => {}
+                Err(e) if outrun(&e) => {}
+                Err(e) => return Err(e),
+            }
+            self.dirs.forget(&step.path);
+        }
+        Err(Errno::BUSY.into())
+    }
+
+    fn backward_once(&mut self, step: &Step) -> io::Result<Next> {
         let (target, slot) = self.seen(step)?;
         let disk = &self.state.disk;
         let name = step.slot().map(slot_name).unwrap_or_default();
         match backward(step, target, slot) {
-            Backward::Done => {}
-            Backward::Leave => self.report(step, step.path.clone(), "it was edited after it landed, and stays"),
-            Backward::KeepOld => self.keep_inside(step, &name, "what was there before; a later edit stays at its path")?,
+            Backward::Done => return Ok(Next::Done),
+            Backward::Leave => {
+                self.report(step, step.path.clone(), "it was edited after it landed, and stays");
+                return Ok(Next::Done);
+            }
+            Backward::KeepOld => {
+                self.keep_inside(step, &name, "what was there before; a later edit stays at its path")?;
+                return Ok(Next::Done);
+            }
             Backward::RenameOut => {
                 if step.new.is_some_and(|n| n.kind == Kind::Dir) && !self.dir_is_empty(&step.path)? {
                     self.report(step, step.path.clone(), "it was filled after it landed, and stays");
-                    return Ok(());
+                    return Ok(Next::Done);
                 }
                 let (parent, last) = self.dirs.parent(&step.path)?;
                 disk.rename_noreplace(&*parent, last, self.dir, &name)?;
@@ -289,10 +343,10 @@ impl<'a> Work<'a> {
                         disk.set_times(&*parent, last, old.mtime, old.mtime)?;
                     }
                 }
+                return Ok(Next::Done);
             }
         }
-        self.dirs.forget(&step.path);
-        Ok(())
+        Ok(Next::LookAgain)
     }
 
     /// Fingerprints of what is at the paths of additions and replacements now.

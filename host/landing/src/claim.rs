@@ -45,6 +45,6 @@ impl Claim {
 /// A random name of 16 hex digits.
 pub(crate) fn nonce() -> std::io::Result<String> {
     let mut b = [0; 8];
-    getrandom::fill(&mut b).map_err(std::io::Error::other)?;
+    getrandom::fill(&mut b).map_err(|e| std::io::Error::other(e.to_string()))?;
     Ok(format!("{:016x}", u64::from_le_bytes(b)))
 }

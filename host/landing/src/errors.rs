@@ -106,7 +106,7 @@ pub enum DomainError {
     #[error(transparent)]
     Recover(#[from] Box<RecoverError>),
     /// The host failed.
-    #[error("{}: {0}", io_code(.0))]
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
 }
 
@@ -171,7 +171,7 @@ pub enum SessionError {
     #[error(transparent)]
     Domain(#[from] DomainError),
     /// The host failed.
-    #[error("{}: {0}", io_code(.0))]
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
 }
 
@@ -203,7 +203,7 @@ pub enum LeaseError {
     #[error("{}: the layers of {id} cannot be opened: {source}", fs_code(*source))]
     View { /** The session. */ id: SessionId, /** Why. */ source: FsError },
     /// The host failed.
-    #[error("{}: {0}", io_code(.0))]
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
 }
 
@@ -245,7 +245,7 @@ pub enum BeginError {
     #[error(transparent)]
     Parent(#[from] LeaseError),
     /// The host failed.
-    #[error("{}: {0}", io_code(.0))]
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
 }
 
@@ -343,7 +343,7 @@ pub enum CommitError {
     #[error("{}: {path} in the session: {source}", fs_code(*source))]
     View { /** The path. */ path: RelPath, /** Why. */ source: FsError },
     /// The host failed before anything was sealed.
-    #[error("{}: {0}; the base is unchanged and the session kept", io_code(.0))]
+    #[error("{code}: {host}; the base is unchanged and the session kept", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
 }
 
@@ -405,7 +405,7 @@ pub enum RollbackError {
     #[error(transparent)]
     Domain(#[from] DomainError),
     /// The host failed.
-    #[error("{}: {0}", io_code(.0))]
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
 }
 

@@ -11,7 +11,7 @@ use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::disk::{self, DIR};
-use crate::history::{History, Landing};
+use crate::history::History;
 use crate::intent::{Step, clone_name, slot_name};
 use crate::look::Look;
 use crate::seq::Value;
@@ -46,7 +46,7 @@ enum Place<'a> {
     /// In the base, and no landing named it.
     Base,
     /// A later landing changed it; it was this.
-    Named(&'a Arc<Landing>, &'a Step, &'a Fingerprint),
+    Named(&'a Step, &'a Fingerprint),
 }
 
 impl FrozenBase {
@@ -83,7 +83,7 @@ impl FrozenBase {
             return Ok(Place::Base);
         }
         match s.history.first(full) {
-            Some((l, step)) => return Ok(step.old.as_ref().map_or(Place::Absent, |old| Place::Named(l, step, old))),
+            Some((_, step)) => return Ok(step.old.as_ref().map_or(Place::Absent, |old| Place::Named(step, old))),
             None if full.is_root() => return Ok(Place::Base),
             None => {}
         }
@@ -207,7 +207,7 @@ impl Lower for FrozenBase {
     fn stat(&self, path: &RelPath) -> FsResult<Meta> {
         self.attempt(path, |s, full| match self.place(s, full)? {
             Place::Absent => Err(FsError::NotFound),
-            Place::Named(_, _, old) => Ok(meta_of(old)),
+            Place::Named(_, old) => Ok(meta_of(old)),
             Place::Base => Ok(self.look(s, full)?.meta()),
         })
     }
@@ -216,7 +216,7 @@ impl Lower for FrozenBase {
         let how = OFlags::RDONLY | OFlags::NONBLOCK;
         self.attempt(path, |s, full| match self.place(s, full)? {
             Place::Absent => Err(FsError::NotFound),
-            Place::Named(_, _, old) => match old.kind {
+            Place::Named(_, old) => match old.kind {
                 Kind::File => Ok(self.displaced(s, full, old, how)?.into()),
                 k => Err(no_file(k)),
             },
@@ -238,8 +238,8 @@ impl Lower for FrozenBase {
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {
         self.attempt(path, |s, full| match self.place(s, full)? {
             Place::Absent => Err(FsError::NotFound),
-            Place::Named(_, _, old) if old.kind != Kind::Symlink => Err(FsError::Invalid),
-            Place::Named(_, _, old) => {
+            Place::Named(_, old) if old.kind != Kind::Symlink => Err(FsError::Invalid),
+            Place::Named(_, old) => {
                 let fd = self.displaced(s, full, old, OFlags::PATH)?;
                 Ok(rustix::fs::readlinkat(&fd, c"", Vec::new())?.into_bytes())
             }
@@ -257,8 +257,8 @@ impl Lower for FrozenBase {
         self.attempt(path, |s, full| {
             let mut out = match self.place(s, full)? {
                 Place::Absent => return Err(FsError::NotFound),
-                Place::Named(_, _, old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
-                Place::Named(_, step, old) => match self.dir(s, full.as_bytes()) {
+                Place::Named(_, old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
+                Place::Named(step, old) => match self.dir(s, full.as_bytes()) {
                     Ok(dir) if Look::of(&*dir)?.ino() == old.ino => entries(dir)?,
                     // Displaced when it was empty: what was in it is named.
                     _ if step.slot().is_some() => Vec::new(),
@@ -293,7 +293,7 @@ impl Lower for FrozenBase {
     fn fingerprint(&self, base: &RelPath) -> FsResult<Option<Fingerprint>> {
         let found = self.attempt(base, |s, full| match self.place(s, full)? {
             Place::Absent => Err(FsError::NotFound),
-            Place::Named(_, _, old) => Ok(*old),
+            Place::Named(_, old) => Ok(*old),
             Place::Base => Ok(self.look(s, full)?.fingerprint()),
         });
         match found {

@@ -22,7 +22,7 @@ impl SessionId {
     /// When the system has no random bytes to give.
     pub fn random() -> std::io::Result<Self> {
         let mut b = [0u8; 16];
-        getrandom::fill(&mut b).map_err(std::io::Error::other)?;
+        getrandom::fill(&mut b).map_err(|e| std::io::Error::other(e.to_string()))?;
         b[6] = (b[6] & 0x0f) | 0x40;
         b[8] = (b[8] & 0x3f) | 0x80;
         let mut s = String::with_capacity(41);

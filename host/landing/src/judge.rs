@@ -49,7 +49,7 @@ pub(crate) enum Forward {
     RenameOut,
     /// The later edit stays at its path, ours goes beside.
     KeepBeside,
-    /// The slot holds a later edit: it goes back, ours goes beside.
+    /// The slot holds a later edit: it goes back; the next look puts ours beside.
     ExchangeBack,
     /// The slot holds a later edit of what we removed: it goes back.
     RenameBack,
@@ -106,10 +106,13 @@ pub(crate) fn backward(step: &Step, target: Seen, slot: Seen) -> Backward {
     match (step.act, target, slot) {
         (Act::Add { .. }, S::New, S::Nothing) => B::RenameOut,
         (Act::Add { .. }, S::NewEdited, S::Nothing) => B::Leave,
+        // Outside replaced ours between our look and our rename: it goes back.
+        (Act::Add { .. }, S::Nothing, S::NewEdited | S::Other) => B::RenameBack,
         (Act::Add { .. }, ..) => B::Done,
 
         // Whatever the slot holds is what lay at the target before.
         (Act::Replace { .. }, S::New, S::Old | S::OldEdited | S::Other) => B::ExchangeBack,
+        (Act::Replace { .. }, S::Old, S::NewEdited | S::Other) => B::ExchangeBack,
         (Act::Replace { .. }, S::Nothing, S::Old | S::OldEdited) => B::RenameBack,
         (Act::Replace { .. }, S::NewEdited | S::Other, S::Old | S::OldEdited) => B::KeepOld,
         (Act::Replace { .. }, ..) => B::Done,
@@ -149,7 +152,7 @@ mod tests {
         match f {
             Forward::RenameIn => (slot, Seen::Nothing),
             Forward::Exchange => (slot, target),
-            Forward::ExchangeBack => (slot, Seen::Nothing),
+            Forward::ExchangeBack => (slot, target),
             Forward::KeepBeside => (target, Seen::Nothing),
             Forward::RenameOut => (Seen::Nothing, target),
             Forward::RenameBack => (slot, Seen::Nothing),
@@ -163,10 +166,16 @@ mod tests {
         for act in [Act::Add { slot: 0 }, Act::Replace { slot: 0 }, Act::Remove { slot: 0 }] {
             for (target, slot) in ALL.into_iter().flat_map(|t| ALL.map(|s| (t, s))) {
                 let s = step(act);
-                let f = forward(&s, target, slot);
-                let (t2, s2) = after(f, target, slot);
-                let again = forward(&s, t2, s2);
-                assert!(matches!(again, Forward::Done | Forward::Leave), "{act:?} {target:?} {slot:?}: {f:?} then {again:?}");
+                let (mut t2, mut s2, mut looks) = (target, slot, 0);
+                loop {
+                    let f = forward(&s, t2, s2);
+                    if matches!(f, Forward::Done | Forward::Leave) {
+                        break;
+                    }
+                    looks += 1;
+                    assert!(looks < 4, "{act:?} {target:?} {slot:?}: {f:?} for ever");
+                    (t2, s2) = after(f, t2, s2);
+                }
                 for edit in [Seen::OldEdited, Seen::NewEdited, Seen::Other] {
                     if target == edit {
                         assert_eq!(t2, edit, "{act:?} {target:?} {slot:?}");

@@ -83,10 +83,6 @@ impl Look {
         (self.0.stx_mask & StatxFlags::BTIME.bits() != 0).then(|| time(&self.0.stx_btime))
     }
 
-    pub(crate) fn times(&self) -> (Time, Time) {
-        (time(&self.0.stx_atime), time(&self.0.stx_mtime))
-    }
-
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint {
             kind: self.kind(),

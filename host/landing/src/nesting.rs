@@ -142,7 +142,7 @@ fn compare(ours: &ChangeSet, theirs: &ChangeSet, parent: &SessionId, subdir: &Re
             add(&o.path, Some(o.kind), t);
         }
         if stops_being_a_dir(o) {
-            for (path, t) in by_path.range(&o.path..).take_while(|(p, _)| p.as_bytes().starts_with(o.path.as_bytes())) {
+            for (path, t) in by_path.range::<RelPath, _>(&o.path..).take_while(|(p, _)| p.as_bytes().starts_with(o.path.as_bytes())) {
                 let ours = ours.changes.iter().any(|c| c.path == **path);
                 if path.starts_with(&o.path) && !ours {
                     add(path, None, t);

@@ -1,0 +1,203 @@
+//! A rich landing that fails, stops or is lied to at every single operation, and is recovered.
+//! T2, T3, B-060, B-061, B-062, B-063, T22.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use brio_landing::{CommitError, SessionError, SessionId};
+use brio_session::{Door, Hook, Op, ViewOptions, Verdict};
+use common::{begin, commit, open, open_door, state, tree, write, writer};
+
+/// Says a verdict at the N-th operation.
+struct At {
+    n: usize,
+    verdict: Verdict,
+    seen: AtomicUsize,
+}
+
+impl Hook for At {
+    fn verdict(&self, _op: Op) -> Verdict {
+        if self.seen.fetch_add(1, Ordering::SeqCst) == self.n { self.verdict } else { Verdict::Go }
+    }
+}
+
+fn hook(n: usize, verdict: Verdict) -> (Arc<At>, Door) {
+    let at = Arc::new(At { n, verdict, seen: AtomicUsize::new(0) });
+    (at.clone(), Door::with_hook(at))
+}
+
+fn base(dir: &Path) {
+    let file = |p: &str, c: &str| {
+        let p = dir.join(p);
+        std::fs::create_dir_all(p.parent().unwrap()).unwrap();
+        std::fs::write(p, c).unwrap();
+    };
+    file("replace", "old");
+    file("remove", "old");
+    file("mode", "same");
+    file("deep/a/b/keep", "keep");
+    file("deep/a/b/replace", "old");
+    file("gone/x/one", "1");
+    file("gone/two", "2");
+    file("to-file/inner", "inner");
+    file("to-dir", "was a file");
+    file("linked", "two names");
+    file("moved/file", "moved");
+    file("borrowed", "its content stays");
+    std::fs::hard_link(dir.join("linked"), dir.join("linked-too")).unwrap();
+    symlink("replace", dir.join("link")).unwrap();
+    symlink("nowhere", dir.join("link-gone")).unwrap();
+    std::fs::create_dir(dir.join("modes")).unwrap();
+    std::fs::set_permissions(dir.join("modes"), PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+fn change(s: &brio_landing::Session) {
+    let w = writer(s);
+    let v = w.view();
+    let root = v.root();
+    write(v, "replace", b"new");
+    v.unlink_at(&root, b"remove").unwrap();
+    v.set_mode_at(&root, b"mode", true, 0o640).unwrap();
+    write(v, "deep/a/b/replace", b"new");
+    write(v, "deep/a/b/added", b"added");
+    for p in ["gone/x/one", "gone/two"] {
+        v.unlink_at(&root, p.as_bytes()).unwrap();
+    }
+    v.rmdir_at(&root, b"gone/x").unwrap();
+    v.rmdir_at(&root, b"gone").unwrap();
+    v.unlink_at(&root, b"to-file/inner").unwrap();
+    v.rmdir_at(&root, b"to-file").unwrap();
+    write(v, "to-file", b"now a file");
+    v.unlink_at(&root, b"to-dir").unwrap();
+    v.mkdir_at(&root, b"to-dir").unwrap();
+    write(v, "to-dir/child", b"child");
+    write(v, "linked", b"broken link");
+    v.rename_at(&root, b"moved", &root, b"elsewhere").unwrap();
+    v.rename_at(&root, b"borrowed", &root, b"borrowed-2").unwrap();
+    v.unlink_at(&root, b"link").unwrap();
+    v.symlink_at(b"deep", &root, b"link").unwrap();
+    v.unlink_at(&root, b"link-gone").unwrap();
+    v.symlink_at(b"replace", &root, b"link-new").unwrap();
+    v.mkdir_at(&root, b"new").unwrap();
+    v.mkdir_at(&root, b"new/er").unwrap();
+    write(v, "new/er/file", b"file");
+    v.link_at(&root, b"new/er/file", false, &root, b"new/hard").unwrap();
+    v.mkdir_at(&root, b"new/empty").unwrap();
+    v.mkdir_at(&root, b"new/read-only").unwrap();
+    write(v, "new/read-only/x", b"x");
+    v.set_mode_at(&root, b"new/read-only", true, 0o555).unwrap();
+    v.set_mode_at(&root, b"modes", true, 0o700).unwrap();
+    for i in 0..8 {
+        write(v, &format!("new/many-{i}"), format!("{i}").as_bytes());
+    }
+    w.finish().unwrap();
+}
+
+struct Case {
+    dir: tempfile::TempDir,
+    id: SessionId,
+    old: BTreeMap<Vec<u8>, String>,
+}
+
+fn case() -> Case {
+    let dir = tempfile::tempdir_in(scratch()).unwrap();
+    base(dir.path());
+    let old = tree(dir.path());
+    let d = open(dir.path());
+    let s = begin(&d, "everything at once");
+    change(&s);
+    Case { id: s.id().clone(), dir, old }
+}
+
+/// A memory file system where there is one: thousands of syncs are not what is tested here.
+fn scratch() -> &'static Path {
+    let shm = Path::new("/dev/shm");
+    if shm.is_dir() && tempfile::tempdir_in(shm).is_ok() { shm } else { Path::new("/tmp") }
+}
+
+#[test]
+fn a_landing_that_is_interrupted_anywhere_is_wholly_old_or_wholly_new() {
+    let begun = std::time::Instant::now();
+    let whole = case();
+    let (counted, door) = hook(usize::MAX, Verdict::Go);
+    let d = open_door(whole.dir.path(), door);
+    let before = counted.seen.load(Ordering::SeqCst);
+    commit(&d, &whole.id).unwrap();
+    let ops = counted.seen.load(Ordering::SeqCst) - before;
+    let new = tree(whole.dir.path());
+    assert_ne!(new, whole.old);
+    assert_eq!(new.get(&b"new/hard"[..]), Some(&"file 644 \"file\" #0".to_owned()));
+
+    let verdicts = [
+        Verdict::Stop,
+        Verdict::StopAfter,
+        Verdict::Fail(libc::EIO),
+        Verdict::Fail(libc::ENOSPC),
+        Verdict::FailAfter(libc::EIO),
+    ];
+    let (mut points, mut olds, mut news) = (0, 0, 0);
+    for verdict in verdicts {
+        for n in 0..ops {
+            let c = case();
+            let (at, door) = hook(before + n, verdict);
+            let d = open_door(c.dir.path(), door);
+            assert_eq!(at.seen.load(Ordering::SeqCst), before, "opening is deterministic");
+            let result = commit(&d, &c.id);
+            let label = format!("{verdict:?} at {n} of {ops}: {:?}", result.as_ref().err().map(ToString::to_string));
+            if matches!(verdict, Verdict::Fail(_) | Verdict::FailAfter(_)) {
+                // B-063: what is reported as failed is undone when the call returns.
+                let now = tree(c.dir.path());
+                match &result {
+                    Ok(_) => assert_eq!(now, new, "{label}"),
+                    Err(CommitError::Interrupted { .. }) => panic!("{label}"),
+                    Err(_) => assert_eq!(now, c.old, "{label}"),
+                }
+            }
+            drop(d);
+            let d = open(c.dir.path());
+            d.recover().unwrap();
+            let now = tree(c.dir.path());
+            assert!(now == c.old || now == new, "{label}: {}", difference(&now, &c.old, &new));
+            if result.is_ok() {
+                assert_eq!(now, new, "{label}: acknowledged, then lost");
+            }
+            match d.session(&c.id) {
+                Ok(s) => {
+                    olds += 1;
+                    assert_eq!(now, c.old, "{label}: landed, and yet open");
+                    // T3: the retry lands.
+                    s.view(ViewOptions::default()).unwrap();
+                    commit(&d, &c.id).unwrap_or_else(|e| panic!("{label}: retry: {e}"));
+                    assert_eq!(tree(c.dir.path()), new, "{label}: after the retry");
+                }
+                Err(SessionError::Ended { .. }) => {
+                    news += 1;
+                    assert_eq!(now, new, "{label}: ended, and yet not landed");
+                }
+                Err(e) => panic!("{label}: {e}"),
+            }
+            d.gc().unwrap();
+            for sub in ["staging", "trash", "sessions", "kept"] {
+                assert_eq!(state(c.dir.path(), sub), Vec::<String>::new(), "{label}: leaked in {sub}");
+            }
+            points += 1;
+        }
+    }
+    eprintln!("{points} crash points over {ops} operations: {olds} old, {news} new; {:?}", begun.elapsed());
+    assert!(points >= 500, "only {points} points");
+    assert!(olds > 100 && news > 100);
+}
+
+fn difference(now: &BTreeMap<Vec<u8>, String>, old: &BTreeMap<Vec<u8>, String>, new: &BTreeMap<Vec<u8>, String>) -> String {
+    let keys: std::collections::BTreeSet<_> = now.keys().chain(old.keys()).chain(new.keys()).collect();
+    keys.into_iter()
+        .filter(|k| old.get(*k) != new.get(*k) || now.get(*k) != new.get(*k))
+        .map(|k| format!("\n  {}: {:?} (old {:?}, new {:?})", String::from_utf8_lossy(k), now.get(k), old.get(k), new.get(k)))
+        .collect()
+}
