@@ -99,6 +99,18 @@ impl DirHandle {
         resolve(&state.stack, &start, self.protected, path, follow)
     }
 
+    /// The name that a change is about. A link is never followed, nor when a slash stands after
+    /// it: the place says so in `must_dir`, and the change refuses what is no directory.
+    pub(crate) fn resolve_name(&self, state: &State, path: &[u8]) -> FsResult<Place> {
+        let end = path.iter().rposition(|b| *b != b'/').map_or(0, |i| i + 1);
+        if end == 0 || end == path.len() {
+            return self.resolve(state, path, false);
+        }
+        let mut place = self.resolve(state, &path[..end], false)?;
+        place.must_dir = true;
+        Ok(place)
+    }
+
     /// Its metadata.
     ///
     /// # Errors

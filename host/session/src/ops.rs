@@ -59,7 +59,7 @@ impl View {
     fn make(&self, dir: &DirHandle, path: &[u8], is_dir: bool, mode: u32, body: Body) -> FsResult<()> {
         let _gate = self.inner.admit()?;
         let mut state = self.inner.write()?;
-        let place = dir.resolve(&state, path, false)?;
+        let place = dir.resolve_name(&state, path)?;
         place.free_name()?;
         if place.must_dir && !is_dir {
             return Err(FsError::NotFound);
@@ -91,13 +91,13 @@ impl View {
         let _gate = self.inner.admit()?;
         let mut state = self.inner.write()?;
         let from = old_dir.resolve(&state, old, follow)?;
-        let to = new_dir.resolve(&state, new, false)?;
+        let to = new_dir.resolve_name(&state, new)?;
         self.writable(from.protected || to.protected)?;
         let (at, meta) = from.found()?;
+        to.free_name()?;
         if meta.kind == Kind::Dir {
             return Err(FsError::NotPermitted);
         }
-        to.free_name()?;
         if to.must_dir {
             return Err(FsError::NotFound);
         }
@@ -115,7 +115,7 @@ impl View {
     /// As `unlink(2)`: `IsDirectory`.
     pub fn unlink_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
         let _gate = self.inner.admit()?;
-        let place = dir.resolve(&*self.inner.read()?, path, false)?;
+        let place = dir.resolve_name(&*self.inner.read()?, path)?;
         let protected = place.protected;
         let (at, meta) = place.found()?;
         if meta.kind == Kind::File {
@@ -136,11 +136,12 @@ impl View {
 
     fn remove(&self, dir: &DirHandle, path: &[u8], is_dir: bool) -> FsResult<()> {
         let mut state = self.inner.write()?;
-        let place = dir.resolve(&state, path, false)?;
+        let place = dir.resolve_name(&state, path)?;
         let (at, meta) = place.at.clone().ok_or(FsError::NotFound)?;
         match (is_dir, meta.kind == Kind::Dir) {
             (true, false) => return Err(FsError::NotDirectory),
             (false, true) => return Err(FsError::IsDirectory),
+            (false, false) if place.must_dir => return Err(FsError::NotDirectory),
             _ => {}
         }
         if place.name.is_empty() {
@@ -181,26 +182,35 @@ impl View {
         to: &[u8],
     ) -> FsResult<()> {
         let _gate = self.inner.admit()?;
-        let replaced = to_dir.resolve(&*self.inner.read()?, to, false)?;
-        if let Some((at, Meta { kind: Kind::File, .. })) = &replaced.at
+        // What is wrong with it is said below, in its turn.
+        let replaced = to_dir.resolve_name(&*self.inner.read()?, to);
+        if let Ok(replaced) = replaced
+            && let Some((at, Meta { kind: Kind::File, .. })) = &replaced.at
             && self.writable(replaced.protected).is_ok()
         {
             self.sight_content(at)?;
         }
         let mut state = self.inner.write()?;
-        let from = from_dir.resolve(&state, from, false)?;
-        let to = to_dir.resolve(&state, to, false)?;
+        let from = from_dir.resolve_name(&state, from)?;
+        let to = to_dir.resolve_name(&state, to)?;
         let (at, meta) = from.at.clone().ok_or(FsError::NotFound)?;
         if from.name.is_empty() || to.name.is_empty() {
             return Err(FsError::Invalid);
         }
         let is_dir = meta.kind == Kind::Dir;
-        if to.must_dir && !is_dir {
+        if (from.must_dir || to.must_dir) && !is_dir {
             return Err(FsError::NotDirectory);
         }
         self.writable(from.protected || to.protected)?;
         if is_dir && !self.inner.options.vcs && holds_vcs(&state, &at)? {
             return Err(FsError::ReadOnly);
+        }
+        if is_dir
+            && let (Some(old), Some(new)) =
+                (state.stack.tree.path_of(&at), state.stack.tree.path_of(&to.dir))
+            && new.starts_with(&old)
+        {
+            return Err(FsError::Invalid);
         }
         match &to.at {
             None => to.free_name()?,
@@ -213,13 +223,6 @@ impl View {
                 }
                 _ => {}
             },
-        }
-        if is_dir
-            && let (Some(old), Some(new)) =
-                (state.stack.tree.path_of(&at), state.stack.tree.path_of(&to.dir))
-            && new.starts_with(&old)
-        {
-            return Err(FsError::Invalid);
         }
         let old_dir = self.enter(&mut state, &from)?;
         let new_dir = self.enter(&mut state, &to)?;
