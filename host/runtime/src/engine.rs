@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::runtime::Runtime;
+use crate::timers::Timers;
 use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::link::Linkers;
@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) linkers: Linkers,
     pub(crate) ticker: Ticker,
     /// Timers for guests that wait. Guests themselves run on the caller's thread.
-    pub(crate) timers: Runtime,
+    pub(crate) timers: Timers,
 }
 
 impl Engine {
@@ -78,11 +78,7 @@ impl Engine {
         let linkers =
             Linkers::new(&wasm).map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
         let ticker = Ticker::start(&wasm)?;
-        let timers = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("brio-timers")
-            .enable_all()
-            .build()?;
+        let timers = Timers::start()?;
         Ok(Self(Arc::new(Inner { wasm, linkers, ticker, timers })))
     }
 
@@ -114,6 +110,9 @@ fn config(cache: Option<Cache>) -> Config {
         .wasm_component_model(true)
         .epoch_interruption(true)
         .parallel_compilation(true)
+        // Room for the recursion of an interpreter or a compiler; address space only.
+        .max_wasm_stack(2 << 20)
+        .async_stack_size(4 << 20)
         // Traps are reported by their message; a guest's stack is of no use to a supervisor.
         .wasm_backtrace_max_frames(None)
         // No agent runs concurrently within one store: saves the bookkeeping (spike, c3n).

@@ -5,6 +5,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use crate::limits::LimitHit;
+use crate::load::Entry;
 use crate::{AgentErrorInfo, Limit, Outcome, RunReport, TaskOutput, Verdict, codes};
 
 /// The error that unwinds a guest that somebody stopped.
@@ -35,6 +36,21 @@ impl RunReport {
 
     fn failed(outcome: Outcome, code: &str, message: impl Into<String>) -> Self {
         Self::of(outcome, Some(AgentErrorInfo::new(code, message)))
+    }
+}
+
+/// A typed guest that left by `wasi:cli/exit` with success returned nothing: for an agent that
+/// is an empty summary, for a reviewer no approval.
+pub(crate) fn without_return(entry: &Entry, report: &mut RunReport) {
+    match entry {
+        Entry::Agent(_) if report.succeeded() && report.output.is_none() => {
+            report.output = Some(TaskOutput::default());
+        }
+        Entry::Reviewer(_) if report.succeeded() && report.verdict.is_none() => {
+            report.outcome = Outcome::Rejected;
+            report.error = Some(AgentErrorInfo::new(codes::REJECTED, "it left without a verdict"));
+        }
+        _ => {}
     }
 }
 

@@ -19,9 +19,9 @@
 //!
 //! | module | |
 //! |---|---|
-//! | `engine`, `ticker` | the shared engine and its epochs |
+//! | `engine`, `ticker`, `timers` | the shared engine, its epochs, who wakes guests that wait |
 //! | `load`, `adapt`, `imports` | from bytes to an [`Agent`], or to a [`LoadError`] that names the reason |
-//! | `spec`, `run`, `outcome` | what a run is given, the run, what became of it |
+//! | `spec`, `run`, `judge`, `outcome` | what a run is given, the run, what became of it |
 //! | `limits`, `stop`, `output` | what ends or bounds a run |
 //! | `link`, `state` | what a guest may import, what a store holds |
 //! | `fs` | `wasi:filesystem` over views; `plain` is the stock one |
@@ -50,6 +50,7 @@ mod spec;
 mod state;
 mod stop;
 mod ticker;
+mod timers;
 
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use limits::{Limit, RunLimits};

@@ -1,16 +1,13 @@
 //! One run: set up, called, judged, cleaned up.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use brio_session::Time;
-use wasmtime::component::ResourceTable;
+use brio_session::FsError;
 use wasmtime::{Store, UpdateDeadline};
-use wasmtime_wasi::WasiCtx;
 
-use crate::core::{CoreState, agent_error, context, output, verdict};
-use crate::fs::{FsState, Mounts};
-use crate::judge::{Killed, Returned, judge};
-use crate::limits::{Cause, Meter};
+use crate::core::{agent_error, context, output, verdict};
+use crate::judge::{Killed, Returned, judge, without_return};
+use crate::limits::Cause;
 use crate::load::Entry;
 use crate::output::Outputs;
 use crate::state::State;
@@ -33,7 +30,11 @@ impl Engine {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("brio-run".into());
             let run = thread.spawn_scoped(scope, || self.run_here(agent, spec));
-            run.ok().and_then(|run| run.join().ok()).unwrap_or_else(refused)
+            match run.map(|run| run.join()) {
+                Ok(Ok(report)) => report,
+                Ok(Err(panic)) => std::panic::resume_unwind(panic),
+                Err(_) => refused(),
+            }
         })
     }
 
@@ -64,7 +65,7 @@ impl Engine {
             max,
             &cause,
         );
-        let state = match State::new(&mut spec, &outputs, &cause) {
+        let state = match State::new(&spec, &outputs, &cause) {
             Ok(state) => state,
             Err(e) => return refused(codes::RUN_INVALID, format!("{}: {e}", spec.at)),
         };
@@ -89,7 +90,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn go(self, entry: &Entry, state: State, mut outputs: Outputs) -> RunReport {
         let inner = &self.engine.0;
-        let before = self.written();
+        let (before, hit_before) = (self.written(), self.limit_hit().is_some());
         let mut store = Store::new(&inner.wasm, state);
         store.limiter(|s| &mut s.meter);
         store.set_epoch_deadline(1);
@@ -108,11 +109,10 @@ impl Run<'_> {
         };
         let mut state = store.into_data();
         state.core_end();
-        let view_hit = match &self.spec.view {
-            Workspace::Session(view) => view.limit_hit(),
-            Workspace::Plain(_) => None,
-        };
-        let mut report = judge(ended, self.cause.get(), view_hit);
+        // A limit that an earlier run on this view met is not this run's.
+        let hit = if hit_before { None } else { self.limit_hit() };
+        let mut report = judge(ended, self.cause.get(), hit);
+        without_return(entry, &mut report);
         report.usage = Usage {
             wall: self.started.elapsed(),
             cpu: clock::cpu(0).saturating_sub(self.cpu),
@@ -133,6 +133,13 @@ impl Run<'_> {
         report.stdout = outputs.stdout.captured();
         report.stderr = outputs.stderr.captured();
         report
+    }
+
+    fn limit_hit(&self) -> Option<FsError> {
+        match &self.spec.view {
+            Workspace::Session(view) => view.limit_hit(),
+            Workspace::Plain(_) => None,
+        }
     }
 
     fn written(&self) -> (u64, u64) {
@@ -185,58 +192,4 @@ async fn call(
             Returned::Command(command.wasi_cli_run().call_run(store).await?)
         }
     })
-}
-
-impl State {
-    fn new(spec: &mut RunSpec, outputs: &Outputs, cause: &Cause) -> std::io::Result<Self> {
-        let mut wasi = WasiCtx::builder();
-        wasi.args(&spec.args)
-            .envs(&spec.env)
-            .initial_cwd(&spec.at)
-            .stdout(outputs.stdout.clone())
-            .stderr(outputs.stderr.clone())
-            .allow_tcp(false)
-            .allow_udp(false)
-            .allow_ip_name_lookup(false);
-        let mut core = CoreState {
-            own: spec.task.session_id.clone(),
-            sessions: spec.sessions.clone(),
-            info: spec.session_info.clone(),
-            begun: Vec::new(),
-            ended: Default::default(),
-            plain: None,
-        };
-        let (mut fs, mut plain) = (None, Vec::new());
-        match &spec.view {
-            Workspace::Session(view) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let since = Time { secs: now.as_secs() as i64, nanos: now.subsec_nanos() };
-                let binds = spec.binds.clone();
-                fs = Some(FsState::new(Mounts::new(
-                    spec.at.clone(),
-                    view.clone(),
-                    binds,
-                    spec.sessions.is_some(),
-                    since,
-                )));
-            }
-            Workspace::Plain(dir) => {
-                wasi.allow_blocking_current_thread(dir.block_current_thread);
-                plain = crate::plain::preopens(dir, &spec.at)?;
-                core.plain = Some((spec.at.clone(), dir.dir.try_clone()?));
-            }
-        }
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(spec.limits.handles);
-        let meter = Meter::new(spec.limits.memory, cause.clone());
-        Ok(Self { wasi: wasi.build(), table, meter, fs, plain, core })
-    }
-
-    /// Rolls back what the guest began and did not end, the latest first.
-    fn core_end(&mut self) {
-        let mut core = self.core();
-        for id in core.core.begun.clone().into_iter().rev() {
-            core.abandon(&id);
-        }
-    }
 }

@@ -1,12 +1,17 @@
 //! What a store holds during one run.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use brio_session::Time;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::core::{CoreCtx, CoreState};
-use crate::fs::{FsCtx, FsState};
-use crate::limits::Meter;
+use crate::fs::{FsCtx, FsState, Mounts};
+use crate::limits::{Cause, Meter};
+use crate::output::Outputs;
 use crate::plain::PlainCtx;
+use crate::{RunSpec, Workspace};
 
 /// The data of a store.
 pub(crate) struct State {
@@ -42,5 +47,63 @@ impl State {
 
     pub(crate) fn core(&mut self) -> CoreCtx<'_> {
         CoreCtx { core: &mut self.core, fs: self.fs.as_mut() }
+    }
+}
+
+impl State {
+    /// Sets a run up.
+    ///
+    /// # Errors
+    /// The host's, when the handle of the plain form cannot be duplicated.
+    pub(crate) fn new(spec: &RunSpec, outputs: &Outputs, cause: &Cause) -> std::io::Result<Self> {
+        let mut wasi = WasiCtx::builder();
+        wasi.args(&spec.args)
+            .envs(&spec.env)
+            .initial_cwd(&spec.at)
+            .stdout(outputs.stdout.clone())
+            .stderr(outputs.stderr.clone())
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false);
+        let mut core = CoreState {
+            own: spec.task.session_id.clone(),
+            sessions: spec.sessions.clone(),
+            info: spec.session_info.clone(),
+            begun: Vec::new(),
+            ended: Default::default(),
+            plain: None,
+        };
+        let (mut fs, mut plain) = (None, Vec::new());
+        match &spec.view {
+            Workspace::Session(view) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = Time { secs: now.as_secs() as i64, nanos: now.subsec_nanos() };
+                let binds = spec.binds.clone();
+                fs = Some(FsState::new(Mounts::new(
+                    spec.at.clone(),
+                    view.clone(),
+                    binds,
+                    spec.sessions.is_some(),
+                    since,
+                )));
+            }
+            Workspace::Plain(dir) => {
+                wasi.allow_blocking_current_thread(dir.block_current_thread);
+                plain = crate::plain::preopens(dir, &spec.at)?;
+                core.plain = Some((spec.at.clone(), dir.dir.try_clone()?));
+            }
+        }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(spec.limits.handles);
+        let meter = Meter::new(spec.limits.memory, cause.clone());
+        Ok(Self { wasi: wasi.build(), table, meter, fs, plain, core })
+    }
+
+    /// Rolls back what the guest began and did not end, the latest first.
+    pub(crate) fn core_end(&mut self) {
+        let mut core = self.core();
+        for id in core.core.begun.clone().into_iter().rev() {
+            core.abandon(&id);
+        }
     }
 }

@@ -234,3 +234,36 @@ fn many_runs_at_once_each_end_in_their_own_way() {
         }
     });
 }
+
+#[test]
+fn a_reviewer_approves_or_rejects_with_findings() {
+    // T10: a rejected review is an outcome of its own.
+    let agent = guest("check-secrets.wasm");
+    assert_eq!(agent.kind(), AgentKind::Reviewer);
+    let session = Session::over(populate);
+    let report = ENGINE.run(&agent, spec(&session, &[]));
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
+    assert!(report.verdict.unwrap().approved);
+    let session = Session::over(|at| {
+        populate(at);
+        std::fs::write(at.join("key.txt"), "one\naws = AKIAIOSFODNN7EXAMPL2\n").unwrap();
+    });
+    let report = ENGINE.run(&agent, spec(&session, &[]));
+    assert_eq!((report.outcome, code(&report)), (Outcome::Rejected, codes::REJECTED), "{report:?}");
+    let finding = report.verdict.unwrap().findings.remove(0);
+    assert_eq!((finding.path.as_deref(), finding.line), (Some("key.txt"), Some(2)));
+    // No judgement is no approval.
+    let report = ENGINE.run(&agent, spec(&session, &["--nonsense"]));
+    assert_eq!((report.outcome, code(&report)), (Outcome::Rejected, codes::INVALID_TASK));
+}
+
+#[test]
+fn a_limit_met_by_an_earlier_run_is_not_the_next_ones() {
+    let session = Session::with(populate, Limits { disk: None, files: Some(20) });
+    let report = ENGINE.run(&guest("test/spammer.wasm"), spec(&session, &["files"]));
+    assert_eq!(report.outcome, Outcome::Limited(Limit::Files));
+    let report = ENGINE.run(&guest("check-secrets.wasm"), spec(&session, &[]));
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
+    let report = ENGINE.run(&guest("test/spammer.wasm"), spec(&session, &["files"]));
+    assert_eq!(report.outcome, Outcome::Limited(Limit::Files));
+}

@@ -2,7 +2,7 @@
 //!
 //! Set `BRIO_WASI_TESTSUITE` to a directory that holds the suite's `tests/` as its branch
 //! `prod/testsuite-base` has them (`git archive prod/testsuite-base tests | tar x -C DIR`),
-//! then `cargo test -p brio-runtime --test wasi_testsuite -- --nocapture`.
+//! then `cargo test -p brio-runtime --test wasi_testsuite -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]
 
 mod common;
@@ -21,13 +21,10 @@ const EXCLUSIONS: &str = include_str!("wasi_testsuite_exclusions.txt");
 
 /// Part of what issue 2 asks for: wasi-testsuite in a session over a populated lower layer.
 #[test]
+#[ignore = "needs wasi-testsuite: set BRIO_WASI_TESTSUITE and pass --ignored (see the head of this file)"]
 fn preview_1_passes_in_a_session() {
-    let Some(suite) = std::env::var_os("BRIO_WASI_TESTSUITE").map(PathBuf::from) else {
-        eprintln!(
-            "SKIPPED: wasi-testsuite was not run; set BRIO_WASI_TESTSUITE to its extracted directory"
-        );
-        return;
-    };
+    let suite = std::env::var_os("BRIO_WASI_TESTSUITE").map(PathBuf::from);
+    let suite = suite.expect("set BRIO_WASI_TESTSUITE to the extracted suite");
     let excluded: BTreeMap<&str, &str> = EXCLUSIONS
         .lines()
         .filter(|l| !l.starts_with('#') && !l.trim().is_empty())
