@@ -222,22 +222,22 @@ impl Commit<'_> {
             return Err(self.abort(work, *failed));
         }
         let mut warnings = Vec::new();
-        match finish(state, &staged.intent, &mut work) {
+        let mut e = entry(state, "landed", self.meta, self.options);
+        e.landing = Some(k);
+        e.detail = Some(serde_json::json!({ "message": self.options.message, "steps": staged.intent.steps.len() }));
+        match finish(state, &staged.intent, &mut work, Some(&e)) {
             Ok(late) => {
-                warnings.extend(late.into_iter().map(|l: Kept| Warning::LateEdit { path: l.path, kept: state.root_path.join(l.at.to_path()) }));
+                for Kept { path, at, .. } in late {
+                    let mut e = entry(state, "late-edit", self.meta, self.options);
+                    e.landing = Some(k);
+                    e.detail = Some(serde_json::json!({ "path": path.to_string(), "kept": at.to_string() }));
+                    state.note(&e);
+                    warnings.push(Warning::LateEdit { path, kept: state.root_path.join(at.to_path()) });
+                }
             }
             Err(e) => warnings.push(Warning::FinishPending { reason: e.to_string() }),
         }
         warnings.extend(self.set.changes.iter().filter(|c| executes(c)).map(|c| Warning::Executes { path: c.path.clone() }));
-        let mut e = entry(state, "landed", self.meta, self.options);
-        e.landing = Some(k);
-        let counts = serde_json::json!({
-            "message": self.options.message,
-            "steps": staged.intent.steps.len(),
-            "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        });
-        e.detail = Some(counts);
-        state.note(&e);
         if let Err(e) = gc::collect(state, &lock) {
             tracing::warn!("gc: {e}");
         }
@@ -277,8 +277,8 @@ impl Commit<'_> {
     /// Nothing to land: the session ends.
     fn unchanged(self) -> Result<Landed, CommitError> {
         let lock = self.state.exclusive()?;
+        self.state.write_journal(&entry(self.state, "unchanged", self.meta, self.options)).doing("the journal")?;
         discard(self.state, &self.meta.id).doing(&self.meta.id)?;
-        self.state.note(&entry(self.state, "unchanged", self.meta, self.options));
         if let Err(e) = gc::collect(self.state, &lock) {
             tracing::warn!("gc: {e}");
         }

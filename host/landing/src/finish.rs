@@ -14,11 +14,17 @@ use crate::meta::{self, LAYERS};
 use crate::nesting::family;
 use crate::seq::{Phase, Value};
 use crate::state::{KEPT, State};
-use crate::{Kept, SessionId, home};
+use crate::{JournalEntry, Kept, SessionId, home};
 
 /// Ends a landing: its session goes, `end` is written, the sequence moves. Under the exclusive
 /// lock. Returns the pre-images that were edited meanwhile: path, and where that version is.
-pub(crate) fn finish(state: &State, intent: &Intent, work: &mut Work<'_>) -> io::Result<Vec<Kept>> {
+///
+/// The journal comes first: whoever asks later what became of the session finds it there. A
+/// crash right after may write it twice, never not at all.
+pub(crate) fn finish(state: &State, intent: &Intent, work: &mut Work<'_>, entry: Option<&JournalEntry>) -> io::Result<Vec<Kept>> {
+    if let Some(entry) = entry {
+        state.write_journal(entry)?;
+    }
     // First the session: its layer files are links of what has landed, and unlinking them
     // moves the ctime of base files, which must not happen after the next begin takes its T0.
     discard(state, &intent.session)?;

@@ -81,7 +81,12 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverEr
         let forward = forward.and_then(|()| sync(state).doing(&what));
         match forward {
             Ok(()) => {
-                for k in finish(state, &l.intent, &mut work).doing(&what)? {
+                let mut entry = state.entry("landed", Some(&l.intent.session));
+                (entry.goal, entry.agent) = (l.intent.goal.clone(), l.intent.agent.clone());
+                entry.landing = Some(l.number);
+                let known = crate::journal::entries(state).unwrap_or_default();
+                let known = known.iter().any(|e| e.what == "landed" && e.landing == Some(l.number));
+                for k in finish(state, &l.intent, &mut work, (!known).then_some(&entry)).doing(&what)? {
                     work.kept.push(k);
                 }
                 journal(state, l, "recovered", "completed", &work.kept);
@@ -219,11 +224,4 @@ fn journal(state: &State, l: &Landing, what: &str, how: &str, kept: &[Kept]) {
     let kept: Vec<_> = kept.iter().map(|k| serde_json::json!({"path": k.path.to_string(), "at": k.at.to_string(), "why": k.why})).collect();
     entry.detail = Some(serde_json::json!({ "landing": how, "kept": kept }));
     state.note(&entry);
-    if how == "completed" {
-        // For whoever asks what became of the session.
-        let mut entry = state.entry("landed", Some(&l.intent.session));
-        entry.goal.clone_from(&l.intent.goal);
-        entry.landing = Some(l.number);
-        state.note(&entry);
-    }
 }

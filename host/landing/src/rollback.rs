@@ -44,18 +44,18 @@ fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack,
     if meta::dir(state, id).is_err() {
         return Err(crate::journal::ended(state, id).into());
     }
+    // The audit trail first: without it nothing is thrown away.
+    let mut entry = state.entry("rolled-back", Some(id));
+    if let Some(m) = known {
+        (entry.goal, entry.agent, entry.task_id) = (m.metadata.goal, m.metadata.agent, m.metadata.task_id);
+        entry.parent = m.parent;
+    }
+    state.write_journal(&entry).doing("the journal")?;
     discard(state, id).doing(id)?;
     let mut freed = gc::collect(state, &lock).doing("pre-images")?;
     drop(lock);
     // Unlinking its open lease file frees nothing before it is closed.
     drop(lease);
     freed += empty_trash(state).doing(id)?;
-    let mut entry = state.entry("rolled-back", Some(id));
-    if let Some(m) = known {
-        (entry.goal, entry.agent, entry.task_id) = (m.metadata.goal, m.metadata.agent, m.metadata.task_id);
-        entry.parent = m.parent;
-    }
-    entry.detail = Some(serde_json::json!({ "bytes_freed": freed }));
-    state.note(&entry);
     Ok(RolledBack { bytes_freed: freed })
 }

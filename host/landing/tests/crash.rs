@@ -132,7 +132,7 @@ fn a_landing_that_is_interrupted_anywhere_is_wholly_old_or_wholly_new() {
     let ops = counted.seen.load(Ordering::SeqCst) - before;
     let new = tree(whole.dir.path());
     assert_ne!(new, whole.old);
-    assert_eq!(new.get(&b"new/hard"[..]), Some(&"file 644 \"file\" #0".to_owned()));
+    assert_eq!(new.get(&b"new/hard"[..]), Some(&"file 644 \"file\" = new/er/file".to_owned()));
 
     let verdicts = [
         Verdict::Stop,

@@ -1,5 +1,6 @@
 //! What the tests of this crate share.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(unreachable_pub, reason = "shared by files that are crates of their own")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -73,15 +74,14 @@ pub fn edit(s: &Session, files: &[(&str, &[u8])]) {
     w.finish().unwrap();
 }
 
-/// A tree without `.brio`: kind, mode, content; hard links are told by a shared number.
+/// A tree without `.brio`: kind, mode, content, and which other name is the same file.
 pub fn tree(base: &Path) -> BTreeMap<Vec<u8>, String> {
     let mut out = BTreeMap::new();
-    let mut links = BTreeMap::new();
-    walk(base, base, &mut out, &mut links);
+    walk(base, base, &mut out, &mut BTreeMap::new());
     out
 }
 
-fn walk(base: &Path, dir: &Path, out: &mut BTreeMap<Vec<u8>, String>, links: &mut BTreeMap<u64, usize>) {
+fn walk(base: &Path, dir: &Path, out: &mut BTreeMap<Vec<u8>, String>, links: &mut BTreeMap<u64, Vec<u8>>) {
     let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
     entries.sort();
     for path in entries {
@@ -97,8 +97,8 @@ fn walk(base: &Path, dir: &Path, out: &mut BTreeMap<Vec<u8>, String>, links: &mu
             walk(base, &path, out, links);
             format!("dir {mode:o}")
         } else {
-            let n = links.len();
-            let link = if m.nlink() > 1 { format!(" #{}", links.entry(m.ino()).or_insert(n)) } else { String::new() };
+            let first = links.entry(m.ino()).or_insert_with(|| rel.clone());
+            let link = if *first == rel { String::new() } else { format!(" = {}", String::from_utf8_lossy(first)) };
             format!("file {mode:o} {:?}{link}", String::from_utf8_lossy(&std::fs::read(&path).unwrap()))
         };
         out.insert(rel, what);
