@@ -214,7 +214,7 @@ impl View {
         }
         match &to.at {
             None => to.free_name()?,
-            Some((there, _)) if *there == at => return Ok(()),
+            Some((there, m)) if same_file(&state, (there, m), (&at, &meta))? => return Ok(()),
             Some((there, m)) => match (is_dir, m.kind == Kind::Dir) {
                 (true, false) => return Err(FsError::NotDirectory),
                 (false, true) => return Err(FsError::IsDirectory),
@@ -351,6 +351,15 @@ pub(crate) fn pick(set: SetTime, old: Time) -> FsResult<Time> {
         SetTime::At(t) if t.nanos >= 1_000_000_000 => Err(FsError::Invalid),
         SetTime::At(t) => Ok(t),
     }
+}
+
+/// Whether two places are names of one file.
+fn same_file(state: &State, a: (&Ref, &Meta), b: (&Ref, &Meta)) -> FsResult<bool> {
+    let of = |(r, m): (&Ref, &Meta)| match m.kind {
+        Kind::Dir => Ok(r.clone()),
+        _ => state.stack.identity(r.clone(), m.nlink),
+    };
+    Ok(of(a)? == of(b)?)
 }
 
 /// Whether a directory has no entries, seen or hidden.
