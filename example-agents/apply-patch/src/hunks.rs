@@ -78,8 +78,7 @@ fn find(
 /// What a person needs to know about a hunk that matches nowhere.
 fn explain(lines: &[&[u8]], hunk: &Hunk, old: &[&[u8]], expected: usize) -> String {
     let new = side(hunk, |line| !matches!(line, Line::Removed(_)));
-    if !new.is_empty() && new.len() != old.len() && lines.windows(new.len()).any(|part| part == new)
-    {
+    if !new.is_empty() && lines.get(expected..).is_some_and(|rest| rest.starts_with(&new)) {
         return "it seems to be applied already".to_owned();
     }
     let show = |line: &[u8]| {

@@ -32,7 +32,7 @@ impl Agent for ApplyPatch {
             report.push_str(&apply(file)?);
             hunks += file.hunks.len();
         }
-        let summary = format!("applied {hunks} hunks to {} files\n\n{report}", files.len());
+        let summary = format!("applied {hunks} hunk(s) to {} file(s)\n\n{report}", files.len());
         Ok(TaskOutput::new(summary)
             .metric("hunks", hunks as f64)
             .metric("files", files.len() as f64))

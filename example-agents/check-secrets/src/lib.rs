@@ -41,8 +41,8 @@ impl Reviewer for CheckSecrets {
         }
         let secrets = findings.iter().filter(|f| f.severity == Severity::Error).count();
         let comments = match secrets {
-            0 => format!("no secret in {scanned} files"),
-            _ => format!("{secrets} secrets in {scanned} files: remove them, and revoke them"),
+            0 => format!("no secret in {scanned} file(s)"),
+            _ => format!("{secrets} secret(s) in {scanned} file(s): remove them, and revoke them"),
         };
         Ok(Verdict { approved: secrets == 0, comments, findings })
     }

@@ -30,7 +30,7 @@ impl Agent for LicenseHeader {
                 None => already += 1,
             }
         }
-        let summary = format!("added the header to {changed} files; {already} had it already");
+        let summary = format!("added the header to {changed} file(s); {already} had it already");
         Ok(TaskOutput::new(summary).metric("changed", f64::from(changed)))
     }
 }

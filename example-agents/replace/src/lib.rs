@@ -32,7 +32,7 @@ impl Agent for Replace {
             places += found;
             files += usize::from(found > 0);
         }
-        Ok(TaskOutput::new(format!("replaced {places} places in {files} files"))
+        Ok(TaskOutput::new(format!("replaced {places} place(s) in {files} file(s)"))
             .metric("places", places as f64)
             .metric("files", files as f64))
     }
@@ -102,7 +102,7 @@ fn parse_rule(line: &str) -> Result<Rule, String> {
         .ok_or("write s/OLD/NEW/ or re:s/OLD/NEW/")?;
     let parts = split(characters.as_str(), separator);
     let [old, new, end] = parts.as_slice() else {
-        return Err(format!("expected {separator} three times, found it {} times", parts.len()));
+        return Err(format!("expected three {separator}, found {}", parts.len()));
     };
     if !end.trim().is_empty() {
         return Err(format!("`{end}` after the last {separator} means nothing"));
@@ -181,7 +181,7 @@ mod tests {
     fn bad_tasks_say_what_to_write() {
         for (task, says) in [
             ("replace a by b", "write s/OLD/NEW/"),
-            ("s/a/b", "three times"),
+            ("s/a/b", "three /, found 2"),
             ("s/a/b/g", "`g` after the last /"),
             ("s//b/", "is empty"),
             ("re:s/(/b/", "line 1"),

@@ -39,7 +39,7 @@ impl Agent for TodoReport {
             report.push_str("\nNothing is left to do.\n");
         }
         std::fs::write(REPORT, report).at(REPORT)?;
-        let summary = format!("{remarks} remarks in {files} files, listed in {REPORT}");
+        let summary = format!("{remarks} remark(s) in {files} file(s), listed in {REPORT}");
         Ok(TaskOutput::new(summary).metric("remarks", remarks as f64))
     }
 }

@@ -1,5 +1,6 @@
 //! `fail`: writes `fail.txt`, then reports an error. Argument: which, `failed` (if none),
-//! `invalid-task`, `check-failed`, `io`, `conflict`; `exit N` calls `exit` instead.
+//! `invalid-task`, `check-failed`, `io`, `conflict`; `exit N` calls `exit` instead,
+//! of which WASI 0.2 passes on whether N is 0.
 
 use brio_agent::{Agent, AgentError, AtPath, TaskContext, TaskOutput};
 

@@ -7,9 +7,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-fn main() {
+fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let only_prepare = args.first().is_some_and(|arg| arg == "prepare");
     if only_prepare {
@@ -18,10 +19,10 @@ fn main() {
     let root = PathBuf::from(args.first().map_or("probe", String::as_str));
     if let Err(error) = prepare(&root) {
         println!("FAIL prepare: {error}");
-        std::process::exit(1);
+        return ExitCode::FAILURE;
     }
     if only_prepare {
-        return;
+        return ExitCode::SUCCESS;
     }
     let mut failed = 0;
     for (name, step) in STEPS {
@@ -34,7 +35,7 @@ fn main() {
         }
     }
     println!("{} held, {failed} failed", STEPS.len() - failed);
-    std::process::exit(i32::from(failed > 0));
+    if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// The tree that the steps start from. Each step uses a part of its own.
@@ -105,7 +106,7 @@ const STEPS: &[Step] = &[
     ("sync", sync),
     ("copy", copy),
     ("long and strange names", names),
-    ("empty and wrong paths fail", wrong_paths),
+    ("wrong paths fail", wrong_paths),
     ("escapes fail", escapes),
     ("escapes by symlink fail", symlink_escapes),
     ("state is hidden", hidden),
@@ -458,7 +459,6 @@ fn names(root: &Path) -> Result<()> {
 }
 
 fn wrong_paths(root: &Path) -> Result<()> {
-    fails(File::open(""), "the empty path was opened")?;
     fails(File::open(root.join("a\0b")), "a NUL was passed")?;
     fails(fs::create_dir(root.join("read/..")), "made ..")?;
     fails(fs::remove_dir(root.join("read/.")), "removed .")?;
