@@ -201,3 +201,89 @@ fn difference(now: &BTreeMap<Vec<u8>, String>, old: &BTreeMap<Vec<u8>, String>, 
         .map(|k| format!("\n  {}: {:?} (old {:?}, new {:?})", String::from_utf8_lossy(k), now.get(k), old.get(k), new.get(k)))
         .collect()
 }
+
+/// One verdict, and another some operations later.
+struct Twice {
+    first: (usize, Verdict),
+    second: (usize, Verdict),
+    seen: AtomicUsize,
+}
+
+impl Hook for Twice {
+    fn verdict(&self, _op: Op) -> Verdict {
+        let n = self.seen.fetch_add(1, Ordering::SeqCst);
+        match n {
+            n if n == self.first.0 => self.first.1,
+            n if n == self.second.0 => self.second.1,
+            _ => Verdict::Go,
+        }
+    }
+}
+
+/// The state after everything: old and open, or new and ended.
+fn settled(c: &Case, new: &BTreeMap<Vec<u8>, String>, label: &str) -> bool {
+    let d = open(c.dir.path());
+    d.recover().unwrap_or_else(|e| panic!("{label}: {e}"));
+    let now = tree(c.dir.path());
+    assert!(now == c.old || now == *new, "{label}: {}", difference(&now, &c.old, new));
+    match d.session(&c.id) {
+        Ok(_) => {
+            assert_eq!(now, c.old, "{label}");
+            commit(&d, &c.id).unwrap_or_else(|e| panic!("{label}: retry: {e}"));
+            assert_eq!(tree(c.dir.path()), *new, "{label}: after the retry");
+            true
+        }
+        Err(SessionError::Ended { .. }) => {
+            assert_eq!(now, *new, "{label}");
+            false
+        }
+        Err(e) => panic!("{label}: {e}"),
+    }
+}
+
+#[test]
+fn an_abort_or_a_recovery_that_is_interrupted_goes_on() {
+    // T2, T3, B-063: the second fault hits the undoing, or the recovery.
+    let whole = case();
+    let (counted, door) = hook(usize::MAX, Verdict::Go);
+    let d = open_door(whole.dir.path(), door);
+    let before = counted.seen.load(Ordering::SeqCst);
+    commit(&d, &whole.id).unwrap();
+    let ops = counted.seen.load(Ordering::SeqCst) - before;
+    let new = tree(whole.dir.path());
+    let (mut points, mut olds) = (0, 0);
+    // Undoing: a failure in the second half, then a stop a little later.
+    for n in (ops / 2..ops).step_by(7) {
+        for later in (1..40).step_by(4) {
+            for second in [Verdict::Stop, Verdict::StopAfter] {
+                let c = case();
+                let at = before + n;
+                let twice = Twice { first: (at, Verdict::Fail(libc::EIO)), second: (at + later, second), seen: 0.into() };
+                let d = open_door(c.dir.path(), Door::with_hook(Arc::new(twice)));
+                let _ = commit(&d, &c.id);
+                drop(d);
+                olds += usize::from(settled(&c, &new, &format!("EIO at {n}, {second:?} {later} later")));
+                points += 1;
+            }
+        }
+    }
+    // Recovery: a stop in the second half, then a stop in what completes it.
+    for n in (ops / 2..ops).step_by(11) {
+        for m in (0..60).step_by(6) {
+            let c = case();
+            let (_, door) = hook(before + n, Verdict::Stop);
+            let d = open_door(c.dir.path(), door);
+            let _ = commit(&d, &c.id);
+            drop(d);
+            let (_, door) = hook(m, Verdict::StopAfter);
+            let o = brio_landing::OpenOptions { door, ..common::options(None) };
+            if let Ok((d, _)) = brio_landing::Domain::open(c.dir.path(), o) {
+                let _ = d.recover();
+            }
+            olds += usize::from(settled(&c, &new, &format!("stop at {n}, then in recovery at {m}")));
+            points += 1;
+        }
+    }
+    eprintln!("{points} double faults, {olds} of them old");
+    assert!(points >= 200 && olds > 20 && olds < points);
+}

@@ -404,7 +404,7 @@ fn a_full_disk_can_be_rolled_back_aborted_and_collected() {
     let e = commit(&d, b.id()).unwrap_err();
     assert_eq!(e.code(), "NO_SPACE", "{e}");
     assert_eq!(tree(&base), before);
-    assert_eq!(d.rollback(a.id(), false).unwrap().bytes_freed >= 1 << 20, true);
+    assert!(d.rollback(a.id(), false).unwrap().bytes_freed >= 1 << 20);
     d.gc().unwrap();
     assert!(d.session(a.id()).is_err());
     fs::remove_file(dir.path().join("filler")).unwrap();
