@@ -57,7 +57,7 @@ impl Limit {
     }
 }
 
-/// The limits of one run. Bytes written and files created are limits of the view
+/// The limits of one run; the largest value of a type is no limit. Bytes written and files created are limits of the view
 /// ([`brio_session::Limits`]); a run that meets one of those ends just the same.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLimits {

@@ -97,13 +97,12 @@ impl Run<'_> {
         self.watch(&mut store);
         let ended = {
             let _ticking = inner.ticker.running();
-            let deadline = tokio::time::Instant::now() + self.spec.limits.wall;
             inner.timers.block_on(async {
                 tokio::select! {
                     biased;
                     ended = call(entry, &mut store, &self.spec.task) => ended,
                     () = self.spec.stop.stopped() => Err(Killed.into()),
-                    () = tokio::time::sleep_until(deadline) => Err(self.cause.hit(Limit::Time).into()),
+                    () = tokio::time::sleep(self.spec.limits.wall) => Err(self.cause.hit(Limit::Time).into()),
                 }
             })
         };

@@ -182,3 +182,28 @@ fn names_that_cannot_be_are_refused() {
         assert_eq!(report.error.map(|e| e.code), Some("RUN_INVALID".into()), "{at}");
     }
 }
+
+#[test]
+fn odd_modules_are_loaded_or_refused_but_never_panic() {
+    for wat in [
+        r#"(module (func (export "_start")))"#,
+        r#"(module (func (export "_start") (param i32)))"#,
+        r#"(module (global (export "_start") i32 (i32.const 1)))"#,
+        r#"(module (import "wasi_snapshot_preview1" "no_such_call" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
+        r#"(module (import "wasi_snapshot_preview1" "fd_close" (func)) (memory (export "memory") 1) (func (export "_start")))"#,
+        r#"(module (memory (export "memory") 1) (func (export "_start") unreachable))"#,
+        r#"(module (import "brio:core/session-fs@0.1.0" "nonsense" (func)) (func (export "_start")))"#,
+    ] {
+        match ENGINE.load_bytes(&wat::parse_str(wat).unwrap()) {
+            Ok(agent) => {
+                let session = Session::over(populate);
+                let report = ENGINE.run(&agent, RunSpec::new(session.view.clone()));
+                println!("{wat}: {:?} {:?}", report.outcome, report.error);
+            }
+            Err(e) => {
+                println!("{wat}: {e}");
+                assert!(!e.to_string().contains('\n'), "{e}");
+            }
+        }
+    }
+}

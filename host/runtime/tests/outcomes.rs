@@ -267,3 +267,17 @@ fn a_limit_met_by_an_earlier_run_is_not_the_next_ones() {
     let report = ENGINE.run(&guest("test/spammer.wasm"), spec(&session, &["files"]));
     assert_eq!(report.outcome, Outcome::Limited(Limit::Files));
 }
+
+#[test]
+fn the_largest_values_are_no_limits() {
+    let (_, report) = run("hello.wasm", &[], |s| {
+        s.limits = brio_runtime::RunLimits {
+            memory: u64::MAX,
+            wall: Duration::MAX,
+            cpu: Duration::MAX,
+            handles: usize::MAX,
+            output: u64::MAX,
+        };
+    });
+    assert_eq!(report.outcome, Outcome::Succeeded, "{report:?}");
+}
