@@ -49,7 +49,7 @@ if ! rustc --print target-libdir --target "$target" >/dev/null 2>&1 ||
     exit 1
 fi
 
-# The same bytes wherever the checkout and the registry lie.
+# No path of the builder's machine in the components.
 sysroot=$(rustc --print sysroot)
 export CARGO_ENCODED_RUSTFLAGS
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f%s\x1f%s' \
