@@ -3,6 +3,8 @@
 //! `BRIOLAYR | version u32 | tag u64`, then frames `len u32 | crc32c u32 | payload`, all
 //! little endian; the payload is a postcard sequence of [`Record`]s. A frame is one batch and
 //! is atomic; a torn tail is what a crash left of an operation that was never acknowledged.
+//! The checksum goes on from that of the frame before (the first, from the header's), so that
+//! nothing counts that stands after a batch which the disk lost.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -20,7 +22,7 @@ const HEADER: u64 = 20;
 /// The log of a layer that is being written.
 pub(crate) struct Log {
     file: File,
-    end: u64,
+    end: End,
     /// A batch could not be taken back: nothing more may be appended.
     broken: bool,
     door: Door,
@@ -38,7 +40,7 @@ pub(crate) fn header(tag: u64) -> [u8; HEADER as usize] {
 ///
 /// # Errors
 /// `Io(0)` for a foreign or damaged header or an unknown version, and the host's.
-pub(crate) fn load(dir: &Dir) -> FsResult<(Tree, u64)> {
+pub(crate) fn load(dir: &Dir) -> FsResult<(Tree, End)> {
     let mut raw = Vec::new();
     dir.open(INDEX)?.read_to_end(&mut raw)?;
     if raw.len() < HEADER as usize
@@ -49,38 +51,47 @@ pub(crate) fn load(dir: &Dir) -> FsResult<(Tree, u64)> {
     }
     let tag = u64::from_le_bytes(raw[12..20].try_into().map_err(|_| FsError::Io(0))?);
     let mut tree = Tree::new(tag);
-    let mut at = HEADER as usize;
-    while let Some((records, next)) = frame(&raw, at) {
+    let mut end = End { at: HEADER, crc: crc32c::crc32c(&raw[..HEADER as usize]) };
+    while let Some((records, next)) = frame(&raw, end) {
         for r in records {
             tree.apply(r);
         }
-        at = next;
+        end = next;
     }
     tree.sweep();
-    Ok((tree, at as u64))
+    Ok((tree, end))
 }
 
-fn frame(raw: &[u8], at: usize) -> Option<(Vec<Record>, usize)> {
+/// Where a log ends, and the checksum that the next frame's goes on from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End {
+    at: u64,
+    crc: u32,
+}
+
+fn frame(raw: &[u8], end: End) -> Option<(Vec<Record>, End)> {
+    let at = usize::try_from(end.at).ok()?;
     let head = raw.get(at..at + 8)?;
     let len = u32::from_le_bytes(head[..4].try_into().ok()?) as usize;
     let crc = u32::from_le_bytes(head[4..].try_into().ok()?);
     let payload = raw.get(at + 8..at.checked_add(8)?.checked_add(len)?)?;
-    if crc32c::crc32c(payload) != crc {
+    if crc32c::crc32c_append(end.crc, payload) != crc {
         return None;
     }
-    Some((postcard::from_bytes(payload).ok()?, at + 8 + len))
+    let at = (at + 8 + len) as u64;
+    Some((postcard::from_bytes(payload).ok()?, End { at, crc }))
 }
 
 impl Log {
     /// Opens the log for appending after its last whole batch.
-    pub(crate) fn open(dir: &Dir, end: u64, door: Door) -> FsResult<Self> {
+    pub(crate) fn open(dir: &Dir, end: End, door: Door) -> FsResult<Self> {
         let mut options = cap_std::fs::OpenOptions::new();
         options.read(true).write(true);
         let mut file = dir.open_with(INDEX, &options)?.into_std();
-        if file.metadata()?.len() > end {
-            door.run(Op::Truncate, || file.set_len(end))?;
+        if file.metadata()?.len() > end.at {
+            door.run(Op::Truncate, || file.set_len(end.at))?;
         }
-        file.seek(SeekFrom::Start(end))?;
+        file.seek(SeekFrom::Start(end.at))?;
         Ok(Self { file, end, broken: false, door })
     }
 
@@ -92,7 +103,8 @@ impl Log {
         let payload = postcard::to_stdvec(records).map_err(|_| FsError::Invalid)?;
         let mut frame = Vec::with_capacity(payload.len() + 8);
         frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        frame.extend_from_slice(&crc32c::crc32c(&payload).to_le_bytes());
+        let crc = crc32c::crc32c_append(self.end.crc, &payload);
+        frame.extend_from_slice(&crc.to_le_bytes());
         frame.extend_from_slice(&payload);
         if let Err(e) = self.door.run(Op::Append, || (&self.file).write_all(&frame)) {
             // As if killed: what is on the disk stays there, and nothing follows it.
@@ -103,12 +115,12 @@ impl Log {
             }
             return Err(e.into());
         }
-        self.end += frame.len() as u64;
+        self.end = End { at: self.end.at + frame.len() as u64, crc };
         Ok(())
     }
 
     fn take_back(&mut self) {
-        let undone = self.file.set_len(self.end).and_then(|()| self.file.seek(SeekFrom::Start(self.end)));
+        let undone = self.file.set_len(self.end.at).and_then(|()| self.file.seek(SeekFrom::Start(self.end.at)));
         self.broken = undone.is_err();
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 
 use crate::hostdir;
+use crate::log::End;
 use crate::tree::{Body, Child, Node, NodeId, ROOT, Ref, Tree, merge_observed};
 use crate::{DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time};
 
@@ -38,7 +39,7 @@ pub(crate) fn data_name(id: NodeId) -> String {
 
 impl Stack {
     /// The layer in `dir` over `below`, and where its log ends.
-    pub(crate) fn open(dir: Dir, below: Arc<dyn Lower>) -> FsResult<(Self, u64)> {
+    pub(crate) fn open(dir: Dir, below: Arc<dyn Lower>) -> FsResult<(Self, End)> {
         let (mut tree, end) = crate::log::load(&dir)?;
         // The root has no record of its own until its attributes change: it looks as its lower does.
         if !tree.own_root

@@ -241,6 +241,8 @@ impl Tree {
     /// Forgets nodes without a name (what was unlinked before the layer was last closed).
     pub(crate) fn sweep(&mut self) {
         self.nodes.retain(|id, n| *id == ROOT || !n.names.is_empty());
+        // No handle is left that would have to be told that its place is gone.
+        self.promoted.retain(|_, id| self.nodes.contains_key(id));
     }
 }
 
