@@ -1,0 +1,171 @@
+//! A base, a home and the built binary, apart from everything else on this machine.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// Removed with everything in it when it is dropped.
+pub(crate) struct TestEnvironment {
+    dir: tempfile::TempDir,
+}
+
+/// What a command did.
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl TestEnvironment {
+    /// A base with two files, in an empty world.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let env = Self { dir };
+        fs::create_dir_all(env.base().join("src")).expect("a base");
+        env.write("src/lib.rs", "// TODO: write it\npub fn colour() {}\n");
+        env.write("notes.txt", "one\ntwo\nthree\n");
+        env
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn base(&self) -> PathBuf {
+        self.dir.path().join("base")
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        fs::write(self.base().join(path), text).expect("written");
+    }
+
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.base().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    /// The command, in the base, with nothing of this process's environment.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_brio"));
+        command
+            .args(args)
+            .current_dir(self.base())
+            .env_clear()
+            .env("HOME", self.path())
+            .env("BRIO_HOME", self.home())
+            .env("TMPDIR", self.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn brio(&self, args: &[&str]) -> Ran {
+        ran(self.command(args).output().expect("brio starts"))
+    }
+
+    /// Runs and expects status 0; what is on standard output.
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        let ran = self.brio(args);
+        assert_eq!(ran.status, 0, "{args:?}: {}{}", ran.stdout, ran.stderr);
+        ran.stdout
+    }
+
+    /// Runs with a `--json` among the arguments.
+    pub(crate) fn json(&self, args: &[&str]) -> (i32, Value) {
+        let ran = self.brio(args);
+        let value = serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|e| panic!("{args:?}: {e}: {}{}", ran.stdout, ran.stderr));
+        (ran.status, value)
+    }
+
+    /// Runs and expects an error of one line with its code and a status; the whole of it.
+    pub(crate) fn error(&self, args: &[&str], status: i32, code: &str) -> String {
+        let ran = self.brio(args);
+        assert_eq!(ran.status, status, "{args:?}: {}{}", ran.stdout, ran.stderr);
+        let errors: Vec<_> = ran.stderr.lines().filter(|l| l.starts_with("error: ")).collect();
+        assert_eq!(errors.len(), 1, "{args:?}: one line: {}", ran.stderr);
+        assert!(errors[0].starts_with(&format!("error: {code}: ")), "{args:?}: {}", ran.stderr);
+        ran.stderr
+    }
+
+    /// Begins a session on the base.
+    pub(crate) fn begin(&self) -> String {
+        self.ok(&["session", "begin"]).trim_end().to_owned()
+    }
+
+    /// The ids of the open sessions.
+    pub(crate) fn open_sessions(&self) -> Vec<String> {
+        let (_, list) = self.json(&["session", "list", "--json"]);
+        let sessions = list["sessions"].as_array().expect("an array");
+        sessions.iter().map(|s| s["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    /// Everything in the base but Brio's own state: kind, mode, content.
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut all = BTreeMap::new();
+        look(&self.base(), &mut all);
+        all
+    }
+}
+
+pub(crate) fn ran(output: Output) -> Ran {
+    use std::os::unix::process::ExitStatusExt;
+    let status = output.status;
+    Ran {
+        status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn look(dir: &Path, all: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.file_name().is_some_and(|n| n == ".brio") {
+            continue;
+        }
+        let meta = fs::symlink_metadata(&path).expect("metadata");
+        let content = if meta.is_dir() {
+            look(&path, all);
+            Vec::new()
+        } else if meta.is_symlink() {
+            fs::read_link(&path).expect("a target").into_os_string().into_encoded_bytes()
+        } else {
+            fs::read(&path).expect("a file")
+        };
+        all.insert(path, (meta.mode(), content));
+    }
+}
+
+/// A prebuilt guest that misbehaves in a way of its own.
+pub(crate) fn guest(name: &str) -> String {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../../example-agents/prebuilt/test");
+    format!("{dir}/{name}.wasm")
+}
+
+/// Sets permission bits.
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+}
+
+/// Says loudly that a test cannot run here, and has it counted.
+pub(crate) fn skip(why: &str) {
+    eprintln!("SKIPPED: {why}");
+    if let Some(list) = std::env::var_os("BRIO_SKIPS") {
+        use std::io::Write;
+        let file = fs::OpenOptions::new().append(true).create(true).open(list);
+        let _ = file.and_then(|mut f| writeln!(f, "{why}"));
+    }
+}
+
+/// Whether permission bits do not hold us back.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)
+}
