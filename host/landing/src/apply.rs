@@ -22,6 +22,8 @@ pub(crate) struct Work<'a> {
     pub(crate) dir: &'a OwnedFd,
     pub(crate) steps: &'a [Step],
     pub(crate) kept: Vec<Kept>,
+    /// Whose files were staged, for an undoing.
+    pub(crate) session: Option<crate::SessionId>,
     dirs: Dirs<'a>,
 }
 
@@ -48,7 +50,7 @@ pub(crate) struct Failed {
 
 impl<'a> Work<'a> {
     pub(crate) fn new(state: &'a State, number: u64, dir: &'a OwnedFd, steps: &'a [Step]) -> Self {
-        Self { state, number, dir, steps, kept: Vec::new(), dirs: Dirs::new(state) }
+        Self { state, number, dir, steps, kept: Vec::new(), session: None, dirs: Dirs::new(state) }
     }
 
     /// Applies all steps of a landing that was just sealed.
@@ -347,6 +349,23 @@ impl<'a> Work<'a> {
             }
         }
         Ok(Next::LookAgain)
+    }
+
+    /// After an undoing: what a slot holds that is not what we staged goes to `kept/` and is
+    /// reported; what we staged is removed, so that only the session has it again.
+    pub(crate) fn clear_slots(&mut self) -> io::Result<()> {
+        for step in self.steps {
+            let Some(name) = step.slot().map(slot_name) else { continue };
+            let Some(now) = Look::at(self.dir, &name)?.map(|l| l.fingerprint()) else { continue };
+            match see(Some(&now), step) {
+                Seen::New => {
+                    self.state.disk.remove_tree(self.dir, &name)?;
+                }
+                _ if now.kind == Kind::Dir => {}
+                _ => self.keep_inside(step, &name, "it was edited while the landing was undone")?,
+            }
+        }
+        Ok(())
     }
 
     /// Fingerprints of what is at the paths of additions and replacements now.

@@ -2,10 +2,29 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use rustix::io::Errno;
-
 /// From `linux/fcntl.h`; libc lacks it for this target.
 const F_SETSIG: i32 = 10;
+
+/// Does `f` while nobody has the file open for writing, nor can open it so. `None`: somebody has.
+/// Where leases cannot be had (another's file) it is done without.
+#[allow(unsafe_code, reason = "rustix has no F_SETLEASE")]
+pub(crate) fn unwritten<T>(file: BorrowedFd<'_>, f: impl FnOnce() -> T) -> Option<T> {
+    let fd = file.as_raw_fd();
+    // SAFETY: as in `is_busy`.
+    let taken = unsafe {
+        libc::fcntl(fd, F_SETSIG, libc::SIGURG);
+        libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK)
+    };
+    if taken != 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock {
+        return None;
+    }
+    let done = f();
+    if taken == 0 {
+        // SAFETY: as in `is_busy`.
+        unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
+    }
+    Some(done)
+}
 
 /// Asks by taking a read lease, which the kernel refuses while anybody has the file open for
 /// writing, and giving it back. `None`: it cannot be told (another's file, or no leases there).
@@ -24,8 +43,8 @@ pub(crate) fn is_busy(file: BorrowedFd<'_>) -> Option<bool> {
         unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
         return Some(false);
     }
-    match std::io::Error::last_os_error().raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::AGAIN) => Some(true),
+    match std::io::Error::last_os_error().kind() {
+        std::io::ErrorKind::WouldBlock => Some(true),
         _ => None,
     }
 }

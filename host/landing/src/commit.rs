@@ -204,6 +204,7 @@ impl Commit<'_> {
             .and_then(|()| state.disk.sync_dir(&state.landings))
             .and_then(|()| state.disk.write_seq(&state.seq.0, Value::new(k, Phase::Sealed).0));
         let mut work = Work::new(state, k, &staged.dir, &staged.intent.steps);
+        work.session = Some(self.meta.id.clone());
         let applied = match sealed {
             Ok(()) => work.apply().and_then(|()| {
                 let synced = state.disk.sync_fs(&staged.sync);

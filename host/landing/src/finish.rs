@@ -7,7 +7,7 @@ use brio_session::{Fingerprint, Kind, RelPath};
 
 use crate::apply::Work;
 use crate::disk;
-use crate::intent::{END, END_MAGIC, End, Intent, clone_name, encode, slot_name};
+use crate::intent::{END, END_MAGIC, End, Intent, encode, slot_name};
 use crate::judge::{Seen, see};
 use crate::look::Look;
 use crate::meta::{self, LAYERS};
@@ -116,9 +116,4 @@ pub(crate) fn empty_trash(state: &State) -> io::Result<u64> {
         freed += state.disk.remove_tree(&state.trash, &name)?;
     }
     Ok(freed)
-}
-
-/// The slots and clones of a landing: what gc takes.
-pub(crate) fn slot_names(intent: &Intent) -> Vec<Vec<u8>> {
-    intent.steps.iter().filter_map(|s| s.slot()).flat_map(|n| [slot_name(n), clone_name(n)]).collect()
 }

@@ -154,7 +154,13 @@ impl FrozenBase {
                 return Ok(fd);
             }
         }
-        Err(FsError::SnapshotGone)
+        // What a landing left there, or nothing, is newer than this snapshot. Anything else came
+        // from outside: drift, which is shown.
+        let (dir, name) = self.parent(s, path).map_err(|_| FsError::SnapshotGone)?;
+        let fd = openat(&*dir, name, how, Mode::empty()).map_err(|_| FsError::SnapshotGone)?;
+        let now = Look::of(&fd)?;
+        let ours = s.history.all(path).any(|(_, step)| step.new.is_some_and(|n| n.ino == now.ino()));
+        if ours || now.kind() != old.kind { Err(FsError::SnapshotGone) } else { Ok(fd) }
     }
 
     fn in_slot(&self, s: &Snapshot, path: &RelPath, old: &Fingerprint, how: OFlags) -> FsResult<Option<OwnedFd>> {

@@ -3,10 +3,14 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use brio_session::Kind;
+use rustix::fs::{Mode, OFlags, openat};
+
+use crate::busy::unwritten;
 use crate::disk;
-use crate::finish::{empty_trash, keep_late, slot_names};
+use crate::finish::{empty_trash, keep_late};
 use crate::history::{self, Landing};
-use crate::intent::{End, slot_name};
+use crate::intent::{End, Step, clone_name, slot_name};
 use crate::judge::{Seen, see};
 use crate::lock::Lock;
 use crate::look::Look;
@@ -33,36 +37,57 @@ pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
         if !matches!(l.end, Some(End::Finished { .. } | End::Aborted { .. })) {
             continue;
         }
-        keep_edited(state, &l)?;
-        let name = history::name(*k);
-        if numbers.last() == Some(k) {
-            // The newest stays as a witness of its number, without what takes room.
-            for slot in slot_names(&l.intent) {
-                freed += state.disk.remove_tree(&l.dir, &slot)?;
-            }
-        } else {
+        let (gone, bytes) = slots(state, &l)?;
+        freed += bytes;
+        // The newest stays as a witness of its number, without what takes room.
+        if gone && numbers.last() != Some(k) {
+            let name = history::name(*k);
             state.disk.rename(&state.landings, &name, &state.trash, &[b"landing-", &*name].concat())?;
         }
     }
     Ok(freed)
 }
 
-/// A pre-image that was edited through an old handle is never collected.
-fn keep_edited(state: &State, l: &Landing) -> io::Result<()> {
-    if !matches!(l.end, Some(End::Finished { .. })) {
-        return Ok(());
-    }
+/// Removes the slots of a landing. One that somebody has open for writing stays, and one that
+/// was edited through an old handle is kept first. False: something stayed.
+fn slots(state: &State, l: &Landing) -> io::Result<(bool, u64)> {
+    let finished = matches!(l.end, Some(End::Finished { .. }));
+    let (mut gone, mut freed) = (true, 0);
     for step in &l.intent.steps {
-        let (Some(slot), true) = (step.slot(), step.old.is_some()) else { continue };
-        let now = Look::at(&l.dir, &slot_name(slot))?.map(|l| l.fingerprint());
-        if see(now.as_ref(), step) == Seen::OldEdited {
-            let kept = keep_late(state, l.number, l.dir.as_fd(), &step.path, slot)?;
-            let mut entry = state.entry("late-edit", Some(&l.intent.session));
-            entry.landing = Some(l.number);
-            entry.detail = Some(serde_json::json!({ "path": kept.path.to_string(), "kept": kept.at.to_string() }));
-            state.note(&entry);
+        let Some(slot) = step.slot() else { continue };
+        freed += state.disk.remove_tree(&l.dir, &clone_name(slot))?;
+        let name = slot_name(slot);
+        let Some(look) = Look::at(&l.dir, &name)? else { continue };
+        let remove = || -> io::Result<u64> {
+            let now = Look::at(&l.dir, &name)?.map(|l| l.fingerprint());
+            if finished && step.old.is_some() && see(now.as_ref(), step) == Seen::OldEdited {
+                keep_edited(state, l, step, slot)?;
+            }
+            state.disk.remove_tree(&l.dir, &name)
+        };
+        let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = match look.kind() {
+            Kind::File => openat(&l.dir, &*name, how, Mode::empty()).ok(),
+            _ => None,
+        };
+        match file {
+            // Under a lease: a handle must not write between the look and the unlinking.
+            Some(file) => match unwritten(file.as_fd(), remove) {
+                Some(bytes) => freed += bytes?,
+                None => gone = false,
+            },
+            None => freed += remove()?,
         }
     }
+    Ok((gone, freed))
+}
+
+fn keep_edited(state: &State, l: &Landing, step: &Step, slot: u32) -> io::Result<()> {
+    let kept = keep_late(state, l.number, l.dir.as_fd(), &step.path, slot)?;
+    let mut entry = state.entry("late-edit", Some(&l.intent.session));
+    entry.landing = Some(l.number);
+    entry.detail = Some(serde_json::json!({ "path": kept.path.to_string(), "kept": kept.at.to_string() }));
+    state.note(&entry);
     Ok(())
 }
 

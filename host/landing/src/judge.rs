@@ -73,6 +73,7 @@ pub(crate) fn forward(step: &Step, target: Seen, slot: Seen) -> Forward {
         (Act::Replace { .. }, S::Old, S::New | S::NewEdited) => F::Exchange,
         (Act::Replace { .. }, S::New, S::OldEdited | S::Other) => F::ExchangeBack,
         (Act::Replace { .. }, S::OldEdited | S::Other | S::Nothing, S::New | S::NewEdited) => F::KeepBeside,
+        (Act::Replace { .. }, S::Nothing, S::Other) => F::RenameBack,
         (Act::Replace { .. }, ..) => F::Done,
 
         (Act::Remove { .. }, S::Old, S::Nothing) => F::RenameOut,
@@ -113,7 +114,7 @@ pub(crate) fn backward(step: &Step, target: Seen, slot: Seen) -> Backward {
         // Whatever the slot holds is what lay at the target before.
         (Act::Replace { .. }, S::New, S::Old | S::OldEdited | S::Other) => B::ExchangeBack,
         (Act::Replace { .. }, S::Old, S::NewEdited | S::Other) => B::ExchangeBack,
-        (Act::Replace { .. }, S::Nothing, S::Old | S::OldEdited) => B::RenameBack,
+        (Act::Replace { .. }, S::Nothing, S::Old | S::OldEdited | S::Other) => B::RenameBack,
         (Act::Replace { .. }, S::NewEdited | S::Other, S::Old | S::OldEdited) => B::KeepOld,
         (Act::Replace { .. }, ..) => B::Done,
 

@@ -78,6 +78,15 @@ impl Lease {
                 e => e,
             }));
         }
+        // Its landing may have died after the seal: then its files are the base's, and a write
+        // would reach it. What is recovered here may be the end of this session.
+        if crate::recover::pending(state).doing(id)? {
+            let recovered = crate::recover::now(state).map_err(Box::new);
+            recovered.map_err(|e| LeaseError::Session(crate::DomainError::from(e).into()))?;
+            if meta::dir(state, id).is_err() {
+                return Err(crate::journal::ended(state, id).into());
+            }
+        }
         let _ = rustix::fs::unlinkat(&dir, STOP, rustix::fs::AtFlags::empty());
         let holder = Holder {
             pid: std::process::id(),

@@ -30,6 +30,12 @@ pub(crate) fn pending(state: &State) -> io::Result<bool> {
         if k > value.landing() || Look::at(&dir, END)?.is_none() {
             return Ok(true);
         }
+        // A session that a finished landing names is over, though a crash left its directory.
+        if let Ok(Landing { intent, end: Some(End::Finished { .. }), .. }) = history::load(state, k)
+            && crate::meta::dir(state, &intent.session).is_ok()
+        {
+            return Ok(true);
+        }
     }
     Ok(false)
 }
@@ -74,7 +80,10 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverEr
             Err(e) => Err(e),
         }
     };
+    // A rename that was seen and never synced could still be lost after it was acted on.
+    state.disk.sync_dir(&state.landings).and_then(|()| sync(state)).doing(&what)?;
     let mut work = Work::new(state, l.number, &l.dir, &l.intent.steps);
+    work.session = Some(l.intent.session.clone());
     if !l.aborting {
         raise(Phase::Sealed).doing(&what)?;
         let forward = work.roll_forward().map_err(|(p, e)| HostError::new(p, e));
@@ -154,6 +163,9 @@ pub(crate) fn undo(state: &State, work: &mut Work<'_>) -> io::Result<Result<(), 
         }
         sync(state)?;
     }
+    if failed.is_empty() {
+        detach(state, work)?;
+    }
     let end = if failed.is_empty() {
         End::Aborted { kept: work.kept.clone(), restored }
     } else {
@@ -172,6 +184,38 @@ pub(crate) fn undo(state: &State, work: &mut Work<'_>) -> io::Result<Result<(), 
         End::Damaged { paths } => Err(paths),
         _ => Ok(()),
     })
+}
+
+/// What of ours stayed in the base because it was edited there is the session's own file as
+/// well: the session gets copies, or it would go on writing into the base.
+fn detach(state: &State, work: &mut Work<'_>) -> io::Result<()> {
+    if let Err(e) = work.clear_slots() {
+        if brio_session::is_stop(&e) {
+            return Err(e);
+        }
+        work.clear_slots()?;
+    }
+    let Some(session) = &work.session else { return Ok(()) };
+    let Ok(m) = crate::meta::load(state, session) else { return Ok(()) };
+    for layer in &m.layers {
+        let Ok(dir) = crate::meta::layer_dir(state, layer) else { continue };
+        for name in crate::disk::names(&dir)? {
+            if !name.starts_with(b"f") || Look::at(&dir, &name)?.is_none_or(|l| l.nlink() < 2) {
+                continue;
+            }
+            let how = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NOFOLLOW;
+            let from = std::fs::File::from(rustix::fs::openat(&dir, &*name, how, rustix::fs::Mode::empty())?);
+            let copy = [b"copy-", &*name].concat();
+            state.disk.remove_tree(&dir, &copy)?;
+            let into = state.disk.create(&dir, &copy, 0o600)?;
+            state.disk.clone_into(&from, &into)?;
+            let old = Look::of(&from)?.meta();
+            state.disk.chmod(&into, old.mode)?;
+            state.disk.set_times(&dir, &copy, old.atime, old.mtime)?;
+            state.disk.rename(&dir, &copy, &dir, &name)?;
+        }
+    }
+    Ok(())
 }
 
 /// The paths of a base that is damaged.
@@ -196,6 +240,7 @@ pub(crate) fn explicit(state: &State) -> Result<Recovered, RecoverError> {
             return Err(RecoverError::Foreign { landing: k, uid: l.intent.uid });
         }
         let mut work = Work::new(state, k, &l.dir, &l.intent.steps);
+        work.session = Some(l.intent.session.clone());
         let newest = state.seq.get().doing("the landing sequence")?;
         match undo(state, &mut work).doing(format!("landing {k}"))? {
             Ok(()) => {
