@@ -455,3 +455,112 @@ fn a_session_of_a_directory_below_the_root_lands_there() {
     let missing = BeginOptions { subdir: RelPath::new("nowhere").unwrap(), ..Default::default() };
     assert_eq!(d.begin(missing).err().unwrap().code(), "BASE_NOT_A_DIRECTORY");
 }
+
+/// Does something at the N-th sync of a landing, and may fail or stop there.
+struct AtSync {
+    n: usize,
+    seen: std::sync::atomic::AtomicUsize,
+    verdict: brio_session::Verdict,
+    act: Box<dyn Fn() + Send + Sync>,
+}
+
+impl brio_session::Hook for AtSync {
+    fn verdict(&self, op: brio_session::Op) -> brio_session::Verdict {
+        if op == brio_session::Op::SyncFs && self.seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == self.n {
+            (self.act)();
+            return self.verdict;
+        }
+        brio_session::Verdict::Go
+    }
+}
+
+fn at_sync(n: usize, verdict: brio_session::Verdict, act: impl Fn() + Send + Sync + 'static) -> brio_session::Door {
+    let hook = AtSync { n, seen: 0.into(), verdict, act: Box::new(act) };
+    brio_session::Door::with_hook(std::sync::Arc::new(hook))
+}
+
+#[test]
+fn edits_between_a_crash_and_its_recovery_stay() {
+    // T22: the process dies after apply, before anything is known to be durable; somebody edits.
+    let base = tempfile::tempdir().unwrap();
+    for f in ["replaced", "removed", "pre-image"] {
+        fs::write(base.path().join(f), "old").unwrap();
+    }
+    let s = begin(&open(base.path()), "");
+    let w = writer(&s);
+    for f in ["replaced", "added", "deleted", "pre-image"] {
+        write(w.view(), f, b"ours");
+    }
+    w.view().unlink_at(&w.view().root(), b"removed").unwrap();
+    w.finish().unwrap();
+    let d = common::open_door(base.path(), at_sync(1, brio_session::Verdict::Stop, || {}));
+    assert_eq!(commit(&d, s.id()).unwrap_err().code(), "RECOVERY_NEEDED");
+    let write_over = |f: &str| {
+        fs::write(base.path().join("tmp"), "edited later").unwrap();
+        fs::rename(base.path().join("tmp"), base.path().join(f)).unwrap();
+    };
+    write_over("replaced");
+    fs::write(base.path().join("added"), "edited in place").unwrap();
+    fs::write(base.path().join("removed"), "made again").unwrap();
+    fs::remove_file(base.path().join("deleted")).unwrap();
+    let slots = base.path().join(".brio/landings/1");
+    let pre_image = fs::read_dir(&slots).unwrap().map(|e| e.unwrap().path()).find(|p| {
+        fs::metadata(p).unwrap().ino() != 0 && fs::read(p).unwrap() == b"old" && !p.ends_with("intent")
+    });
+    assert!(pre_image.is_some());
+    let d = open(base.path());
+    let read = |f: &str| fs::read_to_string(base.path().join(f)).ok();
+    assert_eq!(read("replaced").as_deref(), Some("edited later"));
+    assert_eq!(read("added").as_deref(), Some("edited in place"));
+    assert_eq!(read("removed").as_deref(), Some("made again"));
+    assert_eq!(read("deleted"), None);
+    assert_eq!(read("pre-image").as_deref(), Some("ours"));
+    assert!(d.session(s.id()).is_err(), "it has landed");
+    assert_eq!(d.landing().unwrap(), 1);
+    let journal = d.journal_entries().unwrap();
+    assert_eq!(journal.iter().filter(|e| e.what == "landed").count(), 1);
+}
+
+#[test]
+fn a_landing_that_met_an_edit_before_its_crash_gives_way_to_it() {
+    // T22: the edit came between validation and exchange, the crash right after.
+    let base = tempfile::tempdir().unwrap();
+    fs::write(base.path().join("f"), "old").unwrap();
+    let s = begin(&open(base.path()), "");
+    edit(&s, &[("f", b"ours")]);
+    let f = base.path().join("f");
+    let slot = base.path().join(".brio/landings/1/s0");
+    // As if outside had replaced the target just before the exchange.
+    let act = move || {
+        fs::remove_file(&slot).unwrap();
+        fs::write(&slot, "edited in the window").unwrap();
+    };
+    let d = common::open_door(base.path(), at_sync(1, brio_session::Verdict::Stop, act));
+    commit(&d, s.id()).unwrap_err();
+    assert_eq!(fs::read(&f).unwrap(), b"ours");
+    open(base.path());
+    assert_eq!(fs::read(&f).unwrap(), b"edited in the window", "the later edit stays");
+    assert_eq!(fs::read(base.path().join("f.brio-1")).unwrap(), b"ours", "ours is kept beside");
+}
+
+#[test]
+fn a_session_never_writes_into_what_an_abort_left_in_the_base() {
+    // T21, T22: our new file is edited in place before the abort: the edit stays, and the
+    // session goes on with a file of its own.
+    let base = tempfile::tempdir().unwrap();
+    let s = begin(&open(base.path()), "");
+    edit(&s, &[("f", b"ours"), ("g", b"ours")]);
+    let f = base.path().join("f");
+    let door = at_sync(1, brio_session::Verdict::Fail(libc::EIO), move || fs::write(&f, "edited in place").unwrap());
+    let d = common::open_door(base.path(), door);
+    let e = commit(&d, s.id()).unwrap_err();
+    assert_eq!(e.code(), "LANDING_FAILED", "{e}");
+    assert_eq!(fs::read(base.path().join("f")).unwrap(), b"edited in place");
+    assert!(!base.path().join("g").exists());
+    edit(&s, &[("f", b"the session goes on"), ("g", b"on")]);
+    assert_eq!(fs::read(base.path().join("f")).unwrap(), b"edited in place");
+    assert_eq!(commit(&d, s.id()).unwrap_err().code(), "CONFLICT");
+    fs::remove_file(base.path().join("f")).unwrap();
+    commit(&d, s.id()).unwrap();
+    assert_eq!(fs::read(base.path().join("f")).unwrap(), b"the session goes on");
+}
