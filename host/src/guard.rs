@@ -50,6 +50,8 @@ impl Drop for SessionGuard {
     fn drop(&mut self) {
         if let Some(session) = self.session.take()
             && let Err(error) = session.rollback(true)
+            // Somebody else ended it: there is nothing left to roll back.
+            && error.code() != "SESSION_ENDED"
         {
             tracing::warn!(session = %session.id(), %error, "the session could not be rolled back");
         }

@@ -41,7 +41,7 @@ const PATCH: &str = "\
  Mixes a color from two others.
 --- a/src/name.rs
 +++ b/src/name.rs
-@@ -1,3 +1,3 @@
+@@ -1 +1 @@
 -pub fn nothing_of_the_kind() {}
 +pub fn something_else() {}
 ";
