@@ -180,7 +180,13 @@ impl Walk<'_> {
     }
 
     /// Two things of one kind: what differs, if anything does.
-    fn compare(&self, path: &RelPath, at: &Ref, b: &Meta, a: &Meta) -> FsResult<Option<ChangeKind>> {
+    fn compare(
+        &self,
+        path: &RelPath,
+        at: &Ref,
+        b: &Meta,
+        a: &Meta,
+    ) -> FsResult<Option<ChangeKind>> {
         let base = self.stack.below.base();
         let same = match a.kind {
             Kind::Dir => true,
@@ -212,9 +218,7 @@ impl Walk<'_> {
         let mut hard_link_of = None;
         if let (Some(at), Some(Meta { kind: Kind::File, nlink: 2.., .. })) = (at, after) {
             let identity = match own_file(self.stack, at)? {
-                Some((dir, name)) => {
-                    Some(Identity::Own(hostdir::stat(&dir, b".")?.0.ino, name))
-                }
+                Some((dir, name)) => Some(Identity::Own(hostdir::stat(&dir, b".")?.0.ino, name)),
                 None => self.stack.origin_ref(at)?.map(Identity::Borrowed),
             };
             if let Some(identity) = identity {
@@ -224,7 +228,14 @@ impl Walk<'_> {
                 }
             }
         }
-        self.out.push(Change { path: path.clone(), kind, before, after, link_broken, hard_link_of });
+        self.out.push(Change {
+            path: path.clone(),
+            kind,
+            before,
+            after,
+            link_broken,
+            hard_link_of,
+        });
         Ok(())
     }
 }

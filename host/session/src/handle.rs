@@ -30,7 +30,11 @@ pub(crate) enum Content {
 
 impl Object {
     pub(crate) fn new(place: Ref) -> Self {
-        Self { place: Mutex::new(place), content: RwLock::new(Content::None), orphan: Mutex::new(None) }
+        Self {
+            place: Mutex::new(place),
+            content: RwLock::new(Content::None),
+            orphan: Mutex::new(None),
+        }
     }
 
     /// Its last name is gone: its node stays with it.
@@ -205,7 +209,8 @@ impl View {
     /// `NotPermitted` (leaving `dir`, a reserved name), `FileLimit`, `Ended`.
     pub fn open_at(&self, dir: &DirHandle, path: &[u8], how: &OpenOptions) -> FsResult<Handle> {
         let writes = how.write || how.truncate || how.create;
-        let _gate = if writes && !self.inner.options.read_only { Some(self.inner.admit()?) } else { None };
+        let _gate =
+            if writes && !self.inner.options.read_only { Some(self.inner.admit()?) } else { None };
         let follow = how.follow && !(how.create && how.exclusive);
         loop {
             // A place means something only while the state it was found in is held.
@@ -223,7 +228,11 @@ impl View {
                                 return Err(FsError::IsDirectory);
                             }
                             let object = self.inner.object(state.stack.tree.canonical(at));
-                            return Ok(Handle::Dir(DirHandle::new(self.clone(), object, protected)));
+                            return Ok(Handle::Dir(DirHandle::new(
+                                self.clone(),
+                                object,
+                                protected,
+                            )));
                         }
                         self.may_open(&meta, protected, how)?;
                         Some((self.open_in(&state, at, meta.nlink)?, protected))

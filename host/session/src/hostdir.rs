@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use cap_std::fs::Dir;
 
-use crate::{DirEntry, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath, STATE_DIR};
+use crate::{
+    DirEntry, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath, STATE_DIR,
+};
 #[cfg(unix)]
 use crate::{Kind, to_os};
 

@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 
-use crate::{DirEntry, Fingerprint, FsError, FsResult, Kind, Meta, STATE_DIR, Time, from_os, to_os};
+use crate::{
+    DirEntry, Fingerprint, FsError, FsResult, Kind, Meta, STATE_DIR, Time, from_os, to_os,
+};
 
 /// Opens a directory by one name, links not followed.
 ///
@@ -46,8 +48,7 @@ pub fn stat(dir: &Dir, name: &[u8]) -> FsResult<(Meta, Fingerprint)> {
 pub fn stat_file(file: &File) -> FsResult<(Meta, Fingerprint)> {
     let m = file.metadata()?;
     let kind = kind_of(m.is_file(), m.is_dir(), m.is_symlink());
-    let times =
-        Times { created: m.created(), accessed: m.accessed(), modified: m.modified() };
+    let times = Times { created: m.created(), accessed: m.accessed(), modified: m.modified() };
     Ok(describe(kind, m.len(), m.permissions().readonly(), times))
 }
 
@@ -123,7 +124,8 @@ struct Times {
 fn describe(kind: Kind, size: u64, read_only: bool, times: Times) -> (Meta, Fingerprint) {
     let at = |t: io::Result<SystemTime>| t.map(time).unwrap_or_default();
     let (created, atime, mtime) = (at(times.created), at(times.accessed), at(times.modified));
-    let ino = (created.secs as u64).wrapping_mul(1_000_000_000).wrapping_add(u64::from(created.nanos));
+    let ino =
+        (created.secs as u64).wrapping_mul(1_000_000_000).wrapping_add(u64::from(created.nanos));
     let mode = match (kind, read_only) {
         (Kind::Dir, _) => 0o755,
         (Kind::Symlink, _) => 0o777,

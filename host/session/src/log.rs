@@ -120,7 +120,10 @@ impl Log {
     }
 
     fn take_back(&mut self) {
-        let undone = self.file.set_len(self.end.at).and_then(|()| self.file.seek(SeekFrom::Start(self.end.at)));
+        let undone = self
+            .file
+            .set_len(self.end.at)
+            .and_then(|()| self.file.seek(SeekFrom::Start(self.end.at)));
         self.broken = undone.is_err();
     }
 

@@ -56,7 +56,14 @@ impl View {
         self.make(dir, path, false, 0o777, Body::Symlink { target: target.to_vec() })
     }
 
-    fn make(&self, dir: &DirHandle, path: &[u8], is_dir: bool, mode: u32, body: Body) -> FsResult<()> {
+    fn make(
+        &self,
+        dir: &DirHandle,
+        path: &[u8],
+        is_dir: bool,
+        mode: u32,
+        body: Body,
+    ) -> FsResult<()> {
         let _gate = self.inner.admit()?;
         let mut state = self.inner.write()?;
         let place = dir.resolve_name(&state, path)?;
@@ -71,7 +78,12 @@ impl View {
         let node = state.fresh(id, mode, body);
         let mut batch = self.first_sight(&state, dir, &place.name)?;
         batch.push(Record::Node { id, node });
-        batch.push(Record::Entry { dir, name: place.name, child: Some(Child::Node(id)), at: now() });
+        batch.push(Record::Entry {
+            dir,
+            name: place.name,
+            child: Some(Child::Node(id)),
+            at: now(),
+        });
         state.commit(batch, &self.inner)
     }
 
@@ -271,7 +283,13 @@ impl View {
     ///
     /// # Errors
     /// As `chmod(2)`; `NotSupported` for a link.
-    pub fn set_mode_at(&self, dir: &DirHandle, path: &[u8], follow: bool, mode: u32) -> FsResult<()> {
+    pub fn set_mode_at(
+        &self,
+        dir: &DirHandle,
+        path: &[u8],
+        follow: bool,
+        mode: u32,
+    ) -> FsResult<()> {
         let _gate = self.inner.admit()?;
         let mut state = self.inner.write()?;
         let place = dir.resolve(&state, path, follow)?;
@@ -336,7 +354,12 @@ impl View {
     }
 
     /// Records that the base had nothing under a name that is to be taken.
-    pub(crate) fn first_sight(&self, state: &State, dir: NodeId, name: &[u8]) -> FsResult<Vec<Record>> {
+    pub(crate) fn first_sight(
+        &self,
+        state: &State,
+        dir: NodeId,
+        name: &[u8],
+    ) -> FsResult<Vec<Record>> {
         match state.below_name(dir, name) {
             Some(p) => Ok(state.sight(&p)?.into_iter().collect()),
             None => Ok(Vec::new()),

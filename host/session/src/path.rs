@@ -61,11 +61,7 @@ impl RelPath {
 
     /// `other` below this path.
     pub fn join_path(&self, other: &RelPath) -> Self {
-        if other.is_root() {
-            self.clone()
-        } else {
-            self.join(&other.0)
-        }
+        if other.is_root() { self.clone() } else { self.join(&other.0) }
     }
 
     /// The parent and the last component; `None` for the root.
@@ -93,7 +89,11 @@ impl RelPath {
     pub fn ancestors(&self) -> impl Iterator<Item = RelPath> + '_ {
         let root = (!self.is_root()).then(RelPath::root);
         root.into_iter().chain(
-            self.0.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(i, _)| Self(self.0[..i].to_vec())),
+            self.0
+                .iter()
+                .enumerate()
+                .filter(|(_, b)| **b == b'/')
+                .map(|(i, _)| Self(self.0[..i].to_vec())),
         )
     }
 

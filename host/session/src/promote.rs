@@ -1,7 +1,7 @@
 //! From untouched to ours: promotion, first sight of the base, and copy-up.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::{Arc, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -66,7 +66,10 @@ impl State {
             return Ok(None);
         }
         let fingerprint = self.stack.below.fingerprint(&base)?;
-        Ok(Some(Record::Observed { base, observed: Observed { fingerprint, ..Observed::default() } }))
+        Ok(Some(Record::Observed {
+            base,
+            observed: Observed { fingerprint, ..Observed::default() },
+        }))
     }
 }
 
@@ -102,7 +105,10 @@ impl View {
         if !matches!(m.kind, Kind::Dir | Kind::Other) && m.nlink > 1 {
             for other in state.stack.below.names(&p)? {
                 let Some((parent, name)) = other.split() else { continue };
-                if other != p && state.stack.tree.canonical(Ref::Lower(other.clone())) == Ref::Lower(other.clone()) {
+                if other != p
+                    && state.stack.tree.canonical(Ref::Lower(other.clone()))
+                        == Ref::Lower(other.clone())
+                {
                     let dir = self.promote(state, &Ref::Lower(parent))?;
                     if !state.stack.node(dir)?.children.contains_key(name) {
                         places.push((other.clone(), dir, name.to_vec()));
@@ -246,12 +252,22 @@ impl View {
         loop {
             let n = read_at(from, &mut buf, at)?;
             if n == 0 {
+                if keep > 0 {
+                    // What ends in a hole.
+                    door.run(Op::Truncate, || to.set_len(keep))?;
+                }
                 return Ok(Some(taken));
             }
             taken.update(&buf[..n]);
             if at < keep {
                 let part = &buf[..n.min((keep - at) as usize)];
-                door.run(Op::Clone, || out.write_all(part))?;
+                // What is a hole, or might as well be one, stays one.
+                if part.iter().any(|b| *b != 0) {
+                    door.run(Op::Clone, || {
+                        out.seek(SeekFrom::Start(at))?;
+                        out.write_all(part)
+                    })?;
+                }
             }
             at += n as u64;
         }
@@ -285,7 +301,11 @@ impl View {
 }
 
 /// Makes a data file; `None` when the door lied about it.
-pub(crate) fn create(dir: &cap_std::fs::Dir, name: &str, door: &crate::Door) -> FsResult<Option<File>> {
+pub(crate) fn create(
+    dir: &cap_std::fs::Dir,
+    name: &str,
+    door: &crate::Door,
+) -> FsResult<Option<File>> {
     let mut how = cap_std::fs::OpenOptions::new();
     how.read(true).write(true).create_new(true);
     #[cfg(unix)]
@@ -301,7 +321,12 @@ pub(crate) fn create(dir: &cap_std::fs::Dir, name: &str, door: &crate::Door) -> 
 fn clone_file(to: &File, from: &File, door: &crate::Door) -> FsResult<bool> {
     match door.run(Op::Clone, || Ok(rustix::fs::ioctl_ficlone(to, from)?)) {
         Ok(()) => Ok(true),
-        Err(e) if matches!(FsError::from(std::io::Error::from_raw_os_error(e.raw_os_error().unwrap_or(0))), FsError::NoSpace) => {
+        Err(e)
+            if matches!(
+                FsError::from(std::io::Error::from_raw_os_error(e.raw_os_error().unwrap_or(0))),
+                FsError::NoSpace
+            ) =>
+        {
             Err(FsError::NoSpace)
         }
         Err(e) if crate::is_stop(&e) => Err(e.into()),

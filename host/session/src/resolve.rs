@@ -132,7 +132,13 @@ pub(crate) fn resolve(
                         return Err(FsError::NotDirectory);
                     }
                     let at = Some((Ref::Lower(whole), m));
-                    return Ok(Place { dir: Ref::Lower(parent), name: tail, at, protected, must_dir });
+                    return Ok(Place {
+                        dir: Ref::Lower(parent),
+                        name: tail,
+                        at,
+                        protected,
+                        must_dir,
+                    });
                 }
                 Err(FsError::NotFound) => {
                     let dir = stack.below.stat(&parent)?;

@@ -8,7 +8,9 @@ use cap_std::fs::Dir;
 use crate::hostdir;
 use crate::log::End;
 use crate::tree::{Body, Child, Node, NodeId, ROOT, Ref, Tree, merge_observed};
-use crate::{DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time};
+use crate::{
+    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time,
+};
 
 /// A layer that nobody writes any more, over another lower: itself a lower.
 pub struct Sealed {
@@ -161,9 +163,9 @@ impl Stack {
         match r {
             Ref::Lower(p) => self.below.origin(p),
             Ref::Node(id) => match &self.node(*id)?.body {
-                Body::Dir { lower: Some(p) } | Body::Borrowed { from: p } | Body::Other { from: p } => {
-                    self.below.origin(p)
-                }
+                Body::Dir { lower: Some(p) }
+                | Body::Borrowed { from: p }
+                | Body::Other { from: p } => self.below.origin(p),
                 _ => Ok(None),
             },
         }
@@ -219,11 +221,14 @@ impl Lower for Sealed {
     }
 
     fn touched(&self, path: &RelPath) -> FsResult<Option<Vec<Vec<u8>>>> {
-        touched(&self.stack, &match self.stack.at(path) {
-            Ok(r) => r,
-            Err(FsError::NotFound | FsError::NotDirectory) => return Ok(None),
-            Err(e) => return Err(e),
-        })
+        touched(
+            &self.stack,
+            &match self.stack.at(path) {
+                Ok(r) => r,
+                Err(FsError::NotFound | FsError::NotDirectory) => return Ok(None),
+                Err(e) => return Err(e),
+            },
+        )
     }
 
     fn observations(&self, into: &mut Observations) {
@@ -248,9 +253,10 @@ impl Lower for Sealed {
         match self.stack.at(path)? {
             Ref::Node(id) => {
                 let node = self.stack.node(id)?;
-                let paths = node.names.iter().filter_map(|(dir, name)| {
-                    Some(tree.path_of(&Ref::Node(*dir))?.join(name))
-                });
+                let paths = node
+                    .names
+                    .iter()
+                    .filter_map(|(dir, name)| Some(tree.path_of(&Ref::Node(*dir))?.join(name)));
                 Ok(paths.collect())
             }
             Ref::Lower(p) => {

@@ -196,7 +196,8 @@ impl View {
         let _gate = self.gate();
         let mut state = self.inner.write()?;
         let old = &state.stack;
-        let sealed = Stack { tree: old.tree.clone(), dir: old.dir.clone(), below: old.below.clone() };
+        let sealed =
+            Stack { tree: old.tree.clone(), dir: old.dir.clone(), below: old.below.clone() };
         let mut lower: Arc<dyn Lower> = Arc::new(Sealed { stack: sealed });
         for dir in between {
             lower = Arc::new(Sealed::open(dir, lower)?);

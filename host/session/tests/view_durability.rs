@@ -1,5 +1,6 @@
 //! What is on disk after an operation was refused, cut short or lied about.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 mod model;
@@ -135,7 +136,13 @@ fn every_operation_at_the_door() {
     let trees = expected();
     let eio = 5;
     let mut passed = 0;
-    for verdict in [Verdict::Fail(eio), Verdict::FailAfter(eio), Verdict::Stop, Verdict::StopAfter, Verdict::Lie] {
+    for verdict in [
+        Verdict::Fail(eio),
+        Verdict::FailAfter(eio),
+        Verdict::Stop,
+        Verdict::StopAfter,
+        Verdict::Lie,
+    ] {
         let n = (0..).find(|n| !disturbed(*n, verdict, &trees)).unwrap();
         assert!(n > SCRIPT.len(), "only {n} operations passed the door");
         passed += n;
@@ -161,7 +168,10 @@ fn torn_tail() {
             std::fs::write(&index, &bytes).unwrap();
             let v = f.view();
             let names = v.ls(".").unwrap();
-            assert!(names.contains(&"one".into()) && !names.contains(&"two".into()), "{cut}: {names:?}");
+            assert!(
+                names.contains(&"one".into()) && !names.contains(&"two".into()),
+                "{cut}: {names:?}"
+            );
             v.mkdir("three").unwrap();
             drop(v);
             assert!(f.view().ls(".").unwrap().contains(&"three".into()), "{cut}");
@@ -223,7 +233,9 @@ fn reopened_as_it_was() {
     let seen = |p: &str| &again.observed[&brio_session::RelPath::new(p).unwrap()];
     assert!(seen("f").sha256.is_some() && seen("d/g").sha256.is_some());
     assert!(seen("f").fingerprint.is_some() && seen("moved").fingerprint.is_none());
-    assert!(again.changes.iter().any(|c| c.path.as_bytes() == b"d/g" && c.kind == ChangeKind::Removed));
+    assert!(
+        again.changes.iter().any(|c| c.path.as_bytes() == b"d/g" && c.kind == ChangeKind::Removed)
+    );
 }
 
 /// Blocks are shared where the file system can; elsewhere the same content is copied.

@@ -3,6 +3,7 @@
 //! The long run: `BRIO_MODEL_SEQUENCES=100000 cargo test --release -p brio-session --test
 //! view_model`.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod model;
 
@@ -82,10 +83,20 @@ fn run(seed: u64, plan: &Plan) -> Result<(), String> {
 /// In memory where the system has such a place: a sequence is nothing but small files.
 fn scratch() -> tempfile::TempDir {
     let shm = Path::new("/dev/shm");
-    if shm.is_dir() && let Ok(d) = tempfile::tempdir_in(shm) {
+    if shm.is_dir()
+        && let Ok(d) = tempfile::tempdir_in(shm)
+    {
         return d;
     }
     tempfile::tempdir().unwrap()
+}
+
+/// Every sixteenth sequence is long, with many layers.
+fn plan(seed: u64) -> Plan {
+    match seed % 16 {
+        0 => Plan { ops: 400, compare_every: 40, turn_every: 10 },
+        _ => Plan::default(),
+    }
 }
 
 fn env(name: &str) -> Option<u64> {
@@ -112,7 +123,7 @@ fn view_is_a_directory() {
                     if seed >= first + count || failed.lock().unwrap().is_some() {
                         return;
                     }
-                    let result = std::panic::catch_unwind(|| run(seed, &Plan::default()))
+                    let result = std::panic::catch_unwind(|| run(seed, &plan(seed)))
                         .unwrap_or_else(|_| Err("panicked, see above".into()));
                     if let Err(e) = result {
                         failed.lock().unwrap().get_or_insert((seed, e));

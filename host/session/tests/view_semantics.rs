@@ -1,5 +1,6 @@
 //! What a view does with each kind of file and each odd case, said one by one.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
@@ -120,7 +121,13 @@ fn kinds_replace_each_other() {
     let mut diff = v.diff();
     diff.sort_by(|a, b| a.0.cmp(&b.0));
     use ChangeKind::*;
-    let want = [("empty", TypeChanged), ("f", TypeChanged), ("f/sub", Added), ("still-empty", Added), ("to-f", TypeChanged)];
+    let want = [
+        ("empty", TypeChanged),
+        ("f", TypeChanged),
+        ("f/sub", Added),
+        ("still-empty", Added),
+        ("to-f", TypeChanged),
+    ];
     assert_eq!(diff, want.map(|(p, k)| (p.to_owned(), k)));
     v.rmdir("f/sub").unwrap();
     v.rmdir("f").unwrap();
@@ -136,7 +143,10 @@ fn names() {
     let root = v.root();
     v.put("README", b"upper").unwrap();
     v.put("readme", b"lower").unwrap();
-    assert_eq!((v.get("README").unwrap(), v.get("readme").unwrap()), (b"upper".to_vec(), b"lower".to_vec()));
+    assert_eq!(
+        (v.get("README").unwrap(), v.get("readme").unwrap()),
+        (b"upper".to_vec(), b"lower".to_vec())
+    );
     let long = "n".repeat(255);
     v.put(&long, b"long").unwrap();
     assert_eq!(v.put(&"n".repeat(256), b""), Err(FsError::NameTooLong));
@@ -154,7 +164,10 @@ fn names() {
 #[test]
 fn sparse_and_large() {
     let big: Vec<u8> = (0..9 << 20).map(|i: u32| (i / 7) as u8).collect();
-    let f = Fixture::new(|b| std::fs::write(b.join("big"), &big).unwrap());
+    let f = Fixture::new(|b| {
+        std::fs::write(b.join("big"), &big).unwrap();
+        std::fs::File::create(b.join("hole")).unwrap().set_len(64 << 20).unwrap();
+    });
     let v = f.view();
     let s = v.file("sparse", how("rwc")).unwrap();
     s.write_at(b"end", 1 << 30).unwrap();
@@ -163,6 +176,15 @@ fn sparse_and_large() {
     assert_eq!(buf, [0; 8]);
     assert_eq!(s.meta().unwrap().size, (1 << 30) + 3);
     assert_eq!(s.write_at(b"x", u64::MAX), Err(FsError::TooLarge));
+    let hole = v.file("hole", how("rw")).unwrap();
+    hole.write_at(b"x", 3).unwrap();
+    assert_eq!(hole.meta().unwrap().size, 64 << 20);
+    assert_eq!(hole.read_at(&mut buf, (64 << 20) - 4).unwrap(), 4);
+    let blocks: u64 = std::fs::read_dir(&f.layers[0])
+        .unwrap()
+        .map(|e| e.unwrap().metadata().unwrap().blocks())
+        .sum();
+    assert!(blocks * 512 < 4 << 20, "a hole was filled");
     let h = v.file("big", how("rw")).unwrap();
     h.write_at(b"!", 5 << 20).unwrap();
     let got = read_all(&h).unwrap();
@@ -369,16 +391,20 @@ fn copy_up_at_first_write() {
     let before = v.stat("f").unwrap();
     let h = v.file("f", how("rw")).unwrap();
     assert_eq!(h.write_at(b"", 0).unwrap(), 0);
-    let data = || std::fs::read_dir(&f.layers[0]).unwrap().filter(|e| {
-        e.as_ref().unwrap().file_name().to_string_lossy().starts_with('f')
-    }).count();
+    let data = || {
+        std::fs::read_dir(&f.layers[0])
+            .unwrap()
+            .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('f'))
+            .count()
+    };
     assert_eq!((data(), v.written()), (0, (0, 0)));
     assert_eq!(v.diff(), []);
     h.set_len(6).unwrap();
     assert_eq!(data(), 1);
     let after = v.stat("f").unwrap();
     assert_eq!((after.ino, after.mode, after.size), (before.ino, before.mode, before.size));
-    v.set_times_at(&v.root(), b"d/g", true, SetTime::Keep, SetTime::At(Time { secs: 5, nanos: 6 })).unwrap();
+    v.set_times_at(&v.root(), b"d/g", true, SetTime::Keep, SetTime::At(Time { secs: 5, nanos: 6 }))
+        .unwrap();
     let g = v.file("d/g", how("w")).unwrap();
     let p = brio_session::RelPath::new("d/g").unwrap();
     assert_eq!(v.explicit_times(&p).unwrap().unwrap().1, Time { secs: 5, nanos: 6 });

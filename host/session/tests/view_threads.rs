@@ -1,5 +1,6 @@
 //! Several threads on one view: nothing hangs, nothing is lost, and an end is an end.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
 
@@ -41,14 +42,19 @@ fn hammered() {
         let mut f = fixture();
         let v = f.view();
         let stop = AtomicBool::new(false);
-        let handles: Vec<_> = (0..8).map(|i| v.file(&format!("d/{i}"), how("rw")).unwrap()).collect();
+        let handles: Vec<_> =
+            (0..8).map(|i| v.file(&format!("d/{i}"), how("rw")).unwrap()).collect();
         let (v, stop_ref, handles_ref) = (&v, &stop, &handles);
         std::thread::scope(|s| {
-            let writers: Vec<_> = (0..2u8).map(|t| s.spawn(move || {
-                for n in 0..200 {
-                    handles_ref[n % 8].append(&[200 + t; 3]).unwrap();
-                }
-            })).collect();
+            let writers: Vec<_> = (0..2u8)
+                .map(|t| {
+                    s.spawn(move || {
+                        for n in 0..200 {
+                            handles_ref[n % 8].append(&[200 + t; 3]).unwrap();
+                        }
+                    })
+                })
+                .collect();
             s.spawn(move || {
                 while !stop_ref.load(Ordering::SeqCst) {
                     v.mv("d", "e").unwrap();
@@ -64,7 +70,10 @@ fn hammered() {
                     let h = v.file(&format!("d/{}", n % 8), how("r"));
                     if let Ok(h) = h {
                         let got = read_all(&h).unwrap();
-                        assert!(got.len() >= 50_000 && got[..50_000].iter().all(|b| *b == (n % 8) as u8));
+                        assert!(
+                            got.len() >= 50_000
+                                && got[..50_000].iter().all(|b| *b == (n % 8) as u8)
+                        );
                         h.meta().unwrap();
                     }
                     let _ = (v.ls("."), v.changes().unwrap());
@@ -151,8 +160,10 @@ fn gate_waits_for_writes() {
     watched(|| {
         let f = fixture();
         let (started, wait) = mpsc::channel();
-        let hook = std::sync::Arc::new(Slow(std::sync::Mutex::new(started), AtomicBool::new(false)));
-        let v = f.view_with(ViewOptions { door: Door::with_hook(hook.clone()), ..Default::default() });
+        let hook =
+            std::sync::Arc::new(Slow(std::sync::Mutex::new(started), AtomicBool::new(false)));
+        let v =
+            f.view_with(ViewOptions { door: Door::with_hook(hook.clone()), ..Default::default() });
         let h = v.file("new", how("wc")).unwrap();
         let held = AtomicBool::new(false);
         std::thread::scope(|s| {

@@ -1,5 +1,11 @@
 //! A base, a layer and short words for what the directed tests do.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, reason = "a fixture of several tests")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a fixture of several tests"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

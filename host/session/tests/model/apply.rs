@@ -84,7 +84,11 @@ pub fn check(view: &View, memory: &mut Memory, copy: &Path) -> Result<(), String
         for p in &group {
             let file = want[*p].stat.kind == super::Kind::File;
             if file && linked[*p] != linked[group[0]] {
-                return Err(format!("{} is no longer a link of {}", super::show(p), super::show(group[0])));
+                return Err(format!(
+                    "{} is no longer a link of {}",
+                    super::show(p),
+                    super::show(group[0])
+                ));
             }
         }
     }
@@ -113,7 +117,8 @@ fn links_of(root: &Path) -> std::collections::BTreeMap<Vec<u8>, u64> {
     plain::scan(root)
         .into_keys()
         .map(|p| {
-            let ino = root.join(std::ffi::OsStr::from_bytes(&p)).symlink_metadata().expect("there").ino();
+            let ino =
+                root.join(std::ffi::OsStr::from_bytes(&p)).symlink_metadata().expect("there").ino();
             (p, ino)
         })
         .collect()

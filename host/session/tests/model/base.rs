@@ -19,7 +19,9 @@ pub fn populate(root: &Path) {
     link("../../../etc", "a/esc");
     link("/etc", "esc");
     link("b/c", "a/ln");
-    for (i, f) in ["f", "a/f", "a/b/f", "a/b/c/f", "a/b/c/a", "d/f", "d/a/b", "d/a/c", "b"].iter().enumerate() {
+    for (i, f) in
+        ["f", "a/f", "a/b/f", "a/b/c/f", "a/b/c/a", "d/f", "d/a/b", "d/a/c", "b"].iter().enumerate()
+    {
         let len = [0, 3, 300, 5000][i % 4];
         let bytes: Vec<u8> = (0..len).map(|n| b'a' + ((n + i) % 26) as u8).collect();
         file(&root.join(f), &bytes, i as i64);

@@ -140,7 +140,13 @@ impl Memory {
         self.resolve_in(ROOT, path, last, &mut links)
     }
 
-    fn resolve_in(&self, start: Id, path: &[u8], last: Last, links: &mut u32) -> Result<Place, Class> {
+    fn resolve_in(
+        &self,
+        start: Id,
+        path: &[u8],
+        last: Last,
+        links: &mut u32,
+    ) -> Result<Place, Class> {
         if path.is_empty() {
             return Err(Class::NotFound);
         }

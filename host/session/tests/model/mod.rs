@@ -3,7 +3,14 @@
 //! own lower: [`subject::ViewSubject`] takes a closure that reopens and restacks the view.
 //!
 //! `BRIO_MODEL_SEED` replays one sequence; `BRIO_MODEL_SEQUENCES` sets how many are run.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "included by several tests")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "part of several tests"
+)]
 
 pub mod apply;
 pub mod base;

@@ -79,11 +79,30 @@ pub fn show(op: &Op) -> String {
     text
 }
 
-const NAMES: &[&[u8]] = &[b"a", b"b", b"c", b"d", b"f", b"g", b"new", b"ln", b"up", b"\xff\xfe", b"esc", b"loop"];
+const NAMES: &[&[u8]] =
+    &[b"a", b"b", b"c", b"d", b"f", b"g", b"new", b"ln", b"up", b"\xff\xfe", b"esc", b"loop"];
 
 const TARGETS: &[&[u8]] = &[
-    b"a", b"b", b"../a", b"../../a", b"a/b", b".", b"..", b"f", b"../f", b"nowhere", b"ln", b"loop",
-    b"a/", b"a/.", b"f/", b"../../../etc", b"/etc", b"d/../f", b"./a//b", b"up/f",
+    b"a",
+    b"b",
+    b"../a",
+    b"../../a",
+    b"a/b",
+    b".",
+    b"..",
+    b"f",
+    b"../f",
+    b"nowhere",
+    b"ln",
+    b"loop",
+    b"a/",
+    b"a/.",
+    b"f/",
+    b"../../../etc",
+    b"/etc",
+    b"d/../f",
+    b"./a//b",
+    b"up/f",
 ];
 
 /// Makes up the next operation; `known` are paths that exist.

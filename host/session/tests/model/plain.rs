@@ -152,7 +152,11 @@ impl Plain {
             Op::Stat { path, follow } => {
                 use cap_std::fs::MetadataExt;
                 // cap-std drops a slash at the end here; the kernel lets it follow a link.
-                let m = if *follow || path.ends_with(b"/") || path.ends_with(b"/.") { self.dir.metadata(os(path)) } else { self.dir.symlink_metadata(os(path)) };
+                let m = if *follow || path.ends_with(b"/") || path.ends_with(b"/.") {
+                    self.dir.metadata(os(path))
+                } else {
+                    self.dir.symlink_metadata(os(path))
+                };
                 let m = m.map_err(class)?;
                 let t = Time { secs: m.mtime(), nanos: m.mtime_nsec() as u32 };
                 Ok(Value::Stat(shape(m.is_dir(), m.is_symlink(), m.len(), m.nlink(), t)))

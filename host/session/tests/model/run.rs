@@ -46,7 +46,7 @@ pub fn sequence(
         let op = ops::generate(rng, &memory.known());
         log.push(ops::show(&op));
         one(&op, view, memory, plain)?;
-        if n % plan.compare_every == 0 || n + 1 == plan.ops {
+        if n.is_multiple_of(plan.compare_every) || n + 1 == plan.ops {
             let want = memory.tree();
             same_tree("view", &want, view.tree())?;
             same_tree("plain", &want, plain.tree())?;
@@ -61,12 +61,22 @@ pub fn sequence(
     Ok(())
 }
 
-fn one(op: &Op, view: &mut ViewSubject, memory: &mut Memory, plain: &mut Plain) -> Result<(), String> {
+fn one(
+    op: &Op,
+    view: &mut ViewSubject,
+    memory: &mut Memory,
+    plain: &mut Plain,
+) -> Result<(), String> {
     let want = memory.apply(op);
     let v = masked(view.apply(op), &want);
     let p = masked(plain.apply(op), &want);
     if v != want {
-        return Err(format!("the view answers {} instead of {}; plain: {}", brief(&v), brief(&want), brief(&p)));
+        return Err(format!(
+            "the view answers {} instead of {}; plain: {}",
+            brief(&v),
+            brief(&want),
+            brief(&p)
+        ));
     }
     if p != want && std::env::var_os("BRIO_MODEL_SURVEY").is_some() {
         println!("PAIR {v:?} {p:?} :: {}", ops::show(op));
@@ -86,7 +96,9 @@ fn masked(mut got: Outcome, want: &Outcome) -> Outcome {
 
 fn brief(o: &Outcome) -> String {
     match o {
-        Ok(Value::Bytes(b)) => format!("{} bytes {:?}…", b.len(), b.iter().take(8).collect::<Vec<_>>()),
+        Ok(Value::Bytes(b)) => {
+            format!("{} bytes {:?}…", b.len(), b.iter().take(8).collect::<Vec<_>>())
+        }
         o => format!("{o:?}"),
     }
 }

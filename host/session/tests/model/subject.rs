@@ -157,7 +157,8 @@ fn scan_dir(view: &View, dir: &DirHandle, at: &mut Vec<u8>, out: &mut Tree) {
             at.push(b'/');
         }
         at.extend_from_slice(&e.name);
-        let m = view.stat_at(dir, &e.name, false)
+        let m = view
+            .stat_at(dir, &e.name, false)
             .unwrap_or_else(|err| panic!("listed, but stat of {} says {err:?}", super::show(at)));
         assert_eq!((m.kind, m.ino), (e.kind, e.ino), "list and stat of {}", super::show(at));
         let how = OpenOptions { read: true, ..OpenOptions::default() };
