@@ -1,10 +1,12 @@
 //! What a handle of the guest stands for.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use brio_session::{DirHandle, FileHandle};
 
 use super::Fault;
+use super::memo::Id;
 use super::mounts::Mount;
 use crate::bindings::wasi::filesystem::types::{DescriptorFlags, DescriptorType, ErrorCode};
 
@@ -16,6 +18,9 @@ pub struct Descriptor {
     /// As they were asked for.
     pub(super) flags: DescriptorFlags,
     pub(super) node: Node,
+    /// Who it is, once that was asked: a handle stays with its file over copy-up and rename,
+    /// and a libc asks for the hash after every `fstat`.
+    pub(super) id: Cell<Option<Id>>,
 }
 
 /// What is open.

@@ -36,15 +36,18 @@ impl Host for FsCtx<'_> {
 impl FsCtx<'_> {
     fn open(&mut self, node: Node, flags: DescriptorFlags) -> Result<Fd, Fault> {
         let serial = self.fs.next_serial();
-        Ok(self.table.push(Descriptor { serial, flags, node })?)
+        Ok(self.table.push(Descriptor { serial, flags, node, id: Default::default() })?)
     }
 
     fn meta(&self, fd: &Fd) -> Result<(u32, Meta), Fault> {
-        Ok(match &self.table.get(fd)?.node {
+        let descriptor = self.table.get(fd)?;
+        let (mount, meta) = match &descriptor.node {
             Node::File(mount, f) => (mount.number, f.meta()?),
             Node::Dir(mount, d) => (mount.number, d.meta()?),
             Node::Sessions => (u32::MAX, self.sessions_meta()),
-        })
+        };
+        descriptor.id.set(Some((mount, meta.ino)));
+        Ok((mount, meta))
     }
 
     /// Looks at a name and remembers who it is.
@@ -292,6 +295,9 @@ impl HostDescriptor for FsCtx<'_> {
     }
 
     fn metadata_hash(&mut self, fd: Fd) -> Result<MetadataHashValue, Fault> {
+        if let Some(id) = self.table.get(&fd)?.id.get() {
+            return Ok(convert::hash(id));
+        }
         let (mount, meta) = self.meta(&fd)?;
         Ok(convert::hash((mount, meta.ino)))
     }

@@ -29,7 +29,10 @@ impl Host for FsCtx<'_> {
                     flags |= DescriptorFlags::MUTATE_DIRECTORY;
                 }
                 let serial = self.fs.next_serial();
-                Ok((self.table.push(Descriptor { serial, flags, node })?, name))
+                Ok((
+                    self.table.push(Descriptor { serial, flags, node, id: Default::default() })?,
+                    name,
+                ))
             })
             .collect()
     }
