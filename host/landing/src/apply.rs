@@ -178,26 +178,38 @@ impl<'a> Work<'a> {
             }
             Forward::RenameIn => match self.dirs.parent(&step.path) {
                 Ok((parent, last)) => disk.rename_noreplace(self.dir, &name, &*parent, last)?,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => self.keep_beside(step, &name, "its directory is gone")?,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    self.keep_beside(step, &name, "its directory is gone")?
+                }
                 Err(e) => return Err(e),
             },
             Forward::Exchange => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
-                if step.old.is_some_and(|o| o.kind == Kind::Dir) && !self.dir_is_empty(&step.path)? {
-                    self.keep_beside(step, &name, "the directory in its place was filled after the crash")?;
+                if step.old.is_some_and(|o| o.kind == Kind::Dir)
+                    && !self.dir_is_empty(&step.path)?
+                {
+                    self.keep_beside(
+                        step,
+                        &name,
+                        "the directory in its place was filled after the crash",
+                    )?;
                 } else {
                     disk.exchange(self.dir, &name, &*parent, last)?;
                 }
             }
             Forward::RenameOut => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
-                if step.old.is_some_and(|o| o.kind == Kind::Dir) && !self.dir_is_empty(&step.path)? {
+                if step.old.is_some_and(|o| o.kind == Kind::Dir)
+                    && !self.dir_is_empty(&step.path)?
+                {
                     self.report(step, step.path.clone(), "it was filled after the crash and stays");
                     return Ok(Next::Done);
                 }
                 disk.rename_noreplace(&*parent, last, self.dir, &name)?;
             }
-            Forward::KeepBeside => self.keep_beside(step, &name, "a later edit stays at its path")?,
+            Forward::KeepBeside => {
+                self.keep_beside(step, &name, "a later edit stays at its path")?
+            }
             Forward::ExchangeBack => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
                 disk.exchange(self.dir, &name, &*parent, last)?;
@@ -205,7 +217,11 @@ impl<'a> Work<'a> {
             Forward::RenameBack => {
                 let (parent, last) = self.dirs.parent(&step.path)?;
                 disk.rename_noreplace(self.dir, &name, &*parent, last)?;
-                self.report(step, step.path.clone(), "it was edited while it was removed, and stays");
+                self.report(
+                    step,
+                    step.path.clone(),
+                    "it was edited while it was removed, and stays",
+                );
             }
         }
         Ok(Next::LookAgain)
@@ -226,7 +242,10 @@ impl<'a> Work<'a> {
         };
         let mut seen = see(target.as_ref(), step);
         // A directory that this landing added has no inode in its metadata step.
-        if step.slot().is_none() && step.old.is_none() && target.is_some_and(|t| t.kind == Kind::Dir) {
+        if step.slot().is_none()
+            && step.old.is_none()
+            && target.is_some_and(|t| t.kind == Kind::Dir)
+        {
             seen = Seen::New;
         }
         Ok((seen, see(slot.as_ref(), step)))
@@ -315,12 +334,22 @@ impl<'a> Work<'a> {
                 return Ok(Next::Done);
             }
             Backward::KeepOld => {
-                self.keep_inside(step, &name, "what was there before; a later edit stays at its path")?;
+                self.keep_inside(
+                    step,
+                    &name,
+                    "what was there before; a later edit stays at its path",
+                )?;
                 return Ok(Next::Done);
             }
             Backward::RenameOut => {
-                if step.new.is_some_and(|n| n.kind == Kind::Dir) && !self.dir_is_empty(&step.path)? {
-                    self.report(step, step.path.clone(), "it was filled after it landed, and stays");
+                if step.new.is_some_and(|n| n.kind == Kind::Dir)
+                    && !self.dir_is_empty(&step.path)?
+                {
+                    self.report(
+                        step,
+                        step.path.clone(),
+                        "it was filled after it landed, and stays",
+                    );
                     return Ok(Next::Done);
                 }
                 let (parent, last) = self.dirs.parent(&step.path)?;
@@ -383,7 +412,12 @@ impl<'a> Work<'a> {
 }
 
 /// Moves a slot into `kept/`; returns its name and its path from the root.
-pub(crate) fn keep(state: &State, number: u64, dir: &OwnedFd, slot: &[u8]) -> io::Result<(Vec<u8>, RelPath)> {
+pub(crate) fn keep(
+    state: &State,
+    number: u64,
+    dir: &OwnedFd,
+    slot: &[u8],
+) -> io::Result<(Vec<u8>, RelPath)> {
     let kept = match disk::open_dir(&state.dir, KEPT) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             state.disk.mkdir(&state.dir, KEPT, 0o700)?;
@@ -393,6 +427,7 @@ pub(crate) fn keep(state: &State, number: u64, dir: &OwnedFd, slot: &[u8]) -> io
     };
     let name = [number.to_string().as_bytes(), b"-", slot].concat();
     state.disk.rename_noreplace(dir.as_fd(), slot, &kept, &name)?;
-    let at = RelPath::new([STATE_DIR.as_bytes(), b"/", KEPT, b"/", &name].concat()).unwrap_or_default();
+    let at =
+        RelPath::new([STATE_DIR.as_bytes(), b"/", KEPT, b"/", &name].concat()).unwrap_or_default();
     Ok((name, at))
 }

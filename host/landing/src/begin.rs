@@ -88,7 +88,8 @@ fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Resul
     disk.mkdir(&dir, LAYERS, 0o700).doing(what)?;
     disk.mkdir(&dir, b"layers/0", 0o700).doing(what)?;
     let layer = cap(disk::open_dir(&dir, b"layers/0").doing(what)?);
-    let t0 = View::create_layer(&layer, &disk.0).map_err(|e| crate::HostError::new(what, fs_io(e)))?;
+    let t0 =
+        View::create_layer(&layer, &disk.0).map_err(|e| crate::HostError::new(what, fs_io(e)))?;
     let mut layers = new.parent.map(|p| p.layers.clone()).unwrap_or_default();
     let inherited = layers.len();
     layers.push(meta::Layer { session: id.clone(), n: 0 });

@@ -33,7 +33,10 @@ impl Claim {
     /// Reads the claim of a state directory; `None` when it has none. `shown` is for messages.
     pub(crate) fn read(state: impl AsFd, shown: &Path) -> Result<Option<Claim>, DomainError> {
         let Some(raw) = disk::read(state, CLAIM).doing(shown.display())? else { return Ok(None) };
-        let corrupt = |e: serde_json::Error| DomainError::Corrupt { path: shown.join("claim"), what: e.to_string() };
+        let corrupt = |e: serde_json::Error| DomainError::Corrupt {
+            path: shown.join("claim"),
+            what: e.to_string(),
+        };
         let Version { format } = serde_json::from_slice(&raw).map_err(corrupt)?;
         if format != FORMAT {
             return Err(DomainError::FormatUnknown { path: shown.join("claim"), found: format });

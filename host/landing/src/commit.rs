@@ -21,15 +21,19 @@ use crate::seq::{Phase, Value};
 use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, HostError, JournalEntry, Kept, Landed, SessionId, Warning, gc, layers, meta, nesting,
-    preflight, recover,
+    CommitError, CommitOptions, HostError, JournalEntry, Kept, Landed, SessionId, Warning, gc,
+    layers, meta, nesting, preflight, recover,
 };
 
 /// How often a plan is made anew because other landings got in between.
 const ATTEMPTS: usize = 16;
 
 /// See [`Domain::commit`](crate::Domain::commit).
-pub(crate) fn commit(state: &Arc<State>, id: &SessionId, options: &CommitOptions) -> Result<Landed, CommitError> {
+pub(crate) fn commit(
+    state: &Arc<State>,
+    id: &SessionId,
+    options: &CommitOptions,
+) -> Result<Landed, CommitError> {
     let first = meta::load_open(state, id)?;
     if let Some(parent) = &first.parent {
         let _lease = Lease::take(state, parent, "commit of a child", Ask::Refuse, false)?;
@@ -44,7 +48,9 @@ pub(crate) fn commit(state: &Arc<State>, id: &SessionId, options: &CommitOptions
         m.conflicted = true;
         let _ = meta::store(state, id, &m, false);
         let mut e = entry(state, "conflict", &m, options);
-        e.detail = Some(serde_json::json!({ "paths": conflicts.iter().map(|c| c.path.to_string()).collect::<Vec<_>>() }));
+        e.detail = Some(
+            serde_json::json!({ "paths": conflicts.iter().map(|c| c.path.to_string()).collect::<Vec<_>>() }),
+        );
         state.note(&e);
     }
     landed
@@ -84,7 +90,11 @@ pub(crate) fn rebased(set: ChangeSet, subdir: &RelPath) -> ChangeSet {
         changes: set
             .changes
             .into_iter()
-            .map(|c| Change { path: up(&c.path), hard_link_of: c.hard_link_of.as_ref().map(up), ..c })
+            .map(|c| Change {
+                path: up(&c.path),
+                hard_link_of: c.hard_link_of.as_ref().map(up),
+                ..c
+            })
             .collect(),
         observed: set.observed.into_iter().map(|(p, o)| (up(&p), o)).collect(),
     }
@@ -128,8 +138,10 @@ impl Commit<'_> {
             if steps.is_empty() {
                 return self.unchanged();
             }
-            let by_path: HashMap<RelPath, &Change> = self.set.changes.iter().map(|c| (c.path.clone(), c)).collect();
-            let staged = stage(state, &self.view, &self.meta.subdir, &by_path, self.intent(steps.clone()))?;
+            let by_path: HashMap<RelPath, &Change> =
+                self.set.changes.iter().map(|c| (c.path.clone(), c)).collect();
+            let staged =
+                stage(state, &self.view, &self.meta.subdir, &by_path, self.intent(steps.clone()))?;
             let checked = self.locked(&steps, &staged);
             match checked {
                 Ok(Some(lock)) => return self.seal(lock, staged),
@@ -146,8 +158,14 @@ impl Commit<'_> {
 
     fn plan(&self) -> Result<Vec<Step>, CommitError> {
         let history = History::load(self.state, self.meta.landing).map_err(Box::new)?;
-        let facts = Facts::gather(self.state, &self.set).map_err(|(p, e)| preflight::mounted(&p, e))?;
-        let above = self.meta.subdir.ancestors().chain([self.meta.subdir.clone()]).zip(self.meta.dirs.iter().copied());
+        let facts =
+            Facts::gather(self.state, &self.set).map_err(|(p, e)| preflight::mounted(&p, e))?;
+        let above = self
+            .meta
+            .subdir
+            .ancestors()
+            .chain([self.meta.subdir.clone()])
+            .zip(self.meta.dirs.iter().copied());
         let input = Input {
             set: &self.set,
             times: &self.times,
@@ -208,7 +226,9 @@ impl Commit<'_> {
         let applied = match sealed {
             Ok(()) => work.apply().and_then(|()| {
                 let synced = state.disk.sync_fs(&staged.sync);
-                synced.map_err(|source| Box::new(Failed { path: self.meta.subdir.clone(), source, conflict: None }))
+                synced.map_err(|source| {
+                    Box::new(Failed { path: self.meta.subdir.clone(), source, conflict: None })
+                })
             }),
             // It may have been renamed all the same.
             Err(source) => match Look::at(&state.landings, &name) {
@@ -216,7 +236,9 @@ impl Commit<'_> {
                     self.drop_staged(&staged);
                     return Err(HostError::new("sealing", source).into());
                 }
-                _ => Err(Box::new(Failed { path: self.meta.subdir.clone(), source, conflict: None })),
+                _ => {
+                    Err(Box::new(Failed { path: self.meta.subdir.clone(), source, conflict: None }))
+                }
             },
         };
         if let Err(failed) = applied {
@@ -225,20 +247,31 @@ impl Commit<'_> {
         let mut warnings = Vec::new();
         let mut e = entry(state, "landed", self.meta, self.options);
         e.landing = Some(k);
-        e.detail = Some(serde_json::json!({ "message": self.options.message, "steps": staged.intent.steps.len() }));
+        e.detail = Some(
+            serde_json::json!({ "message": self.options.message, "steps": staged.intent.steps.len() }),
+        );
         match finish(state, &staged.intent, &mut work, Some(&e)) {
             Ok(late) => {
                 for Kept { path, at, .. } in late {
                     let mut e = entry(state, "late-edit", self.meta, self.options);
                     e.landing = Some(k);
-                    e.detail = Some(serde_json::json!({ "path": path.to_string(), "kept": at.to_string() }));
+                    e.detail = Some(
+                        serde_json::json!({ "path": path.to_string(), "kept": at.to_string() }),
+                    );
                     state.note(&e);
-                    warnings.push(Warning::LateEdit { path, kept: state.root_path.join(at.to_path()) });
+                    warnings
+                        .push(Warning::LateEdit { path, kept: state.root_path.join(at.to_path()) });
                 }
             }
             Err(e) => warnings.push(Warning::FinishPending { reason: e.to_string() }),
         }
-        warnings.extend(self.set.changes.iter().filter(|c| executes(c)).map(|c| Warning::Executes { path: c.path.clone() }));
+        warnings.extend(
+            self.set
+                .changes
+                .iter()
+                .filter(|c| executes(c))
+                .map(|c| Warning::Executes { path: c.path.clone() }),
+        );
         if let Err(e) = gc::collect(state, &lock) {
             tracing::warn!("gc: {e}");
         }
@@ -263,13 +296,17 @@ impl Commit<'_> {
             return CommitError::Interrupted { landing, source: failed.source };
         }
         let undone = recover::mark_aborting(state, work.dir)
-            .and_then(|()| state.disk.write_seq(&state.seq.0, Value::new(landing, Phase::Aborting).0))
+            .and_then(|()| {
+                state.disk.write_seq(&state.seq.0, Value::new(landing, Phase::Aborting).0)
+            })
             .and_then(|()| recover::undo(state, &mut work));
         match undone {
             Err(source) => CommitError::Interrupted { landing, source },
             Ok(Err(paths_)) => CommitError::Damaged { paths_ },
             Ok(Ok(())) => match failed.conflict {
-                Some(c) => CommitError::Conflict { session: self.meta.id.clone(), conflicts: vec![c] },
+                Some(c) => {
+                    CommitError::Conflict { session: self.meta.id.clone(), conflicts: vec![c] }
+                }
                 None => CommitError::Failed { path: failed.path, source: failed.source },
             },
         }
@@ -278,7 +315,9 @@ impl Commit<'_> {
     /// Nothing to land: the session ends.
     fn unchanged(self) -> Result<Landed, CommitError> {
         let lock = self.state.exclusive()?;
-        self.state.write_journal(&entry(self.state, "unchanged", self.meta, self.options)).doing("the journal")?;
+        self.state
+            .write_journal(&entry(self.state, "unchanged", self.meta, self.options))
+            .doing("the journal")?;
         discard(self.state, &self.meta.id).doing(&self.meta.id)?;
         if let Err(e) = gc::collect(self.state, &lock) {
             tracing::warn!("gc: {e}");
@@ -298,9 +337,17 @@ fn executes(c: &Change) -> bool {
     }
     let p = c.path.as_bytes();
     let name = p.rsplit(|b| *b == b'/').next().unwrap_or(p);
-    let within = |dir: &[u8]| p.starts_with(dir) || p.windows(dir.len() + 1).any(|w| w[0] == b'/' && &w[1..] == dir);
-    matches!(name, b".envrc" | b".gitlab-ci.yml" | b"Jenkinsfile" | b".pre-commit-config.yaml" | b".gitmodules")
-        || within(b".git/hooks/")
+    let within = |dir: &[u8]| {
+        p.starts_with(dir) || p.windows(dir.len() + 1).any(|w| w[0] == b'/' && &w[1..] == dir)
+    };
+    matches!(
+        name,
+        b".envrc"
+            | b".gitlab-ci.yml"
+            | b"Jenkinsfile"
+            | b".pre-commit-config.yaml"
+            | b".gitmodules"
+    ) || within(b".git/hooks/")
         || within(b".github/workflows/")
         || within(b".husky/")
         || within(b".circleci/")

@@ -108,7 +108,9 @@ impl fmt::Display for Theirs {
             }
             Self::Drift { what } => write!(f, "{} outside of brio", what.as_str()),
             Self::Busy => f.write_str("open for writing in another program"),
-            Self::Parent { session, what } => write!(f, "{} in the parent {session}", what.as_str()),
+            Self::Parent { session, what } => {
+                write!(f, "{} in the parent {session}", what.as_str())
+            }
         }
     }
 }

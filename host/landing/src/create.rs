@@ -14,8 +14,13 @@ use crate::errors::Doing;
 use crate::home::{Home, Record};
 use crate::intent::{END, END_MAGIC, End, encode};
 use crate::look::Look;
-use crate::state::{JOURNAL, KEPT, LANDINGS, SEQ, SESSIONS, STAGING, State, TRASH, restore_reserve};
-use crate::{Adopted, DomainError, OpenOptions, SessionId, Unsupported, discover, git, history, meta, support};
+use crate::state::{
+    JOURNAL, KEPT, LANDINGS, SEQ, SESSIONS, STAGING, State, TRASH, restore_reserve,
+};
+use crate::{
+    Adopted, DomainError, OpenOptions, SessionId, Unsupported, discover, git, history, meta,
+    support,
+};
 
 const NEW: &str = ".brio-new-";
 
@@ -44,11 +49,19 @@ pub(crate) fn make(base: &discover::Base, options: &OpenOptions) -> Result<bool,
     made
 }
 
-fn fill(disk: &Disk, base: &discover::Base, name: &str, options: &OpenOptions) -> Result<bool, DomainError> {
+fn fill(
+    disk: &Disk,
+    base: &discover::Base,
+    name: &str,
+    options: &OpenOptions,
+) -> Result<bool, DomainError> {
     let what = base.path.display();
     let dir = disk::open_dir(&base.fd, name.as_bytes()).doing(&what)?;
     if !support::can_exchange(disk, &dir).doing(&what)? {
-        return Err(DomainError::Unsupported { path: base.path.clone(), why: Unsupported::NoExchange });
+        return Err(DomainError::Unsupported {
+            path: base.path.clone(),
+            why: Unsupported::NoExchange,
+        });
     }
     let content = || -> io::Result<()> {
         for sub in [LANDINGS, STAGING, SESSIONS, TRASH, KEPT] {
@@ -79,7 +92,9 @@ fn sweep(disk: &Disk, root: impl AsFd) {
     let old = |name: &[u8]| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let made = Look::at(&root, name).ok().flatten().filter(|l| l.uid() == geteuid().as_raw());
-        made.is_some_and(|l| now.saturating_sub(Duration::from_secs(60)).as_secs() as i64 > l.meta().ctime.secs)
+        made.is_some_and(|l| {
+            now.saturating_sub(Duration::from_secs(60)).as_secs() as i64 > l.meta().ctime.secs
+        })
     };
     for name in disk::names(&root).unwrap_or_default() {
         if name.starts_with(NEW.as_bytes()) && old(&name) {
@@ -104,7 +119,12 @@ pub(crate) fn tell_home(state: &State) -> io::Result<()> {
 }
 
 /// Whether the home knows this directory as the root of another domain than `claim`.
-pub(crate) fn check_known(root: BorrowedFd<'_>, path: &Path, claim: Option<&str>, options: &OpenOptions) -> Result<(), DomainError> {
+pub(crate) fn check_known(
+    root: BorrowedFd<'_>,
+    path: &Path,
+    claim: Option<&str>,
+    options: &OpenOptions,
+) -> Result<(), DomainError> {
     let Some(home) = &options.home else { return Ok(()) };
     let home = Home::new(home, Disk(options.door.clone()));
     let look = Look::of(root).doing(path.display())?;
@@ -135,12 +155,15 @@ pub(crate) fn adopt(path: &Path, options: OpenOptions) -> Result<Adopted, Domain
         let home = Home::new(home, disk.clone());
         let current = disk::open_dir(&base.fd, STATE_DIR.as_bytes()).ok();
         let current = match current {
-            Some(dir) => Claim::read(dir, &base.path.join(STATE_DIR))?.filter(|c| c.root_ino == look.ino()),
+            Some(dir) => {
+                Claim::read(dir, &base.path.join(STATE_DIR))?.filter(|c| c.root_ino == look.ino())
+            }
             None => None,
         };
         for r in home.records() {
             let same = look.born().is_some() && (r.root_ino, r.born) == (look.ino(), look.born());
-            if (same || r.path == base.path) && current.as_ref().is_none_or(|c| c.claim != r.claim) {
+            if (same || r.path == base.path) && current.as_ref().is_none_or(|c| c.claim != r.claim)
+            {
                 lost.extend(home.open_sessions(&r.claim).into_iter().map(|s| s.id));
                 home.remove(&r.claim).doing("the home's index")?;
             }
@@ -150,7 +173,8 @@ pub(crate) fn adopt(path: &Path, options: OpenOptions) -> Result<Adopted, Domain
         // What is left of a `.brio` without a claim is kept beside, not deleted.
         if Look::at(&base.fd, STATE_DIR.as_bytes()).doing(&what)?.is_some() {
             let aside = format!("{STATE_DIR}-lost-{}", nonce().doing("random bytes")?);
-            disk.rename_noreplace(&base.fd, STATE_DIR.as_bytes(), &base.fd, aside.as_bytes()).doing(&what)?;
+            disk.rename_noreplace(&base.fd, STATE_DIR.as_bytes(), &base.fd, aside.as_bytes())
+                .doing(&what)?;
         }
         let (domain, _) = crate::Domain::open(&base.path, OpenOptions { create: true, ..options })?;
         domain.state().note(&domain.state().entry("adopted", None));
@@ -165,7 +189,10 @@ pub(crate) fn adopt(path: &Path, options: OpenOptions) -> Result<Adopted, Domain
     let state = State::open(base.fd, base.path, claim.clone(), options)?;
     let lock = state.exclusive_unchecked()?;
     let sessions = take_over(&state)?;
-    state.disk.replace(state.dir.as_fd(), CLAIM, &serde_json::to_vec(&claim).doing("claim")?, true).doing("claim")?;
+    state
+        .disk
+        .replace(state.dir.as_fd(), CLAIM, &serde_json::to_vec(&claim).doing("claim")?, true)
+        .doing("claim")?;
     drop(lock);
     tell_home(&state).doing("the home's index")?;
     let mut entry = state.entry("adopted", None);

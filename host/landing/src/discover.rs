@@ -58,7 +58,9 @@ pub(crate) fn base(path: &Path) -> Result<Base, DomainError> {
 pub(crate) fn find(base: &Base, options: &OpenOptions) -> Result<Option<Found>, DomainError> {
     let what = base.path.display();
     let stop = options.user_home.as_ref().and_then(|h| h.canonicalize().ok());
-    let mut at = openat(&base.fd, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).doing(&what)?;
+    let mut at =
+        openat(&base.fd, c".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .doing(&what)?;
     let mut path = base.path.clone();
     let mut look = Look::of(&at).doing(&what)?;
     loop {
@@ -77,7 +79,9 @@ pub(crate) fn find(base: &Base, options: &OpenOptions) -> Result<Option<Found>, 
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let Ok(up) = openat(&at, c"..", how, Mode::empty()) else { return Ok(None) };
         let up_look = Look::of(&up).doing(path.display())?;
-        if up_look.mount() != look.mount() || (up_look.ino(), up_look.dev()) == (look.ino(), look.dev()) {
+        if up_look.mount() != look.mount()
+            || (up_look.ino(), up_look.dev()) == (look.ino(), look.dev())
+        {
             return Ok(None);
         }
         (at, look) = (up, up_look);
@@ -86,19 +90,31 @@ pub(crate) fn find(base: &Base, options: &OpenOptions) -> Result<Option<Found>, 
 
 /// The claim in a directory's `.brio`. Another user's is an error at the base itself, and
 /// ignored above it.
-fn claim_at(dir: &OwnedFd, path: &Path, own: bool, options: &OpenOptions) -> Result<Option<Claim>, DomainError> {
+fn claim_at(
+    dir: &OwnedFd,
+    path: &Path,
+    own: bool,
+    options: &OpenOptions,
+) -> Result<Option<Claim>, DomainError> {
     let shown = path.join(STATE_DIR);
     let look = match Look::at(dir, STATE_DIR.as_bytes()) {
         Ok(Some(l)) if l.kind() == Kind::Dir => l,
         Ok(Some(_)) if own => {
-            return Err(DomainError::Corrupt { path: shown, what: "it is not a directory".to_owned() });
+            return Err(DomainError::Corrupt {
+                path: shown,
+                what: "it is not a directory".to_owned(),
+            });
         }
         Ok(_) => return Ok(None),
         Err(e) if own => return Err(DomainError::Unreadable { path: shown, source: e }),
         Err(_) => return Ok(None),
     };
     if !trusts(options, look.uid()) {
-        return if own { Err(DomainError::Foreign { path: shown, uid: look.uid() }) } else { Ok(None) };
+        return if own {
+            Err(DomainError::Foreign { path: shown, uid: look.uid() })
+        } else {
+            Ok(None)
+        };
     }
     let state = match disk::open_dir(dir, STATE_DIR.as_bytes()) {
         Ok(state) => state,
@@ -106,7 +122,9 @@ fn claim_at(dir: &OwnedFd, path: &Path, own: bool, options: &OpenOptions) -> Res
         Err(_) => return Ok(None),
     };
     match Claim::read(&state, &shown) {
-        Ok(None) if own => Err(DomainError::Corrupt { path: shown, what: "it has no claim".to_owned() }),
+        Ok(None) if own => {
+            Err(DomainError::Corrupt { path: shown, what: "it has no claim".to_owned() })
+        }
         r => r,
     }
 }

@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use brio_session::{Door, Op, Time};
-use rustix::fs::{self as rfs, AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{
+    self as rfs, AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid,
+};
 use rustix::io::Errno;
 
 /// The door, with the system calls behind it.
@@ -39,7 +41,13 @@ impl Disk {
 
     /// Writes `<name>.new` beside and renames it over `name`. `durable`: synced before the
     /// rename, and the directory after it.
-    pub(crate) fn replace(&self, dir: BorrowedFd<'_>, name: &[u8], bytes: &[u8], durable: bool) -> io::Result<()> {
+    pub(crate) fn replace(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        bytes: &[u8],
+        durable: bool,
+    ) -> io::Result<()> {
         let beside = [name, b".new"].concat();
         match rfs::unlinkat(dir, &*beside, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -64,19 +72,45 @@ impl Disk {
         self.0.run(Op::Seq, || file.write_all_at(&value.to_le_bytes(), 0))
     }
 
-    pub(crate) fn rename(&self, from: impl AsFd, a: &[u8], to: impl AsFd, b: &[u8]) -> io::Result<()> {
+    pub(crate) fn rename(
+        &self,
+        from: impl AsFd,
+        a: &[u8],
+        to: impl AsFd,
+        b: &[u8],
+    ) -> io::Result<()> {
         self.0.run(Op::Rename, || Ok(rfs::renameat(from, a, to, b)?))
     }
 
-    pub(crate) fn rename_noreplace(&self, from: impl AsFd, a: &[u8], to: impl AsFd, b: &[u8]) -> io::Result<()> {
-        self.0.run(Op::RenameNoReplace, || Ok(rfs::renameat_with(from, a, to, b, RenameFlags::NOREPLACE)?))
+    pub(crate) fn rename_noreplace(
+        &self,
+        from: impl AsFd,
+        a: &[u8],
+        to: impl AsFd,
+        b: &[u8],
+    ) -> io::Result<()> {
+        self.0.run(Op::RenameNoReplace, || {
+            Ok(rfs::renameat_with(from, a, to, b, RenameFlags::NOREPLACE)?)
+        })
     }
 
-    pub(crate) fn exchange(&self, from: impl AsFd, a: &[u8], to: impl AsFd, b: &[u8]) -> io::Result<()> {
+    pub(crate) fn exchange(
+        &self,
+        from: impl AsFd,
+        a: &[u8],
+        to: impl AsFd,
+        b: &[u8],
+    ) -> io::Result<()> {
         self.0.run(Op::Exchange, || Ok(rfs::renameat_with(from, a, to, b, RenameFlags::EXCHANGE)?))
     }
 
-    pub(crate) fn link(&self, from: impl AsFd, a: &[u8], to: impl AsFd, b: &[u8]) -> io::Result<()> {
+    pub(crate) fn link(
+        &self,
+        from: impl AsFd,
+        a: &[u8],
+        to: impl AsFd,
+        b: &[u8],
+    ) -> io::Result<()> {
         self.0.run(Op::Link, || Ok(rfs::linkat(from, a, to, b, AtFlags::empty())?))
     }
 
@@ -97,7 +131,13 @@ impl Disk {
     }
 
     /// Changes the owner of a name, links not followed.
-    pub(crate) fn chown(&self, dir: impl AsFd, name: &[u8], uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    pub(crate) fn chown(
+        &self,
+        dir: impl AsFd,
+        name: &[u8],
+        uid: Option<u32>,
+        gid: Option<u32>,
+    ) -> io::Result<()> {
         self.0.run(Op::Chown, || {
             let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
             Ok(rfs::chownat(dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?)
@@ -105,13 +145,21 @@ impl Disk {
     }
 
     /// Sets the times of a name, links not followed.
-    pub(crate) fn set_times(&self, dir: impl AsFd, name: &[u8], atime: Time, mtime: Time) -> io::Result<()> {
+    pub(crate) fn set_times(
+        &self,
+        dir: impl AsFd,
+        name: &[u8],
+        atime: Time,
+        mtime: Time,
+    ) -> io::Result<()> {
         let times = Timestamps { last_access: timespec(atime), last_modification: timespec(mtime) };
-        self.0.run(Op::SetTimes, || Ok(rfs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?))
+        self.0
+            .run(Op::SetTimes, || Ok(rfs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
     pub(crate) fn set_xattr(&self, file: impl AsFd, name: &[u8], value: &[u8]) -> io::Result<()> {
-        self.0.run(Op::SetXattr, || Ok(rfs::fsetxattr(file, name, value, rfs::XattrFlags::empty())?))
+        self.0
+            .run(Op::SetXattr, || Ok(rfs::fsetxattr(file, name, value, rfs::XattrFlags::empty())?))
     }
 
     /// Clones or copies all content of one file into another, empty one.
@@ -180,7 +228,12 @@ impl Disk {
         let inner = match rfs::openat(dir, name, DIR | OFlags::NOFOLLOW, Mode::empty()) {
             Err(Errno::ACCESS) => {
                 // A staged directory may have lost the bits that its owner needs to empty it.
-                let fd = rfs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+                let fd = rfs::openat(
+                    dir,
+                    name,
+                    OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )?;
                 let by_fd = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
                 self.0.run(Op::Chmod, || Ok(rfs::chmod(&*by_fd, Mode::from_raw_mode(0o700))?))?;
                 rfs::openat(dir, name, DIR | OFlags::NOFOLLOW, Mode::empty())?
@@ -242,7 +295,12 @@ pub(crate) fn read(dir: impl AsFd, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
 
 /// Opens what lies at a path below `root` without following any link or leaving it.
 /// `stay`: nor crossing a mount.
-pub(crate) fn open_beneath(root: impl AsFd, path: &[u8], how: OFlags, stay: bool) -> rustix::io::Result<OwnedFd> {
+pub(crate) fn open_beneath(
+    root: impl AsFd,
+    path: &[u8],
+    how: OFlags,
+    stay: bool,
+) -> rustix::io::Result<OwnedFd> {
     let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     if stay {
         resolve |= ResolveFlags::NO_XDEV;
@@ -260,6 +318,8 @@ pub(crate) fn open_beneath(root: impl AsFd, path: &[u8], how: OFlags, stay: bool
 impl Disk {
     /// Changes the mode of a name that is no link.
     pub(crate) fn chmod_at(&self, dir: impl AsFd, name: &[u8], mode: u32) -> io::Result<()> {
-        self.0.run(Op::Chmod, || Ok(rfs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())?))
+        self.0.run(Op::Chmod, || {
+            Ok(rfs::chmodat(dir, name, Mode::from_raw_mode(mode), AtFlags::empty())?)
+        })
     }
 }

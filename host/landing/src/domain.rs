@@ -10,9 +10,10 @@ use brio_session::RelPath;
 use crate::errors::Doing;
 use crate::state::State;
 use crate::{
-    Adopted, BeginError, BeginOptions, CommitError, CommitOptions, DomainError, JournalEntry, Landed, OpenOptions,
-    RecoverError, Recovered, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, begin, commit,
-    create, discover, finish, gc, journal, meta, nesting, recover, rollback, session,
+    Adopted, BeginError, BeginOptions, CommitError, CommitOptions, DomainError, JournalEntry,
+    Landed, OpenOptions, RecoverError, Recovered, RollbackError, RolledBack, Session, SessionError,
+    SessionId, SessionInfo, begin, commit, create, discover, finish, gc, journal, meta, nesting,
+    recover, rollback, session,
 };
 
 /// A domain: a base directory with its state `.brio/`. Cheap to clone.
@@ -100,7 +101,8 @@ impl Domain {
     /// # Errors
     /// When several fit.
     pub fn find(&self, prefix: &str) -> Result<Option<SessionId>, SessionError> {
-        let text = if prefix.starts_with("sess-") { prefix.to_owned() } else { format!("sess-{prefix}") };
+        let text =
+            if prefix.starts_with("sess-") { prefix.to_owned() } else { format!("sess-{prefix}") };
         let mut ids = Vec::new();
         for id in meta::list(&self.state).doing("sessions")? {
             if id.as_str().starts_with(&text) && meta::load_open(&self.state, &id).is_ok() {
@@ -118,17 +120,7 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn sessions(&self) -> Result<Vec<SessionInfo>, SessionError> {
-        let mut out = Vec::new();
-        for id in meta::list(&self.state).doing("sessions")? {
-            match session::info(&self.state, &id) {
-                Ok(info) => out.push(info),
-                // It ended while we looked.
-                Err(SessionError::Ended { .. } | SessionError::Unknown { .. }) => {}
-                // One that cannot be read must not hide the others; asked for by id, it says why.
-                Err(SessionError::Corrupt { id, what }) => tracing::warn!("{id} cannot be read: {what}"),
-                Err(e) => return Err(e),
-            }
-        }
+        let mut out = session::all(&self.state)?;
         out.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         Ok(out)
     }
@@ -183,11 +175,16 @@ impl Domain {
         gc::half_made(&self.state, &lock).doing("sessions")?;
         let freed = gc::collect(&self.state, &lock).doing("pre-images")?;
         drop(lock);
-        Ok(freed + gc::tidy(&self.state).doing("trash")? + finish::empty_trash(&self.state).doing("trash")?)
+        Ok(freed
+            + gc::tidy(&self.state).doing("trash")?
+            + finish::empty_trash(&self.state).doing("trash")?)
     }
 }
 
-fn find_or_make(mut at: discover::Base, options: OpenOptions) -> Result<(State, RelPath), DomainError> {
+fn find_or_make(
+    mut at: discover::Base,
+    options: OpenOptions,
+) -> Result<(State, RelPath), DomainError> {
     loop {
         let found = match discover::find(&at, &options) {
             // A `.brio` without a claim, of a root that the home knows, is a lost one.

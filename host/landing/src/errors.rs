@@ -68,40 +68,90 @@ pub enum Unsupported {
 pub enum DomainError {
     /// There is nothing at the path.
     #[error("BASE_MISSING: {} does not exist; give a directory that does", path.display())]
-    Missing { /** The path. */ path: PathBuf },
+    Missing {
+        /** The path. */
+        path: PathBuf,
+    },
     /// It is no directory.
     #[error("BASE_NOT_A_DIRECTORY: {} is not a directory; give the directory it lies in", path.display())]
-    NotADirectory { /** The path. */ path: PathBuf },
+    NotADirectory {
+        /** The path. */
+        path: PathBuf,
+    },
     /// It cannot be read.
     #[error("BASE_UNREADABLE: {} cannot be read ({source}); give yourself access, or run as its owner", path.display())]
-    Unreadable { /** The path. */ path: PathBuf, /** Why. */ source: io::Error },
+    Unreadable {
+        /** The path. */
+        path: PathBuf,
+        /** Why. */
+        source: io::Error,
+    },
     /// It cannot be written.
     #[error("BASE_READ_ONLY: {} cannot be written ({source}); give yourself access, or work on a copy", path.display())]
-    ReadOnly { /** The path. */ path: PathBuf, /** Why. */ source: io::Error },
+    ReadOnly {
+        /** The path. */
+        path: PathBuf,
+        /** Why. */
+        source: io::Error,
+    },
     /// It lies inside brio's own state.
     #[error("BASE_INSIDE_STATE: {} lies inside a .brio directory; give the directory that holds the .brio", path.display())]
-    InsideState { /** The path. */ path: PathBuf },
+    InsideState {
+        /** The path. */
+        path: PathBuf,
+    },
     /// Its file system lacks something.
     #[error("BASE_UNSUPPORTED: {} cannot be branched: {why}; work on a copy on a local file system", path.display())]
-    Unsupported { /** The path. */ path: PathBuf, /** What. */ why: Unsupported },
+    Unsupported {
+        /** The path. */
+        path: PathBuf,
+        /** What. */
+        why: Unsupported,
+    },
     /// No domain is there, and none was to be made.
     #[error("NO_DOMAIN: {} has no sessions; `brio session begin {}` starts one", path.display(), path.display())]
-    NoDomain { /** The path. */ path: PathBuf },
+    NoDomain {
+        /** The path. */
+        path: PathBuf,
+    },
     /// Another user's `.brio` lies at the base's root.
     #[error("FOREIGN_STATE: {} belongs to user {uid}; it is not used unless that user is trusted", path.display())]
-    Foreign { /** The `.brio`. */ path: PathBuf, /** Its owner. */ uid: u32 },
+    Foreign {
+        /** The `.brio`. */
+        path: PathBuf,
+        /** Its owner. */
+        uid: u32,
+    },
     /// The home knows this domain, and its `.brio` is gone.
     #[error("STATE_LOST: the .brio of {} is gone{}; restore it, or start anew with `brio recover --adopt {}`", path.display(), lost(sessions), path.display())]
-    StateLost { /** The root. */ path: PathBuf, /** What was open there. */ sessions: Vec<LostSession> },
+    StateLost {
+        /** The root. */
+        path: PathBuf,
+        /** What was open there. */
+        sessions: Vec<LostSession>,
+    },
     /// The `.brio` is of another directory: the base was copied, restored or replaced.
     #[error("BASE_REPLACED: the .brio of {} was made for another directory (a copy, or a restored backup?); take it over with `brio recover --adopt {}`", path.display(), path.display())]
-    BaseReplaced { /** The root. */ path: PathBuf },
+    BaseReplaced {
+        /** The root. */
+        path: PathBuf,
+    },
     /// The state is of a version that this program does not know.
     #[error("FORMAT_UNKNOWN: {} is of format {found}; use a newer brio", path.display())]
-    FormatUnknown { /** The file. */ path: PathBuf, /** Its version. */ found: u32 },
+    FormatUnknown {
+        /** The file. */
+        path: PathBuf,
+        /** Its version. */
+        found: u32,
+    },
     /// A file of the state cannot be understood.
     #[error("STATE_CORRUPT: {} cannot be understood ({what}); restore it from a backup, or run `brio recover --adopt` on the base", path.display())]
-    Corrupt { /** The file. */ path: PathBuf, /** What is wrong. */ what: String },
+    Corrupt {
+        /** The file. */
+        path: PathBuf,
+        /** What is wrong. */
+        what: String,
+    },
     /// Recovery of an interrupted landing failed.
     #[error(transparent)]
     Recover(#[from] Box<RecoverError>),
@@ -157,16 +207,36 @@ impl DomainError {
 pub enum SessionError {
     /// No session has this id.
     #[error("SESSION_UNKNOWN: no session {id} here; `brio session list` shows the open ones")]
-    Unknown { /** What was asked for. */ id: String },
+    Unknown {
+        /** What was asked for. */
+        id: String,
+    },
     /// It has landed or was rolled back.
     #[error("SESSION_ENDED: {id} has ended ({}); begin a new one", state.as_str())]
-    Ended { /** The session. */ id: SessionId, /** How it ended. */ state: State },
+    Ended {
+        /** The session. */
+        id: SessionId,
+        /** How it ended. */
+        state: State,
+    },
     /// Several ids begin so.
     #[error("SESSION_AMBIGUOUS: {prefix} fits {} sessions; give more of the id", ids.len())]
-    Ambiguous { /** What was asked for. */ prefix: String, /** Which fit. */ ids: Vec<SessionId> },
+    Ambiguous {
+        /** What was asked for. */
+        prefix: String,
+        /** Which fit. */
+        ids: Vec<SessionId>,
+    },
     /// Its files cannot be understood.
-    #[error("SESSION_CORRUPT: {id} cannot be read ({what}); `brio session rollback {id}` removes it")]
-    Corrupt { /** The session. */ id: SessionId, /** What is wrong. */ what: String },
+    #[error(
+        "SESSION_CORRUPT: {id} cannot be read ({what}); `brio session rollback {id}` removes it"
+    )]
+    Corrupt {
+        /** The session. */
+        id: SessionId,
+        /** What is wrong. */
+        what: String,
+    },
     /// The domain itself is unusable.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -195,13 +265,23 @@ impl SessionError {
 pub enum LeaseError {
     /// Somebody else does.
     #[error("SESSION_BUSY: process {pid} works in {id}; wait, stop it, or give --stop")]
-    Busy { /** The session. */ id: SessionId, /** The holder; 0: unknown. */ pid: u32 },
+    Busy {
+        /** The session. */
+        id: SessionId,
+        /** The holder; 0: unknown. */
+        pid: u32,
+    },
     /// The session cannot be used.
     #[error(transparent)]
     Session(#[from] SessionError),
     /// Its layers cannot be opened.
     #[error("{}: the layers of {id} cannot be opened: {source}", fs_code(*source))]
-    View { /** The session. */ id: SessionId, /** Why. */ source: FsError },
+    View {
+        /** The session. */
+        id: SessionId,
+        /** Why. */
+        source: FsError,
+    },
     /// The host failed.
     #[error("{code}: {host}", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
@@ -237,10 +317,16 @@ pub enum BeginError {
     Domain(#[from] DomainError),
     /// A directory below has sessions of its own.
     #[error("DOMAIN_INSIDE: {} has sessions of its own; land or roll them back and remove its .brio, or branch that directory instead", path.display())]
-    DomainInside { /** The inner domain's root. */ path: PathBuf },
+    DomainInside {
+        /** The inner domain's root. */
+        path: PathBuf,
+    },
     /// The directory to branch is not one.
     #[error("BASE_NOT_A_DIRECTORY: {path} is no directory of the base; give one that is")]
-    Subdir { /** The path. */ path: RelPath },
+    Subdir {
+        /** The path. */
+        path: RelPath,
+    },
     /// The parent cannot be branched.
     #[error(transparent)]
     Parent(#[from] LeaseError),
@@ -280,7 +366,12 @@ pub enum RefusedWhy {
     Submount,
     /// Its owner cannot be kept.
     #[error("it belongs to user {uid}, group {gid}, which you cannot keep")]
-    Owner { /** Its user. */ uid: u32, /** Its group. */ gid: u32 },
+    Owner {
+        /** Its user. */
+        uid: u32,
+        /** Its group. */
+        gid: u32,
+    },
     /// An attribute or ACL cannot be kept.
     #[error("its attribute {0} cannot be kept")]
     Xattr(String),
@@ -298,38 +389,97 @@ pub enum RefusedWhy {
 #[non_exhaustive]
 pub enum CommitError {
     /// Both sides changed the same paths.
-    #[error("CONFLICT: Concurrent modification detected: {}; the session is kept: `brio session diff {session}` shows it", Summary(conflicts))]
-    Conflict { /** The session. */ session: SessionId, /** Every path. */ conflicts: Vec<Conflict> },
+    #[error(
+        "CONFLICT: Concurrent modification detected: {}; the session is kept: `brio session diff {session}` shows it",
+        Summary(conflicts)
+    )]
+    Conflict {
+        /** The session. */
+        session: SessionId,
+        /** Every path. */
+        conflicts: Vec<Conflict>,
+    },
     /// Somebody works in it.
     #[error(transparent)]
     Lease(#[from] LeaseError),
     /// Sessions that branch it are open.
-    #[error("OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first", ids(children))]
-    OpenChildren { /** The session. */ session: SessionId, /** They. */ children: Vec<SessionId> },
+    #[error(
+        "OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first",
+        ids(children)
+    )]
+    OpenChildren {
+        /** The session. */
+        session: SessionId,
+        /** They. */
+        children: Vec<SessionId>,
+    },
     /// The machine went down before it was synced.
-    #[error("UNCLEAN: the machine went down before {session} was synced; look at it with `brio session diff {session}` and land it with --accept-unclean")]
-    Unclean { /** The session. */ session: SessionId },
+    #[error(
+        "UNCLEAN: the machine went down before {session} was synced; look at it with `brio session diff {session}` and land it with --accept-unclean"
+    )]
+    Unclean {
+        /** The session. */
+        session: SessionId,
+    },
     /// Its domain was adopted after it began.
-    #[error("SESSION_ADOPTED: {session} began before its base was copied or replaced; it can be diffed and exported, not landed")]
-    Adopted { /** The session. */ session: SessionId },
+    #[error(
+        "SESSION_ADOPTED: {session} began before its base was copied or replaced; it can be diffed and exported, not landed"
+    )]
+    Adopted {
+        /** The session. */
+        session: SessionId,
+    },
     /// What it saw is gone.
-    #[error("SNAPSHOT_GONE: what the base held when {session} began is no longer kept; export its work and begin anew")]
-    SnapshotGone { /** The session. */ session: SessionId },
+    #[error(
+        "SNAPSHOT_GONE: what the base held when {session} began is no longer kept; export its work and begin anew"
+    )]
+    SnapshotGone {
+        /** The session. */
+        session: SessionId,
+    },
     /// A domain lies at or below one of its paths.
-    #[error("DOMAIN_INSIDE: {path} has sessions of its own; land or roll them back and remove its .brio")]
-    DomainInside { /** The inner domain's root. */ path: RelPath },
+    #[error(
+        "DOMAIN_INSIDE: {path} has sessions of its own; land or roll them back and remove its .brio"
+    )]
+    DomainInside {
+        /** The inner domain's root. */
+        path: RelPath,
+    },
     /// A path cannot be landed.
     #[error("REFUSED: {path} cannot be landed: {why}; the base is unchanged")]
-    Refused { /** The path. */ path: RelPath, /** Why. */ why: RefusedWhy },
+    Refused {
+        /** The path. */
+        path: RelPath,
+        /** Why. */
+        why: RefusedWhy,
+    },
     /// A step failed after the seal; everything was undone.
-    #[error("LANDING_FAILED: {path}: {source}; the base is unchanged and the session kept: try again")]
-    Failed { /** The path. */ path: RelPath, /** Why. */ source: io::Error },
+    #[error(
+        "LANDING_FAILED: {path}: {source}; the base is unchanged and the session kept: try again"
+    )]
+    Failed {
+        /** The path. */
+        path: RelPath,
+        /** Why. */
+        source: io::Error,
+    },
     /// Undoing failed as well: both versions are kept.
-    #[error("DAMAGED: {} could not be put back; both versions are kept: run `brio recover`", paths(paths_))]
-    Damaged { /** The paths. */ paths_: Vec<RelPath> },
+    #[error(
+        "DAMAGED: {} could not be put back; both versions are kept: run `brio recover`",
+        paths(paths_)
+    )]
+    Damaged {
+        /** The paths. */
+        paths_: Vec<RelPath>,
+    },
     /// The landing is sealed and could be neither completed nor undone.
     #[error("RECOVERY_NEEDED: landing {landing} was interrupted ({source}); run `brio recover`")]
-    Interrupted { /** Its number. */ landing: u64, /** Why. */ source: io::Error },
+    Interrupted {
+        /** Its number. */
+        landing: u64,
+        /** Why. */
+        source: io::Error,
+    },
     /// The domain is unusable.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -341,7 +491,12 @@ pub enum CommitError {
     Recover(#[from] Box<RecoverError>),
     /// Its own files cannot be read.
     #[error("{}: {path} in the session: {source}", fs_code(*source))]
-    View { /** The path. */ path: RelPath, /** Why. */ source: FsError },
+    View {
+        /** The path. */
+        path: RelPath,
+        /** Why. */
+        source: FsError,
+    },
     /// The host failed before anything was sealed.
     #[error("{code}: {host}; the base is unchanged and the session kept", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
@@ -396,8 +551,16 @@ pub enum RollbackError {
     #[error(transparent)]
     Lease(#[from] LeaseError),
     /// Sessions that branch it are open.
-    #[error("OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first", ids(children))]
-    OpenChildren { /** The session. */ session: SessionId, /** They. */ children: Vec<SessionId> },
+    #[error(
+        "OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first",
+        ids(children)
+    )]
+    OpenChildren {
+        /** The session. */
+        session: SessionId,
+        /** They. */
+        children: Vec<SessionId>,
+    },
     /// It cannot be found.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -427,17 +590,42 @@ impl RollbackError {
 #[non_exhaustive]
 pub enum RecoverError {
     /// An intent cannot be understood.
-    #[error("STATE_CORRUPT: landing {landing} cannot be understood ({what}); the base may be half changed: restore .brio from a backup")]
-    Corrupt { /** Its number. */ landing: u64, /** What is wrong. */ what: String },
+    #[error(
+        "STATE_CORRUPT: landing {landing} cannot be understood ({what}); the base may be half changed: restore .brio from a backup"
+    )]
+    Corrupt {
+        /** Its number. */
+        landing: u64,
+        /** What is wrong. */
+        what: String,
+    },
     /// A record of a version that this program does not know.
     #[error("FORMAT_UNKNOWN: landing {landing} is of format {found}; use a newer brio")]
-    FormatUnknown { /** Its number. */ landing: u64, /** Its version. */ found: u32 },
+    FormatUnknown {
+        /** Its number. */
+        landing: u64,
+        /** Its version. */
+        found: u32,
+    },
     /// Paths could be neither completed nor put back.
-    #[error("DAMAGED: {} could not be put back; both versions are kept: repair what the host reports and run `brio recover`", paths(paths_))]
-    Damaged { /** The paths. */ paths_: Vec<RelPath> },
+    #[error(
+        "DAMAGED: {} could not be put back; both versions are kept: repair what the host reports and run `brio recover`",
+        paths(paths_)
+    )]
+    Damaged {
+        /** The paths. */
+        paths_: Vec<RelPath>,
+    },
     /// The landing belongs to another user.
-    #[error("FOREIGN_STATE: landing {landing} was sealed by user {uid}; that user must run `brio recover`")]
-    Foreign { /** Its number. */ landing: u64, /** Who sealed it. */ uid: u32 },
+    #[error(
+        "FOREIGN_STATE: landing {landing} was sealed by user {uid}; that user must run `brio recover`"
+    )]
+    Foreign {
+        /** Its number. */
+        landing: u64,
+        /** Who sealed it. */
+        uid: u32,
+    },
     /// The domain is unusable.
     #[error(transparent)]
     Domain(#[from] DomainError),

@@ -88,12 +88,14 @@ impl Facts {
         let mut facts = Facts::default();
         for c in &set.changes {
             for path in c.path.ancestors().chain([c.path.clone()]) {
-                if let std::collections::btree_map::Entry::Vacant(v) = facts.now.entry(path.clone()) {
+                if let std::collections::btree_map::Entry::Vacant(v) = facts.now.entry(path.clone())
+                {
                     let look = dirs.look(&path).map_err(|e| (path.clone(), e))?;
                     v.insert(look.map(|l| l.fingerprint()));
                 }
             }
-            let goes = c.before.is_some_and(|m| m.kind == Kind::Dir) && c.after.is_none_or(|m| m.kind != Kind::Dir);
+            let goes = c.before.is_some_and(|m| m.kind == Kind::Dir)
+                && c.after.is_none_or(|m| m.kind != Kind::Dir);
             if goes && let Some(dir) = dirs.get(&c.path).map_err(|e| (c.path.clone(), e))? {
                 let names = disk::names(&*dir).map_err(|e| (c.path.clone(), e))?;
                 facts.listings.insert(c.path.clone(), names);

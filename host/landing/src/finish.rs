@@ -21,7 +21,12 @@ use crate::{JournalEntry, Kept, SessionId, home};
 ///
 /// The journal comes first: whoever asks later what became of the session finds it there. A
 /// crash right after may write it twice, never not at all.
-pub(crate) fn finish(state: &State, intent: &Intent, work: &mut Work<'_>, entry: Option<&JournalEntry>) -> io::Result<Vec<Kept>> {
+pub(crate) fn finish(
+    state: &State,
+    intent: &Intent,
+    work: &mut Work<'_>,
+    entry: Option<&JournalEntry>,
+) -> io::Result<Vec<Kept>> {
     if let Some(entry) = entry {
         state.write_journal(entry)?;
     }
@@ -33,7 +38,9 @@ pub(crate) fn finish(state: &State, intent: &Intent, work: &mut Work<'_>, entry:
     let mut displaced: Vec<Fingerprint> = Vec::new();
     for step in &intent.steps {
         let (Some(slot), Some(old)) = (step.slot(), &step.old) else { continue };
-        let Some(now) = Look::at(work.dir, &slot_name(slot))?.map(|l| l.fingerprint()) else { continue };
+        let Some(now) = Look::at(work.dir, &slot_name(slot))?.map(|l| l.fingerprint()) else {
+            continue;
+        };
         if see(Some(&now), step) == Seen::OldEdited {
             late.push(slot);
             edited.push(keep_late(state, work.number, work.dir.as_fd(), &step.path, slot)?);
@@ -52,11 +59,22 @@ pub(crate) fn finish(state: &State, intent: &Intent, work: &mut Work<'_>, entry:
 /// Writes `end`. It is not synced: what it records can be found again.
 pub(crate) fn write_end(state: &State, work: &Work<'_>, end: &End) -> io::Result<()> {
     let raw = encode(END_MAGIC, end)?;
-    state.disk.replace(work.dir.as_fd(), END, &raw, matches!(end, End::Damaged { .. } | End::Aborted { .. }))
+    state.disk.replace(
+        work.dir.as_fd(),
+        END,
+        &raw,
+        matches!(end, End::Damaged { .. } | End::Aborted { .. }),
+    )
 }
 
 /// Gives an edited pre-image a name in `kept/`; the slot stays for older sessions.
-pub(crate) fn keep_late(state: &State, k: u64, dir: std::os::fd::BorrowedFd<'_>, path: &RelPath, slot: u32) -> io::Result<Kept> {
+pub(crate) fn keep_late(
+    state: &State,
+    k: u64,
+    dir: std::os::fd::BorrowedFd<'_>,
+    path: &RelPath,
+    slot: u32,
+) -> io::Result<Kept> {
     let kept = match disk::open_dir(&state.dir, KEPT) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             state.disk.mkdir(&state.dir, KEPT, 0o700)?;
@@ -70,7 +88,11 @@ pub(crate) fn keep_late(state: &State, k: u64, dir: std::os::fd::BorrowedFd<'_>,
         _ => {}
     }
     let at = RelPath::new(format!("{}/kept/{name}", brio_session::STATE_DIR)).unwrap_or_default();
-    Ok(Kept { path: path.clone(), at, why: "the replaced file was edited while it was replaced".to_owned() })
+    Ok(Kept {
+        path: path.clone(),
+        at,
+        why: "the replaced file was edited while it was replaced".to_owned(),
+    })
 }
 
 /// Moves a session and those that landed in it to `trash/`, and unlinks there what else has a

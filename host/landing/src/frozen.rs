@@ -5,7 +5,9 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use brio_session::{DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, STATE_DIR};
+use brio_session::{
+    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, STATE_DIR,
+};
 use cap_std::fs::Dir;
 use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -56,7 +58,11 @@ impl FrozenBase {
     }
 
     /// Runs an operation, again and again until the sequence stood still meanwhile.
-    fn attempt<T>(&self, path: &RelPath, f: impl Fn(&Snapshot, &RelPath) -> FsResult<T>) -> FsResult<T> {
+    fn attempt<T>(
+        &self,
+        path: &RelPath,
+        f: impl Fn(&Snapshot, &RelPath) -> FsResult<T>,
+    ) -> FsResult<T> {
         let joined;
         let full = if self.prefix.is_root() {
             path
@@ -83,7 +89,9 @@ impl FrozenBase {
             return Ok(Place::Base);
         }
         match s.history.first(full) {
-            Some((_, step)) => return Ok(step.old.as_ref().map_or(Place::Absent, |old| Place::Named(step, old))),
+            Some((_, step)) => {
+                return Ok(step.old.as_ref().map_or(Place::Absent, |old| Place::Named(step, old)));
+            }
             None if full.is_root() => return Ok(Place::Base),
             None => {}
         }
@@ -112,7 +120,12 @@ impl FrozenBase {
         if let Some(fd) = s.dirs.read().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(fd.clone());
         }
-        let fd = match disk::open_beneath(&self.state.root, path, OFlags::PATH | OFlags::DIRECTORY, false) {
+        let fd = match disk::open_beneath(
+            &self.state.root,
+            path,
+            OFlags::PATH | OFlags::DIRECTORY,
+            false,
+        ) {
             Ok(fd) => Arc::new(fd),
             Err(Errno::LOOP) => return Err(FsError::NotDirectory),
             Err(e) => return Err(e.into()),
@@ -140,7 +153,13 @@ impl FrozenBase {
     }
 
     /// Opens what a later landing displaced: in its slot, or still (or again) in the base.
-    fn displaced(&self, s: &Snapshot, path: &RelPath, old: &Fingerprint, how: OFlags) -> FsResult<OwnedFd> {
+    fn displaced(
+        &self,
+        s: &Snapshot,
+        path: &RelPath,
+        old: &Fingerprint,
+        how: OFlags,
+    ) -> FsResult<OwnedFd> {
         let how = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         // Slot, base, slot: an exchange between the first two looks moves it from one to the other.
         for _ in 0..2 {
@@ -148,7 +167,8 @@ impl FrozenBase {
                 return Ok(fd);
             }
             if let Ok((dir, name)) = self.parent(s, path)
-                && let Ok(fd) = openat(&*dir, if name.is_empty() { b"." } else { name }, how, Mode::empty())
+                && let Ok(fd) =
+                    openat(&*dir, if name.is_empty() { b"." } else { name }, how, Mode::empty())
                 && Look::of(&fd)?.ino() == old.ino
             {
                 return Ok(fd);
@@ -159,11 +179,18 @@ impl FrozenBase {
         let (dir, name) = self.parent(s, path).map_err(|_| FsError::SnapshotGone)?;
         let fd = openat(&*dir, name, how, Mode::empty()).map_err(|_| FsError::SnapshotGone)?;
         let now = Look::of(&fd)?;
-        let ours = s.history.all(path).any(|(_, step)| step.new.is_some_and(|n| n.ino == now.ino()));
+        let ours =
+            s.history.all(path).any(|(_, step)| step.new.is_some_and(|n| n.ino == now.ino()));
         if ours || now.kind() != old.kind { Err(FsError::SnapshotGone) } else { Ok(fd) }
     }
 
-    fn in_slot(&self, s: &Snapshot, path: &RelPath, old: &Fingerprint, how: OFlags) -> FsResult<Option<OwnedFd>> {
+    fn in_slot(
+        &self,
+        s: &Snapshot,
+        path: &RelPath,
+        old: &Fingerprint,
+        how: OFlags,
+    ) -> FsResult<Option<OwnedFd>> {
         for (l, step) in s.history.all(path) {
             let (Some(slot), Some(was)) = (step.slot(), &step.old) else { continue };
             if was.ino != old.ino {

@@ -15,7 +15,7 @@ use crate::judge::{Seen, see};
 use crate::lock::Lock;
 use crate::look::Look;
 use crate::state::State;
-use crate::{lease, meta, SessionId};
+use crate::{SessionId, lease, meta};
 
 /// Collects, under the exclusive lock: `trash/` holds what is to be deleted when it returns.
 pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
@@ -42,7 +42,12 @@ pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
         // The newest stays as a witness of its number, without what takes room.
         if gone && numbers.last() != Some(k) {
             let name = history::name(*k);
-            state.disk.rename(&state.landings, &name, &state.trash, &[b"landing-", &*name].concat())?;
+            state.disk.rename(
+                &state.landings,
+                &name,
+                &state.trash,
+                &[b"landing-", &*name].concat(),
+            )?;
         }
     }
     Ok(freed)
@@ -86,7 +91,8 @@ fn keep_edited(state: &State, l: &Landing, step: &Step, slot: u32) -> io::Result
     let kept = keep_late(state, l.number, l.dir.as_fd(), &step.path, slot)?;
     let mut entry = state.entry("late-edit", Some(&l.intent.session));
     entry.landing = Some(l.number);
-    entry.detail = Some(serde_json::json!({ "path": kept.path.to_string(), "kept": kept.at.to_string() }));
+    entry.detail =
+        Some(serde_json::json!({ "path": kept.path.to_string(), "kept": kept.at.to_string() }));
     state.note(&entry);
     Ok(())
 }

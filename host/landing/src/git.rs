@@ -28,7 +28,9 @@ pub(crate) fn make_empty(disk: &Disk, state: impl AsFd) -> io::Result<()> {
 /// Adds the state directory of `root` to the exclude file of the checkout it lies in, if any.
 /// Best effort: nothing but tidiness depends on it.
 pub(crate) fn exclude(disk: &Disk, root: &Path) -> io::Result<()> {
-    let Some((top, dot_git)) = root.ancestors().map(|p| (p, p.join(".git"))).find(|(_, g)| g.exists()) else {
+    let Some((top, dot_git)) =
+        root.ancestors().map(|p| (p, p.join(".git"))).find(|(_, g)| g.exists())
+    else {
         return Ok(());
     };
     let Some(info) = info_dir(top, &dot_git) else { return Ok(()) };

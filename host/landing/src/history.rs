@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use brio_session::{Fingerprint, RelPath};
 
+use crate::RecoverError;
 use crate::disk;
 use crate::errors::Doing;
-use crate::intent::{ABORTING, BadRecord, END, END_MAGIC, End, INTENT, INTENT_MAGIC, Intent, Step, decode};
+use crate::intent::{
+    ABORTING, BadRecord, END, END_MAGIC, End, INTENT, INTENT_MAGIC, Intent, Step, decode,
+};
 use crate::state::State;
-use crate::RecoverError;
 
 /// One landing, as it lies in `landings/<k>`.
 pub(crate) struct Landing {
@@ -25,7 +27,8 @@ pub(crate) struct Landing {
 /// The numbers in `landings/`, ascending.
 pub(crate) fn numbers(state: &State) -> io::Result<Vec<u64>> {
     let names = disk::names(&state.landings)?;
-    let mut out: Vec<u64> = names.iter().filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok()).collect();
+    let mut out: Vec<u64> =
+        names.iter().filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok()).collect();
     out.sort_unstable();
     Ok(out)
 }
@@ -39,11 +42,16 @@ pub(crate) fn load(state: &State, number: u64) -> Result<Landing, RecoverError> 
     let what = format!("landing {number}");
     let bad = |e: BadRecord| match e {
         BadRecord::Version(found) => RecoverError::FormatUnknown { landing: number, found },
-        BadRecord::Torn => RecoverError::Corrupt { landing: number, what: "a record is damaged".to_owned() },
+        BadRecord::Torn => {
+            RecoverError::Corrupt { landing: number, what: "a record is damaged".to_owned() }
+        }
     };
     let dir = disk::open_dir(&state.landings, &name(number)).doing(&what)?;
     let raw = disk::read(&dir, INTENT).doing(&what)?;
-    let raw = raw.ok_or(RecoverError::Corrupt { landing: number, what: "its intent is missing".to_owned() })?;
+    let raw = raw.ok_or(RecoverError::Corrupt {
+        landing: number,
+        what: "its intent is missing".to_owned(),
+    })?;
     let intent = decode(INTENT_MAGIC, &raw).map_err(bad)?;
     let end = match disk::read(&dir, END).doing(&what)? {
         Some(raw) => Some(decode(END_MAGIC, &raw).map_err(bad)?),
@@ -75,7 +83,9 @@ impl History {
                 continue;
             }
             match load(state, k) {
-                Ok(Landing { end: Some(End::Aborted { restored, .. }), .. }) => ours.extend(restored),
+                Ok(Landing { end: Some(End::Aborted { restored, .. }), .. }) => {
+                    ours.extend(restored)
+                }
                 Ok(l) => landings.push(Arc::new(l)),
                 // Collected while we looked: nobody needs it, so neither do we.
                 Err(RecoverError::Io(e)) if e.source.kind() == io::ErrorKind::NotFound => {}
@@ -123,13 +133,21 @@ impl History {
     /// The last landing since then that names a path, and what it did.
     pub(crate) fn last(&self, path: &RelPath) -> Option<(&Arc<Landing>, &Step)> {
         self.first.get(path)?;
-        self.landings.iter().rev().find_map(|l| l.intent.steps.iter().find(|s| s.path == *path).map(|s| (l, s)))
+        self.landings
+            .iter()
+            .rev()
+            .find_map(|l| l.intent.steps.iter().find(|s| s.path == *path).map(|s| (l, s)))
     }
 
     /// All steps that name a path, oldest first.
-    pub(crate) fn all<'a>(&'a self, path: &'a RelPath) -> impl Iterator<Item = (&'a Arc<Landing>, &'a Step)> {
+    pub(crate) fn all<'a>(
+        &'a self,
+        path: &'a RelPath,
+    ) -> impl Iterator<Item = (&'a Arc<Landing>, &'a Step)> {
         let named = self.first.contains_key(path);
-        let of = move |l: &'a Arc<Landing>| l.intent.steps.iter().filter(move |s| s.path == *path).map(move |s| (l, s));
+        let of = move |l: &'a Arc<Landing>| {
+            l.intent.steps.iter().filter(move |s| s.path == *path).map(move |s| (l, s))
+        };
         self.landings.iter().filter(move |_| named).flat_map(of)
     }
 
@@ -145,6 +163,8 @@ impl History {
 
     /// Whether a file's change time is what our own displacement of another name of it left.
     pub(crate) fn touched_by_us(&self, now: &Fingerprint) -> bool {
-        self.displaced.get(&now.ino).is_some_and(|all| all.iter().any(|f| f.ctime == now.ctime && f.same_content(now)))
+        self.displaced
+            .get(&now.ino)
+            .is_some_and(|all| all.iter().any(|f| f.ctime == now.ctime && f.same_content(now)))
     }
 }

@@ -75,10 +75,12 @@ impl Home {
     /// Writes a record if it says something new about where the domain is.
     pub(crate) fn put(&self, r: &Record) -> io::Result<()> {
         let file = self.dir.join(&r.claim);
-        let had = std::fs::read(&file).ok().and_then(|raw| serde_json::from_slice::<Record>(&raw).ok());
-        if had.is_some_and(|h| Record { seen: r.seen, last_landing: r.last_landing, ..h.clone() } == *r
-            && h.last_landing == r.last_landing)
-        {
+        let had =
+            std::fs::read(&file).ok().and_then(|raw| serde_json::from_slice::<Record>(&raw).ok());
+        if had.is_some_and(|h| {
+            Record { seen: r.seen, last_landing: r.last_landing, ..h.clone() } == *r
+                && h.last_landing == r.last_landing
+        }) {
             return Ok(());
         }
         self.make()?;

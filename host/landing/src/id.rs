@@ -58,7 +58,9 @@ impl TryFrom<String> for SessionId {
     type Error = BadSessionId;
     fn try_from(s: String) -> Result<Self, BadSessionId> {
         let good = s.strip_prefix("sess-").is_some_and(|r| {
-            !r.is_empty() && r.len() <= 64 && r.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+            !r.is_empty()
+                && r.len() <= 64
+                && r.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'))
         });
         if good { Ok(Self(s)) } else { Err(BadSessionId(s)) }
     }

@@ -135,10 +135,17 @@ impl std::fmt::Display for Warning {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::LateEdit { path, kept } => {
-                write!(f, "{path}: the replaced file was edited while it was replaced; that version is {}", kept.display())
+                write!(
+                    f,
+                    "{path}: the replaced file was edited while it was replaced; that version is {}",
+                    kept.display()
+                )
             }
             Self::FinishPending { reason } => {
-                write!(f, "landed, but the closing record is missing ({reason}); the next brio command completes it")
+                write!(
+                    f,
+                    "landed, but the closing record is missing ({reason}); the next brio command completes it"
+                )
             }
             Self::Executes { path } => write!(f, "{path}: tools execute this by themselves"),
         }

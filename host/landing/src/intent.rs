@@ -142,8 +142,12 @@ pub(crate) fn encode<T: Serialize>(magic: &[u8; 8], value: &T) -> std::io::Resul
     Ok(out)
 }
 
-pub(crate) fn decode<T: for<'a> Deserialize<'a>>(magic: &[u8; 8], raw: &[u8]) -> Result<T, BadRecord> {
-    let u32_at = |i: usize| raw.get(i..i + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+pub(crate) fn decode<T: for<'a> Deserialize<'a>>(
+    magic: &[u8; 8],
+    raw: &[u8],
+) -> Result<T, BadRecord> {
+    let u32_at =
+        |i: usize| raw.get(i..i + 4).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
     if raw.get(..8) != Some(magic) {
         return Err(BadRecord::Torn);
     }

@@ -72,7 +72,9 @@ pub(crate) fn forward(step: &Step, target: Seen, slot: Seen) -> Forward {
 
         (Act::Replace { .. }, S::Old, S::New | S::NewEdited) => F::Exchange,
         (Act::Replace { .. }, S::New, S::OldEdited | S::Other) => F::ExchangeBack,
-        (Act::Replace { .. }, S::OldEdited | S::Other | S::Nothing, S::New | S::NewEdited) => F::KeepBeside,
+        (Act::Replace { .. }, S::OldEdited | S::Other | S::Nothing, S::New | S::NewEdited) => {
+            F::KeepBeside
+        }
         (Act::Replace { .. }, S::Nothing, S::Other) => F::RenameBack,
         (Act::Replace { .. }, ..) => F::Done,
 
@@ -138,11 +140,21 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Seen; 6] = [Seen::Nothing, Seen::Old, Seen::OldEdited, Seen::New, Seen::NewEdited, Seen::Other];
+    const ALL: [Seen; 6] =
+        [Seen::Nothing, Seen::Old, Seen::OldEdited, Seen::New, Seen::NewEdited, Seen::Other];
 
     fn step(act: Act) -> Step {
-        let f = Fingerprint { kind: Kind::File, ino: 1, mode: 0, nlink: 1, size: 1, mtime: Time::default(), ctime: Time::default() };
-        let n = New { kind: Kind::File, ino: 2, mode: 0, size: 1, mtime: Time::default(), times: None };
+        let f = Fingerprint {
+            kind: Kind::File,
+            ino: 1,
+            mode: 0,
+            nlink: 1,
+            size: 1,
+            mtime: Time::default(),
+            ctime: Time::default(),
+        };
+        let n =
+            New { kind: Kind::File, ino: 2, mode: 0, size: 1, mtime: Time::default(), times: None };
         let old = (!matches!(act, Act::Add { .. })).then_some(f);
         let new = (!matches!(act, Act::Remove { .. })).then_some(n);
         Step { path: RelPath::root(), act, old, new, cloned: false }
@@ -193,9 +205,18 @@ mod tests {
     #[test]
     fn rolling_back_what_was_applied_gives_the_old_base() {
         // B-063
-        assert_eq!(backward(&step(Act::Add { slot: 0 }), Seen::New, Seen::Nothing), Backward::RenameOut);
-        assert_eq!(backward(&step(Act::Replace { slot: 0 }), Seen::New, Seen::Old), Backward::ExchangeBack);
-        assert_eq!(backward(&step(Act::Remove { slot: 0 }), Seen::Nothing, Seen::Old), Backward::RenameBack);
+        assert_eq!(
+            backward(&step(Act::Add { slot: 0 }), Seen::New, Seen::Nothing),
+            Backward::RenameOut
+        );
+        assert_eq!(
+            backward(&step(Act::Replace { slot: 0 }), Seen::New, Seen::Old),
+            Backward::ExchangeBack
+        );
+        assert_eq!(
+            backward(&step(Act::Remove { slot: 0 }), Seen::Nothing, Seen::Old),
+            Backward::RenameBack
+        );
         for act in [Act::Add { slot: 0 }, Act::Replace { slot: 0 }] {
             assert_eq!(backward(&step(act), Seen::Old, Seen::New), Backward::Done);
         }

@@ -14,7 +14,11 @@ pub(crate) fn base(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> 
 }
 
 /// Layers on top of a lower, all sealed.
-pub(crate) fn seal_over(state: &State, mut below: Arc<dyn Lower>, layers: &[Layer]) -> FsResult<Arc<dyn Lower>> {
+pub(crate) fn seal_over(
+    state: &State,
+    mut below: Arc<dyn Lower>,
+    layers: &[Layer],
+) -> FsResult<Arc<dyn Lower>> {
     for layer in layers {
         below = Arc::new(Sealed::open(cap(layer_dir(state, layer)?), below)?);
     }
@@ -22,8 +26,15 @@ pub(crate) fn seal_over(state: &State, mut below: Arc<dyn Lower>, layers: &[Laye
 }
 
 /// The view of a stack: the last layer is the upper.
-pub(crate) fn view_over(state: &State, below: Arc<dyn Lower>, layers: &[Layer], options: ViewOptions) -> FsResult<View> {
-    let Some((upper, sealed)) = layers.split_last() else { return Err(brio_session::FsError::Invalid) };
+pub(crate) fn view_over(
+    state: &State,
+    below: Arc<dyn Lower>,
+    layers: &[Layer],
+    options: ViewOptions,
+) -> FsResult<View> {
+    let Some((upper, sealed)) = layers.split_last() else {
+        return Err(brio_session::FsError::Invalid);
+    };
     let below = seal_over(state, below, sealed)?;
     View::open(cap(layer_dir(state, upper)?), below, options)
 }

@@ -60,10 +60,18 @@ pub(crate) enum Ask {
 
 impl Lease {
     /// Takes the lease of a session. `heartbeat`: for a run, which lasts.
-    pub(crate) fn take(state: &Arc<State>, id: &SessionId, purpose: &str, ask: Ask, heartbeat: bool) -> Result<Self, LeaseError> {
+    pub(crate) fn take(
+        state: &Arc<State>,
+        id: &SessionId,
+        purpose: &str,
+        ask: Ask,
+        heartbeat: bool,
+    ) -> Result<Self, LeaseError> {
         let dir = match meta::dir(state, id) {
             Ok(dir) => dir,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(crate::journal::ended(state, id).into()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(crate::journal::ended(state, id).into());
+            }
             Err(e) => return Err(crate::HostError::new(id, e).into()),
         };
         let file = open(&dir).doing(id)?;
@@ -98,7 +106,8 @@ impl Lease {
         let file = Arc::new(file);
         let stop = Arc::new(AtomicBool::new(false));
         write(&file, &holder).doing(id)?;
-        let beat = heartbeat.then(|| start_beat(state.options.now, dir, file.clone(), holder, stop.clone()));
+        let beat = heartbeat
+            .then(|| start_beat(state.options.now, dir, file.clone(), holder, stop.clone()));
         let beat = beat.transpose().doing(id)?;
         Ok(Self { file, beat, stop })
     }
@@ -138,7 +147,12 @@ fn read(file: &File) -> Option<Holder> {
     serde_json::from_slice(&raw[..n]).ok()
 }
 
-fn wait(state: &State, dir: &OwnedFd, file: &File, ask: Ask) -> io::Result<Result<(), Option<Holder>>> {
+fn wait(
+    state: &State,
+    dir: &OwnedFd,
+    file: &File,
+    ask: Ask,
+) -> io::Result<Result<(), Option<Holder>>> {
     let begun = Instant::now();
     // Who looks at a lease holds it for an instant: never be refused because of that.
     let patience = if ask == Ask::Stop { PATIENCE } else { Duration::from_millis(30) };
@@ -218,7 +232,9 @@ pub(crate) fn status(state: &State, id: &SessionId) -> io::Result<LeaseStatus> {
         (None, true) => LeaseStatus::Live { pid: 0 },
         (Some(h), false) => LeaseStatus::Dead { pid: h.pid },
         (Some(h), true) if start_time(h.pid) != Some(h.start) => LeaseStatus::Dead { pid: h.pid },
-        (Some(h), true) if state.now().secs - h.heartbeat.secs > SILENT_SECS => LeaseStatus::Silent { pid: h.pid },
+        (Some(h), true) if state.now().secs - h.heartbeat.secs > SILENT_SECS => {
+            LeaseStatus::Silent { pid: h.pid }
+        }
         (Some(h), true) => LeaseStatus::Live { pid: h.pid },
     })
 }

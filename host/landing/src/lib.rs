@@ -72,11 +72,13 @@ mod support;
 pub use conflict::{Conflict, Theirs, What, change_word};
 pub use domain::Domain;
 pub use errors::{
-    BeginError, CommitError, DomainError, HostError, LeaseError, LostSession, RecoverError, RefusedWhy,
-    RollbackError, SessionError, Unsupported,
+    BeginError, CommitError, DomainError, HostError, LeaseError, LostSession, RecoverError,
+    RefusedWhy, RollbackError, SessionError, Unsupported,
 };
 pub use id::{BadSessionId, SessionId};
-pub use info::{Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning};
+pub use info::{
+    Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning,
+};
 pub use journal::Entry as JournalEntry;
 pub use options::{BeginOptions, CommitOptions, Metadata, OpenOptions, system_time};
 pub use session::{Session, Writer};

@@ -57,7 +57,8 @@ impl State {
     fn still_ours(&self) -> Result<(), DomainError> {
         let what = self.root_path.display();
         let lost = || {
-            let sessions = self.home.as_ref().map(|h| h.open_sessions(&self.claim.claim)).unwrap_or_default();
+            let sessions =
+                self.home.as_ref().map(|h| h.open_sessions(&self.claim.claim)).unwrap_or_default();
             DomainError::StateLost { path: self.root_path.clone(), sessions }
         };
         match Look::at(&self.root, STATE_DIR.as_bytes()).doing(&what)? {

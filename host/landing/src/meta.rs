@@ -88,7 +88,9 @@ pub(crate) fn load(state: &State, id: &SessionId) -> Result<Meta, SessionError> 
     let corrupt = |what: String| SessionError::Corrupt { id: id.clone(), what };
     let dir = match dir(state, id) {
         Ok(dir) => dir,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(crate::journal::ended(state, id)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(crate::journal::ended(state, id));
+        }
         Err(e) => return Err(crate::HostError::new(id, e).into()),
     };
     let raw = disk::read(dir, META).map_err(|e| crate::HostError::new(id, e))?;

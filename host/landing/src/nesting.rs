@@ -16,33 +16,53 @@ use crate::lease::{Ask, Lease};
 use crate::meta::{Layer, Meta, cap, layer_dir};
 use crate::state::State;
 use crate::{
-    BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError, Session, SessionId,
-    Theirs, What, commit, home, layers, meta,
+    BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError,
+    Session, SessionId, Theirs, What, commit, home, layers, meta,
 };
 
 /// Begins a child. The caller holds the parent's lease; `live` is the parent's view, if it is
 /// being written.
-pub(crate) fn begin(state: &Arc<State>, parent: &SessionId, options: BeginOptions, live: Option<&View>) -> Result<Session, BeginError> {
+pub(crate) fn begin(
+    state: &Arc<State>,
+    parent: &SessionId,
+    options: BeginOptions,
+    live: Option<&View>,
+) -> Result<Session, BeginError> {
     let session = |e| BeginError::Parent(LeaseError::Session(e));
     let mut meta = meta::load_open(state, parent).map_err(session)?;
-    let options = BeginOptions { parent: Some(parent.clone()), subdir: meta.subdir.clone(), ..options };
+    let options =
+        BeginOptions { parent: Some(parent.clone()), subdir: meta.subdir.clone(), ..options };
     let before = meta.clone();
     restack(state, &mut meta, &[], live)?;
-    let new = New { landing: before.landing, dirs: before.dirs.clone(), options: &options, parent: Some(&before) };
+    let new = New {
+        landing: before.landing,
+        dirs: before.dirs.clone(),
+        options: &options,
+        parent: Some(&before),
+    };
     let id = begin::make(state, &new)?;
     begin::tell(state, &id, &options);
     Ok(Session::new(state.clone(), id))
 }
 
 /// Begins a child of a session that nobody writes.
-pub(crate) fn begin_idle(state: &Arc<State>, parent: &SessionId, options: BeginOptions) -> Result<Session, BeginError> {
+pub(crate) fn begin_idle(
+    state: &Arc<State>,
+    parent: &SessionId,
+    options: BeginOptions,
+) -> Result<Session, BeginError> {
     let _lease = Lease::take(state, parent, "begin of a child", Ask::Refuse, false)?;
     begin(state, parent, options, None)
 }
 
 /// Puts layers and a new upper on a session's stack. The record is written first: until the
 /// live view follows, it writes to a layer that is still part of the session.
-fn restack(state: &State, meta: &mut Meta, between: &[Layer], live: Option<&View>) -> Result<(), HostError> {
+fn restack(
+    state: &State,
+    meta: &mut Meta,
+    between: &[Layer],
+    live: Option<&View>,
+) -> Result<(), HostError> {
     let n = meta.next_layer();
     let what = &meta.id.clone();
     let dir = meta::dir(state, what).doing(what)?;
@@ -57,7 +77,11 @@ fn restack(state: &State, meta: &mut Meta, between: &[Layer], live: Option<&View
     meta.layers.push(upper);
     meta::store(state, what, meta, false).doing(what)?;
     if let Some(view) = live {
-        let between = between.iter().map(|l| layer_dir(state, l).map(cap)).collect::<Result<_, _>>().doing(what)?;
+        let between = between
+            .iter()
+            .map(|l| layer_dir(state, l).map(cap))
+            .collect::<Result<_, _>>()
+            .doing(what)?;
         view.restack(between, layer).map_err(|e| HostError::new(what, fs_io(e)))?;
     }
     Ok(())
@@ -76,7 +100,9 @@ pub(crate) fn land(
     let mut c = meta::load_open(state, child)?;
     commit::admit(state, &c, options)?;
     let mut p = meta::load_open(state, parent)?;
-    if c.parent.as_ref() != Some(parent) || p.layers.get(..c.inherited) != c.layers.get(..c.inherited) {
+    if c.parent.as_ref() != Some(parent)
+        || p.layers.get(..c.inherited) != c.layers.get(..c.inherited)
+    {
         let what = format!("it is no child of {parent}");
         return Err(crate::SessionError::Corrupt { id: child.clone(), what }.into());
     }
@@ -96,14 +122,21 @@ pub(crate) fn land(
     entry.parent = Some(parent.clone());
     state.note(&entry);
     state.tell_home(&home::end_line(child));
-    Ok(Landed { landing: None, changes: commit::rebased(ours, &c.subdir), warnings: Vec::new(), parent: Some(parent.clone()) })
+    Ok(Landed {
+        landing: None,
+        changes: commit::rebased(ours, &c.subdir),
+        warnings: Vec::new(),
+        parent: Some(parent.clone()),
+    })
 }
 
 /// What the child changed, and what the parent changed since.
 fn both(state: &Arc<State>, c: &Meta, p: &Meta) -> Result<(ChangeSet, ChangeSet), FsError> {
     let shared = layers::seal_over(state, layers::base(state, c)?, &c.layers[..c.inherited])?;
     let flat = Arc::new(Flat(shared));
-    let of = |own: &[Layer]| layers::view_over(state, flat.clone(), own, layers::read_only(state))?.changes();
+    let of = |own: &[Layer]| {
+        layers::view_over(state, flat.clone(), own, layers::read_only(state))?.changes()
+    };
     Ok((of(&c.layers[c.inherited..])?, of(&p.layers[c.inherited..])?))
 }
 
@@ -117,8 +150,14 @@ fn stops_being_a_dir(c: &Change) -> bool {
 
 /// Conflicts by path: the same path (unless both made a directory), or one side in a directory
 /// that the other took away.
-fn compare(ours: &ChangeSet, theirs: &ChangeSet, parent: &SessionId, subdir: &RelPath) -> Vec<Conflict> {
-    let by_path: BTreeMap<&RelPath, &Change> = theirs.changes.iter().map(|c| (&c.path, c)).collect();
+fn compare(
+    ours: &ChangeSet,
+    theirs: &ChangeSet,
+    parent: &SessionId,
+    subdir: &RelPath,
+) -> Vec<Conflict> {
+    let by_path: BTreeMap<&RelPath, &Change> =
+        theirs.changes.iter().map(|c| (&c.path, c)).collect();
     let mut out = Vec::new();
     let mut add = |path: &RelPath, ours: Option<ChangeKind>, t: &Change| {
         let what = match t.kind {
@@ -138,11 +177,19 @@ fn compare(ours: &ChangeSet, theirs: &ChangeSet, parent: &SessionId, subdir: &Re
             }
             continue;
         }
-        if let Some(t) = o.path.ancestors().filter_map(|a| by_path.get(&a).copied()).find(|t| stops_being_a_dir(t)) {
+        if let Some(t) = o
+            .path
+            .ancestors()
+            .filter_map(|a| by_path.get(&a).copied())
+            .find(|t| stops_being_a_dir(t))
+        {
             add(&o.path, Some(o.kind), t);
         }
         if stops_being_a_dir(o) {
-            for (path, t) in by_path.range::<RelPath, _>(&o.path..).take_while(|(p, _)| p.as_bytes().starts_with(o.path.as_bytes())) {
+            for (path, t) in by_path
+                .range::<RelPath, _>(&o.path..)
+                .take_while(|(p, _)| p.as_bytes().starts_with(o.path.as_bytes()))
+            {
                 let ours = ours.changes.iter().any(|c| c.path == **path);
                 if path.starts_with(&o.path) && !ours {
                     add(path, None, t);

@@ -44,9 +44,7 @@ impl Default for OpenOptions {
 
 /// The system's wall clock, for [`OpenOptions::now`].
 pub fn system_time() -> Time {
-    let d = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let d = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Time { secs: d.as_secs() as i64, nanos: d.subsec_nanos() }
 }
 

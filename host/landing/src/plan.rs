@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use brio_session::{Change, ChangeKind, ChangeSet, Fingerprint, Kind, Meta, Observed, RelPath, Time};
+use brio_session::{
+    Change, ChangeKind, ChangeSet, Fingerprint, Kind, Meta, Observed, RelPath, Time,
+};
 
 use crate::facts::Facts;
 use crate::history::History;
@@ -91,7 +93,8 @@ impl Planner<'_> {
 
     /// What others put into a directory that goes.
     fn strangers(&mut self, dir: &RelPath) {
-        let theirs: Vec<_> = self.input.history.below(dir).filter(|p| !self.ours.contains_key(p)).cloned().collect();
+        let theirs: Vec<_> =
+            self.input.history.below(dir).filter(|p| !self.ours.contains_key(p)).cloned().collect();
         for path in theirs {
             if let Some((l, step)) = self.input.history.last(&path)
                 && self.input.facts.at(dir).is_some()
@@ -129,7 +132,9 @@ impl Planner<'_> {
             });
             let what = match self.input.facts.at(&up) {
                 None => What::Removed,
-                Some(f) if f.kind != Kind::Dir || expected.is_some_and(|ino| ino != f.ino) => What::Replaced,
+                Some(f) if f.kind != Kind::Dir || expected.is_some_and(|ino| ino != f.ino) => {
+                    What::Replaced
+                }
                 Some(_) => continue,
             };
             let theirs = match self.input.history.last(&up) {
@@ -148,13 +153,25 @@ impl Planner<'_> {
     fn conflict(&mut self, path: &RelPath, ours: Option<ChangeKind>, theirs: Theirs) {
         let base = self.input.set.observed.get(path).and_then(|o| o.fingerprint);
         let now = self.input.facts.at(path).copied();
-        self.conflicts.entry(path.clone()).or_insert(Conflict { path: path.clone(), ours, theirs, base, now });
+        self.conflicts.entry(path.clone()).or_insert(Conflict {
+            path: path.clone(),
+            ours,
+            theirs,
+            base,
+            now,
+        });
     }
 
     /// What happened to a path outside of any landing, if something did.
-    fn drifted(&self, observed: Option<&Observed>, before: Option<&Meta>, now: Option<&Fingerprint>) -> Option<What> {
+    fn drifted(
+        &self,
+        observed: Option<&Observed>,
+        before: Option<&Meta>,
+        now: Option<&Fingerprint>,
+    ) -> Option<What> {
         let (t0, history) = (self.input.t0, self.input.history);
-        let fresh = |f: &Fingerprint| f.kind != Kind::Dir && f.ctime >= t0 && !history.touched_by_us(f);
+        let fresh =
+            |f: &Fingerprint| f.kind != Kind::Dir && f.ctime >= t0 && !history.touched_by_us(f);
         let was = match observed {
             Some(o) => o.fingerprint,
             None => before.map(fingerprint),
@@ -163,7 +180,9 @@ impl Planner<'_> {
             (None, None) => None,
             (None, Some(_)) => Some(What::Added),
             (Some(_), None) => Some(What::Removed),
-            (Some(a), Some(b)) if a.kind != b.kind || (a.kind == Kind::Dir && a.ino != b.ino) => Some(What::Replaced),
+            (Some(a), Some(b)) if a.kind != b.kind || (a.kind == Kind::Dir && a.ino != b.ino) => {
+                Some(What::Replaced)
+            }
             (Some(a), Some(b)) => {
                 // A path that nobody looked at before is first touched now.
                 let same = match observed {
@@ -178,7 +197,14 @@ impl Planner<'_> {
 
     fn step(&mut self, c: &Change, now: Option<Fingerprint>) -> Result<(), NoPlan> {
         let times = self.input.times.get(&c.path).copied();
-        let new = c.after.map(|m| New { kind: m.kind, ino: 0, mode: m.mode, size: m.size, mtime: m.mtime, times });
+        let new = c.after.map(|m| New {
+            kind: m.kind,
+            ino: 0,
+            mode: m.mode,
+            size: m.size,
+            mtime: m.mtime,
+            times,
+        });
         if new.is_some_and(|n| n.kind == Kind::Other) {
             return Err(NoPlan::Refused(c.path.clone(), RefusedWhy::Kind));
         }
@@ -211,7 +237,13 @@ impl Planner<'_> {
     fn late_meta(&mut self, c: &Change, n: New) {
         if n.kind == Kind::Dir && (n.mode & 0o700 != 0o700 || n.times.is_some()) {
             let path = c.path.clone();
-            self.out[2].push(Step { path, act: Act::DirMeta, old: None, new: Some(n), cloned: false });
+            self.out[2].push(Step {
+                path,
+                act: Act::DirMeta,
+                old: None,
+                new: Some(n),
+                cloned: false,
+            });
         }
     }
 
@@ -226,5 +258,13 @@ fn is_dir(m: Option<&Meta>) -> bool {
 }
 
 fn fingerprint(m: &Meta) -> Fingerprint {
-    Fingerprint { kind: m.kind, ino: m.ino, mode: m.mode, nlink: m.nlink, size: m.size, mtime: m.mtime, ctime: m.ctime }
+    Fingerprint {
+        kind: m.kind,
+        ino: m.ino,
+        mode: m.mode,
+        nlink: m.nlink,
+        size: m.size,
+        mtime: m.mtime,
+        ctime: m.ctime,
+    }
 }

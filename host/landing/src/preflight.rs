@@ -50,7 +50,9 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
         if step.act != Act::DirMeta {
             match accessat(&*dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
                 Ok(()) => {}
-                Err(Errno::ACCESS | Errno::ROFS | Errno::PERM) => return refuse(RefusedWhy::NoAccess),
+                Err(Errno::ACCESS | Errno::ROFS | Errno::PERM) => {
+                    return refuse(RefusedWhy::NoAccess);
+                }
                 Err(e) => return Err(io(e.into())),
             }
         }
@@ -79,7 +81,8 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
                         return Err(CommitError::DomainInside { path: path.clone() });
                     }
                     // Moving a directory elsewhere rewrites its "..".
-                    if euid != 0 && accessat(&*d, c".", Access::WRITE_OK, AtFlags::EACCESS).is_err() {
+                    if euid != 0 && accessat(&*d, c".", Access::WRITE_OK, AtFlags::EACCESS).is_err()
+                    {
                         return refuse(RefusedWhy::NoAccess);
                     }
                 }
@@ -91,13 +94,23 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
                 {
                     let now = Some(now.fingerprint());
                     let ours = Some(ours(step));
-                    busy.push(Conflict { path: path.clone(), ours, theirs: Theirs::Busy, base: step.old, now });
+                    busy.push(Conflict {
+                        path: path.clone(),
+                        ours,
+                        theirs: Theirs::Busy,
+                        base: step.old,
+                        now,
+                    });
                 }
             }
             Kind::Symlink | Kind::Other => {}
         }
     }
-    if busy.is_empty() { Ok(()) } else { Err(CommitError::Conflict { session: session.clone(), conflicts: busy }) }
+    if busy.is_empty() {
+        Ok(())
+    } else {
+        Err(CommitError::Conflict { session: session.clone(), conflicts: busy })
+    }
 }
 
 /// What a step does, in a change set's words.
@@ -121,7 +134,9 @@ fn is_state(state: &State, path: &RelPath) -> bool {
 pub(crate) fn mounted(path: &RelPath, e: io::Error) -> CommitError {
     match Errno::from_io_error(&e) {
         Some(Errno::XDEV) => CommitError::Refused { path: path.clone(), why: RefusedWhy::Submount },
-        Some(Errno::ACCESS) => CommitError::Refused { path: path.clone(), why: RefusedWhy::NoAccess },
+        Some(Errno::ACCESS) => {
+            CommitError::Refused { path: path.clone(), why: RefusedWhy::NoAccess }
+        }
         _ => CommitError::Io(HostError::new(path, e)),
     }
 }
@@ -129,7 +144,9 @@ pub(crate) fn mounted(path: &RelPath, e: io::Error) -> CommitError {
 /// A plan's refusal as the commit's.
 pub(crate) fn refusal(session: &SessionId, no: NoPlan) -> CommitError {
     match no {
-        NoPlan::Conflicts(conflicts) => CommitError::Conflict { session: session.clone(), conflicts },
+        NoPlan::Conflicts(conflicts) => {
+            CommitError::Conflict { session: session.clone(), conflicts }
+        }
         NoPlan::Refused(path, why) => CommitError::Refused { path, why },
     }
 }

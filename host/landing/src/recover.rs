@@ -95,7 +95,9 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverEr
                 entry.landing = Some(l.number);
                 let known = crate::journal::entries(state).unwrap_or_default();
                 let known = known.iter().any(|e| e.what == "landed" && e.landing == Some(l.number));
-                for k in finish(state, &l.intent, &mut work, (!known).then_some(&entry)).doing(&what)? {
+                for k in
+                    finish(state, &l.intent, &mut work, (!known).then_some(&entry)).doing(&what)?
+                {
                     work.kept.push(k);
                 }
                 journal(state, l, "recovered", "completed", &work.kept);
@@ -203,8 +205,15 @@ fn detach(state: &State, work: &mut Work<'_>) -> io::Result<()> {
             if !name.starts_with(b"f") || Look::at(&dir, &name)?.is_none_or(|l| l.nlink() < 2) {
                 continue;
             }
-            let how = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NOFOLLOW;
-            let from = std::fs::File::from(rustix::fs::openat(&dir, &*name, how, rustix::fs::Mode::empty())?);
+            let how = rustix::fs::OFlags::RDONLY
+                | rustix::fs::OFlags::CLOEXEC
+                | rustix::fs::OFlags::NOFOLLOW;
+            let from = std::fs::File::from(rustix::fs::openat(
+                &dir,
+                &*name,
+                how,
+                rustix::fs::Mode::empty(),
+            )?);
             let copy = [b"copy-", &*name].concat();
             state.disk.remove_tree(&dir, &copy)?;
             let into = state.disk.create(&dir, &copy, 0o600)?;

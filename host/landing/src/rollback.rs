@@ -9,7 +9,11 @@ use crate::state::State;
 use crate::{RollbackError, RolledBack, SessionError, SessionId, gc, meta, recover};
 
 /// See [`Domain::rollback`](crate::Domain::rollback).
-pub(crate) fn rollback(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack, RollbackError> {
+pub(crate) fn rollback(
+    state: &Arc<State>,
+    id: &SessionId,
+    stop: bool,
+) -> Result<RolledBack, RollbackError> {
     let full = |r: &Result<RolledBack, RollbackError>| match r {
         Err(RollbackError::Io(e)) => is_full(&e.source),
         Err(RollbackError::Lease(crate::LeaseError::Io(e))) => is_full(&e.source),
@@ -47,7 +51,8 @@ fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack,
     // The audit trail first: without it nothing is thrown away.
     let mut entry = state.entry("rolled-back", Some(id));
     if let Some(m) = known {
-        (entry.goal, entry.agent, entry.task_id) = (m.metadata.goal, m.metadata.agent, m.metadata.task_id);
+        (entry.goal, entry.agent, entry.task_id) =
+            (m.metadata.goal, m.metadata.agent, m.metadata.task_id);
         entry.parent = m.parent;
     }
     state.write_journal(&entry).doing("the journal")?;

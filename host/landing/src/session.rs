@@ -1,5 +1,6 @@
 //! A session on disk, and the right to write in it.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use crate::errors::Doing;
 use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
-    BeginError, BeginOptions, CommitError, CommitOptions, Landed, LeaseError, SessionError, SessionId, SessionInfo,
-    State, layers, manifest, meta, nesting,
+    BeginError, BeginOptions, CommitError, CommitOptions, Landed, LeaseError, SessionError,
+    SessionId, SessionInfo, State, layers, manifest, meta, nesting,
 };
 
 /// A session of a domain.
@@ -108,7 +109,11 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Domain::commit`](crate::Domain::commit).
-    pub fn commit_child(&self, child: &SessionId, options: CommitOptions) -> Result<Landed, CommitError> {
+    pub fn commit_child(
+        &self,
+        child: &SessionId,
+        options: CommitOptions,
+    ) -> Result<Landed, CommitError> {
         nesting::land(&self.domain, &self.id, child, &options, Some(&self.view))
     }
 
@@ -134,15 +139,60 @@ impl Drop for Writer {
 }
 
 /// How a session stands.
-pub(crate) fn info(domain: &Arc<Domain>, id: &SessionId) -> Result<SessionInfo, SessionError> {
+pub(crate) fn info(domain: &Domain, id: &SessionId) -> Result<SessionInfo, SessionError> {
     let meta = meta::load_open(domain, id)?;
-    let committing = crate::history::numbers(domain)
-        .doing("landings")?
+    let children = meta::children(domain, id)?;
+    describe(domain, meta, children, &landing(domain)?)
+}
+
+/// All sessions that can be read, each loaded once.
+pub(crate) fn all(domain: &Domain) -> Result<Vec<SessionInfo>, SessionError> {
+    let landing = landing(domain)?;
+    let mut open = Vec::new();
+    let mut children: HashMap<SessionId, Vec<SessionId>> = HashMap::new();
+    for id in meta::list(domain).doing("sessions")? {
+        match meta::load_open(domain, &id) {
+            Ok(meta) => {
+                if let Some(parent) = &meta.parent {
+                    children.entry(parent.clone()).or_default().push(id);
+                }
+                open.push(meta);
+            }
+            // It ended while we looked.
+            Err(SessionError::Ended { .. } | SessionError::Unknown { .. }) => {}
+            // One that cannot be read must not hide the others; asked for by id, it says why.
+            Err(SessionError::Corrupt { id, what }) => {
+                tracing::warn!("{id} cannot be read: {what}")
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    open.into_iter()
+        .map(|m| {
+            let own = children.remove(&m.id).unwrap_or_default();
+            describe(domain, m, own, &landing)
+        })
+        .filter(|i| !matches!(i, Err(SessionError::Io(e)) if e.source.kind() == io::ErrorKind::NotFound))
+        .collect()
+}
+
+/// The sessions whose landings are sealed and not finished.
+fn landing(domain: &Domain) -> Result<Vec<SessionId>, SessionError> {
+    let numbers = crate::history::numbers(domain).doing("landings")?;
+    let open = numbers
         .into_iter()
-        .rev()
         .filter_map(|k| crate::history::load(domain, k).ok())
-        .any(|l| l.end.is_none() && l.intent.session == *id);
-    let state = match (committing, meta.conflicted) {
+        .filter(|l| l.end.is_none());
+    Ok(open.map(|l| l.intent.session).collect())
+}
+
+fn describe(
+    domain: &Domain,
+    meta: meta::Meta,
+    children: Vec<SessionId>,
+    landing: &[SessionId],
+) -> Result<SessionInfo, SessionError> {
+    let state = match (landing.contains(&meta.id), meta.conflicted) {
         (true, _) => State::Committing,
         (_, true) => State::Conflicted,
         _ => State::Open,
@@ -153,8 +203,8 @@ pub(crate) fn info(domain: &Arc<Domain>, id: &SessionId) -> Result<SessionInfo, 
         landing: meta.landing,
         t0: meta.t0,
         created_at: meta.created,
-        children: meta::children(domain, id)?,
-        lease: lease::status(domain, id).doing(id)?,
+        children,
+        lease: lease::status(domain, &meta.id).doing(&meta.id)?,
         unclean: meta.unclean(&domain.options.boot_id),
         stale: meta.stale,
         adopted: meta.adopted,

@@ -32,22 +32,40 @@ pub(crate) struct Staged {
 }
 
 /// Stages a plan. On an error nothing is left.
-pub(crate) fn stage(state: &State, view: &View, subdir: &RelPath, changes: &HashMap<RelPath, &Change>, intent: Intent) -> Result<Staged, CommitError> {
+pub(crate) fn stage(
+    state: &State,
+    view: &View,
+    subdir: &RelPath,
+    changes: &HashMap<RelPath, &Change>,
+    intent: Intent,
+) -> Result<Staged, CommitError> {
     let what = "staging";
     let name = format!("{}-{}", intent.session, nonce().doing(what)?).into_bytes();
     let sync = openat(&state.dir, c".", disk::DIR, Mode::empty()).doing(what)?;
     state.disk.mkdir(&state.staging, &name, 0o700).doing(what)?;
-    let made = disk::open_dir(&state.staging, &name).doing(what).map_err(CommitError::from).and_then(|dir| {
-        let mut s = Stager { state, view, subdir, changes, dir: &dir, bases: Dirs::new(state), new_dirs: HashMap::new(), slots: HashMap::new() };
-        let mut intent = intent;
-        for step in &mut intent.steps {
-            s.step(step)?;
-        }
-        let raw = encode(INTENT_MAGIC, &intent).doing("intent")?;
-        state.disk.write_new(&dir, INTENT, &raw).doing("intent")?;
-        state.disk.sync_fs(&sync).doing(what)?;
-        Ok((dir, intent))
-    });
+    let made = disk::open_dir(&state.staging, &name)
+        .doing(what)
+        .map_err(CommitError::from)
+        .and_then(|dir| {
+            let mut s = Stager {
+                state,
+                view,
+                subdir,
+                changes,
+                dir: &dir,
+                bases: Dirs::new(state),
+                new_dirs: HashMap::new(),
+                slots: HashMap::new(),
+            };
+            let mut intent = intent;
+            for step in &mut intent.steps {
+                s.step(step)?;
+            }
+            let raw = encode(INTENT_MAGIC, &intent).doing("intent")?;
+            state.disk.write_new(&dir, INTENT, &raw).doing("intent")?;
+            state.disk.sync_fs(&sync).doing(what)?;
+            Ok((dir, intent))
+        });
     match made {
         Ok((dir, intent)) => Ok(Staged { name, dir, intent, sync }),
         Err(e) => {
@@ -99,11 +117,18 @@ impl Stager<'_> {
             self.state.disk.set_times(self.dir, &name, atime, mtime).map_err(io)?;
         }
         let look = Look::raw(self.dir, &name).map_err(|e| io(e.into()))?.fingerprint();
-        step.new = Some(New { ino: look.ino, size: look.size, mtime: look.mtime, mode: look.mode, ..new });
+        step.new =
+            Some(New { ino: look.ino, size: look.size, mtime: look.mtime, mode: look.mode, ..new });
         Ok(())
     }
 
-    fn content(&mut self, path: &RelPath, slot: u32, name: &[u8], new: &New) -> Result<(), CommitError> {
+    fn content(
+        &mut self,
+        path: &RelPath,
+        slot: u32,
+        name: &[u8],
+        new: &New,
+    ) -> Result<(), CommitError> {
         let disk = &self.state.disk;
         let io = |e: io::Error| CommitError::Io(HostError::new(path, e));
         let view = |source: FsError| CommitError::View { path: path.clone(), source };
@@ -116,14 +141,21 @@ impl Stager<'_> {
         match self.view.change_content(&inside).map_err(view)? {
             Content::Dir => disk.mkdir(self.dir, name, 0o700).map_err(io),
             Content::Symlink(target) => disk.symlink(&target, self.dir, name).map_err(io),
-            Content::Own { dir, name: file } => match disk.link(&dir, file.as_bytes(), self.dir, name) {
-                // Too many links, or links to what one does not own are not allowed.
-                Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::MLINK | Errno::PERM | Errno::XDEV)) => {
-                    let from = dir.open(&file).map_err(io)?.into_std();
-                    self.copy(&from, name, change).map_err(io)
+            Content::Own { dir, name: file } => {
+                match disk.link(&dir, file.as_bytes(), self.dir, name) {
+                    // Too many links, or links to what one does not own are not allowed.
+                    Err(e)
+                        if matches!(
+                            Errno::from_io_error(&e),
+                            Some(Errno::MLINK | Errno::PERM | Errno::XDEV)
+                        ) =>
+                    {
+                        let from = dir.open(&file).map_err(io)?.into_std();
+                        self.copy(&from, name, change).map_err(io)
+                    }
+                    r => r.map_err(io),
                 }
-                r => r.map_err(io),
-            },
+            }
             Content::Borrowed(from) => {
                 let before = Look::of(&from).map_err(io)?.fingerprint();
                 self.copy(&from, name, change).map_err(io)?;
@@ -147,7 +179,12 @@ impl Stager<'_> {
     }
 
     /// A pre-image with other names is cloned: who writes through those must not change it.
-    fn clone_old(&mut self, path: &RelPath, slot: u32, old: &brio_session::Fingerprint) -> io::Result<()> {
+    fn clone_old(
+        &mut self,
+        path: &RelPath,
+        slot: u32,
+        old: &brio_session::Fingerprint,
+    ) -> io::Result<()> {
         let (parent, name) = self.bases.parent(path)?;
         let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let from = File::from(openat(&*parent, name, how, Mode::empty())?);
@@ -183,7 +220,9 @@ impl Stager<'_> {
         let from = match openat(&*parent, base_name, how, Mode::empty()) {
             Ok(fd) => fd,
             // Its attributes cannot be seen, so it cannot be said that they are kept.
-            Err(Errno::ACCESS) => return Err(refused(RefusedWhy::Xattr("(unreadable)".to_owned()))),
+            Err(Errno::ACCESS) => {
+                return Err(refused(RefusedWhy::Xattr("(unreadable)".to_owned())));
+            }
             Err(e) => return Err(io(e.into())),
         };
         let mut into: Option<Rc<File>> = None;
@@ -196,8 +235,15 @@ impl Stager<'_> {
                 }
             };
             match self.state.disk.set_xattr(&*into, &attribute, &value) {
-                Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
-                    return Err(refused(RefusedWhy::Xattr(String::from_utf8_lossy(&attribute).into_owned())));
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+                    ) =>
+                {
+                    return Err(refused(RefusedWhy::Xattr(
+                        String::from_utf8_lossy(&attribute).into_owned(),
+                    )));
                 }
                 r => r.map_err(io)?,
             }

@@ -58,7 +58,12 @@ pub(crate) struct State {
 
 impl State {
     /// Opens the `.brio` in `root`, whose claim has been read.
-    pub(crate) fn open(root: OwnedFd, root_path: PathBuf, claim: Claim, options: OpenOptions) -> Result<Self, DomainError> {
+    pub(crate) fn open(
+        root: OwnedFd,
+        root_path: PathBuf,
+        claim: Claim,
+        options: OpenOptions,
+    ) -> Result<Self, DomainError> {
         let disk = Disk(options.door.clone());
         let shown = root_path.join(STATE_DIR);
         let look = Look::of(&root).doing(root_path.display())?;
@@ -143,7 +148,9 @@ impl State {
             return found.clone();
         }
         let found = home.records().into_iter().map(|r| r.path).find(|p| {
-            p.starts_with(&self.root_path) && *p != self.root_path && p.join(STATE_DIR).join("claim").is_file()
+            p.starts_with(&self.root_path)
+                && *p != self.root_path
+                && p.join(STATE_DIR).join("claim").is_file()
         });
         *cache = Some((changed, found.clone()));
         found
@@ -177,7 +184,8 @@ impl State {
 
     /// The bytes of `reserve` are given up: the next few operations find room.
     pub(crate) fn give_up_reserve(&self) {
-        if let Ok(fd) = openat(&self.dir, RESERVE, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()) {
+        if let Ok(fd) = openat(&self.dir, RESERVE, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        {
             let _ = self.disk.truncate(&File::from(fd), 0);
         }
     }

@@ -12,8 +12,17 @@ use crate::{DomainError, Unsupported};
 
 /// Magic numbers of `statfs(2)`: NFS, SMB, CIFS, SMB2, 9p, AFS, Ceph, Coda, OCFS2, GFS2, Lustre.
 const NETWORK: [u64; 11] = [
-    0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x5346_414f, 0x00c3_6400, 0x7375_7245, 0x7461_636f,
-    0x0116_1970, 0x0bd0_0bd0,
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x0102_1997,
+    0x5346_414f,
+    0x00c3_6400,
+    0x7375_7245,
+    0x7461_636f,
+    0x0116_1970,
+    0x0bd0_0bd0,
 ];
 
 const CASEFOLD: u32 = 0x4000_0000;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use brio_landing::{CommitError, SessionError, SessionId};
-use brio_session::{Door, Hook, Op, ViewOptions, Verdict};
+use brio_session::{Door, Hook, Op, Verdict, ViewOptions};
 use common::{begin, commit, open, open_door, state, tree, write, writer};
 
 /// Says a verdict at the N-th operation.
@@ -149,7 +149,10 @@ fn a_landing_that_is_interrupted_anywhere_is_wholly_old_or_wholly_new() {
             let d = open_door(c.dir.path(), door);
             assert_eq!(at.seen.load(Ordering::SeqCst), before, "opening is deterministic");
             let result = commit(&d, &c.id);
-            let label = format!("{verdict:?} at {n} of {ops}: {:?}", result.as_ref().err().map(ToString::to_string));
+            let label = format!(
+                "{verdict:?} at {n} of {ops}: {:?}",
+                result.as_ref().err().map(ToString::to_string)
+            );
             if matches!(verdict, Verdict::Fail(_) | Verdict::FailAfter(_)) {
                 // B-063: what is reported as failed is undone when the call returns.
                 let now = tree(c.dir.path());
@@ -184,21 +187,41 @@ fn a_landing_that_is_interrupted_anywhere_is_wholly_old_or_wholly_new() {
             }
             d.gc().unwrap();
             for sub in ["staging", "trash", "sessions", "kept"] {
-                assert_eq!(state(c.dir.path(), sub), Vec::<String>::new(), "{label}: leaked in {sub}");
+                assert_eq!(
+                    state(c.dir.path(), sub),
+                    Vec::<String>::new(),
+                    "{label}: leaked in {sub}"
+                );
             }
             points += 1;
         }
     }
-    eprintln!("{points} crash points over {ops} operations: {olds} old, {news} new; {:?}", begun.elapsed());
+    eprintln!(
+        "{points} crash points over {ops} operations: {olds} old, {news} new; {:?}",
+        begun.elapsed()
+    );
     assert!(points >= 500, "only {points} points");
     assert!(olds > 100 && news > 100);
 }
 
-fn difference(now: &BTreeMap<Vec<u8>, String>, old: &BTreeMap<Vec<u8>, String>, new: &BTreeMap<Vec<u8>, String>) -> String {
-    let keys: std::collections::BTreeSet<_> = now.keys().chain(old.keys()).chain(new.keys()).collect();
+fn difference(
+    now: &BTreeMap<Vec<u8>, String>,
+    old: &BTreeMap<Vec<u8>, String>,
+    new: &BTreeMap<Vec<u8>, String>,
+) -> String {
+    let keys: std::collections::BTreeSet<_> =
+        now.keys().chain(old.keys()).chain(new.keys()).collect();
     keys.into_iter()
         .filter(|k| old.get(*k) != new.get(*k) || now.get(*k) != new.get(*k))
-        .map(|k| format!("\n  {}: {:?} (old {:?}, new {:?})", String::from_utf8_lossy(k), now.get(k), old.get(k), new.get(k)))
+        .map(|k| {
+            format!(
+                "\n  {}: {:?} (old {:?}, new {:?})",
+                String::from_utf8_lossy(k),
+                now.get(k),
+                old.get(k),
+                new.get(k)
+            )
+        })
         .collect()
 }
 
@@ -258,11 +281,19 @@ fn an_abort_or_a_recovery_that_is_interrupted_goes_on() {
             for second in [Verdict::Stop, Verdict::StopAfter] {
                 let c = case();
                 let at = before + n;
-                let twice = Twice { first: (at, Verdict::Fail(libc::EIO)), second: (at + later, second), seen: 0.into() };
+                let twice = Twice {
+                    first: (at, Verdict::Fail(libc::EIO)),
+                    second: (at + later, second),
+                    seen: 0.into(),
+                };
                 let d = open_door(c.dir.path(), Door::with_hook(Arc::new(twice)));
                 let _ = commit(&d, &c.id);
                 drop(d);
-                olds += usize::from(settled(&c, &new, &format!("EIO at {n}, {second:?} {later} later")));
+                olds += usize::from(settled(
+                    &c,
+                    &new,
+                    &format!("EIO at {n}, {second:?} {later} later"),
+                ));
                 points += 1;
             }
         }
@@ -280,7 +311,8 @@ fn an_abort_or_a_recovery_that_is_interrupted_goes_on() {
             if let Ok((d, _)) = brio_landing::Domain::open(c.dir.path(), o) {
                 let _ = d.recover();
             }
-            olds += usize::from(settled(&c, &new, &format!("stop at {n}, then in recovery at {m}")));
+            olds +=
+                usize::from(settled(&c, &new, &format!("stop at {n}, then in recovery at {m}")));
             points += 1;
         }
     }

@@ -9,7 +9,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use brio_landing::{CommitError, CommitOptions, Domain, DomainError, LeaseStatus, OpenOptions, RefusedWhy, SessionError};
+use brio_landing::{
+    CommitError, CommitOptions, Domain, DomainError, LeaseStatus, OpenOptions, RefusedWhy,
+    SessionError,
+};
 use brio_session::ViewOptions;
 use common::{begin, commit, edit, names, open, options, read, state, tree, write, writer};
 
@@ -48,7 +51,10 @@ fn bad_bases_are_refused_with_the_next_step() {
         return skipped("a base on a file system without exchange");
     }
     let read_only = Domain::open(Path::new("/proc/self"), options(None)).err().unwrap();
-    assert!(["BASE_READ_ONLY", "BASE_UNSUPPORTED", "BASE_MISSING", "IO"].contains(&read_only.code()), "{read_only}");
+    assert!(
+        ["BASE_READ_ONLY", "BASE_UNSUPPORTED", "BASE_MISSING", "IO"].contains(&read_only.code()),
+        "{read_only}"
+    );
 }
 
 #[test]
@@ -67,7 +73,10 @@ fn the_state_is_private_and_git_leaves_it_alone() {
     let d = open(base.path());
     let s = begin(&d, "");
     edit(&s, &[("f", b"f")]);
-    assert_eq!(fs::metadata(base.path().join(".brio")).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        fs::metadata(base.path().join(".brio")).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     assert_eq!(git(&["status", "--porcelain"]).unwrap(), "?? sub/\n");
     fs::write(base.path().join("junk"), "").unwrap();
     git(&["clean", "-fdxq"]).unwrap();
@@ -197,7 +206,9 @@ fn sessions_survive_a_restart_and_a_dead_writer_is_told_from_a_live_one() {
     // --stop: the holder sees the request and lets go.
     let id = s.id().clone();
     let begun = Instant::now();
-    let committer = std::thread::spawn(move || other.commit(&id, CommitOptions { stop: true, ..Default::default() }));
+    let committer = std::thread::spawn(move || {
+        other.commit(&id, CommitOptions { stop: true, ..Default::default() })
+    });
     while !w.stop_requested() {
         assert!(begun.elapsed() < Duration::from_secs(3));
         std::thread::sleep(Duration::from_millis(10));
@@ -211,7 +222,9 @@ fn sessions_survive_a_restart_and_a_dead_writer_is_told_from_a_live_one() {
     // A holder that is gone without a word: its pid is missing, or another process has it.
     let s = begin(&d, "");
     let lease = base.path().join(".brio/sessions").join(s.id().as_str()).join("lease");
-    let holder = format!(r#"{{"pid":{pid},"start":1,"boot":"b","heartbeat":{{"secs":1,"nanos":0}},"purpose":"x"}}"#);
+    let holder = format!(
+        r#"{{"pid":{pid},"start":1,"boot":"b","heartbeat":{{"secs":1,"nanos":0}},"purpose":"x"}}"#
+    );
     fs::write(&lease, holder).unwrap();
     assert_eq!(s.info().unwrap().lease, LeaseStatus::Dead { pid });
     writer(&s).finish().unwrap();
@@ -226,7 +239,9 @@ fn a_session_that_was_not_synced_before_a_reboot_is_unclean() {
     let w = writer(&torn);
     write(w.view(), "b", b"b");
     drop(w);
-    let (d, _) = Domain::open(base.path(), OpenOptions { boot_id: "boot-2".into(), ..options(None) }).unwrap();
+    let (d, _) =
+        Domain::open(base.path(), OpenOptions { boot_id: "boot-2".into(), ..options(None) })
+            .unwrap();
     commit(&d, clean.id()).unwrap();
     assert_eq!(commit(&d, torn.id()).unwrap_err().code(), "UNCLEAN");
     edit(&d.session(torn.id()).unwrap(), &[("c", b"c")]);
@@ -237,7 +252,11 @@ fn a_session_that_was_not_synced_before_a_reboot_is_unclean() {
 
 fn du(path: &Path) -> u64 {
     let m = fs::symlink_metadata(path).unwrap();
-    let below = if m.is_dir() { fs::read_dir(path).unwrap().map(|e| du(&e.unwrap().path())).sum() } else { 0 };
+    let below = if m.is_dir() {
+        fs::read_dir(path).unwrap().map(|e| du(&e.unwrap().path())).sum()
+    } else {
+        0
+    };
     m.blocks() * 512 + below
 }
 
@@ -249,7 +268,12 @@ fn rollback_and_commit_free_what_they_used() {
     fs::write(base.path().join("big"), &big).unwrap();
     let before_base = tree(base.path());
     let d = open(base.path());
-    let used = || ["sessions", "landings", "staging", "trash", "kept"].map(|s| du(&base.path().join(".brio").join(s))).iter().sum::<u64>();
+    let used = || {
+        ["sessions", "landings", "staging", "trash", "kept"]
+            .map(|s| du(&base.path().join(".brio").join(s)))
+            .iter()
+            .sum::<u64>()
+    };
     let before = used();
     let s = begin(&d, "thrown away");
     edit(&s, &[("big", &big[1..]), ("new", &big)]);
@@ -260,7 +284,10 @@ fn rollback_and_commit_free_what_they_used() {
     assert_eq!(tree(base.path()), before_base);
     let journal = d.journal_entries().unwrap();
     let entry = journal.iter().find(|e| e.what == "rolled-back").unwrap();
-    assert_eq!((entry.session.as_ref(), entry.goal.as_deref(), entry.agent.as_deref()), (Some(s.id()), Some("thrown away"), Some("tester")));
+    assert_eq!(
+        (entry.session.as_ref(), entry.goal.as_deref(), entry.agent.as_deref()),
+        (Some(s.id()), Some("thrown away"), Some("tester"))
+    );
     let e = d.session(s.id()).err().unwrap();
     assert!(matches!(e, SessionError::Ended { state: brio_landing::State::RolledBack, .. }));
     // A landing keeps only its own record.
@@ -300,9 +327,21 @@ fn manifest_and_parent_lie_in_the_session() {
     edit(&s, &[("f", b"abd")]);
     let dir = base.path().join(".brio/sessions").join(s.id().as_str());
     let manifest = fs::read_to_string(dir.join("manifest")).unwrap();
-    assert!(manifest.contains("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"), "before: {manifest}");
-    assert!(manifest.contains("\"after\": \"a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9\""), "{manifest}");
-    assert!(fs::read_to_string(dir.join("parent")).unwrap().contains(&*base.path().canonicalize().unwrap().to_string_lossy()));
+    assert!(
+        manifest.contains("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        "before: {manifest}"
+    );
+    assert!(
+        manifest.contains(
+            "\"after\": \"a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9\""
+        ),
+        "{manifest}"
+    );
+    assert!(
+        fs::read_to_string(dir.join("parent"))
+            .unwrap()
+            .contains(&*base.path().canonicalize().unwrap().to_string_lossy())
+    );
 }
 
 #[test]
@@ -313,7 +352,9 @@ fn one_immutable_target_among_twenty_refuses_all() {
         fs::write(base.path().join(format!("f{i}")), "old").unwrap();
     }
     let locked = base.path().join("f13");
-    let chattr = |how: &str| Command::new("chattr").arg(how).arg(&locked).status().is_ok_and(|s| s.success());
+    let chattr = |how: &str| {
+        Command::new("chattr").arg(how).arg(&locked).status().is_ok_and(|s| s.success())
+    };
     if !chattr("+i") {
         return skipped("chattr +i does not work here");
     }
@@ -325,7 +366,10 @@ fn one_immutable_target_among_twenty_refuses_all() {
     let e = commit(&d, s.id()).unwrap_err();
     assert_eq!(tree(base.path()), before);
     chattr("-i");
-    assert!(matches!(&e, CommitError::Refused { path, why: RefusedWhy::Immutable } if path.to_string() == "f13"), "{e}");
+    assert!(
+        matches!(&e, CommitError::Refused { path, why: RefusedWhy::Immutable } if path.to_string() == "f13"),
+        "{e}"
+    );
     // chattr moved its ctime: that is drift, and said so. What was not touched lands.
     let e = commit(&d, s.id()).unwrap_err();
     assert_eq!(e.conflicts().len(), 1, "{e}");
@@ -342,8 +386,10 @@ fn owner_mode_and_attributes_of_a_replaced_file_stay() {
     let f = base.path().join("f");
     fs::write(&f, "old").unwrap();
     fs::set_permissions(&f, PermissionsExt::from_mode(0o640)).unwrap();
-    let owner = is_root() && rustix::fs::chown(&f, Some(rustix::process::Uid::from_raw(1234)), None).is_ok();
-    let attribute = rustix::fs::setxattr(&f, "user.kept", b"yes", rustix::fs::XattrFlags::empty()).is_ok();
+    let owner = is_root()
+        && rustix::fs::chown(&f, Some(rustix::process::Uid::from_raw(1234)), None).is_ok();
+    let attribute =
+        rustix::fs::setxattr(&f, "user.kept", b"yes", rustix::fs::XattrFlags::empty()).is_ok();
     if !attribute {
         skipped("no user xattrs here");
     }
@@ -371,7 +417,10 @@ fn a_full_disk_can_be_rolled_back_aborted_and_collected() {
         return skipped("a full disk: mounting a small tmpfs needs root");
     }
     let dir = tempfile::tempdir().unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(dir.path()).status();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+        .arg(dir.path())
+        .status();
     if !mounted.is_ok_and(|s| s.success()) {
         return skipped("a full disk: mount failed");
     }
@@ -394,7 +443,8 @@ fn a_full_disk_can_be_rolled_back_aborted_and_collected() {
     w.finish().unwrap();
     let fill = || {
         use std::io::Write;
-        let mut f = fs::File::options().create(true).append(true).open(dir.path().join("filler")).unwrap();
+        let mut f =
+            fs::File::options().create(true).append(true).open(dir.path().join("filler")).unwrap();
         for size in [1 << 16, 4096, 1] {
             while f.write_all(&vec![0; size]).is_ok() {}
         }
@@ -410,7 +460,10 @@ fn a_full_disk_can_be_rolled_back_aborted_and_collected() {
     fs::remove_file(dir.path().join("filler")).unwrap();
     commit(&d, b.id()).unwrap();
     assert!(base.join("g").exists() && !base.join("f").exists());
-    assert_eq!(read(&begin(&d, "").view(ViewOptions::default()).unwrap(), "g").unwrap().len(), 100_000);
+    assert_eq!(
+        read(&begin(&d, "").view(ViewOptions::default()).unwrap(), "g").unwrap().len(),
+        100_000
+    );
 }
 
 #[test]

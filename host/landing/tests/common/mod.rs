@@ -8,7 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use brio_landing::{BeginOptions, CommitError, CommitOptions, Domain, Landed, Metadata, OpenOptions, Session, SessionId, Writer};
+use brio_landing::{
+    BeginOptions, CommitError, CommitOptions, Domain, Landed, Metadata, OpenOptions, Session,
+    SessionId, Writer,
+};
 use brio_session::{Door, Handle, OpenOptions as Open, View, ViewOptions};
 
 /// Options with a boot id and, if given, a home.
@@ -25,7 +28,8 @@ pub fn open_door(base: &Path, door: Door) -> Domain {
 }
 
 pub fn begin(d: &Domain, goal: &str) -> Session {
-    let metadata = Metadata { goal: Some(goal.into()), agent: Some("tester".into()), task_id: None };
+    let metadata =
+        Metadata { goal: Some(goal.into()), agent: Some("tester".into()), task_id: None };
     d.begin(BeginOptions { metadata, ..BeginOptions::default() }).unwrap()
 }
 
@@ -39,7 +43,9 @@ pub fn commit(d: &Domain, id: &SessionId) -> Result<Landed, CommitError> {
 
 pub fn write(v: &View, path: &str, content: &[u8]) {
     let how = Open { write: true, create: true, truncate: true, ..Open::default() };
-    let Handle::File(f) = v.open_at(&v.root(), path.as_bytes(), &how).unwrap() else { panic!("{path} is a directory") };
+    let Handle::File(f) = v.open_at(&v.root(), path.as_bytes(), &how).unwrap() else {
+        panic!("{path} is a directory")
+    };
     let mut done = 0;
     while done < content.len() {
         done += f.write_at(&content[done..], done as u64).unwrap();
@@ -61,7 +67,9 @@ pub fn read(v: &View, path: &str) -> Option<Vec<u8>> {
 
 pub fn names(v: &View, path: &str) -> Vec<String> {
     let how = Open { read: true, directory: true, ..Open::default() };
-    let Ok(Handle::Dir(d)) = v.open_at(&v.root(), path.as_bytes(), &how) else { panic!("{path} is no directory") };
+    let Ok(Handle::Dir(d)) = v.open_at(&v.root(), path.as_bytes(), &how) else {
+        panic!("{path} is no directory")
+    };
     d.list().unwrap().into_iter().map(|e| String::from_utf8_lossy(&e.name).into_owned()).collect()
 }
 
@@ -81,7 +89,12 @@ pub fn tree(base: &Path) -> BTreeMap<Vec<u8>, String> {
     out
 }
 
-fn walk(base: &Path, dir: &Path, out: &mut BTreeMap<Vec<u8>, String>, links: &mut BTreeMap<u64, Vec<u8>>) {
+fn walk(
+    base: &Path,
+    dir: &Path,
+    out: &mut BTreeMap<Vec<u8>, String>,
+    links: &mut BTreeMap<u64, Vec<u8>>,
+) {
     let mut entries: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
     entries.sort();
     for path in entries {
@@ -98,8 +111,15 @@ fn walk(base: &Path, dir: &Path, out: &mut BTreeMap<Vec<u8>, String>, links: &mu
             format!("dir {mode:o}")
         } else {
             let first = links.entry(m.ino()).or_insert_with(|| rel.clone());
-            let link = if *first == rel { String::new() } else { format!(" = {}", String::from_utf8_lossy(first)) };
-            format!("file {mode:o} {:?}{link}", String::from_utf8_lossy(&std::fs::read(&path).unwrap()))
+            let link = if *first == rel {
+                String::new()
+            } else {
+                format!(" = {}", String::from_utf8_lossy(first))
+            };
+            format!(
+                "file {mode:o} {:?}{link}",
+                String::from_utf8_lossy(&std::fs::read(&path).unwrap())
+            )
         };
         out.insert(rel, what);
     }
