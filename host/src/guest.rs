@@ -12,8 +12,8 @@ use brio_runtime::{
 };
 use brio_session::{ChangeSet, FsError, RelPath, View, ViewOptions};
 
-use crate::SessionHandle;
 use crate::listing::millis;
+use crate::{Grants, SessionHandle};
 
 /// How many sessions one run may hold open: each costs descriptors of the host.
 const MOST: usize = 64;
@@ -25,6 +25,7 @@ pub(crate) struct GuestSessions {
     granted: bool,
     vcs: bool,
     writer: Arc<Writer>,
+    task_id: String,
     children: Mutex<HashMap<SessionId, Child>>,
 }
 
@@ -38,8 +39,14 @@ struct Child {
 }
 
 impl GuestSessions {
-    pub(crate) fn new(own: SessionHandle, writer: Arc<Writer>, granted: bool, vcs: bool) -> Self {
-        Self { own, granted, vcs, writer, children: Mutex::default() }
+    pub(crate) fn new(
+        own: SessionHandle,
+        writer: Arc<Writer>,
+        task_id: String,
+        grants: Grants,
+    ) -> Self {
+        let Grants { session_fs: granted, vcs } = grants;
+        Self { own, granted, vcs, writer, task_id, children: Mutex::default() }
     }
 
     /// Rolls back what the guest began and did not end: a session never outlives its run
@@ -213,11 +220,17 @@ impl Sessions for GuestSessions {
 
     fn changes(&self, id: &str) -> Result<ChangeSet, SessionsError> {
         let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
-        let writer = {
+        let (writer, parent) = {
             let children = self.children();
-            self.writer_of(&children, Some(&parsed))?
+            let parent = children.get(&parsed).and_then(|c| c.parent.as_ref());
+            let parent = parent.map(|p| self.writer_of(&children, Some(p))).transpose()?;
+            (self.writer_of(&children, Some(&parsed))?, parent)
         };
-        let set = writer.view().changes().map_err(|e| fs_error(&RelPath::root(), e))?;
+        let look = |w: &Writer| w.view().changes().map_err(|e| fs_error(&RelPath::root(), e));
+        let mut set = look(&writer)?;
+        if let Some(parent) = parent {
+            set = crate::nested::against(set, look(&parent)?);
+        }
         let subdir = self.own.info().map_err(|e| session_error(&e))?.subdir;
         Ok(crate::run::below(set, &subdir))
     }
@@ -225,7 +238,12 @@ impl Sessions for GuestSessions {
     fn metadata(&self, id: &str) -> Result<SessionMetadata, SessionsError> {
         let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
         if &parsed == self.own.id() {
-            return self.own.info().map(|i| metadata_of(&i)).map_err(|e| session_error(&e));
+            let info = self.own.info().map_err(|e| session_error(&e))?;
+            // An open session may be worked in for one task after another.
+            return Ok(SessionMetadata {
+                task_id: Some(self.task_id.clone()),
+                ..metadata_of(&info)
+            });
         }
         self.children().get(&parsed).map(|c| c.metadata.clone()).ok_or_else(|| unknown(id))
     }

@@ -33,6 +33,7 @@ mod inputs;
 mod listing;
 mod manager;
 mod metadata;
+mod nested;
 mod options;
 mod plain;
 mod recovery;

@@ -69,7 +69,7 @@ pub struct RunRequest {
     pub place: Place,
     /// What it is to do.
     pub description: String,
-    /// Names the task; made from the session's id when it is `None`.
+    /// Names the task; made up when it is `None`.
     pub task_id: Option<String>,
     /// Files of the host that belong to the task. One below the base is the session's own
     /// file; another is shown read-only below `/input`.
@@ -175,10 +175,12 @@ impl Brio {
             Place::Session(session) => session.base().map_err(LeaseError::from)?,
         };
         let inputs = Inputs::prepare(&self.scratch(), &base, &request)?;
+        let task_id = request.task_id.get_or_insert_with(new_task_id).clone();
         let (session, fresh) = match &mut request.place {
             Place::Begin { base, metadata } => {
                 let mut metadata = std::mem::take(metadata);
                 metadata.agent.get_or_insert_with(|| name.clone());
+                metadata.task_id.get_or_insert(task_id);
                 (self.begin(base, metadata)?, true)
             }
             Place::Session(session) => (session.clone(), false),
@@ -231,11 +233,12 @@ impl Brio {
         } else {
             None
         };
+        let task_id = request.task_id.clone().unwrap_or_default();
         let guests = Arc::new(GuestSessions::new(
             session.clone(),
             writer.clone(),
-            request.grants.session_fs,
-            request.grants.vcs,
+            task_id.clone(),
+            request.grants,
         ));
         let workspace = match &plain {
             Some(plain) => {
@@ -251,7 +254,12 @@ impl Brio {
             Some(plain) if report.succeeded() => plain.take_back(&view, &view.root()).err(),
             _ => None,
         };
-        let changes = below(writer.view().changes().map_err(fault)?, &subdir);
+        let mut changes = writer.view().changes().map_err(fault)?;
+        if let Some(parent) = session.parent().map_err(LeaseError::from)? {
+            let theirs = parent.view()?.changes().map_err(fault)?;
+            changes = crate::nested::against(changes, theirs);
+        }
+        let changes = below(changes, &subdir);
         drop(plain);
         // Synced before the lease is free: what lands next is what was written here.
         if let Some(writer) = Arc::into_inner(writer)
@@ -261,6 +269,11 @@ impl Brio {
         }
         Ok((report, changes, not_taken))
     }
+}
+
+/// As unique as a session's id.
+fn new_task_id() -> String {
+    SessionId::random().map_or_else(|_| "task".into(), |id| id.as_str().replacen("sess", "task", 1))
 }
 
 fn refuse(request: &RunRequest) -> Result<(), PlainError> {
@@ -308,7 +321,7 @@ fn spec(
     RunSpec {
         at: request.at.clone(),
         task: TaskContext {
-            task_id: request.task_id.clone().unwrap_or_else(|| format!("task-{}", session.id())),
+            task_id: request.task_id.clone().unwrap_or_default(),
             description: request.description.clone(),
             input_files: inputs.names().to_vec(),
             session_id: (!request.plain).then(|| session.id().to_string()),

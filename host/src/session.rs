@@ -8,7 +8,7 @@ use brio_landing::{
     RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, Writer,
 };
 use brio_registry::SessionRow;
-use brio_session::{ChangeSet, FsResult, View, ViewOptions};
+use brio_session::{ChangeSet, View, ViewOptions};
 
 use crate::Brio;
 use crate::listing::row;
@@ -83,14 +83,16 @@ impl SessionHandle {
             .map_err(|source| LeaseError::View { id: self.id.clone(), source })
     }
 
-    /// What it changed, with paths relative to its base. Costs what changed.
+    /// What it changed, against its parent if it has one, with paths relative to its base. Costs what changed.
     ///
     /// # Errors
     /// As [`view`](Self::view).
     pub fn changes(&self) -> Result<ChangeSet, LeaseError> {
-        let view = self.view()?;
-        let changes: FsResult<ChangeSet> = view.changes();
-        let changes = changes.map_err(|source| LeaseError::View { id: self.id.clone(), source })?;
+        let fail = |source| LeaseError::View { id: self.id.clone(), source };
+        let mut changes = self.view()?.changes().map_err(fail)?;
+        if let Some(parent) = self.parent()? {
+            changes = crate::nested::against(changes, parent.view()?.changes().map_err(fail)?);
+        }
         Ok(crate::run::below(changes, &self.info()?.subdir))
     }
 

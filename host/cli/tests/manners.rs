@@ -12,7 +12,9 @@ fn the_demo_is_quick_fits_a_screen_and_leaves_nothing() {
     let begun = std::time::Instant::now();
     let out = env.ok(&["demo"]);
     assert!(out.lines().count() <= 30, "one screen: {out}");
-    for word in ["landed as landing 1", "byte for byte as before", "CONFLICT", "src/mix.rs", "LIMIT_DISK"] {
+    for word in
+        ["landed as landing 1", "byte for byte as before", "CONFLICT", "src/mix.rs", "LIMIT_DISK"]
+    {
         assert!(out.contains(word), "{word}: {out}");
     }
     // The promise is for a release build; this one is not optimised.
@@ -26,8 +28,13 @@ fn the_demo_is_quick_fits_a_screen_and_leaves_nothing() {
 fn agent_list_names_the_bundled_agents() {
     let env = TestEnvironment::new();
     let out = env.ok(&["agent", "list"]);
-    for name in ["apply-patch", "check-secrets", "hello", "license-header", "replace", "todo-report"] {
-        assert!(out.lines().any(|l| l.starts_with(name) && l.len() > name.len() + 10), "{name}: {out}");
+    for name in
+        ["apply-patch", "check-secrets", "hello", "license-header", "replace", "todo-report"]
+    {
+        assert!(
+            out.lines().any(|l| l.starts_with(name) && l.len() > name.len() + 10),
+            "{name}: {out}"
+        );
     }
 }
 
@@ -39,7 +46,11 @@ fn config_show_says_where_values_come_from() {
     let ran = common::ran(command.env("BRIO_MEMORY", "2M").output().expect("runs"));
     let line = |key: &str| {
         let found = ran.stdout.lines().find(|l| l.starts_with(key));
-        found.unwrap_or_else(|| panic!("{key}: {}", ran.stdout)).split_whitespace().collect::<Vec<_>>().join(" ")
+        found
+            .unwrap_or_else(|| panic!("{key}: {}", ran.stdout))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert!(line("home").ends_with("# BRIO_HOME"), "{}", line("home"));
     assert_eq!(line("memory"), "memory = 2M # BRIO_MEMORY");
@@ -64,9 +75,22 @@ fn completions_and_manual() {
 fn every_command_has_help() {
     let env = TestEnvironment::new();
     let commands: [&[&str]; 16] = [
-        &[], &["demo"], &["run"], &["session"], &["session", "begin"], &["session", "list"],
-        &["session", "show"], &["session", "diff"], &["session", "commit"], &["session", "rollback"],
-        &["recover"], &["agent", "list"], &["config", "show"], &["completions"], &["man"], &["agent"],
+        &[],
+        &["demo"],
+        &["run"],
+        &["session"],
+        &["session", "begin"],
+        &["session", "list"],
+        &["session", "show"],
+        &["session", "diff"],
+        &["session", "commit"],
+        &["session", "rollback"],
+        &["recover"],
+        &["agent", "list"],
+        &["config", "show"],
+        &["completions"],
+        &["man"],
+        &["agent"],
     ];
     for command in commands {
         let mut args = command.to_vec();

@@ -227,7 +227,9 @@ fn an_interrupt_rolls_back() {
     }
     std::thread::sleep(std::time::Duration::from_millis(300));
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    assert!(
+        std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success()
+    );
     let ran = common::ran(child.wait_with_output().expect("ends"));
     assert_eq!(ran.status, 130, "{}", ran.stderr);
     assert!(ran.stderr.contains("error: INTERRUPTED: "), "{}", ran.stderr);

@@ -32,16 +32,16 @@ fn list_and_show_have_the_documented_fields() {
     let session = &list["sessions"][0];
     let mut keys: Vec<_> = session.as_object().expect("an object").keys().collect();
     keys.sort();
-    assert_eq!(
-        keys,
-        ["agent", "base", "created_at", "goal", "id", "parent", "state", "task_id"]
-    );
+    assert_eq!(keys, ["agent", "base", "created_at", "goal", "id", "parent", "state", "task_id"]);
     assert_eq!(session["id"], json!(id));
     assert_eq!(session["state"], "open");
     assert_eq!(session["goal"], "try it");
     assert_eq!(session["base"], json!(env.base().canonicalize().expect("a base")));
     let (_, shown) = env.json(&["session", "show", &id, "--json"]);
-    assert_eq!((&shown["schema"], &shown["id"], &shown["landing"]), (&json!(1), &json!(id), &json!(0)));
+    assert_eq!(
+        (&shown["schema"], &shown["id"], &shown["landing"]),
+        (&json!(1), &json!(id), &json!(0))
+    );
     assert_eq!(shown["run"], "free");
     assert!(env.ok(&["session", "show", &id]).contains("try it"));
 }
@@ -102,7 +102,8 @@ fn a_conflict_names_paths_and_sides() {
     assert_eq!((&doc["result"], &doc["error"]["code"]), (&json!("conflicted"), &json!("CONFLICT")));
     assert_eq!(doc["error"]["paths"], json!(["notes.txt"]));
     let text = env.error(&["session", "commit", &b], 3, "CONFLICT");
-    for word in ["notes.txt", "landing 1", &a, "make it German", "Concurrent modification detected"] {
+    for word in ["notes.txt", "landing 1", &a, "make it German", "Concurrent modification detected"]
+    {
         assert!(text.contains(word), "{word}: {text}");
     }
     assert!(text.contains("hint: "), "{text}");
