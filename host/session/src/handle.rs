@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::promote::GONE;
 use crate::resolve::{Place, resolve};
-use crate::sealed::Stack;
+use crate::sealed::{Sealed, Stack};
 use crate::tree::{Node, Ref, Tree};
 use crate::view::State;
 use crate::{DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, View};
@@ -52,9 +52,11 @@ impl Object {
         place.clone()
     }
 
-    /// Moves it from a sealed tree to the stack above it; `None` when it has no name there.
-    pub(crate) fn move_to(&self, old: &Tree, new: &Stack) -> Option<Ref> {
-        let path = old.path_of(&self.place(old));
+    /// Moves it from a sealed tree to the stack above it, past the layers that came between;
+    /// `None` when it has no name there.
+    pub(crate) fn move_to(&self, old: &Tree, between: &[Arc<Sealed>], new: &Stack) -> Option<Ref> {
+        let path =
+            between.iter().fold(old.path_of(&self.place(old)), |p, l| l.stack.tree.now_at(&p?));
         let mut content = self.content.write().unwrap_or_else(PoisonError::into_inner);
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(path) = path else {
@@ -66,13 +68,11 @@ impl Object {
         let nlink = new.meta(&found).map_or(1, |m| if m.kind == Kind::File { m.nlink } else { 1 });
         *place = new.identity(found.clone(), nlink).unwrap_or_else(|_| new.tree.canonical(found));
         if !matches!(*content, Content::None) {
-            match new.open_ref(&place) {
-                Ok(f) => *content = Content::Borrowed(f),
-                Err(_) => {
-                    if let Content::Own(f) = std::mem::replace(&mut *content, Content::None) {
-                        *content = Content::Borrowed(f);
-                    }
+            match (new.open_ref(&place), std::mem::replace(&mut *content, Content::None)) {
+                (Ok(f), _) | (Err(_), Content::Own(f) | Content::Borrowed(f)) => {
+                    *content = Content::Borrowed(f);
                 }
+                (Err(_), Content::None) => {}
             }
         }
         Some(place.clone())

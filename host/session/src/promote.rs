@@ -95,7 +95,7 @@ impl View {
             mode: m.mode,
             atime: m.atime,
             mtime: m.mtime,
-            times_set: false,
+            times_set: state.stack.below.set_times_of(&p)?.is_some(),
             body,
             children: Default::default(),
             names: Vec::new(),

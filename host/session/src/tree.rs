@@ -238,6 +238,13 @@ impl Tree {
         }
     }
 
+    /// Where this layer has moved what its lower has at a path; `None`: it has removed it.
+    pub(crate) fn now_at(&self, lower: &RelPath) -> Option<RelPath> {
+        let r = self.canonical(Ref::Lower(lower.clone()));
+        let path = self.path_of(&r)?;
+        (self.walk(&path)? == r).then_some(path)
+    }
+
     /// Forgets nodes without a name (what was unlinked before the layer was last closed).
     pub(crate) fn sweep(&mut self) {
         self.nodes.retain(|id, n| *id == ROOT || !n.names.is_empty());

@@ -199,15 +199,18 @@ impl View {
         let sealed =
             Stack { tree: old.tree.clone(), dir: old.dir.clone(), below: old.below.clone() };
         let mut lower: Arc<dyn Lower> = Arc::new(Sealed { stack: sealed });
+        let mut passed = Vec::new();
         for dir in between {
-            lower = Arc::new(Sealed::open(dir, lower)?);
+            let layer = Arc::new(Sealed::open(dir, lower)?);
+            passed.push(layer.clone());
+            lower = layer;
         }
         let mut new = State::open(layer, lower, &self.inner.options)?;
         new.generation = self.inner.generation.fetch_add(1, Ordering::SeqCst) + 1;
         let mut objects = self.inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_ref = HashMap::new();
         for object in objects.by_ref.values().filter_map(Weak::upgrade) {
-            if let Some(r) = object.move_to(&state.stack.tree, &new.stack) {
+            if let Some(r) = object.move_to(&state.stack.tree, &passed, &new.stack) {
                 by_ref.insert(r, Arc::downgrade(&object));
             }
         }

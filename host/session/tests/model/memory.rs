@@ -21,6 +21,8 @@ struct Node {
     nlink: u64,
     /// Set by name, and not moved by a change since.
     mtime: Option<Time>,
+    /// It is not the base's.
+    told: bool,
     parent: Id,
 }
 
@@ -88,7 +90,7 @@ impl Memory {
     }
 
     fn add(&mut self, body: Body, parent: Id) -> Id {
-        self.nodes.push(Node { body, nlink: 1, mtime: None, parent });
+        self.nodes.push(Node { body, nlink: 1, mtime: None, told: false, parent });
         self.nodes.len() - 1
     }
 
@@ -111,6 +113,17 @@ impl Memory {
     pub fn known(&self) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
         self.walk(ROOT, &mut Vec::new(), &mut |p, _| out.push(p.to_vec()));
+        out
+    }
+
+    /// Paths whose time was set by an operation, and has not moved since.
+    pub fn told(&self) -> std::collections::BTreeSet<Vec<u8>> {
+        let mut out = std::collections::BTreeSet::new();
+        self.walk(ROOT, &mut Vec::new(), &mut |p, id| {
+            if self.nodes[id].told && self.nodes[id].mtime.is_some() {
+                out.insert(p.to_vec());
+            }
+        });
         out
     }
 
@@ -409,6 +422,7 @@ impl Memory {
             Op::HandleTimes { slot, mtime } => {
                 let id = self.slot(*slot, false)?;
                 self.nodes[id].mtime = Some(*mtime);
+                self.nodes[id].told = true;
                 Ok(Value::Done)
             }
             Op::ReadPath { path } => {
@@ -504,6 +518,7 @@ impl Memory {
             Op::SetTimes { path, mtime } => {
                 let id = self.found(path, Last::Follow)?;
                 self.nodes[id].mtime = Some(*mtime);
+                self.nodes[id].told = true;
                 Ok(Value::Done)
             }
         }
