@@ -107,7 +107,7 @@ fn env(name: &str) -> Option<u64> {
 #[test]
 fn view_is_a_directory() {
     let (first, count) = match env("BRIO_MODEL_SEED") {
-        Some(seed) => (seed, 1),
+        Some(seed) => (seed, env("BRIO_MODEL_SEQUENCES").unwrap_or(1)),
         None => (1, env("BRIO_MODEL_SEQUENCES").unwrap_or(500)),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;

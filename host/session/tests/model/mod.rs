@@ -2,7 +2,8 @@
 //! on a plain directory. Another crate's test may include it by `#[path]` and run it over its
 //! own lower: [`subject::ViewSubject`] takes a closure that reopens and restacks the view.
 //!
-//! `BRIO_MODEL_SEED` replays one sequence; `BRIO_MODEL_SEQUENCES` sets how many are run.
+//! `BRIO_MODEL_SEED` replays one sequence; `BRIO_MODEL_SEQUENCES` sets how many are run, from
+//! that seed on when both are given.
 #![allow(
     dead_code,
     unreachable_pub,

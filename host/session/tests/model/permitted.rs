@@ -12,11 +12,11 @@ pub fn errors(op: &Op, view: &Outcome, plain: &Outcome) -> bool {
         // 1: over a directory that holds what is renamed.
         (Op::Rename { .. }, Class::IsDirectory, Class::NotEmpty) => true,
         // 2: as below, where the slash stands in the target of a link.
-        (Op::Open { how, .. }, Class::NotDirectory | Class::NotFound, Class::IsDirectory)
-            if how.create =>
-        {
-            true
-        }
+        (
+            Op::Open { how, .. },
+            Class::NotDirectory | Class::NotFound | Class::Loop,
+            Class::IsDirectory,
+        ) if how.create => true,
         // 2: a name that ends in a slash, `.` or `..`.
         (
             Op::Open { path, .. }
