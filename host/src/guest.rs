@@ -34,6 +34,8 @@ struct Child {
     /// `None` once it has ended.
     writer: Option<Arc<Writer>>,
     parent: Option<SessionId>,
+    /// The directory it was begun on, in its parent.
+    path: RelPath,
     ended: Option<State>,
     metadata: SessionMetadata,
 }
@@ -109,16 +111,15 @@ impl Sessions for GuestSessions {
         let parent_id = parent.clone().unwrap_or_else(|| self.own.id().clone());
         let info = self.own.info().map_err(|e| session_error(&e))?;
         let metadata = Metadata { goal: info.goal, agent: info.agent, task_id: info.task_id };
-        let subdir = info.subdir.join_path(path);
-        let options = BeginOptions { subdir, parent: Some(parent_id.clone()), metadata };
-        let subdir = options.subdir.clone();
+        let options =
+            BeginOptions { subdir: info.subdir, parent: Some(parent_id.clone()), metadata };
         let begun = writer.begin_child(options).map_err(|e| begin_error(&e))?;
         let session = self.own.brio().begun(self.own.domain().clone(), begun.id().clone());
         let opened = session
             .writer("guest session", ViewOptions { vcs: self.vcs, ..ViewOptions::default() })
             .map_err(|e| lease_error(&e))
             .and_then(|w| {
-                let view = crate::run::rooted(w.view(), &subdir).map_err(|e| fs_error(path, e))?;
+                let view = crate::run::rooted(w.view(), path).map_err(|e| fs_error(path, e))?;
                 Ok((w, view))
             });
         let (child_writer, view) = match opened {
@@ -139,6 +140,7 @@ impl Sessions for GuestSessions {
                 session,
                 writer: Some(Arc::new(child_writer)),
                 parent: Some(parent_id),
+                path: path.clone(),
                 ended: None,
                 metadata,
             },
@@ -220,19 +222,22 @@ impl Sessions for GuestSessions {
 
     fn changes(&self, id: &str) -> Result<ChangeSet, SessionsError> {
         let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
-        let (writer, parent) = {
+        let (writer, parent, path) = {
             let children = self.children();
+            let path = children.get(&parsed).map(|c| c.path.clone());
             let parent = children.get(&parsed).and_then(|c| c.parent.as_ref());
             let parent = parent.map(|p| self.writer_of(&children, Some(p))).transpose()?;
-            (self.writer_of(&children, Some(&parsed))?, parent)
+            (self.writer_of(&children, Some(&parsed))?, parent, path)
         };
         let look = |w: &Writer| w.view().changes().map_err(|e| fs_error(&RelPath::root(), e));
         let mut set = look(&writer)?;
         if let Some(parent) = parent {
             set = crate::nested::against(set, look(&parent)?);
         }
-        let subdir = self.own.info().map_err(|e| session_error(&e))?.subdir;
-        Ok(crate::run::below(set, &subdir))
+        Ok(match path {
+            Some(path) => crate::run::below(set, &path),
+            None => set,
+        })
     }
 
     fn metadata(&self, id: &str) -> Result<SessionMetadata, SessionsError> {

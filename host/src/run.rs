@@ -225,9 +225,8 @@ impl Brio {
             ..ViewOptions::default()
         };
         let writer = Arc::new(session.writer("run", options)?);
-        let subdir = session.info().map_err(LeaseError::from)?.subdir;
         let fault = |source| LeaseError::View { id: session.id().clone(), source };
-        let view = rooted(writer.view(), &subdir).map_err(fault)?;
+        let view = writer.view().clone();
         let plain = if request.plain {
             Some(Plain::make(&self.scratch(), session.id().as_str(), &view, &view.root())?)
         } else {
@@ -259,7 +258,6 @@ impl Brio {
             let theirs = parent.view()?.changes().map_err(fault)?;
             changes = crate::nested::against(changes, theirs);
         }
-        let changes = below(changes, &subdir);
         drop(plain);
         // Synced before the lease is free: what lands next is what was written here.
         if let Some(writer) = Arc::into_inner(writer)
@@ -377,13 +375,12 @@ fn end(session: &SessionHandle, mine: bool, good: bool) -> Ending {
     }
 }
 
-/// The view as its session's base shows it: a session of a subdirectory sees no more of the
-/// domain than that.
-pub(crate) fn rooted(view: &View, subdir: &RelPath) -> FsResult<View> {
-    if subdir.is_root() { Ok(view.clone()) } else { Err(brio_session::FsError::NotSupported) }
+/// The view of a directory of a session. Only the session's own root can be shown yet.
+pub(crate) fn rooted(view: &View, at: &RelPath) -> FsResult<View> {
+    if at.is_root() { Ok(view.clone()) } else { Err(brio_session::FsError::NotSupported) }
 }
 
-/// The changes with paths relative to a session's base.
+/// What changed below a directory, with paths relative to it.
 pub(crate) fn below(mut set: ChangeSet, subdir: &RelPath) -> ChangeSet {
     if subdir.is_root() {
         return set;

@@ -93,7 +93,7 @@ impl SessionHandle {
         if let Some(parent) = self.parent()? {
             changes = crate::nested::against(changes, parent.view()?.changes().map_err(fail)?);
         }
-        Ok(crate::run::below(changes, &self.info()?.subdir))
+        Ok(changes)
     }
 
     /// Takes the right to write in it: one holder at a time. `purpose` is shown to others.

@@ -18,7 +18,6 @@ pub(crate) struct Sides {
     after: View,
     /// What the session began on: its parent as it is now, else the base as of its landing.
     parent: Option<View>,
-    subdir: RelPath,
 }
 
 /// How much changed.
@@ -49,9 +48,8 @@ enum Content {
 
 impl Sides {
     pub(crate) fn open(session: &SessionHandle) -> Result<Self, Failure> {
-        let info = session.info()?;
         let parent = session.parent()?.map(|p| p.view()).transpose()?;
-        Ok(Self { after: session.view()?, parent, subdir: info.subdir })
+        Ok(Self { after: session.view()?, parent })
     }
 
     /// The change, with a trailing newline.
@@ -106,17 +104,17 @@ impl Sides {
         let fail = |e: brio_host::FsError| {
             Failure::new("IO", format!("{} in the session: {e}", change.path))
         };
-        let path = self.subdir.join_path(&change.path);
+        let path = &change.path;
         let before = match (&change.before, &self.parent) {
             (None, _) => Content::Nothing,
-            (Some(meta), Some(parent)) => of_view(parent, &path, meta).map_err(fail)?,
+            (Some(meta), Some(parent)) => of_view(parent, path, meta).map_err(fail)?,
             (Some(meta), None) => self
                 .after
                 .with_base(|base| match meta.kind {
-                    Kind::Symlink => base.read_link(&path).map(Content::Text),
+                    Kind::Symlink => base.read_link(path).map(Content::Text),
                     Kind::File if meta.size <= LONGEST => {
                         let mut bytes = Vec::new();
-                        base.open(&path)?.read_to_end(&mut bytes)?;
+                        base.open(path)?.read_to_end(&mut bytes)?;
                         Ok(text_or_not(bytes))
                     }
                     Kind::File => Ok(Content::Binary(meta.size)),
@@ -127,7 +125,7 @@ impl Sides {
         };
         let after = match &change.after {
             None => Content::Nothing,
-            Some(meta) => of_view(&self.after, &path, meta).map_err(fail)?,
+            Some(meta) => of_view(&self.after, path, meta).map_err(fail)?,
         };
         Ok(match (before, after) {
             (Content::Nothing, Content::Text(a)) => (Content::Text(Vec::new()), Content::Text(a)),
