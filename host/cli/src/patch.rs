@@ -195,10 +195,8 @@ fn header(change: &Change) -> Vec<String> {
         (Some(before), Some(after)) if before.mode != after.mode => {
             notes.push(format!("mode {:o} -> {:o}", before.mode, after.mode));
         }
-        (Some(before), Some(after)) if before.mtime != after.mtime => {
-            if change.kind == brio_host::ChangeKind::MetaOnly {
-                notes.push("times changed".into());
-            }
+        (Some(_), Some(_)) if change.kind == brio_host::ChangeKind::MetaOnly => {
+            notes.push("times changed".into());
         }
         _ => {}
     }

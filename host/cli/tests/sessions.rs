@@ -108,7 +108,7 @@ fn a_conflict_names_paths_and_sides() {
     }
     assert!(text.contains("hint: "), "{text}");
     assert_eq!(env.snapshot(), before);
-    assert_eq!(env.open_sessions(), [b.clone()]);
+    assert_eq!(env.open_sessions(), std::slice::from_ref(&b));
     env.ok(&["session", "rollback", &b]);
 }
 
