@@ -190,6 +190,23 @@ fn the_plain_form_takes_back_what_changed() {
     assert!(env.open_sessions().is_empty());
 }
 
+// T4 at this level: a program that exercises std::fs leaves the same tree through the view and
+// through a plain directory, over files that lie in the base.
+#[test]
+fn the_plain_form_and_the_view_agree() {
+    let (view, plain) = (TestEnvironment::new(), TestEnvironment::new());
+    let probe = guest("fs-probe");
+    for step in [&["--", "prepare"][..], &[]] {
+        view.ok(&[&["run", &probe], step].concat());
+        plain.ok(&[&["run", &probe, "--preopen"], step].concat());
+        let relative = |env: &TestEnvironment| -> Vec<_> {
+            let all = env.snapshot().into_iter();
+            all.map(|(p, x)| (p.strip_prefix(env.base()).expect("below").to_owned(), x)).collect()
+        };
+        assert_eq!(relative(&view), relative(&plain));
+    }
+}
+
 // T14: Brio's own state is in no view and in no landing.
 #[test]
 fn state_is_never_visible() {
