@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use brio_host::{
-    AgentSource, Brio, BrioOptions, Handle, ListFilter, Metadata, OpenOptions, SessionGuard, SessionHandle,
-    SessionManager, SessionMetadata, Task, TaskResult, ViewOptions,
+    AgentSource, Brio, BrioOptions, Handle, ListFilter, Metadata, OpenOptions, SessionGuard,
+    SessionHandle, SessionManager, SessionMetadata, Task, TaskResult, ViewOptions,
 };
 
 struct Place {
@@ -128,7 +128,9 @@ fn a_task_lands_or_leaves_nothing() {
         TaskResult::Success(_) => {}
         other => panic!("{other:?}"),
     }
-    assert!(fs::read_to_string(p.base.join("hello.txt")).expect("the greeting").contains("everyone"));
+    assert!(
+        fs::read_to_string(p.base.join("hello.txt")).expect("the greeting").contains("everyone")
+    );
     match p.brio.dispatch_task(task("apply-patch", "this is no patch")) {
         TaskResult::Failure { kept: None, error } => assert!(!error.is_empty()),
         other => panic!("{other:?}"),
