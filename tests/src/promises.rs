@@ -40,13 +40,16 @@ pub fn defect(root: &Path, file: &str, function: &str) -> Option<String> {
     };
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     let head = format!("fn {function}(");
-    let Some(at) = lines.iter().position(|l| {
-        l.strip_prefix("async ").unwrap_or(l).starts_with(&head)
-    }) else {
+    let Some(at) =
+        lines.iter().position(|l| l.strip_prefix("async ").unwrap_or(l).starts_with(&head))
+    else {
         return Some(format!("{file}: no function `{function}`"));
     };
-    let attributes: Vec<_> =
-        lines[..at].iter().rev().take_while(|l| l.starts_with("#[") || l.starts_with("//")).collect();
+    let attributes: Vec<_> = lines[..at]
+        .iter()
+        .rev()
+        .take_while(|l| l.starts_with("#[") || l.starts_with("//"))
+        .collect();
     if !attributes.iter().any(|a| a.starts_with("#[test]") || a.starts_with("#[tokio::test")) {
         return Some(format!("{file}: `{function}` is no test"));
     }

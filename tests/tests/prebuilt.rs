@@ -45,7 +45,8 @@ fn source_hash(root: &Path, agent: &str) -> String {
 #[test]
 fn every_prebuilt_component_has_the_hash_of_its_sources() {
     let root = root();
-    let listed = fs::read_to_string(root.join("example-agents/prebuilt/SOURCES.sha256")).expect("the list");
+    let listed =
+        fs::read_to_string(root.join("example-agents/prebuilt/SOURCES.sha256")).expect("the list");
     let mut stale = Vec::new();
     for line in listed.lines() {
         let (hash, file) = line.split_once("  ").expect("HASH  FILE");
@@ -60,6 +61,9 @@ fn every_prebuilt_component_has_the_hash_of_its_sources() {
             stale.push(file);
         }
     }
-    assert!(stale.is_empty(), "{stale:?} are older than their sources: run example-agents/build.sh");
+    assert!(
+        stale.is_empty(),
+        "{stale:?} are older than their sources: run example-agents/build.sh"
+    );
     assert_eq!(listed.lines().count(), 15, "a component is not listed");
 }

@@ -41,7 +41,9 @@ fn every_named_test_is_there_and_not_ignored() {
             defects.push(format!("{}: names no test", p.id));
         }
         for (file, function) in &p.proofs {
-            defects.extend(promises::defect(&root(), file, function).map(|d| format!("{}: {d}", p.id)));
+            defects.extend(
+                promises::defect(&root(), file, function).map(|d| format!("{}: {d}", p.id)),
+            );
         }
     }
     assert!(defects.is_empty(), "{}", defects.join("\n"));
@@ -59,7 +61,8 @@ fn the_check_itself_finds_what_is_missing_or_ignored() {
     for bad in ["idle", "plain", "absent"] {
         assert!(promises::defect(dir.path(), "t.rs", bad).is_some(), "{bad}");
     }
-    let rows = promises::parse("| id | what | proof |\n|---|---|---|\n| B-001 | x | `t.rs::good` |\n");
+    let rows =
+        promises::parse("| id | what | proof |\n|---|---|---|\n| B-001 | x | `t.rs::good` |\n");
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].proofs, [("t.rs".to_owned(), "good".to_owned())]);
 }

@@ -20,11 +20,25 @@ pub fn run() -> Outcome {
     let base = tempfile::tempdir()?;
     tree::fill(base.path(), FILES)?;
     let cache = tempfile::tempdir()?;
-    let engine = Engine::new(EngineOptions { cache_dir: Some(cache.path().into()), ..EngineOptions::default() })?;
+    let engine = Engine::new(EngineOptions {
+        cache_dir: Some(cache.path().into()),
+        ..EngineOptions::default()
+    })?;
     start(&engine, base.path())?;
     println!();
-    head(&["20,000 files, median ms", "session", "plain, default", "plain, blocking", "native", "session / blocking", "session / default"]);
-    for (name, native) in [("bench-stat", stat_natively as fn(&Path) -> Outcome<Duration>), ("bench-read", read_natively)] {
+    head(&[
+        "20,000 files, median ms",
+        "session",
+        "plain, default",
+        "plain, blocking",
+        "native",
+        "session / blocking",
+        "session / default",
+    ]);
+    for (name, native) in [
+        ("bench-stat", stat_natively as fn(&Path) -> Outcome<Duration>),
+        ("bench-read", read_natively),
+    ] {
         let agent = engine.load(prebuilt(name))?;
         compare(name, &engine, &agent, base.path(), native)?;
     }
@@ -99,13 +113,17 @@ fn start(engine: &Engine, base: &Path) -> Outcome {
         let started = Instant::now();
         let view = session.view(ViewOptions { read_only: true, ..ViewOptions::default() })?;
         let how = Open { read: true, ..Open::default() };
-        let Handle::File(_) = view.open_at(&view.root(), b"one", &how)? else { return Err("no file".into()) };
+        let Handle::File(_) = view.open_at(&view.root(), b"one", &how)? else {
+            return Err("no file".into());
+        };
         guest(engine, &agent, view.into())?;
         read.push(started.elapsed());
         one.rollback(session.id(), false)?;
     }
     head(&["start", "p50 ms", "p95 ms"]);
-    for (name, s) in [("open a view", &open), ("open + instantiate + list and read one file + end", &read)] {
+    for (name, s) in
+        [("open a view", &open), ("open + instantiate + list and read one file + end", &read)]
+    {
         row(&[name, &ms(median(s)), &ms(percentile(s, 95))]);
     }
     Ok(())

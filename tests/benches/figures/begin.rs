@@ -63,7 +63,11 @@ fn as_command() -> Outcome {
                     .env("BRIO_HOME", &home_dir)
                     .stdout(std::process::Stdio::null())
                     .status()?;
-                if status.success() { Ok(()) } else { Err(format!("brio session begin: {status}").into()) }
+                if status.success() {
+                    Ok(())
+                } else {
+                    Err(format!("brio session begin: {status}").into())
+                }
             };
             begin.push(time(run)?.0);
         }

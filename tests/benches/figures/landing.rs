@@ -42,8 +42,9 @@ pub fn run() -> Outcome {
         }
     }
     head(&["100 changed files, median ms", "in 1,000", "in 100,000", "ratio"]);
-    for (i, name) in
-        ["landing", "`git add -A && git commit`", "write + fsync + rename, each file"].iter().enumerate()
+    for (i, name) in ["landing", "`git add -A && git commit`", "write + fsync + rename, each file"]
+        .iter()
+        .enumerate()
     {
         let (a, b) = (median(&bases[0].3[i]), median(&bases[1].3[i]));
         row(&[name, &ms(a), &ms(b), &format!("{:.2}", b.as_secs_f64() / a.as_secs_f64())]);
