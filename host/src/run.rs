@@ -375,9 +375,9 @@ fn end(session: &SessionHandle, mine: bool, good: bool) -> Ending {
     }
 }
 
-/// The view of a directory of a session. Only the session's own root can be shown yet.
+/// The view of a directory of a session.
 pub(crate) fn rooted(view: &View, at: &RelPath) -> FsResult<View> {
-    if at.is_root() { Ok(view.clone()) } else { Err(brio_session::FsError::NotSupported) }
+    view.rooted(at)
 }
 
 /// What changed below a directory, with paths relative to it.

@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 
-use crate::handle::{DirHandle, Object};
+use crate::handle::{DirHandle, Handle, Object, OpenOptions};
 use crate::log::{self, INDEX, Log};
 use crate::sealed::{Sealed, Stack};
 use crate::tree::{ROOT, Record, Ref};
-use crate::{Door, FsError, FsResult, Lower, Op, Time, hostdir};
+use crate::{Door, FsError, FsResult, Lower, Op, RelPath, Time, hostdir};
 
 /// What a run may write.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +42,8 @@ pub struct ViewOptions {
 #[derive(Clone)]
 pub struct View {
     pub(crate) inner: Arc<Inner>,
+    /// The directory that `root` answers, and whether it lies in a `.git`; `None`: the layers' own.
+    root: Option<(Arc<Object>, bool)>,
 }
 
 pub(crate) struct Inner {
@@ -115,6 +117,7 @@ impl View {
     pub fn open(layer: Dir, below: Arc<dyn Lower>, options: ViewOptions) -> FsResult<Self> {
         let state = State::open(layer, below, &options)?;
         Ok(Self {
+            root: None,
             inner: Arc::new(Inner {
                 state: RwLock::new(state),
                 gate: RwLock::new(false),
@@ -129,8 +132,29 @@ impl View {
         })
     }
 
+    /// The same view with another root: look-ups from it never lead above that directory.
+    /// Limits, gate and change set stay those of the whole view.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotDirectory`, and as a look-up.
+    pub fn rooted(&self, at: &RelPath) -> FsResult<Self> {
+        if at.is_root() {
+            return Ok(self.clone());
+        }
+        let how = OpenOptions { read: true, directory: true, ..OpenOptions::default() };
+        match self.open_at(&self.root(), at.as_bytes(), &how)? {
+            Handle::Dir(dir) => {
+                Ok(Self { inner: self.inner.clone(), root: Some((dir.object, dir.protected)) })
+            }
+            Handle::File(_) => Err(FsError::NotDirectory),
+        }
+    }
+
     /// The root directory.
     pub fn root(&self) -> DirHandle {
+        if let Some((object, protected)) = &self.root {
+            return DirHandle::new(self.clone(), object.clone(), *protected);
+        }
         DirHandle::new(self.clone(), self.inner.object(Ref::Node(ROOT)), false)
     }
 

@@ -475,3 +475,19 @@ fn nested_renames() {
     }
     assert!(diff.contains(&("d/g".into(), ChangeKind::Removed)));
 }
+
+// A view may be rooted at one of its directories: nothing above is reached from there, and the
+// change set stays that of the whole.
+#[test]
+fn a_rooted_view_is_a_directory_of_the_whole() {
+    let f = base();
+    let view = f.view();
+    view.mkdir_at(&view.root(), b"sub").expect("a directory");
+    let sub =
+        view.rooted(&brio_session::RelPath::new("sub").expect("a path")).expect("a view of it");
+    sub.mkdir_at(&sub.root(), b"inner").expect("a directory");
+    assert!(view.stat_at(&view.root(), b"sub/inner", true).is_ok());
+    assert_eq!(sub.stat_at(&sub.root(), b"../sub", true), Err(brio_session::FsError::NotPermitted));
+    assert_eq!(sub.changes().expect("changes").changes.len(), 2);
+    assert!(view.rooted(&brio_session::RelPath::new("absent").expect("a path")).is_err());
+}
