@@ -220,7 +220,7 @@ impl Commit<'_> {
             .disk
             .rename_noreplace(&state.staging, &staged.name, &state.landings, &name)
             .and_then(|()| state.disk.sync_dir(&state.landings))
-            .and_then(|()| state.disk.write_seq(&state.seq.0, Value::new(k, Phase::Sealed).0));
+            .and_then(|()| state.disk.write_seq(&state.seq.file, Value::new(k, Phase::Sealed).0));
         let mut work = Work::new(state, k, &staged.dir, &staged.intent.steps);
         work.session = Some(self.meta.id.clone());
         let applied = match sealed {
@@ -297,7 +297,7 @@ impl Commit<'_> {
         }
         let undone = recover::mark_aborting(state, work.dir)
             .and_then(|()| {
-                state.disk.write_seq(&state.seq.0, Value::new(landing, Phase::Aborting).0)
+                state.disk.write_seq(&state.seq.file, Value::new(landing, Phase::Aborting).0)
             })
             .and_then(|()| recover::undo(state, &mut work));
         match undone {

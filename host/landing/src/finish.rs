@@ -52,7 +52,7 @@ pub(crate) fn finish(
     let left = work.left();
     let end = End::Finished { left, displaced, late, kept: work.kept.clone() };
     write_end(state, work, &end)?;
-    state.disk.write_seq(&state.seq.0, Value::new(work.number, Phase::Ended).0)?;
+    state.disk.write_seq(&state.seq.file, Value::new(work.number, Phase::Ended).0)?;
     Ok(edited)
 }
 

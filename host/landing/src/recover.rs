@@ -65,7 +65,7 @@ pub(crate) fn settle(state: &State, _lock: &Lock) -> Result<Recovered, RecoverEr
         newest = newest.max(Value::new(k, Phase::Ended));
     }
     if state.seq.get().doing("the landing sequence")? < newest {
-        state.disk.write_seq(&state.seq.0, newest.0).doing("the landing sequence")?;
+        state.disk.write_seq(&state.seq.file, newest.0).doing("the landing sequence")?;
     }
     Ok(done)
 }
@@ -76,7 +76,7 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverEr
         let v = Value::new(l.number, phase);
         match state.seq.get() {
             Ok(now) if now >= v => Ok(()),
-            Ok(_) => state.disk.write_seq(&state.seq.0, v.0),
+            Ok(_) => state.disk.write_seq(&state.seq.file, v.0),
             Err(e) => Err(e),
         }
     };
@@ -180,7 +180,7 @@ pub(crate) fn undo(state: &State, work: &mut Work<'_>) -> io::Result<Result<(), 
         state.give_up_reserve();
         write_end(state, work, &end)?;
     }
-    state.disk.write_seq(&state.seq.0, Value::new(work.number, Phase::Ended).0)?;
+    state.disk.write_seq(&state.seq.file, Value::new(work.number, Phase::Ended).0)?;
     state.restore_reserve();
     Ok(match end {
         End::Damaged { paths } => Err(paths),
@@ -261,7 +261,7 @@ pub(crate) fn explicit(state: &State) -> Result<Recovered, RecoverError> {
         }
         // Undoing an older landing must not take the sequence back.
         if state.seq.get().doing("the landing sequence")? < newest {
-            state.disk.write_seq(&state.seq.0, newest.0).doing("the landing sequence")?;
+            state.disk.write_seq(&state.seq.file, newest.0).doing("the landing sequence")?;
         }
     }
     gc::half_made(state, &lock).doing("sessions")?;

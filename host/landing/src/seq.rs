@@ -2,8 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::pread;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+
+const SIZE: usize = 8;
 
 /// What a landing is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,16 +48,66 @@ impl Value {
     }
 }
 
-/// The file that holds it. It is written in place and never replaced, so a descriptor stays good.
-pub(crate) struct Seq(pub(crate) File);
+/// The file that holds it. It is written in place and never replaced, so a descriptor and a
+/// mapping stay good; it is read after every operation of a view, so a look costs no system call.
+pub(crate) struct Seq {
+    pub(crate) file: File,
+    map: Option<Map>,
+}
 
 impl Seq {
+    pub(crate) fn new(file: File) -> io::Result<Self> {
+        // A mapping past the end of a file cannot be read; one that lost its bytes is read as 0.
+        let whole = file.metadata()?.len() >= SIZE as u64;
+        let map = if whole { Map::new(&file) } else { None };
+        Ok(Self { file, map })
+    }
+
     pub(crate) fn get(&self) -> io::Result<Value> {
-        let mut b = [0; 8];
-        match pread(&self.0, &mut b, 0)? {
-            8 => Ok(Value(u64::from_le_bytes(b))),
-            // Created and never written: before the first landing.
+        if let Some(map) = &self.map {
+            return Ok(Value(map.get()));
+        }
+        let mut b = [0; SIZE];
+        match pread(&self.file, &mut b, 0)? {
+            SIZE => Ok(Value(u64::from_le_bytes(b))),
             _ => Ok(Value(0)),
+        }
+    }
+}
+
+/// The sequence in shared memory: what any process writes to the file is seen here.
+struct Map(NonNull<AtomicU64>);
+
+#[allow(unsafe_code, reason = "a mapping is raw memory")]
+mod mapped {
+    use super::*;
+
+    // SAFETY: the memory is only read, and only atomically.
+    unsafe impl Send for Map {}
+    // SAFETY: as above.
+    unsafe impl Sync for Map {}
+
+    impl Map {
+        /// `None` where the file system maps no files: then it is read.
+        pub(super) fn new(file: &File) -> Option<Self> {
+            // SAFETY: a fresh mapping that aliases no Rust memory. The file has SIZE bytes and is
+            // never truncated (who truncates files of `.brio` by hand is told by a SIGBUS).
+            let map =
+                unsafe { mmap(ptr::null_mut(), SIZE, ProtFlags::READ, MapFlags::SHARED, file, 0) };
+            NonNull::new(map.ok()?.cast()).map(Self)
+        }
+
+        pub(super) fn get(&self) -> u64 {
+            // SAFETY: mapped and page-aligned while `self` lives. Acquire: what a landing did
+            // before it moved the sequence is seen by who sees it moved.
+            u64::from_le(unsafe { self.0.as_ref() }.load(Ordering::Acquire))
+        }
+    }
+
+    impl Drop for Map {
+        fn drop(&mut self) {
+            // SAFETY: mapped by `new` with this size, and nothing borrows it any more.
+            let _ = unsafe { munmap(self.0.as_ptr().cast(), SIZE) };
         }
     }
 }

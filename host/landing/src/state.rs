@@ -95,7 +95,7 @@ impl State {
             landings: sub(LANDINGS).doing(&what)?,
             staging: sub(STAGING).doing(&what)?,
             trash: sub(TRASH).doing(&what)?,
-            seq: Seq(file(SEQ, OFlags::RDWR).doing(&what)?),
+            seq: Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?).doing(&what)?,
             journal: file(JOURNAL, OFlags::RDWR | OFlags::APPEND).doing(&what)?,
             root_ino: look.ino(),
             mount: look.mount(),
