@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs Yosys, as its authors publish it for WASI, unmodified as an agent, and checks that its work
-# landed. Releases after 0.60 use WebAssembly exceptions, which this host does not enable. Needs python3 with pip and a package index; `brio` from `cargo build --release`.
+# landed. Needs python3 with pip and a package index, and `brio` from `cargo build --release`.
+# Not the newest release: 0.70 uses WebAssembly exceptions, which this host does not enable.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 brio=${BRIO:-$root/target/release/brio}

@@ -16,6 +16,8 @@ use super::tree;
 const FILES: usize = 20_000;
 const ROUNDS: usize = 7;
 
+type Native = fn(&Path) -> Outcome<Vec<Duration>>;
+
 pub fn run() -> Outcome {
     let base = tempfile::tempdir()?;
     tree::fill(base.path(), FILES)?;
@@ -35,12 +37,14 @@ pub fn run() -> Outcome {
         "session / blocking",
         "session / default",
     ]);
-    for (name, native) in [
-        ("bench-stat", stat_natively as fn(&Path) -> Outcome<Duration>),
-        ("bench-read", read_natively),
-    ] {
-        let agent = engine.load(prebuilt(name))?;
-        compare(name, &engine, &agent, base.path(), native)?;
+    let guests: [(&[&str], Native); 3] = [
+        (&["bench-stat"], stat_natively),
+        (&["bench-read"], read_natively),
+        (&["bench-write", "bench-write, its renames"], write_natively),
+    ];
+    for (rows, native) in guests {
+        let agent = engine.load(prebuilt(rows[0]))?;
+        compare(rows, &engine, &agent, base.path(), native)?;
     }
     Ok(())
 }
@@ -49,15 +53,9 @@ fn prebuilt(name: &str) -> PathBuf {
     brio_tests::root().join("example-agents/prebuilt/test").join(name).with_extension("wasm")
 }
 
-fn compare(
-    name: &str,
-    engine: &Engine,
-    agent: &Agent,
-    base: &Path,
-    native: fn(&Path) -> Outcome<Duration>,
-) -> Outcome {
+fn compare(rows: &[&str], engine: &Engine, agent: &Agent, base: &Path, native: Native) -> Outcome {
     let (domain, _) = Domain::open(base, OpenOptions::default())?;
-    let mut samples = vec![Vec::new(); 4];
+    let mut samples = vec![vec![Vec::new(); 4]; rows.len()];
     for round in 0..=ROUNDS {
         let session = domain.begin(BeginOptions::default())?;
         let writer = session.writer("bench", ViewOptions::default())?;
@@ -71,12 +69,19 @@ fn compare(
         domain.rollback(session.id(), false)?;
         // The first round warms the caches.
         if round > 0 {
-            samples.iter_mut().zip(took).for_each(|(s, t)| s.push(t));
+            for (who, times) in took.into_iter().enumerate() {
+                for (row, t) in samples.iter_mut().zip(times) {
+                    row[who].push(t);
+                }
+            }
         }
     }
-    let m: Vec<Duration> = samples.iter().map(|s| median(s)).collect();
     let over = |a: Duration, b: Duration| format!("{:.2}", a.as_secs_f64() / b.as_secs_f64());
-    row(&[name, &ms(m[0]), &ms(m[1]), &ms(m[2]), &ms(m[3]), &over(m[0], m[2]), &over(m[0], m[1])]);
+    for (name, samples) in rows.iter().zip(samples) {
+        let m: Vec<Duration> = samples.iter().map(|s| median(s)).collect();
+        let ratios = [over(m[0], m[2]), over(m[0], m[1])];
+        row(&[name, &ms(m[0]), &ms(m[1]), &ms(m[2]), &ms(m[3]), &ratios[0], &ratios[1]]);
+    }
     Ok(())
 }
 
@@ -85,15 +90,18 @@ fn plain(base: &Path, block_current_thread: bool) -> Outcome<Workspace> {
     Ok(Workspace::Plain(Plain { dir, block_current_thread }))
 }
 
-/// Runs a guest that prints `COUNT NANOSECONDS …`; the nanoseconds are its own.
-fn guest(engine: &Engine, agent: &Agent, on: Workspace) -> Outcome<Duration> {
+/// Runs a guest that prints `COUNT NANOSECONDS` once or more; the nanoseconds are its own.
+fn guest(engine: &Engine, agent: &Agent, on: Workspace) -> Outcome<Vec<Duration>> {
     let report = engine.run(agent, RunSpec::new(on));
     if report.outcome != Ended::Succeeded {
         return Err(format!("the guest ended with {:?}: {:?}", report.outcome, report.error).into());
     }
     let text = String::from_utf8_lossy(&report.stdout.bytes).into_owned();
-    let nanos = text.split_whitespace().nth(1).ok_or("the guest printed no time")?.parse()?;
-    Ok(Duration::from_nanos(nanos))
+    let mut times = Vec::new();
+    for nanos in text.split_whitespace().skip(1).step_by(2) {
+        times.push(Duration::from_nanos(nanos.parse()?));
+    }
+    Ok(times)
 }
 
 /// From an open session and a loaded agent to the first byte read: opening the view,
@@ -129,7 +137,7 @@ fn start(engine: &Engine, base: &Path) -> Outcome {
     Ok(())
 }
 
-fn stat_natively(base: &Path) -> Outcome<Duration> {
+fn stat_natively(base: &Path) -> Outcome<Vec<Duration>> {
     let start = Instant::now();
     let mut pending = vec![base.to_owned()];
     while let Some(dir) = pending.pop() {
@@ -140,10 +148,10 @@ fn stat_natively(base: &Path) -> Outcome<Duration> {
             }
         }
     }
-    Ok(start.elapsed())
+    Ok(vec![start.elapsed()])
 }
 
-fn read_natively(base: &Path) -> Outcome<Duration> {
+fn read_natively(base: &Path) -> Outcome<Vec<Duration>> {
     let mut files = Vec::new();
     let mut pending = vec![base.to_owned()];
     while let Some(dir) = pending.pop() {
@@ -161,5 +169,23 @@ fn read_natively(base: &Path) -> Outcome<Duration> {
     for path in &files {
         std::hint::black_box(std::fs::read(path)?);
     }
-    Ok(start.elapsed())
+    Ok(vec![start.elapsed()])
+}
+
+fn write_natively(base: &Path) -> Outcome<Vec<Duration>> {
+    const FILES: u32 = 2000;
+    let dir = base.join("bench-write.tmp");
+    std::fs::create_dir(&dir)?;
+    let start = Instant::now();
+    for i in 0..FILES {
+        std::fs::write(dir.join(format!("new{i}")), [b'x'; 4096])?;
+    }
+    let written = start.elapsed();
+    let start = Instant::now();
+    for i in 0..FILES {
+        std::fs::rename(dir.join(format!("new{i}")), dir.join(format!("kept{i}")))?;
+    }
+    let renamed = start.elapsed();
+    std::fs::remove_dir_all(&dir)?;
+    Ok(vec![written, renamed])
 }
