@@ -101,7 +101,7 @@ impl FrozenBase {
                     None => return Ok(Place::Absent),
                     Some(old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
                     // Its metadata changed only; what is in it is where it was.
-                    Some(_) if step.slot().is_none() => {}
+                    Some(_) if !s.history.is_gone_dir(&up) => {}
                     // Removed with all that was in it: each of those is named.
                     Some(_) => return Ok(Place::Absent),
                 }

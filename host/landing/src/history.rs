@@ -1,11 +1,11 @@
 //! The landings that lie in a domain, and what they did since a given one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use brio_session::{Fingerprint, RelPath};
+use brio_session::{Fingerprint, Kind, RelPath};
 
 use crate::RecoverError;
 use crate::disk;
@@ -69,6 +69,8 @@ pub(crate) struct History {
     first: HashMap<RelPath, (usize, usize)>,
     /// The named paths in each directory.
     children: HashMap<RelPath, Vec<RelPath>>,
+    /// Directories that were removed or replaced, with all that was in them.
+    gone_dirs: HashSet<RelPath>,
     /// Files as our own displacements left them: other names of a pre-image, and what an abort put back.
     displaced: HashMap<u64, Vec<Fingerprint>>,
 }
@@ -109,6 +111,9 @@ impl History {
                     }
                     (i, j)
                 });
+                if s.slot().is_some() && s.old.is_some_and(|o| o.kind == Kind::Dir) {
+                    h.gone_dirs.insert(s.path.clone());
+                }
             }
             if let Some(End::Finished { displaced, .. }) = &l.end {
                 for f in displaced {
@@ -149,6 +154,11 @@ impl History {
             l.intent.steps.iter().filter(move |s| s.path == *path).map(move |s| (l, s))
         };
         self.landings.iter().filter(move |_| named).flat_map(of)
+    }
+
+    /// Whether a directory at a path was removed or replaced: all that was in it is named.
+    pub(crate) fn is_gone_dir(&self, path: &RelPath) -> bool {
+        self.gone_dirs.contains(path)
     }
 
     /// The named paths in a directory.

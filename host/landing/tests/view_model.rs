@@ -310,6 +310,7 @@ fn run(seed: u64) -> Result<End, String> {
     let root = tmp.path().to_path_buf();
     let sub = RelPath::new(if seed % 4 == 3 { &b"sub/in"[..] } else { b"" }).unwrap();
     let base = root.join("base");
+    std::fs::create_dir(&base).unwrap();
     for d in [base.join(sub.to_path()), root.join("plain"), root.join("copy")] {
         std::fs::create_dir_all(&d).unwrap();
         base::populate(&d);

@@ -18,14 +18,11 @@ const ROUNDS: usize = 7;
 
 type Native = fn(&Path) -> Outcome<Vec<Duration>>;
 
-pub fn run() -> Outcome {
+pub(crate) fn run() -> Outcome {
     let base = tempfile::tempdir()?;
     tree::fill(base.path(), FILES)?;
     let cache = tempfile::tempdir()?;
-    let engine = Engine::new(EngineOptions {
-        cache_dir: Some(cache.path().into()),
-        ..EngineOptions::default()
-    })?;
+    let engine = Engine::new(EngineOptions { cache_dir: Some(cache.path().into()) })?;
     start(&engine, base.path())?;
     println!();
     head(&[

@@ -10,7 +10,7 @@ use super::tree;
 
 const ROUNDS: usize = 300;
 
-pub fn run() -> Outcome {
+pub(crate) fn run() -> Outcome {
     in_process()?;
     as_command()
 }

@@ -14,7 +14,7 @@ use super::tree;
 const CHANGED: usize = 100;
 const ROUNDS: usize = 9;
 
-pub fn run() -> Outcome {
+pub(crate) fn run() -> Outcome {
     let sizes = [1_000, 100_000];
     let mut bases = Vec::new();
     for files in sizes {

@@ -9,9 +9,11 @@ mod landing;
 mod measure;
 mod tree;
 
+type Section = (&'static str, fn() -> measure::Outcome);
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [(&str, fn() -> measure::Outcome); 3] =
+    let sections: [Section; 3] =
         [("begin", begin::run), ("landing", landing::run), ("agents", agents::run)];
     let mut failed = false;
     for (name, run) in sections {

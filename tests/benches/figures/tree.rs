@@ -8,7 +8,7 @@ use super::measure::Outcome;
 const PER_DIR: usize = 12;
 
 /// Fills `dir` with `files` files of 400 to 8,400 bytes of text, twelve to a directory.
-pub fn fill(dir: &Path, files: usize) -> Outcome {
+pub(crate) fn fill(dir: &Path, files: usize) -> Outcome {
     let text = b"fn answer() -> u32 { 42 } // what a line of code looks like\n".repeat(150);
     for i in 0..files {
         let path = dir.join(name(i));
@@ -21,12 +21,12 @@ pub fn fill(dir: &Path, files: usize) -> Outcome {
 }
 
 /// The i-th file of a filled directory.
-pub fn name(i: usize) -> PathBuf {
+pub(crate) fn name(i: usize) -> PathBuf {
     let d = i / PER_DIR;
     format!("m{:02}/d{:04}/file{:06}.rs", d / 100, d, i).into()
 }
 
 /// The spread-out files that a landing changes.
-pub fn spread(files: usize, changed: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn spread(files: usize, changed: usize) -> impl Iterator<Item = usize> {
     (0..changed).map(move |k| k * (files / changed))
 }
