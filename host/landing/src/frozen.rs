@@ -88,26 +88,26 @@ impl FrozenBase {
         if s.history.is_empty() {
             return Ok(Place::Base);
         }
-        match s.history.first(full) {
-            Some((_, step)) => {
-                return Ok(step.old.as_ref().map_or(Place::Absent, |old| Place::Named(step, old)));
-            }
+        let mut absent = match s.history.first(full) {
+            Some((_, step)) => match &step.old {
+                Some(old) => return Ok(Place::Named(step, old)),
+                None => true,
+            },
             None if full.is_root() => return Ok(Place::Base),
-            None => {}
-        }
+            None => false,
+        };
         for up in full.ancestors() {
             if let Some((_, step)) = s.history.first(&up) {
                 match &step.old {
-                    None => return Ok(Place::Absent),
                     Some(old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
                     // Its metadata changed only; what is in it is where it was.
                     Some(_) if !s.history.is_gone_dir(&up) => {}
                     // Removed with all that was in it: each of those is named.
-                    Some(_) => return Ok(Place::Absent),
+                    _ => absent = true,
                 }
             }
         }
-        Ok(Place::Base)
+        Ok(if absent { Place::Absent } else { Place::Base })
     }
 
     fn is_hidden(&self, full: &RelPath) -> bool {
