@@ -38,6 +38,10 @@ pub(crate) struct Step {
     pub(crate) new: Option<New>,
     /// `c<slot>` holds a copy of the old content, made because it had several links.
     pub(crate) cloned: bool,
+    /// SHA-256 of the old content, where the session read it: what a late edit is told from.
+    pub(crate) old_sha256: Option<[u8; 32]>,
+    /// SHA-256 of the staged content of a file; none in a plan.
+    pub(crate) new_sha256: Option<[u8; 32]>,
 }
 
 /// What is staged for a path.

@@ -157,7 +157,15 @@ mod tests {
             New { kind: Kind::File, ino: 2, mode: 0, size: 1, mtime: Time::default(), times: None };
         let old = (!matches!(act, Act::Add { .. })).then_some(f);
         let new = (!matches!(act, Act::Remove { .. })).then_some(n);
-        Step { path: RelPath::root(), act, old, new, cloned: false }
+        Step {
+            path: RelPath::root(),
+            act,
+            old,
+            new,
+            cloned: false,
+            old_sha256: None,
+            new_sha256: None,
+        }
     }
 
     /// What a step's two names hold after an action.

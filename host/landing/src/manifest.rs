@@ -37,8 +37,8 @@ pub(crate) fn write(state: &State, m: &Meta, view: &View) -> io::Result<()> {
     let mut files = Vec::with_capacity(set.changes.len());
     for c in &set.changes {
         let after = match c.after.map(|_| view.change_content(&c.path)) {
-            Some(Ok(Content::Own { dir, name })) => Some(hash(dir.open(&name)?.into_std())?),
-            Some(Ok(Content::Borrowed(f))) => Some(hash(f)?),
+            Some(Ok(Content::Own { dir, name })) => Some(hex(&hash(dir.open(&name)?.into_std())?)),
+            Some(Ok(Content::Borrowed(f))) => Some(hex(&hash(f)?)),
             Some(Err(e)) if e != FsError::NotSupported => return Err(fs_io(e)),
             _ => None,
         };
@@ -65,13 +65,14 @@ pub(crate) fn write(state: &State, m: &Meta, view: &View) -> io::Result<()> {
     state.disk.replace(dir.as_fd(), b"parent", &serde_json::to_vec_pretty(&parent)?, false)
 }
 
-fn hash(mut f: std::fs::File) -> io::Result<String> {
+/// SHA-256 of a file's content.
+pub(crate) fn hash(mut f: std::fs::File) -> io::Result<[u8; 32]> {
     let mut sha = Sha256::new();
     let mut buf = vec![0; 1 << 16];
     loop {
         let n = f.read(&mut buf)?;
         if n == 0 {
-            return Ok(hex(sha.finalize().as_slice()));
+            return Ok(sha.finalize().into());
         }
         sha.update(&buf[..n]);
     }

@@ -208,7 +208,16 @@ impl Planner<'_> {
         if new.is_some_and(|n| n.kind == Kind::Other) {
             return Err(NoPlan::Refused(c.path.clone(), RefusedWhy::Kind));
         }
-        let step = |act, old, new| Step { path: c.path.clone(), act, old, new, cloned: false };
+        let old_sha256 = self.input.set.observed.get(&c.path).and_then(|o| o.sha256);
+        let step = |act, old, new| Step {
+            path: c.path.clone(),
+            act,
+            old,
+            new,
+            cloned: false,
+            old_sha256,
+            new_sha256: None,
+        };
         match (now, new) {
             (None, None) => {}
             (None, Some(n)) => {
@@ -243,6 +252,8 @@ impl Planner<'_> {
                 old: None,
                 new: Some(n),
                 cloned: false,
+                old_sha256: None,
+                new_sha256: None,
             });
         }
     }

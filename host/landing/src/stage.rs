@@ -18,7 +18,7 @@ use crate::facts::Dirs;
 use crate::intent::{Act, INTENT, INTENT_MAGIC, Intent, New, Step, clone_name, encode, slot_name};
 use crate::look::Look;
 use crate::state::State;
-use crate::{CommitError, HostError, RefusedWhy};
+use crate::{CommitError, HostError, RefusedWhy, manifest};
 
 /// A landing that is not sealed yet.
 pub(crate) struct Staged {
@@ -100,7 +100,10 @@ impl Stager<'_> {
         }
         let (Some(new), Some(slot)) = (step.new, step.slot()) else { return Ok(()) };
         let name = slot_name(slot);
-        self.content(&path, slot, &name, &new)?;
+        self.content(&path, &name)?;
+        if new.kind == Kind::File {
+            step.new_sha256 = self.hash(&name).map_err(io)?;
+        }
         self.slots.insert(path.clone(), slot);
         match (step.act, &step.old) {
             (Act::Replace { .. }, Some(_)) => self.keep(&path, &name, &new)?,
@@ -122,13 +125,7 @@ impl Stager<'_> {
         Ok(())
     }
 
-    fn content(
-        &mut self,
-        path: &RelPath,
-        slot: u32,
-        name: &[u8],
-        new: &New,
-    ) -> Result<(), CommitError> {
+    fn content(&mut self, path: &RelPath, name: &[u8]) -> Result<(), CommitError> {
         let disk = &self.state.disk;
         let io = |e: io::Error| CommitError::Io(HostError::new(path, e));
         let view = |source: FsError| CommitError::View { path: path.clone(), source };
@@ -163,9 +160,17 @@ impl Stager<'_> {
                 if !before.same_as(&Look::of(&from).map_err(io)?.fingerprint()) {
                     return Err(view(FsError::SnapshotGone));
                 }
-                let _ = (slot, new);
                 Ok(())
             }
+        }
+    }
+
+    /// `None` for another name of what is staged already and may not be read any more.
+    fn hash(&self, name: &[u8]) -> io::Result<Option<[u8; 32]>> {
+        let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match openat(self.dir, name, how, Mode::empty()) {
+            Err(Errno::ACCESS) => Ok(None),
+            file => Ok(Some(manifest::hash(file?.into())?)),
         }
     }
 
