@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use brio_landing::{BeginOptions, Domain, Session, SessionId, Writer};
 use brio_session::{
-    Change, ChangeKind, Handle, OpenOptions, RelPath, SetTime, Time, View, ViewOptions,
+    Change, ChangeKind, FsError, Handle, OpenOptions, RelPath, SetTime, Time, View, ViewOptions,
 };
 use common::{begin, commit, open, writer};
 use model::memory::Memory;
@@ -489,4 +489,37 @@ fn a_session_is_frozen_and_lands() {
     if count >= 100 {
         assert!(ends.contains_key(&End::Disjoint) && ends.contains_key(&End::Conflict), "{ends:?}");
     }
+}
+
+/// T17: what is not there is missing for the reason that it was missing for at the begin.
+#[test]
+fn errors_are_frozen_too() {
+    let tmp = scratch();
+    for d in ["meta", "gone"] {
+        std::fs::create_dir(tmp.path().join(d)).unwrap();
+        std::fs::write(tmp.path().join(d).join("f"), "f").unwrap();
+    }
+    let d = open(tmp.path());
+    let s = begin(&d, "");
+    let land = |f: &dyn Fn(&View)| {
+        let other = begin(&d, "other");
+        let w = writer(&other);
+        f(w.view());
+        w.finish().unwrap();
+        commit(&d, other.id()).unwrap();
+    };
+    // A directory whose metadata changed first, and which became a file then.
+    let t = SetTime::At(Time { secs: 1, nanos: 2 });
+    land(&|v| v.set_times_at(&v.root(), b"meta", true, SetTime::Keep, t).unwrap());
+    land(&|v| {
+        remove(v, &scan(v), b"meta");
+        write(v, b"meta", b"a file");
+        remove(v, &scan(v), b"gone");
+    });
+    let v = s.view(ViewOptions::default()).unwrap();
+    let error = |path: &[u8]| v.stat_at(&v.root(), path, true).unwrap_err();
+    assert_eq!(error(b"meta/none"), FsError::NotFound);
+    assert_eq!(error(b"gone/none"), FsError::NotFound);
+    assert_eq!(error(b"gone/f/x"), FsError::NotDirectory);
+    assert_eq!(error(b"gone/f/x/y"), FsError::NotDirectory);
 }
