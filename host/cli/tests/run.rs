@@ -4,7 +4,7 @@ mod common;
 
 use common::{TestEnvironment, guest};
 
-// B-001, B-004, B-010, B-011, B-040: one command branches, works and lands, all of it at once.
+// B-001, B-002, B-004, B-010, B-011, B-040: one command branches, works and lands, all of it at once.
 #[test]
 fn an_agent_lands() {
     let env = TestEnvironment::new();
@@ -160,7 +160,7 @@ fn a_reviewer_rejects_with_its_own_status() {
     assert_eq!((status, &doc["outcome"]), (6, &"rejected".into()), "{doc}");
 }
 
-// B-010 to B-014, B-042, B-101, T9: a guest calls every function of every interface.
+// B-010, B-011, B-012, B-013, B-014, B-042, B-101, T9: a guest calls every function of every interface.
 #[test]
 fn a_guest_works_with_sessions_of_its_own() {
     let env = TestEnvironment::new();

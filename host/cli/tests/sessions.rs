@@ -46,7 +46,7 @@ fn list_and_show_have_the_documented_fields() {
     assert!(env.ok(&["session", "show", &id]).contains("try it"));
 }
 
-// B-001, B-011, B-020 to B-023: work, look, land.
+// B-001, B-011, B-020, B-021, B-022, B-023: work, look, land.
 #[test]
 fn a_session_lands_what_its_diff_shows() {
     let env = TestEnvironment::new();

@@ -147,9 +147,13 @@ impl<'a> Work<'a> {
 
     /// Somebody may come between a look and the rename that follows it, so a step is looked at
     /// again after each rename, until there is nothing left to do.
-    fn forward_step(&mut self, step: &Step) -> io::Result<()> {
+    fn until_done(
+        &mut self,
+        step: &Step,
+        once: fn(&mut Self, &Step) -> io::Result<Next>,
+    ) -> io::Result<()> {
         for _ in 0..LOOKS {
-            match self.forward_once(step) {
+            match once(self, step) {
                 Ok(Next::Done) => return Ok(()),
                 Ok(Next::LookAgain) => {}
                 Err(e) if outrun(&e) => {}
@@ -158,6 +162,10 @@ impl<'a> Work<'a> {
             self.dirs.forget(&step.path);
         }
         Err(Errno::BUSY.into())
+    }
+
+    fn forward_step(&mut self, step: &Step) -> io::Result<()> {
+        self.until_done(step, Self::forward_once)
     }
 
     fn forward_once(&mut self, step: &Step) -> io::Result<Next> {
@@ -309,18 +317,8 @@ impl<'a> Work<'a> {
         (failed, restored)
     }
 
-    /// As [`forward_step`](Self::forward_step).
     fn backward_step(&mut self, step: &Step) -> io::Result<()> {
-        for _ in 0..LOOKS {
-            match self.backward_once(step) {
-                Ok(Next::Done) => return Ok(()),
-                Ok(Next::LookAgain) => {}
-                Err(e) if outrun(&e) => {}
-                Err(e) => return Err(e),
-            }
-            self.dirs.forget(&step.path);
-        }
-        Err(Errno::BUSY.into())
+        self.until_done(step, Self::backward_once)
     }
 
     fn backward_once(&mut self, step: &Step) -> io::Result<Next> {
