@@ -1,28 +1,26 @@
-//! Landing a session in its base: plan, stage, lock, validate, preflight, seal, apply, finish.
+//! Landing a session in its base: plan and stage; then `batch` seals and applies it, with others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use brio_session::{Change, ChangeSet, FsError, RelPath, Time, View, is_stop};
+use brio_session::{Change, ChangeSet, FsError, RelPath, Time, View};
 
-use crate::apply::{Failed, Work};
+use crate::batch::{Job, Outcome};
 use crate::errors::Doing;
 use crate::facts::Facts;
-use crate::finish::{discard, empty_trash, finish};
-use crate::history::{self, History};
+use crate::finish::{discard, empty_trash};
+use crate::history::History;
 use crate::intent::{Intent, Step};
 use crate::lease::{Ask, Lease};
 use crate::lock::Lock;
-use crate::look::Look;
 use crate::meta::Meta;
 use crate::plan::{Input, NoPlan, plan};
-use crate::seq::{Phase, Value};
 use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, HostError, JournalEntry, Kept, Landed, SessionId, Warning, gc,
-    layers, meta, nesting, preflight, recover,
+    CommitError, CommitOptions, HostError, JournalEntry, Landed, SessionId, gc, layers, meta,
+    nesting, preflight, recover,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -100,12 +98,13 @@ pub(crate) fn rebased(set: ChangeSet, subdir: &RelPath) -> ChangeSet {
     }
 }
 
-struct Commit<'a> {
-    state: &'a State,
-    meta: &'a Meta,
-    options: &'a CommitOptions,
+/// A commit that is being tried.
+pub(crate) struct Commit {
+    pub(crate) state: Arc<State>,
+    pub(crate) meta: Meta,
+    pub(crate) options: CommitOptions,
     view: View,
-    set: ChangeSet,
+    pub(crate) set: ChangeSet,
     times: BTreeMap<RelPath, (Time, Time)>,
 }
 
@@ -123,43 +122,46 @@ fn land(state: &Arc<State>, m: &Meta, options: &CommitOptions) -> Result<Landed,
         }
     }
     let set = rebased(set, &m.subdir);
-    let c = Commit { state, meta: m, options, view, set, times };
-    c.run()
+    let (state, meta, options) = (state.clone(), m.clone(), options.clone());
+    Arc::new(Commit { state, meta, options, view, set, times }).run()
 }
 
-impl Commit<'_> {
-    fn run(self) -> Result<Landed, CommitError> {
-        let (state, id) = (self.state, &self.meta.id);
+impl Commit {
+    fn run(self: Arc<Self>) -> Result<Landed, CommitError> {
+        let (state, id) = (&self.state, &self.meta.id);
         for _ in 0..ATTEMPTS {
-            if recover::pending(state).doing("the landing sequence")? {
-                recover::now(state).map_err(Box::new)?;
-            }
-            let steps = self.plan()?;
-            if steps.is_empty() {
-                return self.unchanged();
-            }
+            let planned = match self.plan() {
+                Ok(steps) if !steps.is_empty() => steps,
+                // Somebody may be landing, or have died at it: what ends a commit is found out
+                // when the base stands still.
+                _ => {
+                    let lock = state.exclusive()?;
+                    recover::settle(state, &lock).map_err(Box::new)?;
+                    let steps = self.plan()?;
+                    if steps.is_empty() {
+                        return self.unchanged(lock);
+                    }
+                    steps
+                }
+            };
             let by_path: HashMap<RelPath, &Change> =
                 self.set.changes.iter().map(|c| (c.path.clone(), c)).collect();
-            let staged =
-                stage(state, &self.view, &self.meta.subdir, &by_path, self.intent(steps.clone()))?;
-            let checked = self.locked(&steps, &staged);
-            match checked {
-                Ok(Some(lock)) => return self.seal(lock, staged),
-                Ok(None) => self.drop_staged(&staged),
-                Err(e) => {
-                    self.drop_staged(&staged);
-                    return Err(e);
-                }
+            let intent = self.intent(planned.clone());
+            let staged = stage(state, &self.view, &self.meta.subdir, &by_path, intent)?;
+            match state.queue.land(state, Job { commit: self.clone(), planned, staged }) {
+                Outcome::Over(result) => return result,
+                Outcome::Replan => {}
             }
         }
         let e = io::Error::other("other landings kept getting in between");
         Err(HostError::new(format!("commit of {id}"), e).into())
     }
 
-    fn plan(&self) -> Result<Vec<Step>, CommitError> {
-        let history = History::load(self.state, self.meta.landing).map_err(Box::new)?;
+    /// From the change set to steps, or conflicts, as the base is now.
+    pub(crate) fn plan(&self) -> Result<Vec<Step>, CommitError> {
+        let history = History::load(&self.state, self.meta.landing).map_err(Box::new)?;
         let facts =
-            Facts::gather(self.state, &self.set).map_err(|(p, e)| preflight::mounted(&p, e))?;
+            Facts::gather(&self.state, &self.set).map_err(|(p, e)| preflight::mounted(&p, e))?;
         let above = self
             .meta
             .subdir
@@ -189,89 +191,19 @@ impl Commit<'_> {
         }
     }
 
-    /// Takes the lock and validates everything again. `None`: the plan is another one now.
-    fn locked(&self, planned: &[Step], staged: &Staged) -> Result<Option<Lock>, CommitError> {
-        let lock = self.state.exclusive()?;
-        recover::settle(self.state, &lock).map_err(Box::new)?;
-        let damaged = recover::damage(self.state).doing("landings")?;
-        if !damaged.is_empty() {
-            return Err(CommitError::Damaged { paths_: damaged });
-        }
-        if self.plan()? != planned {
-            return Ok(None);
-        }
-        preflight::check(self.state, &self.meta.id, &staged.intent.steps)?;
-        Ok(Some(lock))
-    }
-
-    fn drop_staged(&self, staged: &Staged) {
+    pub(crate) fn drop_staged(&self, staged: &Staged) {
         if let Err(e) = self.state.disk.remove_tree(&self.state.staging, &staged.name) {
             tracing::warn!("staging was not removed: {e}");
         }
     }
 
-    /// The commit point, and what follows from it.
-    fn seal(self, lock: Lock, staged: Staged) -> Result<Landed, CommitError> {
-        let state = self.state;
-        let k = self.next().doing("landings")?;
-        let name = history::name(k);
-        // Sealed is what `landings/<k>` shows, durably.
-        let sealed = state
-            .disk
-            .rename_noreplace(&state.staging, &staged.name, &state.landings, &name)
-            .and_then(|()| state.disk.sync_dir(&state.landings))
-            .and_then(|()| state.disk.write_seq(&state.seq.file, Value::new(k, Phase::Sealed).0));
-        let mut work = Work::new(state, k, &staged.dir, &staged.intent.steps);
-        work.session = Some(self.meta.id.clone());
-        let applied = match sealed {
-            Ok(()) => work.apply().and_then(|()| {
-                let synced = state.disk.sync_fs(&staged.sync);
-                synced.map_err(|source| {
-                    Box::new(Failed { path: self.meta.subdir.clone(), source, conflict: None })
-                })
-            }),
-            // It may have been renamed all the same.
-            Err(source) => match Look::at(&state.landings, &name) {
-                Ok(None) => {
-                    self.drop_staged(&staged);
-                    return Err(HostError::new("sealing", source).into());
-                }
-                _ => {
-                    Err(Box::new(Failed { path: self.meta.subdir.clone(), source, conflict: None }))
-                }
-            },
-        };
-        if let Err(failed) = applied {
-            return Err(self.abort(work, *failed));
-        }
-        let mut warnings = Vec::new();
-        let mut e = entry(state, "landed", self.meta, self.options);
-        e.landing = Some(k);
-        e.detail = Some(
-            serde_json::json!({ "message": self.options.message, "steps": staged.intent.steps.len() }),
-        );
-        match finish(state, &staged.intent, &mut work, Some(&e)) {
-            Ok(late) => {
-                for Kept { path, at, .. } in late {
-                    let mut e = entry(state, "late-edit", self.meta, self.options);
-                    e.landing = Some(k);
-                    e.detail = Some(
-                        serde_json::json!({ "path": path.to_string(), "kept": at.to_string() }),
-                    );
-                    state.note(&e);
-                    warnings
-                        .push(Warning::LateEdit { path, kept: state.root_path.join(at.to_path()) });
-                }
-            }
-            Err(e) => warnings.push(Warning::FinishPending { reason: e.to_string() }),
-        }
-        warnings.extend(
-            self.set
-                .changes
-                .iter()
-                .filter(|c| executes(c))
-                .map(|c| Warning::Executes { path: c.path.clone() }),
-        );
+    /// Nothing to land: the session ends.
+    fn unchanged(&self, lock: Lock) -> Result<Landed, CommitError> {
+        let state = &self.state;
+        state
+            .write_journal(&entry(state, "unchanged", &self.meta, &self.options))
+            .doing("the journal")?;
+        discard(state, &self.meta.id).doing(&self.meta.id)?;
         if let Err(e) = gc::collect(state, &lock) {
             tracing::warn!("gc: {e}");
         }
@@ -279,59 +211,13 @@ impl Commit<'_> {
         if let Err(e) = empty_trash(state) {
             tracing::warn!("trash was not emptied: {e}");
         }
-        Ok(Landed { landing: Some(k), changes: self.set, warnings, parent: None })
-    }
-
-    /// The next number: after the sequence and after all that lies there.
-    fn next(&self) -> io::Result<u64> {
-        let newest = history::numbers(self.state)?.last().copied().unwrap_or(0);
-        Ok(self.state.seq.get()?.landing().max(newest) + 1)
-    }
-
-    /// Undoes a sealed landing.
-    fn abort(&self, mut work: Work<'_>, failed: Failed) -> CommitError {
-        let state = self.state;
-        let landing = work.number;
-        if is_stop(&failed.source) {
-            return CommitError::Interrupted { landing, source: failed.source };
-        }
-        let undone = recover::mark_aborting(state, work.dir)
-            .and_then(|()| {
-                state.disk.write_seq(&state.seq.file, Value::new(landing, Phase::Aborting).0)
-            })
-            .and_then(|()| recover::undo(state, &mut work));
-        match undone {
-            Err(source) => CommitError::Interrupted { landing, source },
-            Ok(Err(paths_)) => CommitError::Damaged { paths_ },
-            Ok(Ok(())) => match failed.conflict {
-                Some(c) => {
-                    CommitError::Conflict { session: self.meta.id.clone(), conflicts: vec![c] }
-                }
-                None => CommitError::Failed { path: failed.path, source: failed.source },
-            },
-        }
-    }
-
-    /// Nothing to land: the session ends.
-    fn unchanged(self) -> Result<Landed, CommitError> {
-        let lock = self.state.exclusive()?;
-        self.state
-            .write_journal(&entry(self.state, "unchanged", self.meta, self.options))
-            .doing("the journal")?;
-        discard(self.state, &self.meta.id).doing(&self.meta.id)?;
-        if let Err(e) = gc::collect(self.state, &lock) {
-            tracing::warn!("gc: {e}");
-        }
-        drop(lock);
-        if let Err(e) = empty_trash(self.state) {
-            tracing::warn!("trash was not emptied: {e}");
-        }
-        Ok(Landed { landing: None, changes: self.set, warnings: Vec::new(), parent: None })
+        let changes = self.set.clone();
+        Ok(Landed { landing: None, changes, warnings: Vec::new(), parent: None })
     }
 }
 
 /// Whether tools run what is at a path without being asked to.
-fn executes(c: &Change) -> bool {
+pub(crate) fn executes(c: &Change) -> bool {
     if c.after.is_none() {
         return false;
     }

@@ -219,7 +219,8 @@ fn take_over(state: &State) -> Result<Vec<SessionId>, DomainError> {
         {
             let paths = l.intent.steps.iter().map(|s| s.path.clone()).collect();
             let raw = encode(END_MAGIC, &End::Damaged { paths }).doing("end")?;
-            state.disk.replace(l.dir.as_fd(), END, &raw, true).doing("end")?;
+            let dir = history::dir(state, k).doing("end")?;
+            state.disk.replace(dir.as_fd(), END, &raw, true).doing("end")?;
         }
     }
     Ok(sessions)

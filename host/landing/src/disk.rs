@@ -68,8 +68,8 @@ impl Disk {
         })
     }
 
-    pub(crate) fn write_seq(&self, file: &File, value: u64) -> io::Result<()> {
-        self.0.run(Op::Seq, || file.write_all_at(&value.to_le_bytes(), 0))
+    pub(crate) fn write_seq(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
+        self.0.run(Op::Seq, || file.write_all_at(bytes, 0))
     }
 
     pub(crate) fn rename(

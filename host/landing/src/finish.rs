@@ -12,12 +12,11 @@ use crate::judge::{Seen, see};
 use crate::look::Look;
 use crate::meta::{self, LAYERS};
 use crate::nesting::family;
-use crate::seq::{Phase, Value};
 use crate::state::{KEPT, State};
 use crate::{JournalEntry, Kept, SessionId, home};
 
-/// Ends a landing: its session goes, `end` is written, the sequence moves. Under the exclusive
-/// lock. Returns the pre-images that were edited meanwhile: path, and where that version is.
+/// Ends a landing: its session goes, `end` is written; the caller moves the sequence. Under the
+/// exclusive lock. Returns the pre-images that were edited meanwhile: path, and where that version is.
 ///
 /// The journal comes first: whoever asks later what became of the session finds it there. A
 /// crash right after may write it twice, never not at all.
@@ -52,7 +51,6 @@ pub(crate) fn finish(
     let left = work.left();
     let end = End::Finished { left, displaced, late, kept: work.kept.clone() };
     write_end(state, work, &end)?;
-    state.disk.write_seq(&state.seq.file, Value::new(work.number, Phase::Ended).0)?;
     Ok(edited)
 }
 

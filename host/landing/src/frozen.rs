@@ -13,7 +13,7 @@ use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::disk::{self, DIR};
-use crate::history::History;
+use crate::history::{self, History};
 use crate::intent::{Step, clone_name, slot_name};
 use crate::look::Look;
 use crate::seq::Value;
@@ -199,12 +199,21 @@ impl FrozenBase {
             // Where the file has other names the clone is what nobody else writes to.
             if step.cloned
                 && old.kind == Kind::File
-                && let Ok(fd) = openat(&l.dir, clone_name(slot), how, Mode::empty())
+                && let Ok(fd) = openat(
+                    &self.state.landings,
+                    history::inside(l.number, &clone_name(slot)),
+                    how,
+                    Mode::empty(),
+                )
             {
                 return Ok(Some(fd));
             }
-            if let Ok(fd) = openat(&l.dir, slot_name(slot), how, Mode::empty())
-                && Look::of(&fd)?.ino() == old.ino
+            if let Ok(fd) = openat(
+                &self.state.landings,
+                history::inside(l.number, &slot_name(slot)),
+                how,
+                Mode::empty(),
+            ) && Look::of(&fd)?.ino() == old.ino
             {
                 return Ok(Some(fd));
             }

@@ -1,7 +1,7 @@
 //! Deleting pre-images that no open session needs.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use brio_session::Kind;
 use rustix::fs::{Mode, OFlags, openat};
@@ -58,21 +58,22 @@ pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
 fn slots(state: &State, l: &Landing) -> io::Result<(bool, u64)> {
     let finished = matches!(l.end, Some(End::Finished { .. }));
     let (mut gone, mut freed) = (true, 0);
+    let dir = history::dir(state, l.number)?;
     for step in &l.intent.steps {
         let Some(slot) = step.slot() else { continue };
-        freed += state.disk.remove_tree(&l.dir, &clone_name(slot))?;
+        freed += state.disk.remove_tree(&dir, &clone_name(slot))?;
         let name = slot_name(slot);
-        let Some(look) = Look::at(&l.dir, &name)? else { continue };
+        let Some(look) = Look::at(&dir, &name)? else { continue };
         let remove = || -> io::Result<u64> {
-            let now = Look::at(&l.dir, &name)?.map(|l| l.fingerprint());
+            let now = Look::at(&dir, &name)?.map(|l| l.fingerprint());
             if finished && step.old.is_some() && see(now.as_ref(), step) == Seen::OldEdited {
-                keep_edited(state, l, step, slot)?;
+                keep_edited(state, l, &dir, step, slot)?;
             }
-            state.disk.remove_tree(&l.dir, &name)
+            state.disk.remove_tree(&dir, &name)
         };
         let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let file = match look.kind() {
-            Kind::File => openat(&l.dir, &*name, how, Mode::empty()).ok(),
+            Kind::File => openat(&dir, &*name, how, Mode::empty()).ok(),
             _ => None,
         };
         match file {
@@ -87,8 +88,14 @@ fn slots(state: &State, l: &Landing) -> io::Result<(bool, u64)> {
     Ok((gone, freed))
 }
 
-fn keep_edited(state: &State, l: &Landing, step: &Step, slot: u32) -> io::Result<()> {
-    let kept = keep_late(state, l.number, l.dir.as_fd(), &step.path, slot)?;
+fn keep_edited(
+    state: &State,
+    l: &Landing,
+    dir: &OwnedFd,
+    step: &Step,
+    slot: u32,
+) -> io::Result<()> {
+    let kept = keep_late(state, l.number, dir.as_fd(), &step.path, slot)?;
     let mut entry = state.entry("late-edit", Some(&l.intent.session));
     entry.landing = Some(l.number);
     entry.detail =

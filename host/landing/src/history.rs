@@ -1,9 +1,9 @@
 //! The landings that lie in a domain, and what they did since a given one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_session::{Fingerprint, Kind, RelPath};
 
@@ -18,7 +18,6 @@ use crate::state::State;
 /// One landing, as it lies in `landings/<k>`.
 pub(crate) struct Landing {
     pub(crate) number: u64,
-    pub(crate) dir: OwnedFd,
     pub(crate) intent: Intent,
     pub(crate) aborting: bool,
     pub(crate) end: Option<End>,
@@ -58,7 +57,40 @@ pub(crate) fn load(state: &State, number: u64) -> Result<Landing, RecoverError> 
         None => None,
     };
     let aborting = disk::read(&dir, ABORTING).doing(&what)?.is_some();
-    Ok(Landing { number, dir, intent, aborting, end })
+    Ok(Landing { number, intent, aborting, end })
+}
+
+/// Opens a landing's directory. None is kept open: a view may outlive thousands of landings.
+pub(crate) fn dir(state: &State, number: u64) -> io::Result<OwnedFd> {
+    disk::open_dir(&state.landings, &name(number))
+}
+
+/// A file in a landing's directory, seen from `landings/`.
+pub(crate) fn inside(number: u64, file: &[u8]) -> Vec<u8> {
+    [&*name(number), b"/", file].concat()
+}
+
+/// Ended landings that were read before: they don't change.
+#[derive(Default)]
+pub(crate) struct Ended(Mutex<BTreeMap<u64, Arc<Landing>>>);
+
+/// How many are remembered, the newest ones.
+const REMEMBERED: usize = 4096;
+
+fn ended_or_now(state: &State, number: u64) -> Result<Arc<Landing>, RecoverError> {
+    let known = || state.ended.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(l) = known().get(&number) {
+        return Ok(l.clone());
+    }
+    let l = Arc::new(load(state, number)?);
+    if matches!(l.end, Some(End::Finished { .. } | End::Aborted { .. })) {
+        let mut known = known();
+        known.insert(number, l.clone());
+        if known.len() > REMEMBERED {
+            known.pop_first();
+        }
+    }
+    Ok(l)
 }
 
 /// What landings did since one of them.
@@ -77,18 +109,19 @@ pub(crate) struct History {
 
 impl History {
     /// Landings after `since` that are sealed or finished; aborted ones did nothing.
+    ///
+    /// No landing is applied before the sequence was raised to it, so what lies above that
+    /// has done nothing yet.
     pub(crate) fn load(state: &State, since: u64) -> Result<History, RecoverError> {
         let mut landings = Vec::new();
         let mut ours = Vec::new();
-        for k in numbers(state).doing("landings")? {
-            if k <= since {
-                continue;
-            }
-            match load(state, k) {
-                Ok(Landing { end: Some(End::Aborted { restored, .. }), .. }) => {
-                    ours.extend(restored)
-                }
-                Ok(l) => landings.push(Arc::new(l)),
+        let newest = state.seq.get().doing("the landing sequence")?.landing();
+        for k in since + 1..=newest {
+            match ended_or_now(state, k) {
+                Ok(l) => match &l.end {
+                    Some(End::Aborted { restored, .. }) => ours.extend(restored.iter().copied()),
+                    _ => landings.push(l),
+                },
                 // Collected while we looked: nobody needs it, so neither do we.
                 Err(RecoverError::Io(e)) if e.source.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e),

@@ -88,7 +88,7 @@ impl Lease {
         }
         // Its landing may have died after the seal: then its files are the base's, and a write
         // would reach it. What is recovered here may be the end of this session.
-        if crate::recover::pending(state).doing(id)? {
+        if crate::recover::concerns(state, id).doing(id)? {
             let recovered = crate::recover::now(state).map_err(Box::new);
             recovered.map_err(|e| LeaseError::Session(crate::DomainError::from(e).into()))?;
             if meta::dir(state, id).is_err() {

@@ -28,6 +28,7 @@
 #![cfg(target_os = "linux")]
 
 mod apply;
+mod batch;
 mod begin;
 mod busy;
 mod claim;
@@ -41,6 +42,7 @@ mod errors;
 mod facts;
 mod finish;
 mod flat;
+mod flush;
 mod frozen;
 mod gc;
 mod git;

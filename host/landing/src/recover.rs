@@ -13,10 +13,24 @@ use crate::lock::Lock;
 use crate::look::Look;
 use crate::seq::{Phase, Value};
 use crate::state::State;
-use crate::{HostError, Kept, RecoverError, Recovered, gc};
+use crate::{HostError, Kept, RecoverError, Recovered, SessionId, gc};
+
+/// Whether this boot knows that every landing has ended well and its session is gone. Costs
+/// the same however many landings there are.
+pub(crate) fn quiet(state: &State) -> io::Result<bool> {
+    let value = state.seq.get()?;
+    let k = value.landing();
+    // Numbers are given in ascending order: what was sealed after the last is the next.
+    Ok(value.quiet()
+        && state.seq.settled()? == k
+        && Look::at(&state.landings, &history::name(k + 1))?.is_none())
+}
 
 /// Whether something is to be recovered; without a lock, so it may be stale.
 pub(crate) fn pending(state: &State) -> io::Result<bool> {
+    if quiet(state)? {
+        return Ok(false);
+    }
     let value = state.seq.get()?;
     if !value.quiet() {
         return Ok(true);
@@ -40,6 +54,22 @@ pub(crate) fn pending(state: &State) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Whether a landing of this session may not have ended well. A landing of another one that is
+/// under way is not waited for.
+pub(crate) fn concerns(state: &State, id: &SessionId) -> io::Result<bool> {
+    if quiet(state)? {
+        return Ok(false);
+    }
+    let settled = state.seq.settled()?;
+    let later = history::numbers(state)?.into_iter().filter(|k| *k > settled);
+    Ok(later.map(|k| history::load(state, k)).any(|l| match l {
+        Ok(l) => l.intent.session == *id && !matches!(l.end, Some(End::Aborted { .. })),
+        // Collected meanwhile, or for recovery to say.
+        Err(RecoverError::Io(e)) if e.source.kind() == io::ErrorKind::NotFound => false,
+        Err(_) => true,
+    }))
+}
+
 /// Takes the lock and settles.
 pub(crate) fn now(state: &State) -> Result<Recovered, RecoverError> {
     let lock = state.exclusive()?;
@@ -48,41 +78,46 @@ pub(crate) fn now(state: &State) -> Result<Recovered, RecoverError> {
 
 /// Completes or undoes what is open. Afterwards the sequence is quiet.
 pub(crate) fn settle(state: &State, _lock: &Lock) -> Result<Recovered, RecoverError> {
+    let what = "the landing sequence";
     let mut done = Recovered::default();
-    let mut newest = state.seq.get().doing("the landing sequence")?;
+    if quiet(state).doing(what)? {
+        return Ok(done);
+    }
+    let mut newest = state.seq.get().doing(what)?.landing();
+    let (mut damaged, mut well) = (Vec::new(), true);
     for k in history::numbers(state).doing("landings")? {
         let l = history::load(state, k)?;
-        if l.end.is_none() {
-            if !state.trusts(l.intent.uid) {
+        match &l.end {
+            None if !state.trusts(l.intent.uid) => {
                 return Err(RecoverError::Foreign { landing: k, uid: l.intent.uid });
             }
-            one(state, &l, &mut done)?;
-        } else if matches!(l.end, Some(End::Finished { .. }))
-            && crate::meta::dir(state, &l.intent.session).is_ok()
-        {
-            discard(state, &l.intent.session).doing(&l.intent.session)?;
+            None => damaged.extend(one(state, &l, &mut done)?),
+            Some(End::Finished { .. }) => {
+                if crate::meta::dir(state, &l.intent.session).is_ok() {
+                    discard(state, &l.intent.session).doing(&l.intent.session)?;
+                }
+            }
+            Some(End::Damaged { .. }) => well = false,
+            Some(End::Aborted { .. }) => {}
         }
-        newest = newest.max(Value::new(k, Phase::Ended));
+        newest = newest.max(k);
     }
-    if state.seq.get().doing("the landing sequence")? < newest {
-        state.disk.write_seq(&state.seq.file, newest.0).doing("the landing sequence")?;
+    if well && damaged.is_empty() {
+        state.seq.settle(&state.disk, newest).doing(what)?;
+    } else {
+        state.seq.raise(&state.disk, Value::new(newest, Phase::Ended)).doing(what)?;
     }
-    Ok(done)
+    if damaged.is_empty() { Ok(done) } else { Err(RecoverError::Damaged { paths_: damaged }) }
 }
 
-fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverError> {
+/// Returns the paths that could be neither completed nor undone.
+fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<Vec<RelPath>, RecoverError> {
     let what = format!("landing {}", l.number);
-    let raise = |phase| {
-        let v = Value::new(l.number, phase);
-        match state.seq.get() {
-            Ok(now) if now >= v => Ok(()),
-            Ok(_) => state.disk.write_seq(&state.seq.file, v.0),
-            Err(e) => Err(e),
-        }
-    };
+    let raise = |phase| state.seq.raise(&state.disk, Value::new(l.number, phase));
+    let dir = history::dir(state, l.number).doing(&what)?;
     // A rename that was seen and never synced could still be lost after it was acted on.
     state.disk.sync_dir(&state.landings).and_then(|()| sync(state)).doing(&what)?;
-    let mut work = Work::new(state, l.number, &l.dir, &l.intent.steps);
+    let mut work = Work::new(state, l.number, &dir, &l.intent.steps);
     work.session = Some(l.intent.session.clone());
     if !l.aborting {
         raise(Phase::Sealed).doing(&what)?;
@@ -103,13 +138,13 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverEr
                 journal(state, l, "recovered", "completed", &work.kept);
                 done.completed.push(l.number);
                 done.kept.extend(work.kept);
-                return Ok(());
+                return Ok(Vec::new());
             }
             // The process dies, or the door says so: the next one tries again.
             Err(e) if brio_session::is_stop(&e.source) => return Err(e.into()),
             Err(e) => {
                 tracing::warn!("{what} cannot be completed ({e}); it is undone");
-                mark_aborting(state, &l.dir).doing(&what)?;
+                mark_aborting(state, &dir).doing(&what)?;
             }
         }
     }
@@ -119,9 +154,9 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<(), RecoverEr
             journal(state, l, "recovered", "undone", &work.kept);
             done.aborted.push(l.number);
             done.kept.extend(work.kept);
-            Ok(())
+            Ok(Vec::new())
         }
-        Err(paths_) => Err(RecoverError::Damaged { paths_ }),
+        Err(paths) => Ok(paths),
     }
 }
 
@@ -180,7 +215,6 @@ pub(crate) fn undo(state: &State, work: &mut Work<'_>) -> io::Result<Result<(), 
         state.give_up_reserve();
         write_end(state, work, &end)?;
     }
-    state.disk.write_seq(&state.seq.file, Value::new(work.number, Phase::Ended).0)?;
     state.restore_reserve();
     Ok(match end {
         End::Damaged { paths } => Err(paths),
@@ -229,6 +263,9 @@ fn detach(state: &State, work: &mut Work<'_>) -> io::Result<()> {
 
 /// The paths of a base that is damaged.
 pub(crate) fn damage(state: &State) -> io::Result<Vec<RelPath>> {
+    if quiet(state)? {
+        return Ok(Vec::new());
+    }
     let mut out = Vec::new();
     for k in history::numbers(state)? {
         if let Ok(Landing { end: Some(End::Damaged { paths }), .. }) = history::load(state, k) {
@@ -241,16 +278,20 @@ pub(crate) fn damage(state: &State) -> io::Result<Vec<RelPath>> {
 /// `brio recover`: as [`now`], and tries again what a damaged base needs.
 pub(crate) fn explicit(state: &State) -> Result<Recovered, RecoverError> {
     let lock = state.exclusive()?;
-    let mut done = settle(state, &lock)?;
+    // Damage, the new as the old, is tried again below.
+    let mut done = match settle(state, &lock) {
+        Err(RecoverError::Damaged { .. }) => Recovered::default(),
+        r => r?,
+    };
     for k in history::numbers(state).doing("landings")? {
         let l = history::load(state, k)?;
         let Some(End::Damaged { paths }) = &l.end else { continue };
         if !state.trusts(l.intent.uid) {
             return Err(RecoverError::Foreign { landing: k, uid: l.intent.uid });
         }
-        let mut work = Work::new(state, k, &l.dir, &l.intent.steps);
+        let dir = history::dir(state, k).doing("landings")?;
+        let mut work = Work::new(state, k, &dir, &l.intent.steps);
         work.session = Some(l.intent.session.clone());
-        let newest = state.seq.get().doing("the landing sequence")?;
         match undo(state, &mut work).doing(format!("landing {k}"))? {
             Ok(()) => {
                 journal(state, &l, "recovered", "undone", &work.kept);
@@ -259,11 +300,8 @@ pub(crate) fn explicit(state: &State) -> Result<Recovered, RecoverError> {
             }
             Err(paths_) => return Err(RecoverError::Damaged { paths_ }),
         }
-        // Undoing an older landing must not take the sequence back.
-        if state.seq.get().doing("the landing sequence")? < newest {
-            state.disk.write_seq(&state.seq.file, newest.0).doing("the landing sequence")?;
-        }
     }
+    settle(state, &lock)?;
     gc::half_made(state, &lock).doing("sessions")?;
     drop(lock);
     gc::tidy(state).doing("trash")?;

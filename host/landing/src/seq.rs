@@ -1,4 +1,5 @@
-//! The landing sequence: `4k + phase`, in eight bytes that only grow.
+//! The landing sequence: `4k + phase`, in eight bytes that only grow; and up to which landing
+//! everything is settled, so that nobody has to look at older ones.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::io::pread;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use crate::disk::Disk;
+
 const SIZE: usize = 8;
+/// The sequence, the last settled landing, and in which boot that was written.
+const WHOLE: usize = 24;
 
 /// What a landing is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,16 +56,44 @@ impl Value {
 /// The file that holds it. It is written in place and never replaced, so a descriptor and a
 /// mapping stay good; it is read after every operation of a view, so a look costs no system call.
 pub(crate) struct Seq {
-    pub(crate) file: File,
+    file: File,
     map: Option<Map>,
+    boot: u64,
 }
 
 impl Seq {
-    pub(crate) fn new(file: File) -> io::Result<Self> {
+    pub(crate) fn new(file: File, boot_id: &str) -> io::Result<Self> {
         // A mapping past the end of a file cannot be read; one that lost its bytes is read as 0.
         let whole = file.metadata()?.len() >= SIZE as u64;
         let map = if whole { Map::new(&file) } else { None };
-        Ok(Self { file, map })
+        let boot = u64::from(crc32c::crc32c(boot_id.as_bytes())) << 32 | boot_id.len() as u64;
+        Ok(Self { file, map, boot })
+    }
+
+    /// Moves the sequence, never back.
+    pub(crate) fn raise(&self, disk: &Disk, to: Value) -> io::Result<()> {
+        if self.get()? >= to { Ok(()) } else { disk.write_seq(&self.file, &to.0.to_le_bytes()) }
+    }
+
+    /// Moves the sequence to the end of landing `k`, and says that all up to it have ended well
+    /// and that their sessions are gone. Not synced: it holds in this boot only.
+    pub(crate) fn settle(&self, disk: &Disk, k: u64) -> io::Result<()> {
+        let mut raw = [0; WHOLE];
+        raw[..8].copy_from_slice(&self.get()?.max(Value::new(k, Phase::Ended)).0.to_le_bytes());
+        raw[8..16].copy_from_slice(&k.to_le_bytes());
+        raw[16..].copy_from_slice(&self.boot.to_le_bytes());
+        disk.write_seq(&self.file, &raw)
+    }
+
+    /// Up to which landing everything is settled, as far as this boot knows.
+    pub(crate) fn settled(&self) -> io::Result<u64> {
+        let mut raw = [0; WHOLE];
+        if pread(&self.file, &mut raw, 0)? < WHOLE {
+            return Ok(0);
+        }
+        let word = |i: usize| raw[i..i + 8].try_into().map_or(0, u64::from_le_bytes);
+        // After a power cut it may speak of records that were lost.
+        Ok(if word(16) == self.boot { word(8) } else { 0 })
     }
 
     pub(crate) fn get(&self) -> io::Result<Value> {

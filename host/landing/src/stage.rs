@@ -27,8 +27,6 @@ pub(crate) struct Staged {
     pub(crate) dir: OwnedFd,
     /// The plan's steps, with the staged inodes.
     pub(crate) intent: Intent,
-    /// Opened before anything was staged: a `syncfs` on it reports every error since.
-    pub(crate) sync: OwnedFd,
 }
 
 /// Stages a plan. On an error nothing is left.
@@ -41,7 +39,7 @@ pub(crate) fn stage(
 ) -> Result<Staged, CommitError> {
     let what = "staging";
     let name = format!("{}-{}", intent.session, nonce().doing(what)?).into_bytes();
-    let sync = openat(&state.dir, c".", disk::DIR, Mode::empty()).doing(what)?;
+    let failed_before = state.flush.failed();
     state.disk.mkdir(&state.staging, &name, 0o700).doing(what)?;
     let made = disk::open_dir(&state.staging, &name)
         .doing(what)
@@ -63,11 +61,11 @@ pub(crate) fn stage(
             }
             let raw = encode(INTENT_MAGIC, &intent).doing("intent")?;
             state.disk.write_new(&dir, INTENT, &raw).doing("intent")?;
-            state.disk.sync_fs(&sync).doing(what)?;
+            state.flush.wait(&state.disk, failed_before).doing(what)?;
             Ok((dir, intent))
         });
     match made {
-        Ok((dir, intent)) => Ok(Staged { name, dir, intent, sync }),
+        Ok((dir, intent)) => Ok(Staged { name, dir, intent }),
         Err(e) => {
             let _ = state.disk.remove_tree(&state.staging, &name);
             Err(e)

@@ -11,9 +11,11 @@ use brio_session::{RelPath, STATE_DIR, from_os};
 use rustix::fs::{Mode, OFlags, openat};
 use serde::Serialize;
 
+use crate::batch::Queue;
 use crate::claim::Claim;
 use crate::disk::{self, Disk};
 use crate::errors::Doing;
+use crate::flush::Flush;
 use crate::home::Home;
 use crate::look::Look;
 use crate::seq::Seq;
@@ -45,6 +47,9 @@ pub(crate) struct State {
     pub(crate) staging: OwnedFd,
     pub(crate) trash: OwnedFd,
     pub(crate) seq: Seq,
+    pub(crate) ended: crate::history::Ended,
+    pub(crate) flush: Flush,
+    pub(crate) queue: Queue,
     pub(crate) journal: File,
     pub(crate) claim: Claim,
     pub(crate) options: OpenOptions,
@@ -95,8 +100,11 @@ impl State {
             landings: sub(LANDINGS).doing(&what)?,
             staging: sub(STAGING).doing(&what)?,
             trash: sub(TRASH).doing(&what)?,
-            seq: Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?).doing(&what)?,
+            seq: Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?, &options.boot_id).doing(&what)?,
             journal: file(JOURNAL, OFlags::RDWR | OFlags::APPEND).doing(&what)?,
+            ended: crate::history::Ended::default(),
+            flush: Flush::new(disk::open_dir(&root, STATE_DIR.as_bytes()).doing(&what)?),
+            queue: Queue::default(),
             root_ino: look.ino(),
             mount: look.mount(),
             root,
