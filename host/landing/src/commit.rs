@@ -109,6 +109,15 @@ pub(crate) struct Commit {
 }
 
 fn land(state: &Arc<State>, m: &Meta, options: &CommitOptions) -> Result<Landed, CommitError> {
+    prepare(state, m, options)?.run()
+}
+
+/// Finds out what a session changed.
+pub(crate) fn prepare(
+    state: &Arc<State>,
+    m: &Meta,
+    options: &CommitOptions,
+) -> Result<Arc<Commit>, CommitError> {
     let fail = |source| match source {
         FsError::SnapshotGone => CommitError::SnapshotGone { session: m.id.clone() },
         source => CommitError::View { path: m.subdir.clone(), source },
@@ -123,7 +132,7 @@ fn land(state: &Arc<State>, m: &Meta, options: &CommitOptions) -> Result<Landed,
     }
     let set = rebased(set, &m.subdir);
     let (state, meta, options) = (state.clone(), m.clone(), options.clone());
-    Arc::new(Commit { state, meta, options, view, set, times }).run()
+    Ok(Arc::new(Commit { state, meta, options, view, set, times }))
 }
 
 impl Commit {
@@ -144,17 +153,22 @@ impl Commit {
                     steps
                 }
             };
-            let by_path: HashMap<RelPath, &Change> =
-                self.set.changes.iter().map(|c| (c.path.clone(), c)).collect();
-            let intent = self.intent(planned.clone());
-            let staged = stage(state, &self.view, &self.meta.subdir, &by_path, intent)?;
-            match state.queue.land(state, Job { commit: self.clone(), planned, staged }) {
+            match state.queue.land(state, self.stage(planned)?) {
                 Outcome::Over(result) => return result,
                 Outcome::Replan => {}
             }
         }
         let e = io::Error::other("other landings kept getting in between");
         Err(HostError::new(format!("commit of {id}"), e).into())
+    }
+
+    /// Makes what the plan brings, durably, beside the base.
+    pub(crate) fn stage(self: &Arc<Self>, planned: Vec<Step>) -> Result<Job, CommitError> {
+        let by_path: HashMap<RelPath, &Change> =
+            self.set.changes.iter().map(|c| (c.path.clone(), c)).collect();
+        let intent = self.intent(planned.clone());
+        let staged = stage(&self.state, &self.view, &self.meta.subdir, &by_path, intent)?;
+        Ok(Job { commit: self.clone(), planned, staged })
     }
 
     /// From the change set to steps, or conflicts, as the base is now.

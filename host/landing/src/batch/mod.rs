@@ -20,6 +20,9 @@ use crate::stage::Staged;
 use crate::state::State;
 use crate::{CommitError, HostError, Kept, Landed, Warning, gc, preflight, recover};
 
+type Jobs = Vec<(u64, Job)>;
+type Outcomes = Vec<(u64, Outcome)>;
+
 /// At most so many landings share a lock, so that nobody waits for ever.
 const MOST: usize = 256;
 
@@ -94,7 +97,7 @@ struct Led<'a> {
 }
 
 impl Led<'_> {
-    fn done(mut self, outcomes: Vec<(u64, Outcome)>, later: Vec<(u64, Job)>) {
+    fn done(mut self, outcomes: Outcomes, later: Jobs) {
         let mut waiting = self.queue.lock();
         waiting.outcomes.extend(outcomes);
         waiting.jobs.splice(..0, later);
@@ -116,7 +119,7 @@ impl Drop for Led<'_> {
 }
 
 /// Lands jobs. Returns what became of them, and those that have to wait for the next batch.
-fn batch(state: &State, jobs: Vec<(u64, Job)>) -> (Vec<(u64, Outcome)>, Vec<(u64, Job)>) {
+fn batch(state: &State, jobs: Jobs) -> (Outcomes, Jobs) {
     let lock = match ready(state) {
         Ok(lock) => lock,
         // It is everybody's error: the others meet it in their own turn.
@@ -202,7 +205,7 @@ struct Sealed {
 }
 
 /// The commit point of all: renamed to `landings/<k>`, durably.
-fn seal(state: &State, jobs: Vec<(u64, Job)>, out: &mut Vec<(u64, Outcome)>) -> Vec<Sealed> {
+fn seal(state: &State, jobs: Jobs, out: &mut Outcomes) -> Vec<Sealed> {
     let mut members: Vec<Sealed> = Vec::new();
     if jobs.is_empty() {
         return members;
@@ -256,7 +259,7 @@ fn next(state: &State) -> io::Result<u64> {
 }
 
 /// Applies, makes durable and ends what is sealed; undoes what fails.
-fn land(state: &State, members: &[Sealed], out: &mut Vec<(u64, Outcome)>) {
+fn land(state: &State, members: &[Sealed], out: &mut Outcomes) {
     let Some(last) = members.last().map(|m| m.number) else { return };
     let failed_before = state.flush.failed();
     let mut works: Vec<(Work<'_>, Result<(), Box<Failed>>)> = Vec::new();
@@ -381,3 +384,6 @@ fn again(e: &io::Error) -> io::Error {
         None => io::Error::new(e.kind(), e.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;
