@@ -1,7 +1,9 @@
 //! A session's directory on disk: `meta.json` and its layers.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 
 use brio_session::{RelPath, Time};
 use serde::{Deserialize, Serialize};
@@ -130,14 +132,37 @@ pub(crate) fn absorbed(state: &State, meta: &Meta) -> Result<bool, SessionError>
 pub(crate) fn children(state: &State, id: &SessionId) -> Result<Vec<SessionId>, SessionError> {
     let mut out = Vec::new();
     for other in list(state).map_err(|e| crate::HostError::new("sessions", e))? {
-        if let Ok(m) = load(state, &other)
-            && m.parent.as_ref() == Some(id)
+        if state.parents.of(state, &other).as_ref() == Some(id)
+            && let Ok(m) = load(state, &other)
             && !absorbed(state, &m)?
         {
             out.push(other);
         }
     }
     Ok(out)
+}
+
+/// Whose child a session is never changes, so it is read once.
+#[derive(Default)]
+pub(crate) struct Parents(Mutex<HashMap<SessionId, Option<SessionId>>>);
+
+/// How many are remembered before all are forgotten.
+const REMEMBERED: usize = 1 << 16;
+
+impl Parents {
+    fn of(&self, state: &State, id: &SessionId) -> Option<SessionId> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(parent) = known().get(id) {
+            return parent.clone();
+        }
+        let parent = load(state, id).ok()?.parent;
+        let mut known = known();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(id.clone(), parent.clone());
+        parent
+    }
 }
 
 pub(crate) fn store(state: &State, id: &SessionId, meta: &Meta, durable: bool) -> io::Result<()> {
