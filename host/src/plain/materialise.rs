@@ -45,26 +45,26 @@ pub(super) fn materialise(view: &View, root: &DirHandle, dir: &Path) -> Result<K
         let target = dir.join(path.to_path());
         match kind {
             Kind::Dir => fs::create_dir(&target).map_err(PlainError::host(&target))?,
-            Kind::Symlink => {
-                let to =
-                    view.read_link_at(root, path.as_bytes()).map_err(PlainError::view(path))?;
-                symlink(&to, &target).map_err(PlainError::host(&target))?;
-            }
-            Kind::File => {
+            Kind::Symlink | Kind::File => {
                 let meta =
                     view.stat_at(root, path.as_bytes(), false).map_err(PlainError::view(path))?;
                 match links.get(&meta.ino) {
                     Some(first) => {
-                        fs::hard_link(first, &target).map_err(PlainError::host(&target))?
+                        fs::hard_link(first, &target).map_err(PlainError::host(&target))?;
+                    }
+                    None if kind == Kind::Symlink => {
+                        let to = view.read_link_at(root, path.as_bytes());
+                        symlink(&to.map_err(PlainError::view(path))?, &target)
+                            .map_err(PlainError::host(&target))?;
                     }
                     None => {
                         copy(&open_file(view, root, path)?, path, &target)?;
                         set_meta(&target, meta.mode, meta.mtime)
                             .map_err(PlainError::host(&target))?;
-                        if meta.nlink > 1 {
-                            links.insert(meta.ino, target.clone());
-                        }
                     }
+                }
+                if meta.nlink > 1 {
+                    links.entry(meta.ino).or_insert(target);
                 }
             }
             Kind::Other => return Ok(()),

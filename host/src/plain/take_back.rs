@@ -1,7 +1,7 @@
 //! Writing into a session what a guest changed in its copy: found by inode, size and change
 //! time, and for files confirmed by SHA-256.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -16,7 +16,9 @@ use sha2::{Digest, Sha256};
 use super::PlainError;
 use super::materialise::{Known, Stamp, open_file, stamp};
 
-/// Makes the view show what lies in `dir`, touching only what differs from `known`.
+/// Makes the view show what lies in `dir`, touching only what differs from `known`. What was
+/// moved there is moved in the view: it is not copied, and a link whose target could not be
+/// made anew (an absolute one of the base) keeps it.
 pub(super) fn take_back(
     dir: &Path,
     known: &Known,
@@ -24,6 +26,13 @@ pub(super) fn take_back(
     root: &DirHandle,
 ) -> Result<(), PlainError> {
     let now = look(dir)?;
+    let mut taking = Taking { dir, view, root, names: HashMap::new(), done: HashSet::new() };
+    for (path, new) in now.iter().filter(|(_, new)| new.kind != Kind::Dir) {
+        if known.get(path).is_some_and(|old| (old.kind, old.ino) == (new.kind, new.ino)) {
+            taking.names.entry(new.ino).or_insert_with(|| path.clone());
+        }
+    }
+    let aside = Aside::fill(known, &now, &mut taking)?;
     // Deepest first: a directory is empty before it goes.
     for (path, old) in known.iter().rev() {
         if now.get(path).is_none_or(|new| new.kind != old.kind) {
@@ -34,14 +43,10 @@ pub(super) fn take_back(
             gone.map_err(PlainError::view(path))?;
         }
     }
-    let mut links: HashMap<u64, RelPath> = HashMap::new();
     for (path, new) in &now {
         let old = known.get(path).filter(|old| old.kind == new.kind);
         if old != Some(new) {
-            take(dir, path, new, old, &links, view, root)?;
-        }
-        if new.kind == Kind::File {
-            links.entry(new.ino).or_insert_with(|| path.clone());
+            taking.take(path, new, old)?;
         }
     }
     // Again deepest first, because what was made in a directory moved its times.
@@ -50,7 +55,73 @@ pub(super) fn take_back(
             take_meta(dir, path, view, root)?;
         }
     }
-    Ok(())
+    aside.clear(view, root)
+}
+
+/// A directory of the view, there only as long as the work is taken back, with a name for each
+/// file and link that lost all its old ones.
+struct Aside {
+    at: RelPath,
+    held: Vec<RelPath>,
+}
+
+impl Aside {
+    fn fill(
+        known: &Known,
+        now: &BTreeMap<RelPath, Stamp>,
+        taking: &mut Taking<'_>,
+    ) -> Result<Self, PlainError> {
+        let files = |kind| matches!(kind, Kind::File | Kind::Symlink);
+        let was: HashMap<_, _> = known
+            .iter()
+            .filter(|(_, old)| files(old.kind))
+            .map(|(path, old)| ((old.ino, old.kind), path))
+            .collect();
+        let (view, root) = (taking.view, taking.root);
+        let mut aside = Self { at: unused(known, now), held: Vec::new() };
+        for new in now.values().filter(|new| files(new.kind)) {
+            if taking.names.contains_key(&new.ino) {
+                continue;
+            }
+            let Some(old) = was.get(&(new.ino, new.kind)) else { continue };
+            if aside.held.is_empty() {
+                match view.mkdir_at(root, aside.at.as_bytes()) {
+                    Ok(()) => {}
+                    // Then what was moved is made anew.
+                    Err(FsError::Access | FsError::ReadOnly) => return Ok(aside),
+                    Err(e) => return Err(PlainError::view(&aside.at)(e)),
+                }
+            }
+            let name = aside.at.join(aside.held.len().to_string().as_bytes());
+            view.link_at(root, old.as_bytes(), false, root, name.as_bytes())
+                .map_err(PlainError::view(old))?;
+            aside.held.push(name.clone());
+            taking.names.insert(new.ino, name);
+        }
+        Ok(aside)
+    }
+
+    fn clear(self, view: &View, root: &DirHandle) -> Result<(), PlainError> {
+        for name in &self.held {
+            view.unlink_at(root, name.as_bytes()).map_err(PlainError::view(name))?;
+        }
+        match self.held.is_empty() {
+            true => Ok(()),
+            false => view.rmdir_at(root, self.at.as_bytes()).map_err(PlainError::view(&self.at)),
+        }
+    }
+}
+
+/// A name that neither the session nor the guest's directory has.
+fn unused(known: &Known, now: &BTreeMap<RelPath, Stamp>) -> RelPath {
+    let mut n = 0_u64;
+    loop {
+        let name = RelPath::root().join(format!(".taken-back-{n}").as_bytes());
+        if !known.contains_key(&name) && !now.contains_key(&name) {
+            return name;
+        }
+        n += 1;
+    }
 }
 
 fn look(dir: &Path) -> Result<BTreeMap<RelPath, Stamp>, PlainError> {
@@ -73,56 +144,106 @@ fn look(dir: &Path) -> Result<BTreeMap<RelPath, Stamp>, PlainError> {
     Ok(found)
 }
 
-fn take(
-    dir: &Path,
-    path: &RelPath,
-    new: &Stamp,
-    old: Option<&Stamp>,
-    links: &HashMap<u64, RelPath>,
-    view: &View,
-    root: &DirHandle,
-) -> Result<(), PlainError> {
-    let fail = || PlainError::view(path);
-    let host = dir.join(path.to_path());
-    match new.kind {
-        Kind::Dir if old.is_none() => view.mkdir_at(root, path.as_bytes()).map_err(fail()),
-        Kind::Dir | Kind::Other => Ok(()),
-        Kind::Symlink => {
-            let target = fs::read_link(&host).map_err(PlainError::host(&host))?;
-            let target = target.as_os_str().as_bytes();
-            if old.is_some() {
-                if view.read_link_at(root, path.as_bytes()).map_err(fail())? == target {
-                    return Ok(());
-                }
-                view.unlink_at(root, path.as_bytes()).map_err(fail())?;
+struct Taking<'a> {
+    dir: &'a Path,
+    view: &'a View,
+    root: &'a DirHandle,
+    /// A name in the view of what has this inode in the directory.
+    names: HashMap<u64, RelPath>,
+    /// Inodes whose content is taken: their other names are links.
+    done: HashSet<u64>,
+}
+
+impl Taking<'_> {
+    fn take(&mut self, path: &RelPath, new: &Stamp, old: Option<&Stamp>) -> Result<(), PlainError> {
+        match new.kind {
+            Kind::Dir if old.is_none() => {
+                self.view.mkdir_at(self.root, path.as_bytes()).map_err(PlainError::view(path))
             }
-            view.symlink_at(target, root, path.as_bytes()).map_err(fail())
+            Kind::Dir | Kind::Other => Ok(()),
+            Kind::File => self.take_file(path, new, old),
+            Kind::Symlink => self.take_link(path, new, old),
         }
-        Kind::File => {
-            if let Some(first) = links.get(&new.ino) {
-                if same_file(view, root, first, path) {
-                    return Ok(());
-                }
-                if old.is_some() {
-                    view.unlink_at(root, path.as_bytes()).map_err(fail())?;
-                }
-                return view
-                    .link_at(root, first.as_bytes(), false, root, path.as_bytes())
-                    .map_err(fail());
-            }
-            let mut from = File::open(&host).map_err(PlainError::host(&host))?;
-            let same = old.is_some()
-                && hash_host(&mut from, &host)? == hash_view(&open_file(view, root, path)?, path)?;
-            if !same {
-                // A file that came under another inode is another file: its old names keep theirs.
-                if old.is_some_and(|old| old.ino != new.ino) {
-                    view.unlink_at(root, path.as_bytes()).map_err(fail())?;
-                }
-                let from = File::open(&host).map_err(PlainError::host(&host))?;
-                write(from, &host, path, view, root)?;
-            }
-            take_meta(dir, path, view, root)
+    }
+
+    fn take_file(
+        &mut self,
+        path: &RelPath,
+        new: &Stamp,
+        old: Option<&Stamp>,
+    ) -> Result<(), PlainError> {
+        let named = self.name(path, new, old)?;
+        if !self.done.insert(new.ino) {
+            return Ok(());
         }
+        let (view, root) = (self.view, self.root);
+        let host = self.dir.join(path.to_path());
+        // Content that came back under another inode is no change, unless other names are to
+        // keep the old one.
+        let compare = match old {
+            _ if named => true,
+            Some(_) => view.stat_at(root, path.as_bytes(), false).is_ok_and(|m| m.nlink == 1),
+            None => false,
+        };
+        let open = || File::open(&host).map_err(PlainError::host(&host));
+        let same = compare
+            && hash_host(&mut open()?, &host)? == hash_view(&open_file(view, root, path)?, path)?;
+        if !same {
+            if !named && old.is_some() {
+                view.unlink_at(root, path.as_bytes()).map_err(PlainError::view(path))?;
+            }
+            write(open()?, &host, path, view, root)?;
+        }
+        self.names.entry(new.ino).or_insert_with(|| path.clone());
+        take_meta(self.dir, path, view, root)
+    }
+
+    fn take_link(
+        &mut self,
+        path: &RelPath,
+        new: &Stamp,
+        old: Option<&Stamp>,
+    ) -> Result<(), PlainError> {
+        let named = self.name(path, new, old)?;
+        if !self.done.insert(new.ino) {
+            return Ok(());
+        }
+        let (view, root) = (self.view, self.root);
+        let host = self.dir.join(path.to_path());
+        let target = fs::read_link(&host).map_err(PlainError::host(&host))?;
+        let target = target.as_os_str().as_bytes();
+        let there = named || old.is_some();
+        if named
+            && view.read_link_at(root, path.as_bytes()).map_err(PlainError::view(path))? == target
+        {
+            return Ok(());
+        }
+        if there {
+            view.unlink_at(root, path.as_bytes()).map_err(PlainError::view(path))?;
+        }
+        self.names.insert(new.ino, path.clone());
+        view.symlink_at(target, root, path.as_bytes()).map_err(PlainError::view(path))
+    }
+
+    /// Gives `path` to what has its inode, where the view has a name of that. `false`: it has
+    /// none, and what is there is another file.
+    fn name(
+        &mut self,
+        path: &RelPath,
+        new: &Stamp,
+        old: Option<&Stamp>,
+    ) -> Result<bool, PlainError> {
+        let (view, root) = (self.view, self.root);
+        let Some(first) = self.names.get(&new.ino) else { return Ok(false) };
+        if first == path || same_file(view, root, first, path) {
+            return Ok(true);
+        }
+        if old.is_some() {
+            view.unlink_at(root, path.as_bytes()).map_err(PlainError::view(path))?;
+        }
+        view.link_at(root, first.as_bytes(), false, root, path.as_bytes())
+            .map_err(PlainError::view(path))?;
+        Ok(true)
     }
 }
 

@@ -250,6 +250,10 @@ impl HostDescriptor for FsCtx<'_> {
             At::Sessions => Err(ErrorCode::Invalid.into()),
             At::In { mount, dir, path } => {
                 let target = mount.view.read_link_at(&dir, path.as_bytes())?;
+                // As the WIT has it: an absolute target is a path of the host.
+                if target.first() == Some(&b'/') {
+                    return Err(ErrorCode::NotPermitted.into());
+                }
                 String::from_utf8(target).map_err(|_| ErrorCode::IllegalByteSequence.into())
             }
         }

@@ -178,6 +178,10 @@ fn nothing_leads_out() {
     refused(w.ctx().symlink_at(fd(root), "/etc".into(), "out".into()), ErrorCode::NotPermitted);
     w.ctx().symlink_at(fd(root), "../..".into(), "up".into()).unwrap();
     refused(w.ctx().stat_at(fd(root), FOLLOW, "up/etc".into()), ErrorCode::NotPermitted);
+    // An absolute target of the base is neither followed nor told.
+    std::os::unix::fs::symlink("/etc", w.base.path().join("abs")).unwrap();
+    refused(w.ctx().stat_at(fd(root), FOLLOW, "abs/passwd".into()), ErrorCode::NotPermitted);
+    refused(w.ctx().readlink_at(fd(root), "abs".into()), ErrorCode::NotPermitted);
     refused(w.ctx().stat_at(fd(sessions), FOLLOW, "..".into()), ErrorCode::NotPermitted);
     refused(w.ctx().stat_at(fd(sessions), FOLLOW, "/x".into()), ErrorCode::NotPermitted);
     refused(w.ctx().stat_at(fd(root), FOLLOW, String::new()), ErrorCode::NoEntry);
