@@ -134,6 +134,14 @@ impl Memory {
         out
     }
 
+    /// Whether two names, no link at their ends followed, are one file.
+    ///
+    /// # Errors
+    /// As `lstat(2)` of the first that fails.
+    pub fn same(&self, a: &[u8], b: &[u8]) -> Result<bool, Class> {
+        Ok(self.found(a, Last::Keep)? == self.found(b, Last::Keep)?)
+    }
+
     fn walk(&self, dir: Id, at: &mut Vec<u8>, f: &mut impl FnMut(&[u8], Id)) {
         let Body::Dir(entries) = &self.nodes[dir].body else { return };
         for (name, id) in entries {

@@ -32,6 +32,7 @@ pub fn errors(op: &Op, view: &Outcome, plain: &Outcome) -> bool {
     }
 }
 
-fn dotted(path: &[u8]) -> bool {
+/// Whether a name ends in a slash, `.` or `..`.
+pub fn dotted(path: &[u8]) -> bool {
     matches!(path.rsplit(|b| *b == b'/').next(), Some(b"" | b"." | b".."))
 }
