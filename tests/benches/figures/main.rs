@@ -1,6 +1,6 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
-//! Sections: `begin`, `landing`, `agents`. Each prints a table; what is compared was measured
+//! Sections: `begin`, `landing`, `durable`, `throughput`, `changes`, `recovery`, `agents`. Each prints a table; what is compared was measured
 //! in the same run, turn by turn, so the ratios hold where the times drift.
 
 mod agents;
@@ -8,13 +8,21 @@ mod begin;
 mod landing;
 mod measure;
 mod tree;
+mod trust;
 
 type Section = (&'static str, fn() -> measure::Outcome);
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 3] =
-        [("begin", begin::run), ("landing", landing::run), ("agents", agents::run)];
+    let sections: [Section; 7] = [
+        ("begin", begin::run),
+        ("landing", landing::run),
+        ("durable", landing::durable),
+        ("throughput", trust::throughput),
+        ("changes", trust::changes),
+        ("recovery", trust::recovery),
+        ("agents", agents::run),
+    ];
     let mut failed = false;
     for (name, run) in sections {
         if !wanted.is_empty() && !wanted.iter().any(|w| w == name) {
