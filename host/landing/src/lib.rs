@@ -27,6 +27,7 @@
 //! `abort`, `finish` · `recover`, `judge` · `nesting`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
+mod acl;
 mod apply;
 mod batch;
 mod begin;

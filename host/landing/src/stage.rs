@@ -7,10 +7,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use brio_session::{Change, Content, FsError, Kind, RelPath, View};
+use brio_session::{Change, Content, FsError, Kind, NEW_DIR_MODE, NEW_FILE_MODE, RelPath, View};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::acl;
 use crate::claim::nonce;
 use crate::disk;
 use crate::errors::Doing;
@@ -54,6 +55,7 @@ pub(crate) fn stage(
                 bases: Dirs::new(state),
                 new_dirs: HashMap::new(),
                 slots: HashMap::new(),
+                acls: HashMap::new(),
             };
             let mut intent = intent;
             for step in &mut intent.steps {
@@ -83,6 +85,8 @@ struct Stager<'a> {
     /// New directories: their slots and, where creation there would hand it down, their group.
     new_dirs: HashMap<RelPath, Option<u32>>,
     slots: HashMap<RelPath, u32>,
+    /// Default ACLs of directories that were looked at.
+    acls: HashMap<RelPath, Option<Rc<[u8]>>>,
 }
 
 impl Stager<'_> {
@@ -107,7 +111,11 @@ impl Stager<'_> {
             (Act::Replace { .. }, Some(_)) => self.keep(&path, &name, &new)?,
             _ => self.inherit(&path, &name, &new).map_err(io)?,
         }
-        if new.kind != Kind::Symlink {
+        let acl = match step.old {
+            None => self.hand_down(&path, &name, &new).map_err(io)?,
+            Some(_) => false,
+        };
+        if new.kind != Kind::Symlink && !acl {
             let mode = if new.kind == Kind::Dir { new.mode | 0o700 } else { new.mode };
             let now = Look::raw(self.dir, &name).map_err(|e| io(e.into()))?;
             if now.mode() != mode {
@@ -277,6 +285,57 @@ impl Stager<'_> {
         }
         Ok(())
     }
+
+    /// Where a directory has a default ACL, what is new in it gets that, as if it were created
+    /// there. False: it has none, and the mode decides.
+    fn hand_down(&mut self, path: &RelPath, name: &[u8], new: &New) -> io::Result<bool> {
+        let parent = path.split().map(|(p, _)| p).unwrap_or_default();
+        let Some(default) = self.default_acl(&parent)? else { return Ok(false) };
+        // What a view gives to all that is new is nobody's wish: creation would have asked for
+        // everything and left it to the ACL.
+        let mode = match (new.kind, new.mode) {
+            (Kind::File, NEW_FILE_MODE) => 0o666,
+            (Kind::Dir, NEW_DIR_MODE) => 0o777,
+            (Kind::Symlink, _) => return Ok(false),
+            (_, mode) => mode,
+        };
+        let Some(access) = acl::inherited(&default, mode) else { return Ok(false) };
+        let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let fd = openat(self.dir, name, how, Mode::empty())?;
+        self.state.disk.set_xattr(&fd, acl::ACCESS, &access)?;
+        if new.kind == Kind::Dir {
+            self.state.disk.set_xattr(&fd, acl::DEFAULT, &default)?;
+            self.acls.insert(path.clone(), Some(default));
+        }
+        Ok(true)
+    }
+
+    fn default_acl(&mut self, dir: &RelPath) -> io::Result<Option<Rc<[u8]>>> {
+        if let Some(known) = self.acls.get(dir) {
+            return Ok(known.clone());
+        }
+        let how = OFlags::RDONLY | OFlags::DIRECTORY;
+        let found = match disk::open_beneath(&self.state.root, dir.as_bytes(), how, true) {
+            Ok(fd) => attribute(&fd, acl::DEFAULT)?.map(Rc::from),
+            // New as well, or gone: the validation under the lock will say so. One that cannot
+            // be read says nothing.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::XDEV) => None,
+            Err(e) => return Err(e.into()),
+        };
+        self.acls.insert(dir.clone(), found.clone());
+        Ok(found)
+    }
+}
+
+/// One attribute of a file, where it has it.
+fn attribute(file: &OwnedFd, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut value = vec![0u8; 1 << 16];
+    match rustix::fs::fgetxattr(file, name, &mut value[..]) {
+        Ok(n) => value.truncate(n),
+        Err(Errno::NODATA | Errno::NOTSUP) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    }
+    Ok(Some(value))
 }
 
 /// All attributes of a file.
@@ -289,13 +348,9 @@ fn xattrs(file: &OwnedFd) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
     };
     let mut out = Vec::new();
     for name in names[..n].split(|b| *b == 0).filter(|n| !n.is_empty()) {
-        let mut value = vec![0u8; 1 << 16];
-        match rustix::fs::fgetxattr(file, name, &mut value[..]) {
-            Ok(n) => value.truncate(n),
-            Err(Errno::NODATA) => continue,
-            Err(e) => return Err(e.into()),
+        if let Some(value) = attribute(file, name)? {
+            out.push((name.to_vec(), value));
         }
-        out.push((name.to_vec(), value));
     }
     Ok(out)
 }

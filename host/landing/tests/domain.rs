@@ -14,7 +14,9 @@ use brio_landing::{
     SessionError,
 };
 use brio_session::ViewOptions;
-use common::{begin, commit, edit, names, open, options, read, state, tree, write, writer};
+use common::{
+    begin, commit, edit, names, open, options, read, skipped, state, tree, write, writer,
+};
 
 fn code(base: &Path, o: OpenOptions) -> &'static str {
     let e = Domain::open(base, o).err().unwrap();
@@ -25,10 +27,6 @@ fn code(base: &Path, o: OpenOptions) -> &'static str {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-fn skipped(what: &str) {
-    eprintln!("SKIPPED: {what}");
 }
 
 #[test]

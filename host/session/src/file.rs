@@ -324,7 +324,7 @@ impl View {
             }
             other => other?,
         };
-        let node = state.fresh(id, 0o644, Body::Own { from: None });
+        let node = state.fresh(id, crate::NEW_FILE_MODE, Body::Own { from: None });
         let mut batch = self.first_sight(&state, dir, &place.name)?;
         batch.push(Record::Node { id, node });
         let child = Some(Child::Node(id));

@@ -49,6 +49,11 @@ pub use handle::{DirHandle, Handle, OpenOptions};
 pub use hostdir::DirLower;
 pub use lower::{DirEntry, Lower, Observations, Observed};
 pub use meta::{Fingerprint, Kind, Meta, SetTime, Time};
+/// The permission bits that a view gives to new files.
+pub const NEW_FILE_MODE: u32 = 0o644;
+/// The permission bits that a view gives to new directories.
+pub const NEW_DIR_MODE: u32 = 0o755;
+
 pub use path::{RelPath, STATE_DIR, check_name, from_os, to_os};
 pub use sealed::Sealed;
 pub use view::{Limits, View, ViewOptions, WriteGate};

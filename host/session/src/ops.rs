@@ -32,7 +32,7 @@ impl View {
     /// # Errors
     /// As `mkdir(2)`; `FileLimit`.
     pub fn mkdir_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
-        self.make(dir, path, true, 0o755, Body::Dir { lower: None })
+        self.make(dir, path, true, crate::NEW_DIR_MODE, Body::Dir { lower: None })
     }
 
     /// Makes a symbolic link. A target that is absolute would mean a path of the host:

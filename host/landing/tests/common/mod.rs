@@ -134,3 +134,13 @@ pub fn state(base: &Path, sub: &str) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Says that a test cannot run here, and counts it.
+pub fn skipped(what: &str) {
+    use std::io::Write;
+    eprintln!("SKIPPED: {what}");
+    if let Some(list) = std::env::var_os("BRIO_SKIPS") {
+        let mut list = std::fs::File::options().create(true).append(true).open(list).unwrap();
+        writeln!(list, "{what}").unwrap();
+    }
+}
