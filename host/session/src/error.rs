@@ -58,8 +58,8 @@ pub enum FsError {
     /// ENOTSUP: a kind of file that a view does not carry (device, FIFO, socket).
     #[error("not supported")]
     NotSupported,
-    /// ESTALE: the session of this handle has landed or was rolled back.
-    #[error("stale handle: the session has ended")]
+    /// ESTALE: the session of this handle has landed, was rolled back or was restored.
+    #[error("stale handle: the session has ended, or was restored to a checkpoint")]
     Stale,
     /// SESSION_ENDED: a look-up in a session that has landed or was rolled back.
     #[error("the session has ended")]

@@ -162,6 +162,7 @@ impl FileHandle {
     pub fn meta(&self) -> FsResult<Meta> {
         {
             let state = self.view.inner.read().map_err(stale)?;
+            self.view.inner.current(&self.object)?;
             match state.stack.meta(&self.object.place(&state.stack.tree)) {
                 Err(FsError::NotFound) => {}
                 found => return found,
@@ -188,6 +189,7 @@ impl FileHandle {
     /// As every change.
     pub fn set_times(&self, atime: SetTime, mtime: SetTime) -> FsResult<()> {
         let _gate = self.view.inner.admit().map_err(stale)?;
+        self.view.inner.current(&self.object)?;
         self.view.writable(self.protected)?;
         {
             let mut state = self.view.inner.write().map_err(stale)?;
@@ -213,6 +215,7 @@ impl FileHandle {
     /// As every change.
     pub fn set_mode(&self, mode: u32) -> FsResult<()> {
         let _gate = self.view.inner.admit().map_err(stale)?;
+        self.view.inner.current(&self.object)?;
         self.view.writable(self.protected)?;
         let mut state = self.view.inner.write().map_err(stale)?;
         let place = self.object.place(&state.stack.tree);
@@ -232,14 +235,17 @@ impl FileHandle {
     }
 
     fn alive(&self) -> FsResult<()> {
-        self.view.inner.read().map(drop).map_err(stale)
+        self.view.inner.read().map(drop).map_err(stale)?;
+        self.view.inner.current(&self.object)
     }
 
     fn admit(&self) -> FsResult<std::sync::RwLockReadGuard<'_, bool>> {
         if !self.write {
             return Err(FsError::BadDescriptor);
         }
-        self.view.inner.admit().map_err(stale)
+        let gate = self.view.inner.admit().map_err(stale)?;
+        self.view.inner.current(&self.object)?;
+        Ok(gate)
     }
 }
 

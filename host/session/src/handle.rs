@@ -1,6 +1,7 @@
 //! Handles of a view: directories and files that somebody holds open.
 
 use std::fs::File;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::promote::GONE;
@@ -16,6 +17,10 @@ pub(crate) struct Object {
     pub content: RwLock<Content>,
     /// What it was when it lost its last name.
     pub orphan: Mutex<Option<Node>>,
+    /// Which stack of its view it belongs to.
+    epoch: AtomicU64,
+    /// It is the root of a rooted view.
+    root: AtomicBool,
 }
 
 /// Where the bytes of an open file come from.
@@ -29,12 +34,32 @@ pub(crate) enum Content {
 }
 
 impl Object {
-    pub(crate) fn new(place: Ref) -> Self {
+    pub(crate) fn new(place: Ref, epoch: u64) -> Self {
         Self {
+            epoch: AtomicU64::new(epoch),
+            root: AtomicBool::new(false),
             place: Mutex::new(place),
             content: RwLock::new(Content::None),
             orphan: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn make_root(&self) {
+        self.root.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_root(&self) -> bool {
+        self.root.load(Ordering::SeqCst)
+    }
+
+    /// Goes on as what lies at a place of its view's new stack.
+    pub(crate) fn follow(&self, place: Ref, epoch: u64) {
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        self.epoch.store(epoch, Ordering::SeqCst);
     }
 
     /// Its last name is gone: its node stays with it.
@@ -98,8 +123,13 @@ impl DirHandle {
         &self.view
     }
 
+    fn place(&self, state: &State) -> FsResult<Ref> {
+        self.view.inner.current(&self.object)?;
+        Ok(self.object.place(&state.stack.tree))
+    }
+
     pub(crate) fn resolve(&self, state: &State, path: &[u8], follow: bool) -> FsResult<Place> {
-        let start = self.object.place(&state.stack.tree);
+        let start = self.place(state)?;
         resolve(&state.stack, &start, self.protected, path, follow)
     }
 
@@ -121,7 +151,7 @@ impl DirHandle {
     /// `NotFound` when it was removed, `Stale` when the view has ended.
     pub fn meta(&self) -> FsResult<Meta> {
         let state = self.view.inner.read().map_err(stale)?;
-        state.stack.meta(&self.object.place(&state.stack.tree))
+        state.stack.meta(&self.place(&state)?)
     }
 
     /// Its entries as of now, sorted by name, without `.`, `..` and reserved names.
@@ -130,7 +160,7 @@ impl DirHandle {
     /// As [`meta`](Self::meta).
     pub fn list(&self) -> FsResult<Vec<DirEntry>> {
         let state = self.view.inner.read().map_err(stale)?;
-        state.stack.list_ref(&self.object.place(&state.stack.tree))
+        state.stack.list_ref(&self.place(&state)?)
     }
 
     /// Where it lies in the view now.
@@ -139,7 +169,7 @@ impl DirHandle {
     /// As [`meta`](Self::meta).
     pub fn path(&self) -> FsResult<RelPath> {
         let state = self.view.inner.read().map_err(stale)?;
-        let place = self.object.place(&state.stack.tree);
+        let place = self.place(&state)?;
         state.stack.tree.path_of(&place).ok_or(FsError::NotFound)
     }
 

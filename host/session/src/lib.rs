@@ -38,6 +38,7 @@ mod path;
 mod promote;
 mod resolve;
 mod sealed;
+mod switch;
 mod tree;
 mod view;
 
@@ -56,4 +57,5 @@ pub const NEW_DIR_MODE: u32 = 0o755;
 
 pub use path::{RelPath, STATE_DIR, check_name, from_os, to_os};
 pub use sealed::Sealed;
+pub use switch::NewStack;
 pub use view::{Limits, View, ViewOptions, WriteGate};

@@ -17,7 +17,7 @@ use crate::{Door, FsError, FsResult, Op};
 pub(crate) const INDEX: &str = "index";
 const MAGIC: &[u8; 8] = b"BRIOLAYR";
 const VERSION: u32 = 1;
-const HEADER: u64 = 20;
+pub(crate) const HEADER: u64 = 20;
 
 /// The log of a layer that is being written.
 pub(crate) struct Log {

@@ -53,7 +53,9 @@ pub(crate) struct Inner {
     pub ended: AtomicBool,
     pub options: ViewOptions,
     pub objects: Mutex<Objects>,
-    generation: AtomicU64,
+    pub generation: AtomicU64,
+    /// Moves with every switch to another stack: handles of an earlier one are stale.
+    pub epoch: AtomicU64,
     bytes: AtomicU64,
     files: AtomicU64,
     hit: AtomicU8,
@@ -125,6 +127,7 @@ impl View {
                 options,
                 objects: Mutex::default(),
                 generation: AtomicU64::new(0),
+                epoch: AtomicU64::new(0),
                 bytes: AtomicU64::new(0),
                 files: AtomicU64::new(0),
                 hit: AtomicU8::new(0),
@@ -144,6 +147,7 @@ impl View {
         let how = OpenOptions { read: true, directory: true, ..OpenOptions::default() };
         match self.open_at(&self.root(), at.as_bytes(), &how)? {
             Handle::Dir(dir) => {
+                dir.object.make_root();
                 Ok(Self { inner: self.inner.clone(), root: Some((dir.object, dir.protected)) })
             }
             Handle::File(_) => Err(FsError::NotDirectory),
@@ -251,6 +255,10 @@ pub struct WriteGate<'a> {
 }
 
 impl WriteGate<'_> {
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.view.inner
+    }
+
     /// Ends the view for good.
     pub fn end(mut self) {
         *self.guard = true;
@@ -259,7 +267,11 @@ impl WriteGate<'_> {
 }
 
 impl State {
-    fn open(layer: Dir, below: Arc<dyn Lower>, options: &ViewOptions) -> FsResult<Self> {
+    pub(crate) fn open(
+        layer: Dir,
+        below: Arc<dyn Lower>,
+        options: &ViewOptions,
+    ) -> FsResult<Self> {
         let (stack, end) = Stack::open(layer, below)?;
         let log = match options.read_only {
             true => None,
@@ -323,7 +335,7 @@ impl Inner {
         if objects.by_ref.len() > 1024 && objects.by_ref.len().is_power_of_two() {
             objects.by_ref.retain(|_, o| o.strong_count() > 0);
         }
-        let o = Arc::new(Object::new(r.clone()));
+        let o = Arc::new(Object::new(r.clone(), self.epoch.load(Ordering::SeqCst)));
         objects.by_ref.insert(r, Arc::downgrade(&o));
         o
     }
