@@ -44,9 +44,10 @@ mod wrapper;
 
 pub use brio::Brio;
 pub use brio_landing::{
-    Adopted, BeginError, CommitError, CommitOptions, Conflict, DomainError, Kept, Landed,
-    LeaseError, LeaseStatus, Metadata, RecoverError, Recovered, RollbackError, RolledBack,
-    SessionError, SessionId, SessionInfo, State, Theirs, Warning, Writer, change_word,
+    Adopted, BEFORE_RESTORE, BeginError, CheckpointError, CheckpointInfo, CommitError,
+    CommitOptions, Conflict, DomainError, Kept, Landed, LeaseError, LeaseStatus, Metadata,
+    RecoverError, Recovered, RollbackError, RolledBack, SessionError, SessionId, SessionInfo,
+    State, Theirs, Warning, Writer, change_word,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

@@ -4,8 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use brio_landing::{
-    BeginError, BeginOptions, CommitError, CommitOptions, Domain, Landed, LeaseError, Metadata,
-    RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, Writer,
+    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Domain,
+    Landed, LeaseError, Metadata, RollbackError, RolledBack, Session, SessionError, SessionId,
+    SessionInfo, Writer,
 };
 use brio_registry::SessionRow;
 use brio_session::{ChangeSet, View, ViewOptions};
@@ -113,6 +114,31 @@ impl SessionHandle {
         let options = BeginOptions { subdir: info.subdir, parent: Some(self.id.clone()), metadata };
         let child = self.domain.begin(options)?;
         Ok(self.brio.begun(self.domain.clone(), child.id().clone()))
+    }
+
+    /// Remembers its state under a name that is new in it, durably. Nobody may be writing in it.
+    ///
+    /// # Errors
+    /// Nothing has changed.
+    pub fn checkpoint(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        self.session()?.checkpoint(name)
+    }
+
+    /// Puts it back to a checkpoint, durably. The state that it leaves becomes the checkpoint
+    /// [`BEFORE_RESTORE`](crate::BEFORE_RESTORE), so a restore can be taken back.
+    ///
+    /// # Errors
+    /// It is wholly what it was, or, where the host failed at the very end, wholly restored.
+    pub fn restore(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        self.session()?.restore(name)
+    }
+
+    /// Deletes a checkpoint, and the layers that only it needed.
+    ///
+    /// # Errors
+    /// Nothing has changed.
+    pub fn delete_checkpoint(&self, name: &str) -> Result<(), CheckpointError> {
+        self.session()?.delete_checkpoint(name)
     }
 
     /// Lands it in its base, or in its parent: all of it or nothing. Durable when it returns.

@@ -49,6 +49,8 @@ pub(crate) enum Session {
     Diff(commands::session::diff::Diff),
     Commit(commands::session::commit::Commit),
     Rollback(commands::session::rollback::Rollback),
+    Checkpoint(commands::session::checkpoint::Checkpoint),
+    Restore(commands::session::restore::Restore),
 }
 
 /// The commands on agents.

@@ -39,10 +39,9 @@ impl Exit {
         match code {
             "CONFLICT" => Self::Conflict,
             "DAMAGED" | "RECOVERY_NEEDED" | "STATE_CORRUPT" => Self::Damaged,
-            "SESSION_BUSY" | "OPEN_CHILDREN" | "UNCLEAN" | "NO_SPACE" | "IO" | "REFUSED"
-            | "LANDING_FAILED" | "SNAPSHOT_GONE" | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" => {
-                Self::Refused
-            }
+            "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" | "UNCLEAN" | "NO_SPACE"
+            | "IO" | "REFUSED" | "LANDING_FAILED" | "SNAPSHOT_GONE" | "SESSION_ADOPTED"
+            | "OUTPUT" | "INDEX" => Self::Refused,
             _ => Self::Usage,
         }
     }

@@ -1,7 +1,7 @@
 //! What `--json` prints: schema 1. Every field is always there; what is not known is null.
 //! Paths that are not UTF-8 are shown escaped.
 
-use brio_host::{ChangeKind, ChangeSet, SessionRow};
+use brio_host::{ChangeKind, ChangeSet, CheckpointInfo, SessionRow};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -38,10 +38,31 @@ pub(crate) struct Shown {
     /// The landing whose base it sees.
     pub(crate) landing: u64,
     pub(crate) children: Vec<String>,
+    pub(crate) checkpoints: Vec<Checkpoint>,
     /// `free`, `live`, `silent` or `dead`: its run, if it has one.
     pub(crate) run: &'static str,
     pub(crate) clean: bool,
     pub(crate) changes: Option<Changes>,
+}
+
+/// A state that a session can be put back to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Checkpoint {
+    pub(crate) name: String,
+    pub(crate) created_at: String,
+    /// The landing whose base it sees.
+    pub(crate) landing: u64,
+}
+
+/// `brio session checkpoint --json`, `brio session restore --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Checkpointed {
+    pub(crate) schema: u32,
+    pub(crate) session: String,
+    /// The one that was made or restored; null: it was deleted.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// All that the session has now.
+    pub(crate) checkpoints: Vec<Checkpoint>,
 }
 
 /// Changed paths, in the order of paths.
@@ -113,6 +134,13 @@ impl From<&ChangeSet> for Changes {
             list.push(change.path.to_string());
         }
         changes
+    }
+}
+
+impl From<&CheckpointInfo> for Checkpoint {
+    fn from(c: &CheckpointInfo) -> Self {
+        let created_at = crate::time::of(c.created_at);
+        Self { name: c.name.clone(), created_at, landing: c.landing }
     }
 }
 

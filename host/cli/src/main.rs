@@ -48,6 +48,8 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Diff(c)) => c.run(ui),
         Command::Session(Session::Commit(c)) => c.run(ui),
         Command::Session(Session::Rollback(c)) => c.run(ui),
+        Command::Session(Session::Checkpoint(c)) => c.run(ui),
+        Command::Session(Session::Restore(c)) => c.run(ui),
         Command::Recover(c) => c.run(ui),
         Command::Agent(Agent::List(c)) => c.run(ui),
         Command::Config(Config::Show(c)) => c.run(ui),

@@ -18,6 +18,11 @@ pub(crate) fn rfc3339(millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
+/// A time of the core's as RFC 3339 in UTC, to the second.
+pub(crate) fn of(t: brio_host::Time) -> String {
+    rfc3339(t.secs.saturating_mul(1000))
+}
+
 #[cfg(test)]
 mod tests {
     use super::rfc3339;

@@ -241,3 +241,39 @@ fn two_homes_share_a_domain() {
     let (_, doc) = env.json(&["session", "commit", &id, "--json"]);
     assert_eq!(doc["landing"], 2);
 }
+
+// A checkpoint is made, listed, come back to, taken back and deleted; its errors say what to do.
+#[test]
+fn a_session_comes_back_to_a_checkpoint() {
+    let env = TestEnvironment::new();
+    let id = env.begin();
+    replace(&env, &id, "s/two/zwei/");
+    env.ok(&["session", "checkpoint", &id, "zwei"]);
+    replace(&env, &id, "s/zwei/deux/");
+    let (status, doc) = env.json(&["session", "restore", &id, "zwei", "--json"]);
+    assert_eq!((status, &doc["schema"], &doc["session"]), (0, &json!(1), &json!(id)));
+    assert_eq!(
+        (&doc["checkpoint"]["name"], &doc["checkpoint"]["landing"]),
+        (&json!("zwei"), &json!(0))
+    );
+    let diff = env.ok(&["session", "diff", &id]);
+    assert!(diff.contains("+zwei"), "{diff}");
+    let manifest = env.base().join(".brio/sessions").join(&id).join("manifest");
+    assert!(std::fs::read_to_string(manifest).expect("a manifest").contains("notes.txt"));
+    let (_, shown) = env.json(&["session", "show", &id, "--json"]);
+    let names: Vec<_> =
+        shown["checkpoints"].as_array().expect("a list").iter().map(|c| &c["name"]).collect();
+    assert_eq!(names, [&json!("zwei"), &json!("before-restore")]);
+    assert!(env.ok(&["session", "show", &id]).contains("restores zwei of 2"));
+    env.ok(&["session", "restore", &id, "before-restore"]);
+    assert!(env.ok(&["session", "diff", &id]).contains("+deux"));
+
+    env.error(&["session", "checkpoint", &id, "zwei"], 2, "CHECKPOINT_EXISTS");
+    env.error(&["session", "checkpoint", &id, "../x"], 2, "CHECKPOINT_NAME");
+    env.error(&["session", "restore", &id, "drei"], 2, "CHECKPOINT_UNKNOWN");
+    let (_, doc) = env.json(&["session", "checkpoint", &id, "zwei", "--delete", "--json"]);
+    assert_eq!(doc["checkpoint"], json!(null));
+    env.error(&["session", "restore", &id, "zwei"], 2, "CHECKPOINT_UNKNOWN");
+    env.ok(&["session", "commit", &id]);
+    assert_eq!(env.read("notes.txt"), "one\ndeux\nthree\n");
+}

@@ -107,6 +107,7 @@ fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Resul
         layers,
         inherited,
         absorbed: Vec::new(),
+        checkpoints: Vec::new(),
         clean: false,
         boot: state.options.boot_id.clone(),
         torn: false,

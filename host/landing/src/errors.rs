@@ -33,7 +33,7 @@ pub(crate) fn is_full(e: &io::Error) -> bool {
     matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-fn io_code(e: &HostError) -> &'static str {
+pub(crate) fn io_code(e: &HostError) -> &'static str {
     if e.is_full() { "NO_SPACE" } else { "IO" }
 }
 
@@ -299,7 +299,7 @@ impl LeaseError {
     }
 }
 
-fn fs_code(e: FsError) -> &'static str {
+pub(crate) fn fs_code(e: FsError) -> &'static str {
     match e {
         FsError::NoSpace => "NO_SPACE",
         FsError::SnapshotGone => "SNAPSHOT_GONE",
@@ -502,7 +502,7 @@ pub enum CommitError {
     Io(#[from] HostError),
 }
 
-fn ids(ids: &[SessionId]) -> String {
+pub(crate) fn ids(ids: &[SessionId]) -> String {
     ids.iter().map(SessionId::as_str).collect::<Vec<_>>().join(", ")
 }
 

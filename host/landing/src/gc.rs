@@ -22,7 +22,7 @@ pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
     let mut needed = u64::MAX;
     for id in meta::list(state)? {
         match meta::load(state, &id) {
-            Ok(m) => needed = needed.min(m.landing),
+            Ok(m) => needed = needed.min(m.oldest_landing()),
             // It cannot be read, so it cannot be said what it needs.
             Err(_) => needed = 0,
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brio_session::{ChangeSet, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::SessionId;
+use crate::{CheckpointInfo, SessionId};
 
 /// What a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ pub struct SessionInfo {
     pub parent: Option<SessionId>,
     /// Open sessions that branch it.
     pub children: Vec<SessionId>,
+    /// States that it can be put back to, oldest first.
+    pub checkpoints: Vec<CheckpointInfo>,
     /// Who writes in it.
     pub lease: LeaseStatus,
     /// The machine went down before it was synced: it lands only with `accept_unclean`.

@@ -24,7 +24,7 @@
 //!
 //! Map: `domain` (open, claim, adopt) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing) · `commit` = `facts`, `plan`, `stage`, `preflight`, `seal`, `apply`,
-//! `abort`, `finish` · `recover`, `judge` · `nesting`, `rollback`, `gc`, `journal`, `manifest`.
+//! `abort`, `finish` · `recover`, `judge` · `nesting`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod acl;
@@ -32,6 +32,7 @@ mod apply;
 mod batch;
 mod begin;
 mod busy;
+mod checkpoint;
 mod claim;
 mod commit;
 mod conflict;
@@ -72,6 +73,7 @@ mod stage;
 mod state;
 mod support;
 
+pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
 pub use conflict::{Conflict, Theirs, What, change_word};
 pub use domain::Domain;
 pub use errors::{

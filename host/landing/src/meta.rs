@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use brio_session::{RelPath, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Checkpoint;
 use crate::disk::{self};
 use crate::state::State;
 use crate::{Metadata, SessionError, SessionId};
@@ -37,6 +38,9 @@ pub(crate) struct Meta {
     /// Children that landed in it: their directories hold layers of it.
     #[serde(default)]
     pub(crate) absorbed: Vec<SessionId>,
+    /// Stacks that it can be put back on.
+    #[serde(default)]
+    pub(crate) checkpoints: Vec<Checkpoint>,
     /// It was synced by its last writer.
     pub(crate) clean: bool,
     /// The boot in which that was, or in which it was last written.
@@ -62,7 +66,22 @@ pub(crate) struct Layer {
 impl Meta {
     /// The number of a layer that its own directory does not have yet.
     pub(crate) fn next_layer(&self) -> u32 {
-        self.layers.iter().filter(|l| l.session == self.id).map(|l| l.n + 1).max().unwrap_or(0)
+        self.all_layers().filter(|l| l.session == self.id).map(|l| l.n + 1).max().unwrap_or(0)
+    }
+
+    /// The layers of its stack and of its checkpoints.
+    pub(crate) fn all_layers(&self) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().chain(self.checkpoints.iter().flat_map(|c| &c.layers))
+    }
+
+    /// Whether a layer's directory must stay: the stack or a checkpoint lists it.
+    pub(crate) fn lists(&self, layer: &Layer) -> bool {
+        self.all_layers().any(|l| l == layer)
+    }
+
+    /// The oldest landing that it, or a checkpoint of it, looks at the base as of.
+    pub(crate) fn oldest_landing(&self) -> u64 {
+        self.checkpoints.iter().map(|c| c.landing).fold(self.landing, u64::min)
     }
 
     pub(crate) fn unclean(&self, boot: &str) -> bool {
@@ -75,9 +94,21 @@ pub(crate) fn dir(state: &State, id: &SessionId) -> io::Result<OwnedFd> {
     disk::open_dir(&state.sessions, id.as_str().as_bytes())
 }
 
+/// The name of a layer's directory in its session's.
+pub(crate) fn layer_name(n: u32) -> String {
+    format!("layers/{n}")
+}
+
+/// The layers that a session's directory holds.
+pub(crate) fn own_layers(dir: impl AsFd, id: &SessionId) -> io::Result<Vec<Layer>> {
+    let names = disk::names(disk::open_dir(dir, LAYERS)?)?;
+    let numbers = names.iter().filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok());
+    Ok(numbers.map(|n| Layer { session: id.clone(), n }).collect())
+}
+
 /// Opens a layer's directory.
 pub(crate) fn layer_dir(state: &State, layer: &Layer) -> io::Result<OwnedFd> {
-    let path = format!("{}/layers/{}", layer.session, layer.n);
+    let path = format!("{}/{}", layer.session, layer_name(layer.n));
     Ok(disk::open_beneath(&state.sessions, path.as_bytes(), disk::DIR, true)?)
 }
 
@@ -101,7 +132,8 @@ pub(crate) fn load(state: &State, id: &SessionId) -> Result<Meta, SessionError> 
     if meta.format != crate::claim::FORMAT {
         return Err(corrupt(format!("format {}", meta.format)));
     }
-    if meta.id != *id || meta.layers.is_empty() || meta.inherited >= meta.layers.len() {
+    let fits = meta.checkpoints.iter().all(|c| c.inherited <= c.layers.len());
+    if meta.id != *id || meta.inherited >= meta.layers.len() || !fits {
         return Err(corrupt("its meta.json does not fit".to_owned()));
     }
     Ok(meta)
@@ -168,6 +200,23 @@ impl Parents {
 pub(crate) fn store(state: &State, id: &SessionId, meta: &Meta, durable: bool) -> io::Result<()> {
     let dir = dir(state, id)?;
     state.disk.replace(dir.as_fd(), META, &serde_json::to_vec(meta)?, durable)
+}
+
+/// As [`store`]. It may have been replaced although that was reported as failed: then
+/// once more, so that what is reported in the end is what is there.
+pub(crate) fn store_surely(state: &State, meta: &Meta, durable: bool) -> io::Result<()> {
+    match store(state, &meta.id, meta, durable) {
+        Err(e) if !brio_session::is_stop(&e) && is_stored(state, meta) => {
+            store(state, &meta.id, meta, durable)
+        }
+        done => done,
+    }
+}
+
+/// Whether this is what `meta.json` says.
+pub(crate) fn is_stored(state: &State, meta: &Meta) -> bool {
+    let there = dir(state, &meta.id).and_then(|dir| disk::read(dir, META));
+    there.is_ok_and(|raw| raw.is_some() && raw == serde_json::to_vec(meta).ok())
 }
 
 /// The ids of all sessions that have a directory.

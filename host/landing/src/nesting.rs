@@ -32,8 +32,14 @@ pub(crate) fn begin(
     let mut meta = meta::load_open(state, parent).map_err(session)?;
     let options =
         BeginOptions { parent: Some(parent.clone()), subdir: meta.subdir.clone(), ..options };
-    let before = meta.clone();
-    restack(state, &mut meta, &[], live)?;
+    let mut before = meta.clone();
+    before.layers = {
+        let _gate = live.map(View::gate);
+        written(state, &meta, live)?
+    };
+    if before.layers.len() == meta.layers.len() {
+        restack(state, &mut meta, &[], live)?;
+    }
     let new = New {
         landing: before.landing,
         dirs: before.dirs.clone(),
@@ -55,27 +61,36 @@ pub(crate) fn begin_idle(
     begin(state, parent, options, None)
 }
 
+/// The layers in which something may be: all but an upper that nobody has changed anything in.
+/// What goes on top of these needs no new layer below it. The caller sees to it that nobody
+/// writes meanwhile.
+pub(crate) fn written(
+    state: &State,
+    meta: &Meta,
+    live: Option<&View>,
+) -> Result<Vec<Layer>, HostError> {
+    let Some((upper, below)) = meta.layers.split_last() else { return Ok(Vec::new()) };
+    let fail = |e| HostError::new(&meta.id, fs_io(e));
+    let dir = cap(layer_dir(state, upper).doing(&meta.id)?);
+    // A view that could not follow an earlier change of the stack still writes below.
+    let follows = live.map_or(Ok(true), |view| view.writes_to(&dir)).map_err(fail)?;
+    let empty = follows && View::layer_is_empty(&dir).map_err(fail)?;
+    Ok(if empty { below.to_vec() } else { meta.layers.clone() })
+}
+
 /// Puts layers and a new upper on a session's stack. The record is written first: until the
 /// live view follows, it writes to a layer that is still part of the session.
-fn restack(
+pub(crate) fn restack(
     state: &State,
     meta: &mut Meta,
     between: &[Layer],
     live: Option<&View>,
 ) -> Result<(), HostError> {
-    let n = meta.next_layer();
     let what = &meta.id.clone();
-    let dir = meta::dir(state, what).doing(what)?;
-    let name = format!("layers/{n}");
-    // What a crash left of an earlier attempt.
-    state.disk.remove_tree(&dir, name.as_bytes()).doing(what)?;
-    state.disk.mkdir(&dir, name.as_bytes(), 0o700).doing(what)?;
-    let upper = Layer { session: what.clone(), n };
-    let layer = cap(layer_dir(state, &upper).doing(what)?);
-    View::create_layer(&layer, &state.disk.0).map_err(|e| HostError::new(what, fs_io(e)))?;
+    let (upper, layer) = new_layer(state, meta)?;
     meta.layers.extend(between.iter().cloned());
     meta.layers.push(upper);
-    meta::store(state, what, meta, false).doing(what)?;
+    meta::store_surely(state, meta, false).doing(what)?;
     if let Some(view) = live {
         let between = between
             .iter()
@@ -85,6 +100,23 @@ fn restack(
         view.restack(between, layer).map_err(|e| HostError::new(what, fs_io(e)))?;
     }
     Ok(())
+}
+
+/// Makes an empty layer in a session's directory. It is the session's once `meta.json` lists it.
+pub(crate) fn new_layer(
+    state: &State,
+    meta: &Meta,
+) -> Result<(Layer, cap_std::fs::Dir), HostError> {
+    let what = &meta.id;
+    let upper = Layer { session: what.clone(), n: meta.next_layer() };
+    let dir = meta::dir(state, what).doing(what)?;
+    let name = meta::layer_name(upper.n);
+    // What a crash left of an earlier attempt.
+    state.disk.remove_tree(&dir, name.as_bytes()).doing(what)?;
+    state.disk.mkdir(&dir, name.as_bytes(), 0o700).doing(what)?;
+    let layer = cap(layer_dir(state, &upper).doing(what)?);
+    View::create_layer(&layer, &state.disk.0).map_err(|e| HostError::new(what, fs_io(e)))?;
+    Ok((upper, layer))
 }
 
 /// Lands a child in its parent. The caller holds the parent's lease.

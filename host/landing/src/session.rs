@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_session::{FsError, FsResult, View, ViewOptions};
 
@@ -10,8 +10,9 @@ use crate::errors::Doing;
 use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
-    BeginError, BeginOptions, CommitError, CommitOptions, Landed, LeaseError, SessionError,
-    SessionId, SessionInfo, State, layers, manifest, meta, nesting,
+    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Landed,
+    LeaseError, SessionError, SessionId, SessionInfo, State, checkpoint, layers, manifest, meta,
+    nesting,
 };
 
 /// A session of a domain.
@@ -51,6 +52,42 @@ impl Session {
         layers::view(&self.domain, &meta, ViewOptions { read_only: true, ..options })
     }
 
+    /// Remembers its state under a name that is new in it, durably, while nobody writes in it.
+    /// Its price is a begin's and a sync. A crash leaves the checkpoint wholly or not at all.
+    ///
+    /// # Errors
+    /// See [`CheckpointError`]; nothing has changed.
+    pub fn checkpoint(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        let _lease = self.held("checkpoint")?;
+        checkpoint::make(&self.domain, &self.id, name, None)
+    }
+
+    /// Puts it back to a checkpoint, durably, while nobody writes in it. The state that it
+    /// leaves becomes the checkpoint [`BEFORE_RESTORE`](crate::BEFORE_RESTORE), in place of an
+    /// earlier one of that name: a restore loses nothing that is not restored over twice. A
+    /// crash leaves the session wholly in the one or in the other state.
+    ///
+    /// # Errors
+    /// See [`CheckpointError`]; nothing has changed, except where the host failed after the
+    /// restore was written down: then the session is wholly restored.
+    pub fn restore(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        let _lease = self.held("restore")?;
+        checkpoint::restore(&self.domain, &self.id, name, None)
+    }
+
+    /// Deletes a checkpoint, and the layers that only it needed.
+    ///
+    /// # Errors
+    /// See [`CheckpointError`]; nothing has changed.
+    pub fn delete_checkpoint(&self, name: &str) -> Result<(), CheckpointError> {
+        let _lease = self.held("checkpoint")?;
+        checkpoint::delete(&self.domain, &self.id, name)
+    }
+
+    fn held(&self, purpose: &str) -> Result<Lease, LeaseError> {
+        Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, false)
+    }
+
     /// Takes the writer lease and opens it for writing. `purpose` is shown to others.
     ///
     /// # Errors
@@ -67,7 +104,8 @@ impl Session {
         }
         let view = layers::view(&self.domain, &meta, options)
             .map_err(|source| LeaseError::View { id: self.id.clone(), source })?;
-        Ok(Writer { domain: self.domain.clone(), id: self.id.clone(), view, lease })
+        let (domain, id) = (self.domain.clone(), self.id.clone());
+        Ok(Writer { domain, id, view, lease, stack: Mutex::default() })
     }
 }
 
@@ -78,6 +116,8 @@ pub struct Writer {
     id: SessionId,
     view: View,
     lease: Lease,
+    /// One change of the stack at a time: each reads the record, and writes it.
+    stack: Mutex<()>,
 }
 
 impl Writer {
@@ -102,6 +142,7 @@ impl Writer {
     /// # Errors
     /// As [`Domain::begin`](crate::Domain::begin).
     pub fn begin_child(&self, options: BeginOptions) -> Result<Session, BeginError> {
+        let _alone = self.alone();
         nesting::begin(&self.domain, &self.id, options, Some(&self.view))
     }
 
@@ -114,7 +155,42 @@ impl Writer {
         child: &SessionId,
         options: CommitOptions,
     ) -> Result<Landed, CommitError> {
+        let _alone = self.alone();
         nesting::land(&self.domain, &self.id, child, &options, Some(&self.view))
+    }
+
+    /// As [`Session::checkpoint`], while it is being written: the view goes on over a new
+    /// upper, its handles stay. What another thread writes meanwhile may be part of it or not.
+    ///
+    /// # Errors
+    /// See [`CheckpointError`]; the session is what it was.
+    pub fn checkpoint(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        let _alone = self.alone();
+        checkpoint::make(&self.domain, &self.id, name, Some(&self.view))
+    }
+
+    /// As [`Session::restore`], while it is being written: look-ups in the view see the restored
+    /// state from here on. The roots of the view go on; other handles that are open answer
+    /// `Stale`.
+    ///
+    /// # Errors
+    /// As [`Session::restore`]; the view shows what the session is.
+    pub fn restore(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        let _alone = self.alone();
+        checkpoint::restore(&self.domain, &self.id, name, Some(&self.view))
+    }
+
+    /// As [`Session::delete_checkpoint`].
+    ///
+    /// # Errors
+    /// See [`CheckpointError`].
+    pub fn delete_checkpoint(&self, name: &str) -> Result<(), CheckpointError> {
+        let _alone = self.alone();
+        checkpoint::delete(&self.domain, &self.id, name)
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the session durable, writes its `manifest` and `parent` files and records that it
@@ -209,6 +285,7 @@ fn describe(
         children,
         lease: lease::status(domain, &meta.id).doing(&meta.id)?,
         unclean: meta.unclean(&domain.options.boot_id),
+        checkpoints: meta.checkpoints.iter().map(CheckpointInfo::from).collect(),
         stale: meta.stale,
         adopted: meta.adopted,
         id: meta.id,

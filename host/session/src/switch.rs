@@ -9,7 +9,7 @@ use crate::handle::Object;
 use crate::log;
 use crate::tree::{ROOT, Ref};
 use crate::view::{Inner, State, WriteGate};
-use crate::{FsError, FsResult, Kind, Lower, View};
+use crate::{FsError, FsResult, Kind, Lower, View, hostdir};
 
 /// A stack that a view may be put on: opened, and not seen by anybody yet.
 pub struct NewStack(State);
@@ -21,6 +21,15 @@ impl View {
     /// The host's.
     pub fn layer_is_empty(dir: &Dir) -> FsResult<bool> {
         Ok(dir.metadata(log::INDEX)?.len() <= log::HEADER)
+    }
+
+    /// Whether `layer` is the directory of the layer that takes this view's writes.
+    ///
+    /// # Errors
+    /// The host's; `Ended`.
+    pub fn writes_to(&self, layer: &Dir) -> FsResult<bool> {
+        let at = |dir: &Dir| Ok::<_, FsError>(hostdir::stat(dir, b".")?.0.ino);
+        Ok(at(&self.inner.read()?.stack.dir)? == at(layer)?)
     }
 }
 

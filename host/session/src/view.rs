@@ -267,11 +267,7 @@ impl WriteGate<'_> {
 }
 
 impl State {
-    pub(crate) fn open(
-        layer: Dir,
-        below: Arc<dyn Lower>,
-        options: &ViewOptions,
-    ) -> FsResult<Self> {
+    pub(crate) fn open(layer: Dir, below: Arc<dyn Lower>, options: &ViewOptions) -> FsResult<Self> {
         let (stack, end) = Stack::open(layer, below)?;
         let log = match options.read_only {
             true => None,

@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "shared by files that are crates of their own")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+pub mod faults;
+
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

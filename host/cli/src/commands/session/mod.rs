@@ -1,7 +1,9 @@
 //! `brio session …`
 pub(crate) mod begin;
+pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod diff;
 pub(crate) mod list;
+pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod show;

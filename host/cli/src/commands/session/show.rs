@@ -4,7 +4,7 @@ use brio_host::LeaseStatus;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{Changes, SCHEMA, Session, Shown};
+use crate::json::{Changes, Checkpoint, SCHEMA, Session, Shown};
 use crate::open;
 use crate::summary::{diffstat, one_line_stat};
 use crate::ui::Ui;
@@ -14,7 +14,7 @@ use crate::ui::Ui;
 pub(crate) struct Show {
     /// The session; a unique prefix is enough.
     id: String,
-    /// Print the fields of `session list`, and schema, landing, children, run, clean, changes.
+    /// Print the fields of `session list`, and schema, landing, children, checkpoints, run, clean, changes.
     #[arg(long)]
     json: bool,
 }
@@ -38,6 +38,7 @@ impl Show {
                 session: Session::from(&row),
                 landing: info.landing,
                 children: info.children.iter().map(ToString::to_string).collect(),
+                checkpoints: info.checkpoints.iter().map(Checkpoint::from).collect(),
                 run,
                 clean: !info.unclean,
                 changes: changes.as_ref().ok().map(Changes::from),
@@ -58,6 +59,11 @@ impl Show {
         ];
         lines.extend(optional.into_iter().filter_map(|(k, v)| Some((k, v?))));
         lines.extend(info.children.iter().map(|c| ("child", c.to_string())));
+        lines.extend(
+            info.checkpoints
+                .iter()
+                .map(|c| ("restores", format!("{} of {}", c.name, crate::time::of(c.created_at)))),
+        );
         match info.lease {
             LeaseStatus::Free => {}
             LeaseStatus::Live { pid } => lines.push(("run", format!("process {pid}"))),
