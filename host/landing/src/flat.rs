@@ -17,6 +17,9 @@ impl Lower for Flat {
     fn open(&self, path: &RelPath) -> FsResult<File> {
         self.0.open(path)
     }
+    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+        self.0.open_known(path)
+    }
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {
         self.0.read_link(path)
     }

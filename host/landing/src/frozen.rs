@@ -184,6 +184,33 @@ impl FrozenBase {
         if ours || now.kind() != old.kind { Err(FsError::SnapshotGone) } else { Ok(fd) }
     }
 
+    /// `look`: whether its kind is still to be learned.
+    fn open_file(&self, path: &RelPath, look: bool) -> FsResult<File> {
+        let how = OFlags::RDONLY | OFlags::NONBLOCK;
+        self.attempt(path, |s, full| match self.place(s, full)? {
+            Place::Absent => Err(FsError::NotFound),
+            Place::Named(_, old) => match old.kind {
+                Kind::File => Ok(self.displaced(s, full, old, how)?.into()),
+                k => Err(no_file(k)),
+            },
+            Place::Base => {
+                let (dir, name) = self.parent(s, full)?;
+                if name.is_empty() {
+                    return Err(FsError::IsDirectory);
+                }
+                let flags = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let fd = openat(&*dir, name, flags, Mode::empty())?;
+                if !look {
+                    return Ok(fd.into());
+                }
+                match Look::of(&fd)?.kind() {
+                    Kind::File => Ok(fd.into()),
+                    k => Err(no_file(k)),
+                }
+            }
+        })
+    }
+
     fn in_slot(
         &self,
         s: &Snapshot,
@@ -255,26 +282,11 @@ impl Lower for FrozenBase {
     }
 
     fn open(&self, path: &RelPath) -> FsResult<File> {
-        let how = OFlags::RDONLY | OFlags::NONBLOCK;
-        self.attempt(path, |s, full| match self.place(s, full)? {
-            Place::Absent => Err(FsError::NotFound),
-            Place::Named(_, old) => match old.kind {
-                Kind::File => Ok(self.displaced(s, full, old, how)?.into()),
-                k => Err(no_file(k)),
-            },
-            Place::Base => {
-                let (dir, name) = self.parent(s, full)?;
-                if name.is_empty() {
-                    return Err(FsError::IsDirectory);
-                }
-                let flags = how | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let fd = openat(&*dir, name, flags, Mode::empty())?;
-                match Look::of(&fd)?.kind() {
-                    Kind::File => Ok(fd.into()),
-                    k => Err(no_file(k)),
-                }
-            }
-        })
+        self.open_file(path, true)
+    }
+
+    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+        self.open_file(path, false)
     }
 
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {
@@ -347,6 +359,32 @@ impl Lower for FrozenBase {
 
     fn touched(&self, _path: &RelPath) -> FsResult<Option<Vec<Vec<u8>>>> {
         Ok(None)
+    }
+
+    fn reserved(&self, path: &RelPath) -> FsResult<bool> {
+        self.attempt(path, |s, full| {
+            let old = match self.place(s, full)? {
+                Place::Absent => return Err(FsError::NotFound),
+                Place::Named(_, old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
+                Place::Named(_, old) => Some(old.ino),
+                Place::Base => None,
+            };
+            if let Some(h) = &self.state.hidden
+                && h.split().is_some_and(|(parent, _)| parent == *full)
+            {
+                return Ok(true);
+            }
+            let dir = match (self.dir(s, full.as_bytes()), old) {
+                (Ok(dir), _) => dir,
+                // A landing removed it, so nothing was in it.
+                (Err(_), Some(_)) => return Ok(false),
+                (Err(e), None) => return Err(e),
+            };
+            if old.is_some_and(|ino| Look::of(&*dir).is_ok_and(|now| now.ino() != ino)) {
+                return Ok(false);
+            }
+            Ok(Look::at(&*dir, STATE_DIR.as_bytes())?.is_some())
+        })
     }
 
     fn observations(&self, _into: &mut Observations) {}

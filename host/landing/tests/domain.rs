@@ -99,6 +99,19 @@ fn state_and_home_are_in_no_view() {
     assert_eq!(names(&v, "home"), Vec::<String>::new());
     assert!(v.stat_at(&v.root(), b".brio", false).is_err());
     assert!(v.stat_at(&v.root(), b"home/brio/domains", false).is_err());
+    // What is hidden in a directory keeps it from being removed, also one that a landing named.
+    let s = begin(&d, "");
+    let w = writer(&s);
+    let refused = Err(brio_session::FsError::NotEmpty);
+    let v = w.view();
+    assert_eq!(v.rmdir_at(&v.root(), b"sub"), refused);
+    assert_eq!(v.rmdir_at(&v.root(), b"home"), refused);
+    let other = begin(&d, "");
+    let o = writer(&other);
+    o.view().set_mode_at(&o.view().root(), b"sub", false, 0o700).unwrap();
+    o.finish().unwrap();
+    commit(&d, other.id()).unwrap();
+    assert_eq!(v.rmdir_at(&v.root(), b"sub"), refused);
 }
 
 #[test]

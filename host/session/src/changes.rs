@@ -5,7 +5,7 @@ use std::fs::File;
 
 use cap_std::fs::Dir;
 
-use crate::promote::read_at;
+use crate::io::read_full;
 use crate::sealed::{Stack, own_file, times_of, touched};
 use crate::tree::{Ref, merge_observed};
 use crate::{FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time, View, hostdir};
@@ -252,8 +252,8 @@ fn same_bytes(a: &File, b: &File) -> FsResult<bool> {
     let (mut x, mut y) = (vec![0u8; 64 << 10], vec![0u8; 64 << 10]);
     let mut at = 0;
     loop {
-        let n = full(a, &mut x, at)?;
-        if full(b, &mut y, at)? != n || x[..n] != y[..n] {
+        let n = read_full(a, &mut x, at)?;
+        if read_full(b, &mut y, at)? != n || x[..n] != y[..n] {
             return Ok(false);
         }
         if n == 0 {
@@ -261,15 +261,4 @@ fn same_bytes(a: &File, b: &File) -> FsResult<bool> {
         }
         at += n as u64;
     }
-}
-
-fn full(f: &File, buf: &mut [u8], at: u64) -> FsResult<usize> {
-    let mut done = 0;
-    while done < buf.len() {
-        match read_at(f, &mut buf[done..], at + done as u64)? {
-            0 => break,
-            n => done += n,
-        }
-    }
-    Ok(done)
 }

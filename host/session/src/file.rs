@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, PoisonError, TryLockError};
 
-use crate::handle::{Content, DirHandle, Object, OpenOptions, stale};
+use crate::handle::{Borrowed, Content, DirHandle, Object, OpenOptions, stale};
+use crate::io::{create, read_full, set_file_times};
 use crate::ops::pick;
-use crate::promote::{create, now, read_at, set_file_times};
+use crate::promote::now;
 use crate::sealed::data_name;
 use crate::tree::{Body, Child, Record, Ref};
 use crate::view::State;
@@ -47,17 +48,11 @@ impl FileHandle {
         }
         self.alive()?;
         let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
-        let (Content::Borrowed(f) | Content::Own(f)) = &*content else {
-            return Err(FsError::BadDescriptor);
-        };
-        let mut done = 0;
-        while done < buf.len() {
-            match read_at(f, &mut buf[done..], offset + done as u64)? {
-                0 => break,
-                n => done += n,
-            }
+        match &*content {
+            Content::Borrowed(b) => b.read_at(buf, offset),
+            Content::Own(f) => read_full(f, buf, offset),
+            Content::None => Err(FsError::BadDescriptor),
         }
-        Ok(done)
     }
 
     /// Writes all of `buf` at a byte offset; a gap before it reads as zeros.
@@ -160,23 +155,31 @@ impl FileHandle {
     /// # Errors
     /// `Stale`, and the host's.
     pub fn meta(&self) -> FsResult<Meta> {
+        let seen = match &*self.object.content.read().unwrap_or_else(PoisonError::into_inner) {
+            Content::Borrowed(b) => b.seen,
+            _ => None,
+        };
         {
             let state = self.view.inner.read().map_err(stale)?;
             self.view.inner.current(&self.object)?;
-            match state.stack.meta(&self.object.place(&state.stack.tree)) {
+            let place = self.object.place(&state.stack.tree);
+            if let (Ref::Lower(_), Some(seen)) = (&place, seen) {
+                return Ok(seen);
+            }
+            match state.stack.meta(&place) {
                 Err(FsError::NotFound) => {}
                 found => return found,
             }
         }
         let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
-        let (Content::Borrowed(f) | Content::Own(f)) = &*content else {
+        let (Content::Borrowed(Borrowed { file: f, .. }) | Content::Own(f)) = &*content else {
             return Err(FsError::Stale);
         };
         let mut m = hostdir::stat_file(f)?.0;
         m.nlink = 0;
         if let Some(n) = &*self.object.orphan.lock().unwrap_or_else(PoisonError::into_inner) {
             (m.ino, m.mode) = (n.ino, n.mode);
-            if let Content::Borrowed(_) = &*content {
+            if let Content::Borrowed(..) = &*content {
                 (m.atime, m.mtime, m.ctime) = (n.atime, n.mtime, n.mtime);
             }
         }
@@ -249,15 +252,22 @@ impl FileHandle {
     }
 }
 
-fn open_content(state: &State, at: &Ref) -> FsResult<Content> {
-    if let Ref::Node(id) = at
-        && let Body::Own { .. } = state.stack.node(*id)?.body
-    {
+fn open_content(state: &State, at: &Ref, meta: Meta) -> FsResult<Content> {
+    let id = match at {
+        Ref::Lower(p) => {
+            return Ok(Content::Borrowed(Borrowed::new(
+                state.stack.below.open_known(p)?,
+                Some(meta),
+            )));
+        }
+        Ref::Node(id) => id,
+    };
+    if let Body::Own { .. } = state.stack.node(*id)?.body {
         let mut how = cap_std::fs::OpenOptions::new();
         how.read(true).write(state.log.is_some());
         return Ok(Content::Own(state.stack.dir.open_with(data_name(*id), &how)?.into_std()));
     }
-    Ok(Content::Borrowed(state.stack.open_ref(at)?))
+    Ok(Content::Borrowed(Borrowed::new(state.stack.open_ref(at)?, None)))
 }
 
 /// A regular file that was found, and its content if its object lacked it.
@@ -286,8 +296,8 @@ impl Opened {
 
 impl View {
     /// The shared object of a regular file, and what its content is to be.
-    pub(crate) fn open_in(&self, state: &State, at: Ref, nlink: u64) -> FsResult<Opened> {
-        let at = state.stack.identity(at, nlink)?;
+    pub(crate) fn open_in(&self, state: &State, at: Ref, meta: Meta) -> FsResult<Opened> {
+        let at = state.stack.identity(at, meta.nlink)?;
         let object = self.inner.object(at.clone());
         // One that is locked is being opened or copied up: it will have its content.
         let open = match object.content.try_read() {
@@ -295,7 +305,7 @@ impl View {
             Err(TryLockError::Poisoned(c)) => !matches!(&*c.into_inner(), Content::None),
             Err(TryLockError::WouldBlock) => false,
         };
-        let content = if open { None } else { Some(open_content(state, &at)?) };
+        let content = if open { None } else { Some(open_content(state, &at, meta)?) };
         Ok(Opened { object, generation: state.generation, content })
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::io::{ends_after, read_full};
 use crate::promote::GONE;
 use crate::resolve::{Place, resolve};
 use crate::sealed::{Sealed, Stack};
@@ -28,9 +29,45 @@ pub(crate) enum Content {
     /// Not opened: a directory.
     None,
     /// Still the lower's; opened for reading.
-    Borrowed(File),
+    Borrowed(Borrowed),
     /// The layer's own data file, opened for reading and writing.
     Own(File),
+}
+
+/// A file of the lower.
+pub(crate) struct Borrowed {
+    pub file: File,
+    /// What it looked like when it was opened: that is what it looks like to its handles for
+    /// as long as no layer knows it.
+    pub seen: Option<Meta>,
+    /// Where a read ran into the end, until the next read asks just that; else `NO_END`.
+    end: AtomicU64,
+}
+
+const NO_END: u64 = u64::MAX;
+
+impl Borrowed {
+    pub(crate) fn new(file: File, seen: Option<Meta>) -> Self {
+        Self { file, seen, end: AtomicU64::new(NO_END) }
+    }
+
+    /// Fills `buf`, or reads to the end. Who reads a file as a whole asks for its size, and then
+    /// for more: the first read sees the end as well, and answers the second.
+    pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64) -> FsResult<usize> {
+        let end = offset.checked_add(buf.len() as u64).ok_or(FsError::Invalid)?;
+        let known = self.end.swap(NO_END, Ordering::Relaxed);
+        if known == offset && known != NO_END {
+            return Ok(0);
+        }
+        if !buf.is_empty()
+            && self.seen.is_some_and(|m| m.size == end)
+            && ends_after(&self.file, buf, offset)?
+        {
+            self.end.store(end, Ordering::Relaxed);
+            return Ok(buf.len());
+        }
+        read_full(&self.file, buf, offset)
+    }
 }
 
 impl Object {
@@ -94,8 +131,9 @@ impl Object {
         *place = new.identity(found.clone(), nlink).unwrap_or_else(|_| new.tree.canonical(found));
         if !matches!(*content, Content::None) {
             match (new.open_ref(&place), std::mem::replace(&mut *content, Content::None)) {
-                (Ok(f), _) | (Err(_), Content::Own(f) | Content::Borrowed(f)) => {
-                    *content = Content::Borrowed(f);
+                (Ok(f), _)
+                | (Err(_), Content::Own(f) | Content::Borrowed(Borrowed { file: f, .. })) => {
+                    *content = Content::Borrowed(Borrowed::new(f, None));
                 }
                 (Err(_), Content::None) => {}
             }
@@ -265,7 +303,7 @@ impl View {
                             )));
                         }
                         self.may_open(&meta, protected, how)?;
-                        Some((self.open_in(&state, at, meta.nlink)?, protected))
+                        Some((self.open_in(&state, at, meta)?, protected))
                     }
                     None if how.create && !how.directory => None,
                     None => return Err(FsError::NotFound),

@@ -84,6 +84,11 @@ impl Lower for DirLower {
         self.at(path, open_file)
     }
 
+    #[cfg(unix)]
+    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+        self.at(path, open_unchecked)
+    }
+
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {
         self.at(path, read_link)
     }
@@ -198,15 +203,20 @@ fn from_stat(s: &rustix::fs::Stat) -> (Meta, Fingerprint) {
 /// `IsDirectory`, `NotSupported` for other kinds, and the host's.
 #[cfg(unix)]
 pub fn open_file(dir: &Dir, name: &[u8]) -> FsResult<File> {
-    use rustix::fs::{Mode, OFlags, openat};
-    // NONBLOCK: a FIFO must not hold us up before its kind is known.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = File::from(openat(dir, &*to_os(name), flags, Mode::empty())?);
+    let file = open_unchecked(dir, name)?;
     match stat_file(&file)?.0.kind {
         Kind::File => Ok(file),
         Kind::Dir => Err(FsError::IsDirectory),
         _ => Err(FsError::NotSupported),
     }
+}
+
+#[cfg(unix)]
+fn open_unchecked(dir: &Dir, name: &[u8]) -> FsResult<File> {
+    use rustix::fs::{Mode, OFlags, openat};
+    // NONBLOCK: a FIFO must not hold us up before its kind is known.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(File::from(openat(dir, &*to_os(name), flags, Mode::empty())?))
 }
 
 /// The target of a link.

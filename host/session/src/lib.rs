@@ -30,6 +30,7 @@ mod error;
 mod file;
 mod handle;
 pub mod hostdir;
+mod io;
 mod log;
 mod lower;
 mod meta;

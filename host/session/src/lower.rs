@@ -27,6 +27,15 @@ pub trait Lower: Send + Sync {
     /// As [`stat`](Self::stat); `IsDirectory`, `NotSupported` for other kinds; `Access`.
     fn open(&self, path: &RelPath) -> FsResult<File>;
 
+    /// Opens what [`stat`](Self::stat) has just found to be a regular file: no second look is
+    /// needed, and nothing that is known to be something else is ever opened.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+        self.open(path)
+    }
+
     /// The target of a symbolic link.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! The operations of a view that name a path.
 
 use crate::handle::DirHandle;
-use crate::promote::{GONE, now, set_file_times};
+use crate::io::set_file_times;
+use crate::promote::{GONE, now};
 use crate::resolve::{Place, VCS_DIR};
 use crate::sealed::data_name;
 use crate::tree::{Body, Child, NodeId, Record, Ref};

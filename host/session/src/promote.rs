@@ -7,7 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use crate::handle::{Content, Object};
+use crate::handle::{Borrowed, Content, Object};
+use crate::io::{clone_file, create, read_at, set_file_times};
 use crate::sealed::data_name;
 use crate::tree::{Body, Child, Node, NodeId, Record, Ref};
 use crate::view::State;
@@ -192,7 +193,7 @@ impl View {
     /// it has its own already. The caller holds the gate.
     pub(crate) fn copy_up(&self, object: &Arc<Object>, keep: u64) -> FsResult<()> {
         let mut content = object.content.write().unwrap_or_else(PoisonError::into_inner);
-        let Content::Borrowed(from) = &*content else { return Ok(()) };
+        let Content::Borrowed(Borrowed { file: from, .. }) = &*content else { return Ok(()) };
         let door = &self.inner.options.door;
         let (id, dir) = {
             let mut state = self.inner.write()?;
@@ -298,69 +299,6 @@ impl View {
         state.commit(batch, &self.inner)?;
         Ok(true)
     }
-}
-
-/// Makes a data file; `None` when the door lied about it.
-pub(crate) fn create(
-    dir: &cap_std::fs::Dir,
-    name: &str,
-    door: &crate::Door,
-) -> FsResult<Option<File>> {
-    let mut how = cap_std::fs::OpenOptions::new();
-    how.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use cap_std::fs::OpenOptionsExt;
-        how.mode(0o600);
-    }
-    Ok(door.pass(Op::Create, || dir.open_with(name, &how).map(|f| Some(f.into_std())), || None)?)
-}
-
-/// Shares the blocks of a whole file where the file system can.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn clone_file(to: &File, from: &File, door: &crate::Door) -> FsResult<bool> {
-    match door.run(Op::Clone, || Ok(rustix::fs::ioctl_ficlone(to, from)?)) {
-        Ok(()) => Ok(true),
-        Err(e)
-            if matches!(
-                FsError::from(std::io::Error::from_raw_os_error(e.raw_os_error().unwrap_or(0))),
-                FsError::NoSpace
-            ) =>
-        {
-            Err(FsError::NoSpace)
-        }
-        Err(e) if crate::is_stop(&e) => Err(e.into()),
-        Err(_) => Ok(false),
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn clone_file(_to: &File, _from: &File, _door: &crate::Door) -> FsResult<bool> {
-    Ok(false)
-}
-
-pub(crate) fn set_file_times(file: &File, atime: Time, mtime: Time) -> std::io::Result<()> {
-    // Whatever a guest asks for: a time that the host cannot tell is refused, not a panic.
-    let at = |t: Time| {
-        let whole = std::time::Duration::from_secs(t.secs.unsigned_abs());
-        let secs = match t.secs {
-            0.. => UNIX_EPOCH.checked_add(whole),
-            _ => UNIX_EPOCH.checked_sub(whole),
-        };
-        secs.and_then(|s| s.checked_add(std::time::Duration::from_nanos(t.nanos.into())))
-            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))
-    };
-    file.set_times(std::fs::FileTimes::new().set_accessed(at(atime)?).set_modified(at(mtime)?))
-}
-
-#[cfg(unix)]
-pub(crate) fn read_at(file: &File, buf: &mut [u8], at: u64) -> FsResult<usize> {
-    Ok(std::os::unix::fs::FileExt::read_at(file, buf, at)?)
-}
-
-#[cfg(windows)]
-pub(crate) fn read_at(file: &File, buf: &mut [u8], at: u64) -> FsResult<usize> {
-    Ok(std::os::windows::fs::FileExt::seek_read(file, buf, at)?)
 }
 
 /// A file's hash, and its bytes while it looks like a small text.

@@ -73,6 +73,7 @@ pub(crate) fn resolve(
         return Err(FsError::Invalid);
     }
     let mut must_dir = path.ends_with(b"/") || path.ends_with(b"/.") || path == b".";
+    let path = bare(path);
     if let Some(place) = plain(stack, start, protected, path, follow)? {
         return Ok(place);
     }
@@ -190,6 +191,17 @@ pub(crate) fn resolve(
             }
         }
     }
+}
+
+/// The path without a `./` that it begins with, as a walk of `.` makes them.
+fn bare(mut path: &[u8]) -> &[u8] {
+    while let Some(rest) = path.strip_prefix(b"./") {
+        match rest.iter().position(|b| *b != b'/') {
+            Some(i) => path = &rest[i..],
+            None => break,
+        }
+    }
+    path
 }
 
 /// The common case without the bookkeeping: a plain path to something that is there, through

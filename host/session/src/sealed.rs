@@ -196,6 +196,13 @@ impl Lower for Sealed {
         self.stack.open_ref(&self.stack.at(path)?)
     }
 
+    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+        match self.stack.at(path)? {
+            Ref::Lower(p) => self.stack.below.open_known(&p),
+            r => self.stack.open_ref(&r),
+        }
+    }
+
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {
         self.stack.read_link_ref(&self.stack.at(path)?)
     }

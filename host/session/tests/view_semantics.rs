@@ -54,6 +54,38 @@ fn symlinks() {
     assert_eq!(v.file("to-f", how("rn")).err(), Some(FsError::Loop));
 }
 
+/// The size of a file that is read as a whole is found out once, and never stands in the way of
+/// what the session writes.
+#[test]
+fn the_end_of_a_file_moves_with_what_is_written() {
+    let mut f = base();
+    let v = f.view();
+    let (reader, writer) = (v.file("f", how("r")).unwrap(), v.file("./f", how("rw")).unwrap());
+    let mut buf = [0; 6];
+    for _ in 0..2 {
+        assert_eq!(reader.read_at(&mut buf, 0).unwrap(), 6);
+        assert_eq!(&buf, b"base f");
+        assert_eq!(reader.read_at(&mut [0; 32], 6).unwrap(), 0);
+        assert_eq!(reader.read_at(&mut [0; 32], 6).unwrap(), 0);
+    }
+    assert_eq!(reader.read_at(&mut buf, 0).unwrap(), 6);
+    writer.append(b" and more").unwrap();
+    assert_eq!(reader.read_at(&mut [0; 32], 6).unwrap(), 9);
+    assert_eq!((reader.meta().unwrap().size, writer.meta().unwrap().size), (15, 15));
+    f.restack(&v);
+    let mut all = [0; 15];
+    assert_eq!(reader.read_at(&mut all, 0).unwrap(), 15);
+    writer.append(b"!").unwrap();
+    assert_eq!(reader.read_at(&mut [0; 32], 15).unwrap(), 1);
+    assert_eq!(reader.meta().unwrap().size, 16);
+    // A change of its attributes is seen through a handle that was open before.
+    let run = v.file("run.sh", how("r")).unwrap();
+    assert_eq!((run.meta().unwrap().mode, run.meta().unwrap().size), (0o755, 2));
+    v.set_mode_at(&v.root(), b"run.sh", false, 0o700).unwrap();
+    assert_eq!((run.meta().unwrap().mode, run.meta().unwrap().size), (0o700, 2));
+    assert_eq!(run.read_at(&mut buf, u64::MAX - 6), Err(FsError::Invalid));
+}
+
 /// T4: names of one file are one file, also over layers; links of the base break and say so.
 #[test]
 fn hard_links() {
