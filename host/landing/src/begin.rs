@@ -9,7 +9,7 @@ use crate::claim::FORMAT;
 use crate::disk;
 use crate::errors::Doing;
 use crate::look::Look;
-use crate::meta::{LAYERS, META, Meta, cap};
+use crate::meta::{META, Meta, cap};
 use crate::state::State;
 use crate::{BeginError, BeginOptions, DomainError, Session, SessionId, home, meta, recover};
 
@@ -85,9 +85,7 @@ fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Resul
     let disk = &state.disk;
     disk.mkdir(&state.sessions, temporary, 0o700).doing(what)?;
     let dir = disk::open_dir(&state.sessions, temporary).doing(what)?;
-    disk.mkdir(&dir, LAYERS, 0o700).doing(what)?;
-    disk.mkdir(&dir, b"layers/0", 0o700).doing(what)?;
-    let layer = cap(disk::open_dir(&dir, b"layers/0").doing(what)?);
+    let layer = cap(dir.try_clone().doing(what)?);
     let t0 =
         View::create_layer(&layer, &disk.0).map_err(|e| crate::HostError::new(what, fs_io(e)))?;
     let mut layers = new.parent.map(|p| p.layers.clone()).unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::disk;
 use crate::intent::{END, END_MAGIC, End, Intent, encode, slot_name};
 use crate::judge::{Seen, see};
 use crate::look::Look;
-use crate::meta::{self, LAYERS};
+use crate::meta;
 use crate::nesting::family;
 use crate::state::{KEPT, State};
 use crate::{JournalEntry, Kept, SessionId, home};
@@ -115,14 +115,14 @@ pub(crate) fn discard(state: &State, id: &SessionId) -> io::Result<()> {
     Ok(())
 }
 
-fn unlink_shared(state: &State, session: &std::os::fd::OwnedFd) -> io::Result<()> {
-    let Ok(layers) = disk::open_dir(session, LAYERS) else { return Ok(()) };
-    for layer in disk::names(&layers)? {
-        let Ok(layer) = disk::open_dir(&layers, &layer) else { continue };
-        for file in disk::names(&layer)? {
-            if Look::at(&layer, &file)?.is_some_and(|l| l.nlink() > 1 && l.kind() == Kind::File) {
-                state.disk.unlink(&layer, &file)?;
+fn unlink_shared(state: &State, dir: &std::os::fd::OwnedFd) -> io::Result<()> {
+    for name in disk::names(dir)? {
+        match Look::at(dir, &name)? {
+            Some(l) if l.kind() == Kind::Dir => {
+                unlink_shared(state, &disk::open_dir(dir, &name)?)?;
             }
+            Some(l) if l.kind() == Kind::File && l.nlink() > 1 => state.disk.unlink(dir, &name)?,
+            _ => {}
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ use crate::state::State;
 use crate::{Metadata, SessionError, SessionId};
 
 pub(crate) const META: &[u8] = b"meta.json";
-pub(crate) const LAYERS: &[u8] = b"layers";
+const INDEX: &[u8] = brio_session::INDEX.as_bytes();
 
 /// Content of `sessions/<id>/meta.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,7 +66,7 @@ pub(crate) struct Layer {
 impl Meta {
     /// The number of a layer that its own directory does not have yet.
     pub(crate) fn next_layer(&self) -> u32 {
-        self.all_layers().filter(|l| l.session == self.id).map(|l| l.n + 1).max().unwrap_or(0)
+        self.all_layers().filter(|l| l.session == self.id).map(|l| l.n + 1).max().unwrap_or(1)
     }
 
     /// The layers of its stack and of its checkpoints.
@@ -94,16 +94,34 @@ pub(crate) fn dir(state: &State, id: &SessionId) -> io::Result<OwnedFd> {
     disk::open_dir(&state.sessions, id.as_str().as_bytes())
 }
 
-/// The name of a layer's directory in its session's.
+/// The name of a layer's directory in its session's. The first layer lies in that directory
+/// itself: a begin makes one directory.
 pub(crate) fn layer_name(n: u32) -> String {
-    format!("layers/{n}")
+    if n == 0 { ".".to_owned() } else { n.to_string() }
 }
 
 /// The layers that a session's directory holds.
 pub(crate) fn own_layers(dir: impl AsFd, id: &SessionId) -> io::Result<Vec<Layer>> {
-    let names = disk::names(disk::open_dir(dir, LAYERS)?)?;
-    let numbers = names.iter().filter_map(|n| std::str::from_utf8(n).ok()?.parse().ok());
-    Ok(numbers.map(|n| Layer { session: id.clone(), n }).collect())
+    let names = disk::names(dir)?;
+    let number = |name: &Vec<u8>| match &name[..] {
+        INDEX => Some(0),
+        name => std::str::from_utf8(name).ok()?.parse().ok(),
+    };
+    Ok(names.iter().filter_map(number).map(|n| Layer { session: id.clone(), n }).collect())
+}
+
+/// Removes a layer from its session's directory.
+pub(crate) fn remove_layer(state: &State, dir: impl AsFd, n: u32) -> io::Result<()> {
+    if n > 0 {
+        return state.disk.remove_tree(dir, layer_name(n).as_bytes()).map(drop);
+    }
+    let mut files = disk::names(&dir)?;
+    files.retain(|name| name != INDEX && brio_session::is_layer_file(name));
+    // Last what the layer is found by.
+    for name in files.iter().map(Vec::as_slice).chain([INDEX]) {
+        state.disk.remove_tree(&dir, name)?;
+    }
+    Ok(())
 }
 
 /// Opens a layer's directory.

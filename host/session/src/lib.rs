@@ -56,7 +56,8 @@ pub const NEW_FILE_MODE: u32 = 0o644;
 /// The permission bits that a view gives to new directories.
 pub const NEW_DIR_MODE: u32 = 0o755;
 
+pub use log::INDEX;
 pub use path::{RelPath, STATE_DIR, check_name, from_os, to_os};
-pub use sealed::Sealed;
+pub use sealed::{Sealed, is_layer_file};
 pub use switch::NewStack;
 pub use view::{Limits, View, ViewOptions, WriteGate};

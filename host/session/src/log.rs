@@ -14,7 +14,8 @@ use cap_std::fs::Dir;
 use crate::tree::{Record, Tree};
 use crate::{Door, FsError, FsResult, Op};
 
-pub(crate) const INDEX: &str = "index";
+/// The name of a layer's index in its directory: a layer is there when this file is.
+pub const INDEX: &str = "index";
 const MAGIC: &[u8; 8] = b"BRIOLAYR";
 const VERSION: u32 = 1;
 pub(crate) const HEADER: u64 = 20;

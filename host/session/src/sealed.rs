@@ -39,6 +39,15 @@ pub(crate) fn data_name(id: NodeId) -> String {
     format!("f{id}")
 }
 
+/// Whether a name is that of a file which a layer keeps in its directory, where other things
+/// may lie beside it.
+pub fn is_layer_file(name: &[u8]) -> bool {
+    match name {
+        [b'f' | b'o' | b'u', id @ ..] => !id.is_empty() && id.iter().all(u8::is_ascii_hexdigit),
+        name => name == crate::log::INDEX.as_bytes(),
+    }
+}
+
 impl Stack {
     /// The layer in `dir` over `below`, and where its log ends.
     pub(crate) fn open(dir: Dir, below: Arc<dyn Lower>) -> FsResult<(Self, End)> {

@@ -232,7 +232,7 @@ fn sweep(state: &State, m: &mut Meta) -> std::io::Result<()> {
     let dir = meta::dir(state, &m.id)?;
     for layer in meta::own_layers(&dir, &m.id)? {
         if !m.lists(&layer) {
-            state.disk.remove_tree(&dir, meta::layer_name(layer.n).as_bytes())?;
+            meta::remove_layer(state, &dir, layer.n)?;
         }
     }
     let gone: Vec<SessionId> =
