@@ -26,7 +26,10 @@ pub mod common {
 pub mod branches {
     wit_bindgen::generate!({
         path: "../wit",
-        inline: "package brio:sdk; world branches { import brio:core/session-fs@0.1.0; }",
+        inline: "package brio:sdk; world branches {
+            import brio:core/session-fs@0.1.0;
+            import brio:core/checkpoints@0.1.0;
+        }",
         world: "brio:sdk/branches",
         generate_all,
     });

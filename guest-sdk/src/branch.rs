@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::AgentError;
 use crate::bindings::branches::brio::core::session_fs as wire;
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::session::{Change, SessionError, Status, changes, status};
 
 /// A session that this agent began. Dropped without a commit, it is rolled back.
@@ -99,6 +100,43 @@ impl Session {
     /// ```
     pub fn changes(&self) -> Result<Vec<Change>, SessionError> {
         changes(&self.id)
+    }
+
+    /// Remembers its state under a name that is new in it; see [`crate::checkpoint`].
+    ///
+    /// ```no_run
+    /// # use brio_agent::{AgentError, Session};
+    /// # fn run(session: Session) -> Result<(), AgentError> {
+    /// session.checkpoint("tests-pass")?;
+    /// # Ok(()) }
+    /// ```
+    pub fn checkpoint(&self, name: &str) -> Result<Checkpoint, CheckpointError> {
+        checkpoint::make(&self.id, name)
+    }
+
+    /// Puts it back to a checkpoint. Files of it that are open answer errors from here on.
+    ///
+    /// ```no_run
+    /// # use brio_agent::{AgentError, Session};
+    /// # fn run(session: Session) -> Result<(), AgentError> {
+    /// session.restore("tests-pass")?;
+    /// session.restore(brio_agent::checkpoint::BEFORE_RESTORE)?; // rather not
+    /// # Ok(()) }
+    /// ```
+    pub fn restore(&self, name: &str) -> Result<Checkpoint, CheckpointError> {
+        checkpoint::restore(&self.id, name)
+    }
+
+    /// Its checkpoints, oldest first.
+    ///
+    /// ```no_run
+    /// # use brio_agent::{AgentError, Session};
+    /// # fn run(session: Session) -> Result<(), AgentError> {
+    /// let names: Vec<String> = session.checkpoints()?.into_iter().map(|c| c.name).collect();
+    /// # Ok(()) }
+    /// ```
+    pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, CheckpointError> {
+        checkpoint::list(&self.id)
     }
 
     /// Lands it in what it was begun on: all of it or nothing.

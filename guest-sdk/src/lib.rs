@@ -33,17 +33,20 @@
 //! | [`tools`] | whole files and line ranges by the host's tools, instead of `std::fs` |
 //! | [`session`] | the session's status, its changes so far, its metadata |
 //! | `branch` (feature `session-fs`) | sessions of the agent's own, inside its session |
+//! | `checkpoint` (feature `session-fs`) | states that a session can be put back to |
 //!
 //! # Tests
 //!
 //! The crate also builds natively, so that an agent's own logic can be tested with `cargo test`.
-//! There `std::fs` works; [`tools`], [`session`] and `branch` panic, because no host is behind them:
+//! There `std::fs` works; [`tools`], [`session`], `branch` and `checkpoint` panic, because no host is behind them:
 //! their examples are compiled, not run.
 
 #[doc(hidden)]
 pub mod bindings;
 #[cfg(feature = "session-fs")]
 pub mod branch;
+#[cfg(feature = "session-fs")]
+pub mod checkpoint;
 mod context;
 mod convert;
 mod error;

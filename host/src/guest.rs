@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_landing::{
-    BeginError, BeginOptions, CommitError, CommitOptions, LeaseError, Metadata, RollbackError,
-    SessionError, SessionId, State, Writer,
+    BeginError, BeginOptions, CheckpointInfo, CommitError, CommitOptions, LeaseError, Metadata,
+    RollbackError, SessionError, SessionId, State, Writer,
 };
 use brio_runtime::{
-    SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode, SessionsError,
+    SessionCheckpoint, SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode,
+    SessionsError,
 };
 use brio_session::{ChangeSet, FsError, RelPath, View, ViewOptions};
 
@@ -252,6 +253,35 @@ impl Sessions for GuestSessions {
         }
         self.children().get(&parsed).map(|c| c.metadata.clone()).ok_or_else(|| unknown(id))
     }
+
+    fn checkpoint(&self, id: &str, name: &str) -> Result<SessionCheckpoint, SessionsError> {
+        let made = self.changeable(id)?.checkpoint(name);
+        made.map(checkpoint_of).map_err(|e| told(e.code(), &e))
+    }
+
+    fn restore(&self, id: &str, name: &str) -> Result<SessionCheckpoint, SessionsError> {
+        let restored = self.changeable(id)?.restore(name);
+        restored.map(checkpoint_of).map_err(|e| told(e.code(), &e))
+    }
+
+    fn checkpoints(&self, id: &str) -> Result<Vec<SessionCheckpoint>, SessionsError> {
+        let writer = self.changeable(id)?;
+        let session = self.own.domain().session(writer.id()).map_err(|e| session_error(&e))?;
+        let info = session.info().map_err(|e| session_error(&e))?;
+        Ok(info.checkpoints.into_iter().map(checkpoint_of).collect())
+    }
+}
+
+impl GuestSessions {
+    /// The writer of the run's own session or of a child, where the guest may change that.
+    fn changeable(&self, id: &str) -> Result<Arc<Writer>, SessionsError> {
+        if !self.granted {
+            let why = "sessions were not granted (--grant session-fs)";
+            return Err(SessionsError::new(SessionsCode::NotPermitted, why));
+        }
+        let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
+        self.writer_of(&self.children(), Some(&parsed))
+    }
 }
 
 fn finish(writer: Arc<Writer>) {
@@ -290,6 +320,14 @@ fn metadata_of(info: &brio_landing::SessionInfo) -> SessionMetadata {
     }
 }
 
+fn checkpoint_of(c: CheckpointInfo) -> SessionCheckpoint {
+    SessionCheckpoint {
+        name: c.name,
+        created_at: u64::try_from(millis(c.created_at)).unwrap_or(0),
+        base_landing: c.landing,
+    }
+}
+
 fn state_of(state: State) -> SessionState {
     match state {
         State::Open => SessionState::Open,
@@ -313,7 +351,11 @@ fn code(code: &str) -> SessionsCode {
         "CONFLICT" => SessionsCode::Conflict,
         "SESSION_UNKNOWN" => SessionsCode::Unknown,
         "SESSION_ENDED" => SessionsCode::Ended,
-        "SESSION_BUSY" | "OPEN_CHILDREN" => SessionsCode::Busy,
+        "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" => SessionsCode::Busy,
+        "CHECKPOINT_NAME" => SessionsCode::CheckpointName,
+        "CHECKPOINT_EXISTS" => SessionsCode::CheckpointExists,
+        "CHECKPOINT_UNKNOWN" => SessionsCode::CheckpointUnknown,
+        "LIMIT" => SessionsCode::Limit,
         "BASE_MISSING" | "BASE_NOT_A_DIRECTORY" => SessionsCode::BaseInvalid,
         "REFUSED" => SessionsCode::NotPermitted,
         "NO_SPACE" => SessionsCode::Limit,
@@ -325,7 +367,7 @@ fn code(code: &str) -> SessionsCode {
 /// What a guest is told. An error of the host itself can name a host path: it goes to the log.
 fn told(text: &str, error: &dyn std::error::Error) -> SessionsError {
     let code = code(text);
-    if code == SessionsCode::Io || code == SessionsCode::Limit {
+    if code == SessionsCode::Io || text == "NO_SPACE" {
         tracing::warn!(%error, "a guest's session");
         return SessionsError::new(code, "the host could not do it; see its log");
     }

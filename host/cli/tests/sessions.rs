@@ -277,3 +277,19 @@ fn a_session_comes_back_to_a_checkpoint() {
     env.ok(&["session", "commit", &id]);
     assert_eq!(env.read("notes.txt"), "one\ndeux\nthree\n");
 }
+
+// T9, B-042, B-043: every call of a guest on sessions of its own, checkpoints among them, by the
+// real core; and it lands.
+#[test]
+fn a_guest_uses_sessions_and_checkpoints_of_its_own() {
+    let env = TestEnvironment::new();
+    let agent = guest("sessions");
+    let ran = env.brio(&["run", &agent, "--grant", "session-fs"]);
+    assert_eq!(ran.status, 0, "{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(env.read("landed.txt"), "nested\n");
+    for absent in ["scratch.txt", "thrown-away.txt", "step.txt"] {
+        assert!(!env.base().join(absent).exists(), "{absent}");
+    }
+    assert_eq!(env.open_sessions(), Vec::<String>::new());
+    env.error(&["run", &agent], 2, "NOT_GRANTED");
+}

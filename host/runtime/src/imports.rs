@@ -4,12 +4,14 @@ use wasmtime::component::Component;
 
 use crate::LoadError;
 
-pub(crate) const SESSION_FS: &str = "brio:core/session-fs";
+/// What the grant `session-fs` opens.
+pub(crate) const SESSION_FS: [&str; 2] = ["brio:core/session-fs", "brio:core/checkpoints"];
 
 /// Every interface that the linkers offer, without versions.
-const OFFERED: [&str; 31] = [
+const OFFERED: [&str; 32] = [
     "brio:core/types",
-    SESSION_FS,
+    SESSION_FS[0],
+    SESSION_FS[1],
     "brio:core/session-tools",
     "brio:core/session",
     "wasi:cli/environment",

@@ -126,7 +126,8 @@ impl Engine {
         let kind = kind(&component, wasm, core)?;
         imports::check(&component, wasm)?;
         let ty = component.component_type();
-        let needs_session_fs = ty.imports(wasm).any(|(name, _)| imports::bare(name) == SESSION_FS);
+        let needs_session_fs =
+            ty.imports(wasm).any(|(name, _)| SESSION_FS.contains(&imports::bare(name)));
         let pre =
             self.0.linkers.session.instantiate_pre(&component).map_err(|e| imports::refused(&e))?;
         let session = kind.entry(pre)?;

@@ -44,9 +44,28 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     /// `SESSION_UNKNOWN`, `IO`.
     fn metadata(&self, id: &str) -> Result<SessionMetadata, SessionsError>;
+
+    /// Remembers the state of the run's own session or of a child under a name, durably.
+    ///
+    /// # Errors
+    /// `SESSION_UNKNOWN`, `SESSION_ENDED`, `CHECKPOINT_NAME`, `CHECKPOINT_EXISTS`, `LIMIT`, `IO`.
+    fn checkpoint(&self, id: &str, name: &str) -> Result<SessionCheckpoint, SessionsError>;
+
+    /// Puts it back to a checkpoint: its views show that state when this returns.
+    ///
+    /// # Errors
+    /// `SESSION_UNKNOWN`, `SESSION_ENDED`, `CHECKPOINT_UNKNOWN`, `SESSION_BUSY`,
+    /// `SNAPSHOT_GONE`, `LIMIT`, `IO`.
+    fn restore(&self, id: &str, name: &str) -> Result<SessionCheckpoint, SessionsError>;
+
+    /// Its checkpoints, oldest first.
+    ///
+    /// # Errors
+    /// `SESSION_UNKNOWN`, `SESSION_ENDED`, `IO`.
+    fn checkpoints(&self, id: &str) -> Result<Vec<SessionCheckpoint>, SessionsError>;
 }
 
-/// What went wrong, by the codes of `wit/session-fs.wit`.
+/// What went wrong, by the codes of `wit/session-fs.wit` and the cases of `checkpoint-error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionsCode {
@@ -66,6 +85,12 @@ pub enum SessionsCode {
     Limit,
     /// The frozen base is no longer kept.
     SnapshotGone,
+    /// No name for a checkpoint.
+    CheckpointName,
+    /// The session has a checkpoint of this name.
+    CheckpointExists,
+    /// The session has no checkpoint of this name.
+    CheckpointUnknown,
     /// The host failed; nothing was changed.
     Io,
 }
@@ -82,6 +107,9 @@ impl SessionsCode {
             Self::NotPermitted => "NOT_PERMITTED",
             Self::Limit => "LIMIT",
             Self::SnapshotGone => "SNAPSHOT_GONE",
+            Self::CheckpointName => "CHECKPOINT_NAME",
+            Self::CheckpointExists => "CHECKPOINT_EXISTS",
+            Self::CheckpointUnknown => "CHECKPOINT_UNKNOWN",
             Self::Io => "IO",
         }
     }
@@ -153,4 +181,15 @@ pub struct SessionMetadata {
     pub task_id: Option<String>,
     /// Milliseconds since 1970.
     pub created_at: u64,
+}
+
+/// A state that a session can be put back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionCheckpoint {
+    /// Its name, unique in the session.
+    pub name: String,
+    /// When it was made, in milliseconds since 1970.
+    pub created_at: u64,
+    /// The landing of the base that the session looked at then.
+    pub base_landing: u64,
 }

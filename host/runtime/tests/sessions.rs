@@ -44,6 +44,10 @@ fn every_function_of_brio_core_answers_as_its_wit_says() {
         "get-session-path",
         "status",
         "change-set",
+        "checkpoint",
+        "restore",
+        "checkpoints",
+        "restore of the own session",
     ] {
         assert!(text.contains(&format!("OK {name}: ")), "{name} was not called: {text}");
     }

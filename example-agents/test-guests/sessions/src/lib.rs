@@ -1,11 +1,13 @@
-//! `sessions`: calls every function of `session-fs`, `session` and `session-tools`, checks what they
+//! `sessions`: calls every function of `session-fs`, `session`, `checkpoints` and `session-tools`, checks what they
 //! answer and prints a line for each. The base needs nothing in it. Ends with an error that counts
 //! what did not hold.
 //!
 //! Landed afterwards: `landed.txt`, `tools/greeting.txt`. Never: `thrown-away.txt`.
 
 use std::fmt::Debug;
+use std::io::{Read, Write};
 
+use brio_agent::checkpoint::{self, BEFORE_RESTORE, CheckpointError};
 use brio_agent::session::{ChangeKind, State};
 use brio_agent::{Agent, AgentError, AtPath, Session, TaskContext, TaskOutput, session, tools};
 
@@ -16,7 +18,9 @@ impl Agent for Sessions {
         let mut checks = Checks::default();
         checks.tools();
         checks.branches()?;
+        checks.checkpoints()?;
         checks.own(&task)?;
+        checks.own_checkpoints(&task)?;
         match checks.failed {
             0 => Ok(TaskOutput::new(format!("{} checks held", checks.held))),
             failed => Err(AgentError::CheckFailed(format!("{failed} checks did not hold"))),
@@ -221,6 +225,98 @@ impl Checks {
         let unknown = session::status("sess-00000000-0000-4000-8000-000000000000");
         let is_unknown = matches!(unknown, Err(session::SessionError::Unknown(_)));
         self.that("status of an unknown session", is_unknown, unknown);
+        Ok(())
+    }
+}
+
+impl Checks {
+    /// A child is put back and forth; what was open is stale, what is looked up is not.
+    fn checkpoints(&mut self) -> Result<(), AgentError> {
+        let child = Session::begin("/workspace")?;
+        let path = child.path().join("step.txt");
+        let put = |text: &str| std::fs::write(&path, text).at(&path);
+        let get = || std::fs::read_to_string(&path).ok();
+        put("one")?;
+        let made = child.checkpoint("one");
+        self.that(
+            "checkpoint",
+            made.as_ref().is_ok_and(|c| c.name == "one" && c.created_at_ms > 0),
+            made,
+        );
+        let again = child.checkpoint("one");
+        self.that("checkpoint exists", again == Err(CheckpointError::Exists("one".into())), again);
+        let bad = child.checkpoint("");
+        self.that(
+            "checkpoint invalid-name",
+            bad == Err(CheckpointError::InvalidName(String::new())),
+            bad,
+        );
+        let mut open = std::fs::OpenOptions::new().read(true).append(true).open(&path).at(&path)?;
+        open.write_all(b", two").at(&path)?;
+        let later = child.path().join("later.txt");
+        std::fs::write(&later, "later").at(&later)?;
+        let here = std::fs::metadata(&later).is_ok();
+        self.that(
+            "a checkpoint leaves handles alone",
+            get().as_deref() == Some("one, two") && here,
+            get(),
+        );
+        let restored = child.restore("one");
+        self.that("restore", restored.as_ref().is_ok_and(|c| c.name == "one"), restored);
+        self.that("a restore is seen at once", get().as_deref() == Some("one"), get());
+        let gone = std::fs::metadata(&later).is_err()
+            && std::fs::read_dir(child.path())
+                .at(child.path())?
+                .flatten()
+                .all(|e| e.file_name() != "later.txt");
+        self.that("what came later is gone", gone, &later);
+        let stale = (open.read(&mut [0]).is_err(), open.write_all(b"late").is_err());
+        self.that("what was open is stale", stale == (true, true), stale);
+        put("three")?;
+        let missing = child.restore("two");
+        self.that(
+            "restore no-such-checkpoint",
+            missing == Err(CheckpointError::NoSuchCheckpoint("two".into())),
+            missing,
+        );
+        let names: Vec<_> = child.checkpoints()?.into_iter().map(|c| c.name).collect();
+        self.that("checkpoints", names == ["one", BEFORE_RESTORE], names);
+        child.restore(BEFORE_RESTORE)?;
+        self.that("a restore is taken back", get().as_deref() == Some("one, two"), get());
+        child.restore(BEFORE_RESTORE)?;
+        let id = child.id().to_owned();
+        child.commit()?;
+        let landed = std::fs::read_to_string("/workspace/step.txt").ok();
+        self.that("the restored state lands", landed.as_deref() == Some("three"), landed);
+        let ended = checkpoint::make(&id, "late");
+        self.that(
+            "checkpoint of an ended session",
+            ended == Err(CheckpointError::Ended(id)),
+            ended,
+        );
+        let unknown = checkpoint::list("sess-00000000-0000-4000-8000-000000000000");
+        self.that(
+            "checkpoints of an unknown session",
+            matches!(unknown, Err(CheckpointError::Unknown(_))),
+            unknown,
+        );
+        std::fs::remove_file("/workspace/step.txt").at("/workspace/step.txt")?;
+        Ok(())
+    }
+
+    /// The agent's own session, with a landed child in it.
+    fn own_checkpoints(&mut self, task: &TaskContext) -> Result<(), AgentError> {
+        let Some(id) = task.session_id() else { return Ok(()) };
+        let made = checkpoint::make(id, "all-checked");
+        self.that("checkpoint of the own session", made.is_ok(), made);
+        std::fs::write("scratch.txt", "scratch").at("scratch.txt")?;
+        std::fs::remove_file("landed.txt").at("landed.txt")?;
+        let restored = checkpoint::restore(id, "all-checked");
+        self.that("restore of the own session", restored.is_ok(), restored);
+        let seen =
+            (std::fs::exists("scratch.txt").ok(), std::fs::exists("/workspace/landed.txt").ok());
+        self.that("the current directory goes on", seen == (Some(false), Some(true)), seen);
+        std::fs::write("landed.txt", "nested\n").at("landed.txt")?;
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ macro_rules! attempt {
     };
 }
 
+mod checkpoints;
 mod convert;
 mod edit;
 mod plain;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use brio_runtime::{
-    SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode, SessionsError,
+    SessionCheckpoint, SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode,
+    SessionsError,
 };
 use brio_session::{ChangeSet, DirLower, Door, Lower, RelPath, Sealed, View, ViewOptions};
 use cap_std::ambient_authority;
@@ -21,6 +22,8 @@ struct Member {
     below: Vec<PathBuf>,
     own: Vec<PathBuf>,
     upper: PathBuf,
+    /// By name, the layers of its own that were sealed.
+    checkpoints: Vec<(String, Vec<PathBuf>)>,
 }
 
 pub struct Family {
@@ -73,6 +76,7 @@ impl Family {
             below,
             own,
             upper,
+            checkpoints: Vec::new(),
         });
         view
     }
@@ -177,4 +181,47 @@ impl Sessions for Family {
             created_at: 1,
         })
     }
+
+    fn checkpoint(&self, id: &str, name: &str) -> Answer<SessionCheckpoint> {
+        let upper = self.layer();
+        let mut members = self.members.lock().unwrap();
+        let m = members.iter_mut().find(|m| m.id == id).ok_or_else(|| unknown(id))?;
+        if name.is_empty() {
+            return Err(SessionsError::new(SessionsCode::CheckpointName, name));
+        }
+        if m.checkpoints.iter().any(|c| c.0 == name) {
+            return Err(SessionsError::new(SessionsCode::CheckpointExists, name));
+        }
+        m.view.restack(Vec::new(), open(&upper)).unwrap();
+        m.own.push(std::mem::replace(&mut m.upper, upper));
+        m.checkpoints.push((name.to_owned(), m.own.clone()));
+        Ok(checkpoint(name))
+    }
+
+    fn restore(&self, id: &str, name: &str) -> Answer<SessionCheckpoint> {
+        let upper = self.layer();
+        let mut members = self.members.lock().unwrap();
+        let m = members.iter_mut().find(|m| m.id == id).ok_or_else(|| unknown(id))?;
+        let missing = || SessionsError::new(SessionsCode::CheckpointUnknown, name);
+        let to = m.checkpoints.iter().find(|c| c.0 == name).ok_or_else(missing)?.1.clone();
+        let left = [&m.own[..], std::slice::from_ref(&m.upper)].concat();
+        m.checkpoints.retain(|c| c.0 != "before-restore");
+        m.checkpoints.push(("before-restore".to_owned(), left));
+        let below = self.lower(&[&m.below[..], &to[..]].concat());
+        let gate = m.view.gate();
+        let stack = gate.prepare(open(&upper), below).unwrap();
+        gate.switch(stack);
+        (m.own, m.upper) = (to, upper);
+        Ok(checkpoint(name))
+    }
+
+    fn checkpoints(&self, id: &str) -> Answer<Vec<SessionCheckpoint>> {
+        let members = self.members.lock().unwrap();
+        let m = members.iter().find(|m| m.id == id).ok_or_else(|| unknown(id))?;
+        Ok(m.checkpoints.iter().map(|c| checkpoint(&c.0)).collect())
+    }
+}
+
+fn checkpoint(name: &str) -> SessionCheckpoint {
+    SessionCheckpoint { name: name.to_owned(), created_at: 1, base_landing: 0 }
 }
