@@ -12,7 +12,7 @@ impl Brio {
     /// # Errors
     /// [`RecoverError`]: the base is damaged, or the domain cannot be used.
     pub fn recover(&self, base: &Path) -> Result<Recovered, RecoverError> {
-        // Opening a domain recovers it as well; a second time finds nothing to do.
+        // Opening a domain recovers it as well; what that did is told too.
         let (domain, _) = self.domain(base, false)?;
         domain.recover()
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_session::RelPath;
 
@@ -20,6 +20,8 @@ use crate::{
 #[derive(Clone)]
 pub struct Domain {
     state: Arc<State>,
+    /// What the opening recovered, until somebody asks.
+    recovered: Arc<Mutex<Recovered>>,
 }
 
 impl Domain {
@@ -32,17 +34,20 @@ impl Domain {
         let at = discover::base(base)?;
         let (state, below) = find_or_make(at, options)?;
         create::tell_home(&state).doing("the home's index")?;
+        let mut recovered = Recovered::default();
         if recover::pending(&state).doing("the landing sequence")? {
             // Damage is no reason to hide the sessions: commit says it.
             match recover::now(&state) {
-                Ok(_) | Err(RecoverError::Damaged { .. }) => {}
+                Ok(done) => recovered = done,
+                Err(RecoverError::Damaged { .. }) => {}
                 Err(e) => return Err(Box::new(e).into()),
             }
         }
         if let Err(e) = gc::tidy(&state) {
             tracing::warn!("what a crash left was not removed: {e}");
         }
-        Ok((Domain { state: Arc::new(state) }, below))
+        let recovered = Arc::new(Mutex::new(recovered));
+        Ok((Domain { state: Arc::new(state), recovered }, below))
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -142,12 +147,20 @@ impl Domain {
         rollback::rollback(&self.state, id, stop)
     }
 
-    /// Completes or undoes interrupted landings, and retries what a damaged base needs.
+    /// Completes or undoes interrupted landings, and retries what a damaged base needs. What
+    /// [`open`](Self::open) recovered is part of the first answer.
     ///
     /// # Errors
     /// See [`RecoverError`].
     pub fn recover(&self) -> Result<Recovered, RecoverError> {
-        recover::explicit(&self.state)
+        let more = recover::explicit(&self.state)?;
+        let mut first = self.recovered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = std::mem::take(&mut *first);
+        done.completed.extend(more.completed);
+        done.aborted.extend(more.aborted);
+        done.kept.extend(more.kept);
+        done.repaired.extend(more.repaired);
+        Ok(done)
     }
 
     /// Appends to the journal.

@@ -52,9 +52,11 @@ pub(crate) fn load(state: &State, number: u64) -> Result<Landing, RecoverError> 
         what: "its intent is missing".to_owned(),
     })?;
     let intent = decode(INTENT_MAGIC, &raw).map_err(bad)?;
-    let end = match disk::read(&dir, END).doing(&what)? {
-        Some(raw) => Some(decode(END_MAGIC, &raw).map_err(bad)?),
-        None => None,
+    let end = match disk::read(&dir, END).doing(&what)?.map(|raw| decode(END_MAGIC, &raw)) {
+        // That of a finished landing is not synced: a power cut may have left half of it, and
+        // what it records is found again.
+        None | Some(Err(BadRecord::Torn)) => None,
+        Some(end) => Some(end.map_err(bad)?),
     };
     let aborting = disk::read(&dir, ABORTING).doing(&what)?.is_some();
     Ok(Landing { number, intent, aborting, end })

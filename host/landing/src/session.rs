@@ -97,10 +97,13 @@ impl Session {
         let mut meta = meta::load_open(&self.domain, &self.id)?;
         let boot = &self.domain.options.boot_id;
         if meta.clean || meta.boot != *boot {
+            // Durably: were the word lost in a power cut and the writes that follow only half
+            // of them, the session would look clean.
+            let durable = meta.clean;
             meta.torn = meta.unclean(boot);
             meta.clean = false;
             meta.boot.clone_from(boot);
-            meta::store(&self.domain, &self.id, &meta, false).doing(&self.id)?;
+            meta::store(&self.domain, &self.id, &meta, durable).doing(&self.id)?;
         }
         let view = layers::view(&self.domain, &meta, options)
             .map_err(|source| LeaseError::View { id: self.id.clone(), source })?;

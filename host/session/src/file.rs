@@ -1,5 +1,6 @@
 //! Open files: reading, and writing after the first copy-up.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 
 use crate::handle::{Borrowed, Content, DirHandle, Object, OpenOptions, stale};
@@ -137,6 +138,12 @@ impl FileHandle {
     /// The host's, and `Stale`.
     pub fn sync(&self, data_only: bool) -> FsResult<()> {
         self.alive()?;
+        let first = !self.view.inner.read().map_err(stale)?.synced.load(Ordering::Relaxed);
+        if first && self.writable() {
+            // The session's records were never synced, and without them nothing that is made
+            // durable here is found again.
+            return self.view.sync().map_err(stale);
+        }
         {
             let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
             let Content::Own(f) = &*content else { return Ok(()) };

@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub generation: u64,
     /// `None` in a read-only view.
     pub log: Option<Log>,
+    /// All of the session was made durable since this layer became its upper.
+    pub synced: AtomicBool,
 }
 
 /// What is open: handles of one file share an object.
@@ -177,6 +179,7 @@ impl View {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let fd = openat(&*state.stack.dir, c".", flags, Mode::empty())?;
             door.run(Op::SyncFs, || Ok(rustix::fs::syncfs(&fd)?))?;
+            state.synced.store(true, Ordering::Relaxed);
         }
         #[cfg(not(any(target_os = "linux", target_os = "android")))]
         {
@@ -273,7 +276,7 @@ impl State {
             true => None,
             false => Some(Log::open(&stack.dir, end, options.door.clone())?),
         };
-        Ok(Self { stack, generation: 0, log })
+        Ok(Self { stack, generation: 0, log, synced: AtomicBool::new(false) })
     }
 
     /// Writes a batch to the log, then applies it. Data files of what lost its last name go.
