@@ -4,6 +4,8 @@
 //! each line; [`promises`] reads it, and a test fails when a named test is missing or ignored.
 
 pub mod promises;
+pub mod rng;
+pub mod skip;
 
 use std::path::PathBuf;
 
