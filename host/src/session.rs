@@ -107,6 +107,38 @@ impl SessionHandle {
 
     /// Begins a session on this session: its base is this one's work so far, and it lands here.
     ///
+    /// Several ways may be tried, and the best kept:
+    ///
+    /// ```
+    /// # use brio_host::{Brio, BrioOptions, CommitOptions, Handle, Metadata, OpenOptions};
+    /// # use brio_host::{SessionHandle, ViewOptions};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let base = dir.path().join("base");
+    /// # std::fs::create_dir(&base)?;
+    /// # let brio = Brio::open(BrioOptions::new(dir.path().join("home")))?;
+    /// # fn attempt(s: &SessionHandle, text: &str) -> Result<usize, Box<dyn std::error::Error>> {
+    /// #     let writer = s.writer("doc", ViewOptions::default())?;
+    /// #     let view = writer.view();
+    /// #     let how = OpenOptions { write: true, create: true, ..OpenOptions::default() };
+    /// #     if let Handle::File(f) = view.open_at(&view.root(), b"answer", &how)? {
+    /// #         f.write_at(text.as_bytes(), 0)?;
+    /// #     }
+    /// #     writer.finish()?;
+    /// #     Ok(text.len())
+    /// # }
+    /// let parent = brio.begin(&base, Metadata::default())?;
+    /// let (one, two) =
+    ///     (parent.begin_child(Metadata::default())?, parent.begin_child(Metadata::default())?);
+    /// // Each is worked in, and its work is scored.
+    /// let (first, second) = (attempt(&one, "good")?, attempt(&two, "better")?);
+    /// let (winner, loser) = if first > second { (one, two) } else { (two, one) };
+    /// winner.commit(CommitOptions::default())?;
+    /// loser.rollback(false)?;
+    /// parent.commit(CommitOptions::default())?;
+    /// assert_eq!(std::fs::read_to_string(base.join("answer"))?, "better");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Brio::begin`].
     pub fn begin_child(&self, metadata: Metadata) -> Result<SessionHandle, BeginError> {
@@ -152,11 +184,26 @@ impl SessionHandle {
             landed
         });
         match &done {
-            Ok(_) => self.index_ended("landed"),
-            Err(CommitError::Conflict { .. }) => self.index_ended("conflicted"),
-            Err(_) => {}
+            Ok(landed) => {
+                self.index(&landed.children, "landed");
+                self.index_ended("landed");
+            }
+            Err(e) => self.index_failed(e),
         }
         done
+    }
+
+    fn index_failed(&self, error: &CommitError) {
+        match error {
+            CommitError::Conflict { session, .. } => {
+                self.index(std::slice::from_ref(session), "conflicted");
+            }
+            CommitError::Cascade { landed, source } => {
+                self.index(landed, "landed");
+                self.index_failed(source);
+            }
+            _ => {}
+        }
     }
 
     /// Throws it away; `stop` asks a live run to stop first. Works on a full disk.
@@ -169,9 +216,38 @@ impl SessionHandle {
         Ok(done)
     }
 
+    /// As [`rollback`](Self::rollback), its open children before it, the leaves first; returns
+    /// the children too.
+    ///
+    /// # Errors
+    /// As [`rollback`](Self::rollback); `Cascade` says what is gone already.
+    pub fn rollback_cascade(
+        &self,
+        stop: bool,
+    ) -> Result<(RolledBack, Vec<SessionId>), RollbackError> {
+        let done = self.domain.rollback_cascade(&self.id, stop);
+        match &done {
+            Ok((_, children)) => {
+                self.index(children, "rolled-back");
+                self.index_ended("rolled-back");
+            }
+            Err(RollbackError::Cascade { rolled_back, .. }) => {
+                self.index(rolled_back, "rolled-back");
+            }
+            Err(_) => {}
+        }
+        done
+    }
+
     /// Enters its end in the index.
     pub(crate) fn index_ended(&self, state: &str) {
-        self.brio.index(|r| r.set_state(self.id.as_str(), state));
+        self.index(std::slice::from_ref(&self.id), state);
+    }
+
+    fn index(&self, sessions: &[SessionId], state: &str) {
+        for id in sessions {
+            self.brio.index(|r| r.set_state(id.as_str(), state));
+        }
     }
 
     fn session(&self) -> Result<Session, SessionError> {

@@ -107,7 +107,10 @@ from_typed! {
 
 impl From<&brio_host::CommitError> for Failure {
     fn from(e: &brio_host::CommitError) -> Self {
-        let mut failure = Self::typed(e.code(), e);
+        let mut failure = match e {
+            brio_host::CommitError::Cascade { landed, source } => return cascade(landed, source),
+            e => Self::typed(e.code(), e),
+        };
         failure.paths = match e {
             brio_host::CommitError::Damaged { paths_ } => {
                 paths_.iter().map(ToString::to_string).collect()
@@ -123,6 +126,15 @@ impl From<&brio_host::CommitError> for Failure {
         }
         failure
     }
+}
+
+/// What ended a cascade, and what it has done before that.
+fn cascade(landed: &[brio_host::SessionId], source: &brio_host::CommitError) -> Failure {
+    let mut failure = Failure::from(source);
+    let landed: Vec<_> = landed.iter().map(brio_host::SessionId::as_str).collect();
+    let done = format!("; landed in their parents before that: {}", landed.join(", "));
+    failure.message.push_str(&done);
+    failure
 }
 
 /// Joins lines, so that an error is one whatever a guest or a library put into it.

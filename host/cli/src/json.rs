@@ -95,6 +95,8 @@ pub(crate) struct Committed {
     pub(crate) session: String,
     pub(crate) result: Option<&'static str>,
     pub(crate) landing: Option<u64>,
+    /// With `--cascade`: children that have landed, in this order; also before an error.
+    pub(crate) children: Vec<String>,
     pub(crate) changes: Changes,
     pub(crate) error: Option<Error>,
 }

@@ -169,8 +169,11 @@ fn a_guest_works_with_sessions_of_its_own() {
     assert!(env.open_sessions().is_empty());
     let ran = env.brio(&["run", &guest, "--grant", "session-fs"]);
     assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);
-    assert!(env.base().join("landed.txt").exists(), "{}", ran.stdout);
-    assert!(!env.base().join("thrown-away.txt").exists());
+    // As it was at the checkpoint that the guest came back to at the end.
+    assert_eq!(env.read("landed.txt"), "nested\n", "{}", ran.stdout);
+    for absent in ["thrown-away.txt", "scratch.txt", "step.txt"] {
+        assert!(!env.base().join(absent).exists(), "{absent}");
+    }
     assert!(env.open_sessions().is_empty(), "no child leaks");
 }
 

@@ -278,18 +278,37 @@ fn a_session_comes_back_to_a_checkpoint() {
     assert_eq!(env.read("notes.txt"), "one\ndeux\nthree\n");
 }
 
-// T9, B-042, B-043: every call of a guest on sessions of its own, checkpoints among them, by the
-// real core; and it lands.
+// B-042: --cascade lands or throws away the children first, and says so.
 #[test]
-fn a_guest_uses_sessions_and_checkpoints_of_its_own() {
+fn a_cascade_takes_the_children_along() {
     let env = TestEnvironment::new();
-    let agent = guest("sessions");
-    let ran = env.brio(&["run", &agent, "--grant", "session-fs"]);
-    assert_eq!(ran.status, 0, "{}\n{}", ran.stdout, ran.stderr);
-    assert_eq!(env.read("landed.txt"), "nested\n");
-    for absent in ["scratch.txt", "thrown-away.txt", "step.txt"] {
-        assert!(!env.base().join(absent).exists(), "{absent}");
-    }
+    let parent = env.begin();
+    let child = |env: &TestEnvironment, of: &str| {
+        env.ok(&["session", "begin", "--parent", of]).trim().to_owned()
+    };
+    let one = child(&env, &parent);
+    let below = child(&env, &one);
+    replace(&env, &below, "s/two/zwei/");
+    env.error(&["session", "commit", &parent], 5, "OPEN_CHILDREN");
+    env.error(&["session", "rollback", &parent], 5, "OPEN_CHILDREN");
+    let (status, doc) = env.json(&["session", "commit", &parent, "--cascade", "--json"]);
+    assert_eq!((status, &doc["result"], &doc["landing"]), (0, &json!("landed"), &json!(1)));
+    assert_eq!(doc["children"], json!([below, one]));
+    assert_eq!(env.read("notes.txt"), "one\nzwei\nthree\n");
+
+    let parent = env.begin();
+    let (one, two) = (child(&env, &parent), child(&env, &parent));
+    replace(&env, &one, "s/zwei/2/");
+    replace(&env, &two, "s/zwei/deux/");
+    let (status, doc) = env.json(&["session", "commit", &parent, "--cascade", "--json"]);
+    assert_eq!((status, &doc["result"]), (3, &json!("conflicted")));
+    assert_eq!(doc["children"], json!([one]));
+    let message = doc["error"]["message"].as_str().expect("a message");
+    assert!(message.contains(&format!("landed in their parents before that: {one}")), "{message}");
+    assert_eq!(env.open_sessions().len(), 2);
+    let ran = env.brio(&["session", "rollback", &parent, "--cascade"]);
+    assert_eq!(ran.status, 0);
+    assert!(ran.stderr.contains(&format!("rolled back: {two}")), "{}", ran.stderr);
     assert_eq!(env.open_sessions(), Vec::<String>::new());
-    env.error(&["run", &agent], 2, "NOT_GRANTED");
+    assert_eq!(env.read("notes.txt"), "one\nzwei\nthree\n");
 }

@@ -226,7 +226,13 @@ impl Commit {
             tracing::warn!("trash was not emptied: {e}");
         }
         let changes = self.set.clone();
-        Ok(Landed { landing: None, changes, warnings: Vec::new(), parent: None })
+        Ok(Landed {
+            landing: None,
+            changes,
+            warnings: Vec::new(),
+            parent: None,
+            children: Vec::new(),
+        })
     }
 }
 

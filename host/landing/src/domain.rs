@@ -12,7 +12,7 @@ use crate::state::State;
 use crate::{
     Adopted, BeginError, BeginOptions, CommitError, CommitOptions, DomainError, JournalEntry,
     Landed, OpenOptions, RecoverError, Recovered, RollbackError, RolledBack, Session, SessionError,
-    SessionId, SessionInfo, begin, commit, create, discover, finish, gc, journal, meta, nesting,
+    SessionId, SessionInfo, begin, cascade, create, discover, finish, gc, journal, meta, nesting,
     recover, rollback, session,
 };
 
@@ -133,10 +133,13 @@ impl Domain {
     /// Lands a session in its base, or a child in its parent. Durable when it returns; on an
     /// error the base is as it was and the session is kept.
     ///
+    /// With `cascade` each of its open children lands first, one after the other, and each of
+    /// these landings is whole. The first that fails ends it: what is not landed yet is kept.
+    ///
     /// # Errors
-    /// See [`CommitError`].
+    /// See [`CommitError`]; `Cascade` says which children have landed already.
     pub fn commit(&self, id: &SessionId, options: CommitOptions) -> Result<Landed, CommitError> {
-        commit::commit(&self.state, id, &options)
+        cascade::commit(&self.state, id, &options)
     }
 
     /// Throws a session away. Works on a full disk.
@@ -145,6 +148,19 @@ impl Domain {
     /// See [`RollbackError`].
     pub fn rollback(&self, id: &SessionId, stop: bool) -> Result<RolledBack, RollbackError> {
         rollback::rollback(&self.state, id, stop)
+    }
+
+    /// Throws a session away, its open children before it, the leaves first; returns the
+    /// children, in this order. The first that fails ends it: what is not gone yet is kept.
+    ///
+    /// # Errors
+    /// See [`RollbackError`]; `Cascade` says what is gone already.
+    pub fn rollback_cascade(
+        &self,
+        id: &SessionId,
+        stop: bool,
+    ) -> Result<(RolledBack, Vec<SessionId>), RollbackError> {
+        cascade::rollback(&self.state, id, stop)
     }
 
     /// Completes or undoes interrupted landings, and retries what a damaged base needs. What

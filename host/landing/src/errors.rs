@@ -404,7 +404,7 @@ pub enum CommitError {
     Lease(#[from] LeaseError),
     /// Sessions that branch it are open.
     #[error(
-        "OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first",
+        "OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first, or give --cascade",
         ids(children)
     )]
     OpenChildren {
@@ -412,6 +412,14 @@ pub enum CommitError {
         session: SessionId,
         /** They. */
         children: Vec<SessionId>,
+    },
+    /// A cascade ended early. What is not named here has not landed, and is kept.
+    #[error("{source}; landed in their parents before that: {}", ids(landed))]
+    Cascade {
+        /** Children that have landed, in this order. */
+        landed: Vec<SessionId>,
+        /** What ended it. */
+        source: Box<CommitError>,
     },
     /// The machine went down before it was synced.
     #[error(
@@ -517,6 +525,7 @@ impl CommitError {
             Self::Conflict { .. } => "CONFLICT",
             Self::Lease(e) => e.code(),
             Self::OpenChildren { .. } => "OPEN_CHILDREN",
+            Self::Cascade { source, .. } => source.code(),
             Self::Unclean { .. } => "UNCLEAN",
             Self::Adopted { .. } => "SESSION_ADOPTED",
             Self::SnapshotGone { .. } => "SNAPSHOT_GONE",
@@ -538,6 +547,7 @@ impl CommitError {
     pub fn conflicts(&self) -> &[Conflict] {
         match self {
             Self::Conflict { conflicts, .. } => conflicts,
+            Self::Cascade { source, .. } => source.conflicts(),
             _ => &[],
         }
     }
@@ -552,7 +562,7 @@ pub enum RollbackError {
     Lease(#[from] LeaseError),
     /// Sessions that branch it are open.
     #[error(
-        "OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first",
+        "OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first, or give --cascade",
         ids(children)
     )]
     OpenChildren {
@@ -560,6 +570,14 @@ pub enum RollbackError {
         session: SessionId,
         /** They. */
         children: Vec<SessionId>,
+    },
+    /// A cascade ended early. What is not named here is kept.
+    #[error("{source}; rolled back before that: {}", ids(rolled_back))]
+    Cascade {
+        /** Sessions that are gone, in this order. */
+        rolled_back: Vec<SessionId>,
+        /** What ended it. */
+        source: Box<RollbackError>,
     },
     /// It cannot be found.
     #[error(transparent)]
@@ -578,6 +596,7 @@ impl RollbackError {
         match self {
             Self::Lease(e) => e.code(),
             Self::OpenChildren { .. } => "OPEN_CHILDREN",
+            Self::Cascade { source, .. } => source.code(),
             Self::Session(e) => e.code(),
             Self::Domain(e) => e.code(),
             Self::Io(e) => io_code(e),

@@ -108,6 +108,8 @@ pub struct Landed {
     pub warnings: Vec<Warning>,
     /// The parent it landed in.
     pub parent: Option<SessionId>,
+    /// Children that landed first, each in its parent, in this order.
+    pub children: Vec<SessionId>,
 }
 
 /// Something a landing reports although it succeeded.

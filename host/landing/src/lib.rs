@@ -24,7 +24,7 @@
 //!
 //! Map: `domain` (open, claim, adopt) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing) · `commit` = `facts`, `plan`, `stage`, `preflight`, `seal`, `apply`,
-//! `abort`, `finish` · `recover`, `judge` · `nesting`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
+//! `abort`, `finish` · `recover`, `judge` · `nesting`, `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod acl;
@@ -32,6 +32,7 @@ mod apply;
 mod batch;
 mod begin;
 mod busy;
+mod cascade;
 mod checkpoint;
 mod claim;
 mod commit;

@@ -159,6 +159,7 @@ pub(crate) fn land(
         changes: commit::rebased(ours, &c.subdir),
         warnings: Vec::new(),
         parent: Some(parent.clone()),
+        children: Vec::new(),
     })
 }
 

@@ -82,4 +82,7 @@ pub struct CommitOptions {
     pub stop: bool,
     /// Land although the machine went down before the session was synced.
     pub accept_unclean: bool,
+    /// Land its open children first, oldest first, each after its own; otherwise they are
+    /// [`CommitError::OpenChildren`](crate::CommitError::OpenChildren).
+    pub cascade: bool,
 }

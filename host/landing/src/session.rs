@@ -11,8 +11,8 @@ use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Landed,
-    LeaseError, SessionError, SessionId, SessionInfo, State, checkpoint, layers, manifest, meta,
-    nesting,
+    LeaseError, SessionError, SessionId, SessionInfo, State, cascade, checkpoint, layers, manifest,
+    meta, nesting,
 };
 
 /// A session of a domain.
@@ -159,7 +159,9 @@ impl Writer {
         options: CommitOptions,
     ) -> Result<Landed, CommitError> {
         let _alone = self.alone();
-        nesting::land(&self.domain, &self.id, child, &options, Some(&self.view))
+        cascade::below(&self.domain, child, &options, || {
+            nesting::land(&self.domain, &self.id, child, &options, Some(&self.view))
+        })
     }
 
     /// As [`Session::checkpoint`], while it is being written: the view goes on over a new

@@ -261,3 +261,71 @@ fn a_nested_landing_that_is_interrupted_is_wholly_in_the_parent_or_not_at_all() 
     );
     assert!(idle >= 30 && live >= 30, "{idle}, {live}");
 }
+
+/// Where a cascade may stop: after each of its landings.
+#[test]
+fn a_cascade_that_is_interrupted_has_landed_whole_children() {
+    let make = |dir: &Path| {
+        base(dir);
+        let d = open(dir);
+        let s = begun(&d, "parent", None);
+        edit(&s, &[("a", b"1")]);
+        edit(&begun(&d, "one", Some(&s)), &[("one", b"one")]);
+        edit(&begun(&d, "two", Some(&s)), &[("two", b"two"), ("d/b", b"two")]);
+    };
+    let shm = Path::new("/dev/shm");
+    let scratch = || {
+        let dir = tempfile::tempdir_in(if shm.is_dir() { shm } else { Path::new("/tmp") }).unwrap();
+        make(dir.path());
+        dir
+    };
+    let cascade = || brio_landing::CommitOptions { cascade: true, ..Default::default() };
+    // The states between: one child more each, then the base.
+    let dir = scratch();
+    let mut states = vec![look(dir.path())];
+    for goal in ["one", "two", "parent"] {
+        let d = open(dir.path());
+        common::commit(&d, the(&d, goal).id()).unwrap();
+        states.push(look(dir.path()));
+    }
+    let run = |dir: &Path, n: usize, verdict: Verdict| {
+        let (at, door) = At::door(verdict);
+        let d = open_door(dir, door);
+        let id = the(&d, "parent").id().clone();
+        let before = at.seen();
+        at.arm(n);
+        (d.commit(&id, cascade()), at.seen() - before)
+    };
+    let (done, ops) = run(scratch().path(), usize::MAX / 2, Verdict::Go);
+    assert_eq!(done.unwrap().children.len(), 2);
+    let mut met = [0; 4];
+    for verdict in VERDICTS {
+        for n in 0..ops {
+            let dir = scratch();
+            let (done, _) = run(dir.path(), n, verdict);
+            let seen = look(dir.path());
+            let label = format!("cascade: {verdict:?} at {n} of {ops}: {done:?}");
+            let at = states.iter().position(|s| *s == seen);
+            let at = at.unwrap_or_else(|| panic!("{label}: {seen:#?}"));
+            met[at] += 1;
+            let landed = match &done {
+                Ok(_) => 3,
+                Err(brio_landing::CommitError::Cascade { landed, .. }) => landed.len(),
+                Err(_) => 0,
+            };
+            // What is told has landed; what is told to have failed has not.
+            match verdict {
+                Verdict::Fail(_) | Verdict::FailAfter(_) => assert_eq!(at, landed, "{label}"),
+                _ => assert!(at >= landed, "{label}"),
+            }
+            if at < 3 {
+                let d = open(dir.path());
+                d.commit(the(&d, "parent").id(), cascade())
+                    .unwrap_or_else(|e| panic!("{label}: {e}"));
+                assert_eq!(look(dir.path()), states[3], "{label}: after the retry");
+            }
+        }
+    }
+    eprintln!("cascade: {} points over {ops} operations: {met:?}", met.iter().sum::<usize>());
+    assert!(met.iter().all(|n| *n > 10), "{met:?}");
+}

@@ -346,7 +346,8 @@ impl Sealed {
         }
         let executed = c.set.changes.iter().filter(|c| executes(c));
         warnings.extend(executed.map(|c| Warning::Executes { path: c.path.clone() }));
-        Landed { landing: Some(self.number), changes: c.set.clone(), warnings, parent: None }
+        let (landing, changes) = (Some(self.number), c.set.clone());
+        Landed { landing, changes, warnings, parent: None, children: Vec::new() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `brio session commit`
 
-use brio_host::{ChangeSet, CommitOptions};
+use brio_host::{ChangeSet, CommitError, CommitOptions, SessionId};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -26,7 +26,10 @@ pub(crate) struct Commit {
     /// Land although the machine went down before the session was synced.
     #[arg(long)]
     accept_unclean: bool,
-    /// Print `{schema, session, result, landing, changes, error}`.
+    /// Land its open children first, oldest first; the first conflict ends it.
+    #[arg(long)]
+    cascade: bool,
+    /// Print `{schema, session, result, landing, children, changes, error}`.
     #[arg(long)]
     json: bool,
 }
@@ -38,6 +41,7 @@ impl Commit {
             message: self.message,
             stop: self.stop,
             accept_unclean: self.accept_unclean,
+            cascade: self.cascade,
         };
         let id = session.id().to_string();
         match session.commit(options) {
@@ -52,10 +56,16 @@ impl Commit {
                         session: id,
                         result: Some(if unchanged { "unchanged" } else { "landed" }),
                         landing: landed.landing,
+                        children: ids(&landed.children),
                         changes: Changes::from(&landed.changes),
                         error: None,
                     })?;
-                } else if unchanged {
+                    return Ok(Exit::Ok);
+                }
+                for child in &landed.children {
+                    ui.say(format_args!("landed: {child} in its parent"));
+                }
+                if unchanged {
                     ui.say(format_args!("unchanged: {id} had nothing to land"));
                 } else {
                     say_landed(ui, &id, landed.landing, landed.parent.as_ref(), &landed.changes);
@@ -71,6 +81,10 @@ impl Commit {
                         session: id,
                         result: Some(if conflict { "conflicted" } else { "kept" }),
                         landing: None,
+                        children: match &e {
+                            CommitError::Cascade { landed, .. } => ids(landed),
+                            _ => Vec::new(),
+                        },
                         changes: session.changes().map(|c| Changes::from(&c)).unwrap_or_default(),
                         error: Some(Error::from(&failure)),
                     })?;
@@ -79,6 +93,10 @@ impl Commit {
             }
         }
     }
+}
+
+fn ids(sessions: &[SessionId]) -> Vec<String> {
+    sessions.iter().map(ToString::to_string).collect()
 }
 
 /// Tells where something landed.

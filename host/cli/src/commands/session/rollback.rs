@@ -11,12 +11,23 @@ use crate::units::show_size;
 pub(crate) struct Rollback {
     /// The session; a unique prefix is enough.
     id: String,
+    /// Throw its open children away first, the leaves before what they branch.
+    #[arg(long)]
+    cascade: bool,
 }
 
 impl Rollback {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let session = open::session(&self.id)?;
-        let done = session.rollback(false)?;
+        let done = if self.cascade {
+            let (done, children) = session.rollback_cascade(false)?;
+            for child in children {
+                ui.say(format_args!("rolled back: {child}"));
+            }
+            done
+        } else {
+            session.rollback(false)?
+        };
         ui.say(format_args!(
             "rolled back: {} ({} freed)",
             session.id(),
