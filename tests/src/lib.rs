@@ -1,8 +1,10 @@
-//! What crosses crates: the promises and their proofs, and benchmark harnesses.
+//! What crosses crates: the promises and their proofs, benchmark harnesses,
+//! file systems to test on.
 //!
 //! `tests/PROMISES.md` says in our own words what Brio promises and names the test that proves
 //! each line; [`promises`] reads it, and a test fails when a named test is missing or ignored.
 
+pub mod mounted;
 pub mod promises;
 pub mod rng;
 pub mod skip;
