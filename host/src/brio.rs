@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use brio_landing::{BeginError, BeginOptions, Domain, DomainError, Metadata, OpenOptions};
+use brio_landing::{
+    BeginError, BeginOptions, Domain, DomainError, LowerOptions, Metadata, OpenOptions,
+};
 use brio_registry::{DomainRow, Registry};
 use brio_runtime::{Engine, EngineError, EngineOptions};
 use brio_session::{RelPath, Time};
@@ -55,8 +57,22 @@ impl Brio {
     /// # Errors
     /// [`BeginError`]; nothing of the session is left then.
     pub fn begin(&self, base: &Path, metadata: Metadata) -> Result<SessionHandle, BeginError> {
+        self.begin_on(base, metadata, LowerOptions::default())
+    }
+
+    /// As [`begin`](Self::begin), with a say in what the session sees of the directory: all of
+    /// it as it is now, or without what is excluded, or a frozen copy.
+    ///
+    /// # Errors
+    /// [`BeginError`]; nothing of the session is left then.
+    pub fn begin_on(
+        &self,
+        base: &Path,
+        metadata: Metadata,
+        lower: LowerOptions,
+    ) -> Result<SessionHandle, BeginError> {
         let (domain, subdir) = self.domain(base, true)?;
-        let session = domain.begin(BeginOptions { subdir, parent: None, metadata })?;
+        let session = domain.begin(BeginOptions { subdir, parent: None, metadata, lower })?;
         Ok(self.begun(domain, session.id().clone()))
     }
 

@@ -112,8 +112,12 @@ impl Sessions for GuestSessions {
         let parent_id = parent.clone().unwrap_or_else(|| self.own.id().clone());
         let info = self.own.info().map_err(|e| session_error(&e))?;
         let metadata = Metadata { goal: info.goal, agent: info.agent, task_id: info.task_id };
-        let options =
-            BeginOptions { subdir: info.subdir, parent: Some(parent_id.clone()), metadata };
+        let options = BeginOptions {
+            subdir: info.subdir,
+            parent: Some(parent_id.clone()),
+            metadata,
+            ..BeginOptions::default()
+        };
         let begun = writer.begin_child(options).map_err(|e| begin_error(&e))?;
         let session = self.own.brio().begun(self.own.domain().clone(), begun.id().clone());
         let opened = session

@@ -44,10 +44,11 @@ mod wrapper;
 
 pub use brio::Brio;
 pub use brio_landing::{
-    Adopted, BEFORE_RESTORE, BeginError, CheckpointError, CheckpointInfo, CommitError,
-    CommitOptions, Conflict, DomainError, Kept, Landed, LeaseError, LeaseStatus, Metadata,
-    RecoverError, Recovered, RollbackError, RolledBack, SessionError, SessionId, SessionInfo,
-    State, Theirs, Warning, Writer, change_word,
+    Adopted, BEFORE_RESTORE, BeginError, Boundary, BoundaryKind, CheckpointError, CheckpointInfo,
+    CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, Kept, Landed, LeaseError,
+    LeaseStatus, LowerInfo, LowerOptions, Metadata, Method, NotUsed, RecoverError, Recovered,
+    RollbackError, RolledBack, SessionError, SessionId, SessionInfo, Short, SpaceGuards, State,
+    Theirs, WantedLower, Warning, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brio_landing::{
-    CommitError, CommitOptions, Landed, LeaseError, Metadata, RollbackError, RolledBack, SessionId,
-    Writer,
+    CommitError, CommitOptions, Landed, LeaseError, LowerOptions, Metadata, RollbackError,
+    RolledBack, SessionId, Writer,
 };
 use brio_runtime::{
     Agent, AgentKind, Output, Plain as Preopened, RunLimits, RunReport, RunSpec, Sessions,
@@ -88,6 +88,8 @@ pub struct RunRequest {
     pub files: Option<u64>,
     /// What else it may do.
     pub grants: Grants,
+    /// What a new session sees of its base.
+    pub lower: LowerOptions,
     /// Leave a new session open, for review.
     pub keep: bool,
     /// The plain form: a directory of its own, preopened.
@@ -116,6 +118,7 @@ impl RunRequest {
             disk: None,
             files: None,
             grants: Grants::default(),
+            lower: LowerOptions::default(),
             keep: false,
             plain: false,
             stdout: Output::default(),
@@ -181,7 +184,7 @@ impl Brio {
                 let mut metadata = std::mem::take(metadata);
                 metadata.agent.get_or_insert_with(|| name.clone());
                 metadata.task_id.get_or_insert(task_id);
-                (self.begin(base, metadata)?, true)
+                (self.begin_on(base, metadata, std::mem::take(&mut request.lower))?, true)
             }
             Place::Session(session) => (session.clone(), false),
         };

@@ -143,7 +143,9 @@ impl SessionHandle {
     /// As [`Brio::begin`].
     pub fn begin_child(&self, metadata: Metadata) -> Result<SessionHandle, BeginError> {
         let info = self.info().map_err(LeaseError::from)?;
-        let options = BeginOptions { subdir: info.subdir, parent: Some(self.id.clone()), metadata };
+        let parent = Some(self.id.clone());
+        let options =
+            BeginOptions { subdir: info.subdir, parent, metadata, ..BeginOptions::default() };
         let child = self.domain.begin(options)?;
         Ok(self.brio.begun(self.domain.clone(), child.id().clone()))
     }

@@ -1,39 +1,73 @@
 //! Beginning a session: a directory with an empty layer, and the number of the last landing.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use brio_session::{RelPath, View};
+use brio_session::{RelPath, Time, View};
 use rustix::fs::OFlags;
 
 use crate::claim::FORMAT;
 use crate::disk;
 use crate::errors::Doing;
+use crate::lock::Lock;
 use crate::look::Look;
+use crate::lower::{self, LOWER, LOWER_INDEX, Patterns};
 use crate::meta::{META, Meta, cap};
+use crate::seq::Value;
 use crate::state::State;
-use crate::{BeginError, BeginOptions, DomainError, Session, SessionId, home, meta, recover};
+use crate::{
+    BeginError, BeginOptions, DomainError, LowerInfo, Session, SessionId, WantedLower, home, meta,
+    recover,
+};
 
 /// Begins a session on the base.
 pub(crate) fn begin(state: &Arc<State>, options: BeginOptions) -> Result<Session, BeginError> {
     if let Some(path) = state.domain_inside() {
         return Err(BeginError::DomainInside { path });
     }
-    // The landing number, T0 and the session's directory (which pins what it reads) belong
-    // together: no landing seals while they are taken.
-    let (_lock, landing) = loop {
+    let (excludes, patterns) = excludes(state, &options)?;
+    let id = match options.lower.wanted {
+        WantedLower::Frozen => lower::freeze(state, &options, excludes, patterns)?,
+        WantedLower::Live => {
+            // The landing number, T0 and the session's directory (which pins what it reads)
+            // belong together: no landing seals while they are taken.
+            let (_lock, value) = quiet(state)?;
+            let dirs = inodes(state, &options.subdir)?;
+            let lower = NewLower { excludes, ..NewLower::default() };
+            let landing = value.landing();
+            make(state, &New { landing, dirs, options: &options, parent: None, lower })?
+        }
+    };
+    tell(state, &id, &options);
+    Ok(Session::new(state.clone(), id))
+}
+
+/// The shared lock, and the sequence with no landing in the middle.
+pub(crate) fn quiet(state: &State) -> Result<(Lock, Value), BeginError> {
+    loop {
         let lock = state.shared()?;
         let value = state.seq.get().doing("the landing sequence")?;
         if value.quiet() {
-            break (lock, value.landing());
+            return Ok((lock, value));
         }
         drop(lock);
         recover::now(state).map_err(|e| DomainError::from(Box::new(e)))?;
-    };
-    let dirs = inodes(state, &options.subdir)?;
-    let new = New { landing, dirs, options: &options, parent: None };
-    let id = make(state, &new)?;
-    tell(state, &id, &options);
-    Ok(Session::new(state.clone(), id))
+    }
+}
+
+/// What a session leaves out, for good: the patterns of `.brioignore`, then those of the caller.
+fn excludes(
+    state: &State,
+    options: &BeginOptions,
+) -> Result<(Vec<String>, Option<Patterns>), BeginError> {
+    let dir = disk::open_beneath(&state.root, options.subdir.as_bytes(), disk::DIR, true)
+        .map_err(|_| BeginError::Subdir { path: options.subdir.clone() })?;
+    let bad = |what: String, why: String| BeginError::Excludes { what, why };
+    let mut lines = lower::read_ignore_file(&dir)
+        .map_err(|e| bad(options.subdir.join(b".brioignore").to_string(), e.to_string()))?;
+    lines.extend(options.lower.excludes.iter().cloned());
+    let patterns = Patterns::compile(&lines).map_err(|e| bad(format!("`{}`", e.pattern), e.why))?;
+    Ok((lines, patterns))
 }
 
 /// Tells journal and home.
@@ -65,6 +99,17 @@ pub(crate) struct New<'a> {
     pub(crate) options: &'a BeginOptions,
     /// For a child.
     pub(crate) parent: Option<&'a Meta>,
+    /// For a session on the base.
+    pub(crate) lower: NewLower<'a>,
+}
+
+/// What a new session sees of the base.
+#[derive(Default)]
+pub(crate) struct NewLower<'a> {
+    pub(crate) info: LowerInfo,
+    pub(crate) excludes: Vec<String>,
+    /// Holds the frozen copy, which is moved from there, and when the base was seen so.
+    pub(crate) staged: Option<(&'a OwnedFd, Time)>,
 }
 
 /// Makes the directory under another name and renames it: a session is whole or not there.
@@ -88,6 +133,7 @@ fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Resul
     let layer = cap(dir.try_clone().doing(what)?);
     let t0 =
         View::create_layer(&layer, &disk.0).map_err(|e| crate::HostError::new(what, fs_io(e)))?;
+    let t0 = new.lower.staged.map_or(t0, |(_, seen)| seen);
     let mut layers = new.parent.map(|p| p.layers.clone()).unwrap_or_default();
     let inherited = layers.len();
     layers.push(meta::Layer { session: id.clone(), n: 0 });
@@ -111,8 +157,23 @@ fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Resul
         torn: false,
         conflicted: false,
         stale: new.parent.is_some_and(|p| p.stale),
+        lower: new.parent.map_or_else(|| new.lower.info.clone(), |p| p.lower.clone()),
+        lower_at: match new.parent {
+            Some(p) => p.lower_at.clone(),
+            None => new.lower.staged.map(|_| id.clone()),
+        },
+        excludes: new.parent.map_or_else(|| new.lower.excludes.clone(), |p| p.excludes.clone()),
         adopted: false,
     };
+    if let Some((staged, _)) = new.lower.staged {
+        for name in [LOWER, LOWER_INDEX] {
+            match disk.rename(staged, name, &dir, name) {
+                // A snapshot needs no index.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && name == LOWER_INDEX => {}
+                r => r.doing(what)?,
+            }
+        }
+    }
     disk.write_new(&dir, META, &serde_json::to_vec(&meta).doing(what)?).doing(what)?;
     disk.rename(&state.sessions, temporary, &state.sessions, id.as_str().as_bytes()).doing(what)?;
     Ok(())

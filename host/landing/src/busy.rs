@@ -5,25 +5,47 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 /// From `linux/fcntl.h`; libc lacks it for this target.
 const F_SETSIG: i32 = 10;
 
-/// Does `f` while nobody has the file open for writing, nor can open it so. `None`: somebody has.
-/// Where leases cannot be had (another's file) it is done without.
+/// What was done to a file while nobody wrote to it.
+pub(crate) enum Leased<T> {
+    /// Somebody has it open for writing; nothing was done.
+    Busy,
+    /// The lease was held all the time.
+    Held(T),
+    /// Somebody asked for it meanwhile, and may not have waited to the end.
+    Broken(T),
+    /// A lease cannot be had there (another's file): it was done without.
+    Without(T),
+}
+
+/// Does `f` while nobody has the file open for writing, nor can open it so.
 #[allow(unsafe_code, reason = "rustix has no F_SETLEASE")]
-pub(crate) fn unwritten<T>(file: BorrowedFd<'_>, f: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn leased<T>(file: BorrowedFd<'_>, f: impl FnOnce() -> T) -> Leased<T> {
     let fd = file.as_raw_fd();
     // SAFETY: as in `is_busy`.
     let taken = unsafe {
         libc::fcntl(fd, F_SETSIG, libc::SIGURG);
         libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK)
     };
-    if taken != 0 && std::io::Error::last_os_error().kind() == std::io::ErrorKind::WouldBlock {
-        return None;
+    if taken != 0 {
+        return match std::io::Error::last_os_error().kind() {
+            std::io::ErrorKind::WouldBlock => Leased::Busy,
+            _ => Leased::Without(f()),
+        };
     }
     let done = f();
-    if taken == 0 {
-        // SAFETY: as in `is_busy`.
-        unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
+    // SAFETY: as in `is_busy`.
+    let held = unsafe { libc::fcntl(fd, libc::F_GETLEASE) } == libc::F_RDLCK;
+    // SAFETY: as in `is_busy`.
+    unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
+    if held { Leased::Held(done) } else { Leased::Broken(done) }
+}
+
+/// As [`leased`]. `None`: somebody has it open for writing.
+pub(crate) fn unwritten<T>(file: BorrowedFd<'_>, f: impl FnOnce() -> T) -> Option<T> {
+    match leased(file, f) {
+        Leased::Busy => None,
+        Leased::Held(done) | Leased::Broken(done) | Leased::Without(done) => Some(done),
     }
-    Some(done)
 }
 
 /// Asks by taking a read lease, which the kernel refuses while anybody has the file open for

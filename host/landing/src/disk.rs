@@ -225,6 +225,11 @@ impl Disk {
                 r => r.map(|()| own),
             };
         }
+        if s.st_ino == crate::lower::SUBVOLUME_INO
+            && self.0.pass(Op::Rmdir, || crate::lower::destroy_subvolume(dir, name), || true)?
+        {
+            return Ok(0);
+        }
         let inner = match rfs::openat(dir, name, DIR | OFlags::NOFOLLOW, Mode::empty()) {
             Err(Errno::ACCESS) => {
                 // A staged directory may have lost the bits that its owner needs to empty it.

@@ -10,6 +10,7 @@ use crate::disk;
 use crate::intent::{END, END_MAGIC, End, Intent, encode, slot_name};
 use crate::judge::{Seen, see};
 use crate::look::Look;
+use crate::lower::LOWER;
 use crate::meta;
 use crate::nesting::family;
 use crate::state::{KEPT, State};
@@ -117,6 +118,10 @@ pub(crate) fn discard(state: &State, id: &SessionId) -> io::Result<()> {
 
 fn unlink_shared(state: &State, dir: &std::os::fd::OwnedFd) -> io::Result<()> {
     for name in disk::names(dir)? {
+        // A frozen copy shares names with nothing, and may be large.
+        if name == LOWER {
+            continue;
+        }
         match Look::at(dir, &name)? {
             Some(l) if l.kind() == Kind::Dir => {
                 unlink_shared(state, &disk::open_dir(dir, &name)?)?;

@@ -51,6 +51,15 @@ impl Lower for Flat {
     fn own_file(&self, _path: &RelPath) -> FsResult<Option<(Dir, String)>> {
         Ok(None)
     }
+    fn reserved(&self, path: &RelPath) -> FsResult<bool> {
+        self.0.reserved(path)
+    }
+    fn excluded(&self, path: &RelPath, dir: bool) -> bool {
+        self.0.base().excluded(path, dir)
+    }
+    fn excludes(&self) -> bool {
+        self.0.base().excludes()
+    }
     fn base(&self) -> &dyn Lower {
         self
     }

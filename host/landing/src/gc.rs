@@ -15,13 +15,15 @@ use crate::judge::{Seen, see};
 use crate::lock::Lock;
 use crate::look::Look;
 use crate::state::State;
-use crate::{SessionId, lease, meta};
+use crate::{SessionId, lease, lower, meta};
 
 /// Collects, under the exclusive lock: `trash/` holds what is to be deleted when it returns.
 pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
-    let mut needed = u64::MAX;
+    // A frozen session reads no pre-image, but asks who changed what.
+    let (mut needed, mut asked) = (u64::MAX, u64::MAX);
     for id in meta::list(state)? {
         match meta::load(state, &id) {
+            Ok(m) if m.lower.is_frozen() => asked = asked.min(m.oldest_landing()),
             Ok(m) => needed = needed.min(m.oldest_landing()),
             // It cannot be read, so it cannot be said what it needs.
             Err(_) => needed = 0,
@@ -40,7 +42,7 @@ pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
         let (gone, bytes) = slots(state, &l)?;
         freed += bytes;
         // The newest stays as a witness of its number, without what takes room.
-        if gone && numbers.last() != Some(k) {
+        if gone && numbers.last() != Some(k) && asked >= *k {
             let name = history::name(*k);
             state.disk.rename(
                 &state.landings,
@@ -108,6 +110,10 @@ fn keep_edited(
 pub(crate) fn tidy(state: &State) -> io::Result<u64> {
     let mut freed = empty_trash(state)?;
     for name in disk::names(&state.staging)? {
+        if let Some(bytes) = lower::sweep(state, &name)? {
+            freed += bytes;
+            continue;
+        }
         // "sess-<uuid>-<nonce>"
         let id = std::str::from_utf8(&name).ok().and_then(|n| n.rsplit_once('-')).map(|(id, _)| id);
         let live = id.and_then(|id| id.parse::<SessionId>().ok()).is_some_and(|id| {

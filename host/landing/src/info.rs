@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brio_session::{ChangeSet, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointInfo, SessionId};
+use crate::{CheckpointInfo, LowerInfo, SessionId};
 
 /// What a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,10 @@ pub struct SessionInfo {
     pub stale: bool,
     /// Its domain was adopted after it began: it can be diffed and exported, not landed.
     pub adopted: bool,
+    /// What it sees of the base.
+    pub lower: LowerInfo,
+    /// Patterns of what it leaves out.
+    pub excludes: Vec<String>,
 }
 
 /// What a commit did.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use brio_session::{FsResult, Lower, Sealed, View, ViewOptions};
 
-use crate::frozen::FrozenBase;
+use crate::lower;
 use crate::meta::{Layer, Meta, cap, layer_dir};
 use crate::state::State;
 
 /// The base as a session sees it, below all layers.
 pub(crate) fn base(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
-    Ok(Arc::new(FrozenBase::open(state.clone(), meta.landing, meta.subdir.clone())?))
+    lower::open(state, meta)
 }
 
 /// Layers on top of a lower, all sealed.

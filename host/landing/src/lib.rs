@@ -23,8 +23,9 @@
 //! ```
 //!
 //! Map: `domain` (open, claim, adopt) · `begin`, `session`, `lease` · `frozen`, `history` (the
-//! base as of a landing) · `commit` = `facts`, `plan`, `stage`, `preflight`, `seal`, `apply`,
-//! `abort`, `finish` · `recover`, `judge` · `nesting`, `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
+//! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
+//! `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `nesting`,
+//! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod acl;
@@ -60,6 +61,7 @@ mod layers;
 mod lease;
 mod lock;
 mod look;
+mod lower;
 mod manifest;
 mod meta;
 mod nesting;
@@ -78,13 +80,17 @@ pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
 pub use conflict::{Conflict, Theirs, What, change_word};
 pub use domain::Domain;
 pub use errors::{
-    BeginError, CommitError, DomainError, HostError, LeaseError, LostSession, RecoverError,
-    RefusedWhy, RollbackError, SessionError, Unsupported,
+    BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError, LeaseError,
+    LostSession, RecoverError, RefusedWhy, RollbackError, SessionError, Short, Unsupported,
 };
 pub use id::{BadSessionId, SessionId};
 pub use info::{
     Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning,
 };
 pub use journal::Entry as JournalEntry;
+pub use lower::{
+    FrozenInfo, LowerInfo, LowerOptions, Method, NotUsed, SpaceGuards, WantedLower,
+    check_reflink_support,
+};
 pub use options::{BeginOptions, CommitOptions, Metadata, OpenOptions, system_time};
 pub use session::{Session, Writer};

@@ -61,6 +61,15 @@ impl Look {
         u64::from(self.0.stx_nlink)
     }
 
+    pub(crate) fn size(&self) -> u64 {
+        self.0.stx_size
+    }
+
+    /// What it takes on the disk; less than its size where it has holes.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        self.0.stx_blocks * 512
+    }
+
     pub(crate) fn dev(&self) -> u64 {
         (u64::from(self.0.stx_dev_major) << 32) | u64::from(self.0.stx_dev_minor)
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Checkpoint;
 use crate::disk::{self};
 use crate::state::State;
-use crate::{Metadata, SessionError, SessionId};
+use crate::{LowerInfo, Metadata, SessionError, SessionId};
 
 pub(crate) const META: &[u8] = b"meta.json";
 const INDEX: &[u8] = brio_session::INDEX.as_bytes();
@@ -54,6 +54,15 @@ pub(crate) struct Meta {
     pub(crate) stale: bool,
     #[serde(default)]
     pub(crate) adopted: bool,
+    /// What it sees of the base.
+    #[serde(default)]
+    pub(crate) lower: LowerInfo,
+    /// The session whose directory holds the frozen copy.
+    #[serde(default)]
+    pub(crate) lower_at: Option<SessionId>,
+    /// Patterns of what it leaves out.
+    #[serde(default)]
+    pub(crate) excludes: Vec<String>,
 }
 
 /// One layer: which session's directory holds it, and its number there.

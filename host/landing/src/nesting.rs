@@ -45,6 +45,7 @@ pub(crate) fn begin(
         dirs: before.dirs.clone(),
         options: &options,
         parent: Some(&before),
+        lower: begin::NewLower::default(),
     };
     let id = begin::make(state, &new)?;
     begin::tell(state, &id, &options);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::SessionId;
+use crate::{LowerOptions, SessionId};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -71,6 +71,8 @@ pub struct BeginOptions {
     pub parent: Option<SessionId>,
     /// What it is for.
     pub metadata: Metadata,
+    /// What it sees of the base; a child sees what its parent does.
+    pub lower: LowerOptions,
 }
 
 /// How a session is committed.

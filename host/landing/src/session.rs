@@ -293,6 +293,8 @@ fn describe(
         checkpoints: meta.checkpoints.iter().map(CheckpointInfo::from).collect(),
         stale: meta.stale,
         adopted: meta.adopted,
+        lower: meta.lower,
+        excludes: meta.excludes,
         id: meta.id,
         subdir: meta.subdir,
         goal: meta.metadata.goal,

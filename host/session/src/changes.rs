@@ -144,6 +144,10 @@ impl Walk<'_> {
         };
         let base = self.stack.below.base();
         let before = present(base.stat(path))?;
+        // What lies where the base leaves things out is the session's own; what was there
+        // before it is gone all the same.
+        let after = after.filter(|m| !base.excluded(path, m.kind == Kind::Dir));
+        let at = at.filter(|_| after.is_some());
         let is_dir = |m: &Option<Meta>| m.is_some_and(|m| m.kind == Kind::Dir);
         let kind = match (&at, &before, &after) {
             (_, None, None) => return Ok(()),

@@ -12,7 +12,7 @@ use crate::{
 #[cfg(unix)]
 use crate::{Kind, to_os};
 
-const CACHED_DIRS: usize = 4096;
+const CACHED_DIRS: usize = 256;
 
 /// A directory of the host, read without following links and never left.
 ///

@@ -105,6 +105,18 @@ pub trait Lower: Send + Sync {
         Ok(false)
     }
 
+    /// Whether this base leaves a path of a session out: what a layer makes there is the
+    /// session's own and in no change set. `dir`: what the layer made is a directory.
+    fn excluded(&self, path: &RelPath, dir: bool) -> bool {
+        let _ = (path, dir);
+        false
+    }
+
+    /// Whether [`excluded`](Self::excluded) can be true at all.
+    fn excludes(&self) -> bool {
+        false
+    }
+
     /// The base below all layers: fingerprints, listings and contents by base path.
     fn base(&self) -> &dyn Lower;
 }

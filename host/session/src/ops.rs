@@ -218,6 +218,9 @@ impl View {
         if is_dir && !self.inner.options.vcs && holds_vcs(&state, &at)? {
             return Err(FsError::ReadOnly);
         }
+        if is_dir && state.stack.below.base().excludes() && holds_reserved(&state, &at)? {
+            return Err(FsError::NotEmpty);
+        }
         if is_dir
             && let (Some(old), Some(new)) =
                 (state.stack.tree.path_of(&at), state.stack.tree.path_of(&to.dir))
@@ -400,6 +403,22 @@ fn holds_vcs(state: &State, dir: &Ref) -> FsResult<bool> {
         if e.kind == Kind::Dir
             && let Some(sub) = state.stack.tree.step(dir, &e.name)
             && holds_vcs(state, &sub)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a directory holds something at any depth that no listing shows: it would go along.
+fn holds_reserved(state: &State, dir: &Ref) -> FsResult<bool> {
+    if state.stack.reserved(dir)? {
+        return Ok(true);
+    }
+    for e in state.stack.list_ref(dir)? {
+        if e.kind == Kind::Dir
+            && let Some(sub) = state.stack.tree.step(dir, &e.name)
+            && holds_reserved(state, &sub)?
         {
             return Ok(true);
         }

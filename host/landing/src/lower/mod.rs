@@ -1,0 +1,142 @@
+//! What a session sees below its layers: the base as of a landing, or a frozen copy of it;
+//! without what is excluded.
+//!
+//! `freeze` makes a frozen copy: `probe` decides how, `walk` and `copy` do it, `index` records
+//! what was copied, `space` guards the disk, `mounts` finds what is not to be crossed; `copied`
+//! and `snapshot` read it. `excludes` hides paths of either.
+
+mod btrfs;
+mod copied;
+mod copy;
+mod excludes;
+mod freeze;
+mod index;
+mod mounts;
+mod probe;
+mod snapshot;
+mod space;
+mod walk;
+
+use std::sync::Arc;
+
+use brio_session::{FsResult, Lower};
+use serde::{Deserialize, Serialize};
+
+use crate::frozen::FrozenBase;
+use crate::meta::Meta;
+use crate::state::State;
+
+pub(crate) use btrfs::{ROOT_INO as SUBVOLUME_INO, destroy as destroy_subvolume};
+pub(crate) use excludes::{Patterns, read_ignore_file};
+pub(crate) use freeze::{freeze, sweep};
+pub use probe::check_reflink_support;
+pub use space::SpaceGuards;
+
+/// The frozen copy, in the directory of the session that was begun with it.
+pub(crate) const LOWER: &[u8] = b"lower";
+/// What was copied, beside it.
+pub(crate) const LOWER_INDEX: &[u8] = b"lower.index";
+
+/// Which lower a session is to have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WantedLower {
+    /// The base as of now, seen through what later landings displace: costs nothing.
+    #[default]
+    Live,
+    /// A private copy: by snapshot, else by reflink, else by copying.
+    Frozen,
+}
+
+/// What a session is to see of its base.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LowerOptions {
+    /// Which lower.
+    pub wanted: WantedLower,
+    /// Patterns in gitignore syntax, after those of `.brioignore` in the branched directory.
+    pub excludes: Vec<String>,
+    /// What a full copy may take of the disk.
+    pub space: SpaceGuards,
+}
+
+/// A way to make a frozen copy, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// A snapshot of a btrfs subvolume.
+    Snapshot,
+    /// Files that share their blocks with the base's.
+    Reflink,
+    /// Bytes.
+    Copy,
+}
+
+impl Method {
+    /// As it is written in JSON and on the terminal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Reflink => "reflink",
+            Self::Copy => "copy",
+        }
+    }
+}
+
+/// A better way that was not to be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotUsed {
+    /// Which.
+    pub method: Method,
+    /// Why.
+    pub why: String,
+}
+
+/// The lower of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum LowerInfo {
+    /// The base, as of the session's landing.
+    #[default]
+    Live,
+    /// A private copy.
+    Frozen(FrozenInfo),
+}
+
+impl LowerInfo {
+    /// Whether later landings may drop what they displaced: this session does not read it.
+    pub(crate) fn is_frozen(&self) -> bool {
+        matches!(self, Self::Frozen(_))
+    }
+}
+
+/// How a frozen copy was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenInfo {
+    /// The way that was used.
+    pub method: Method,
+    /// Why each better one was not.
+    pub not_used: Vec<NotUsed>,
+    /// Regular files in it; not counted in a snapshot.
+    pub files: Option<u64>,
+    /// Bytes that were copied, and not shared.
+    pub bytes_copied: u64,
+    /// Files of others: that nobody wrote to them meanwhile was told by their times only.
+    pub unleased: u64,
+}
+
+/// The base below all layers of a session.
+pub(crate) fn open(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
+    let below: Arc<dyn Lower> = match &meta.lower {
+        LowerInfo::Live => {
+            Arc::new(FrozenBase::open(state.clone(), meta.landing, meta.subdir.clone())?)
+        }
+        LowerInfo::Frozen(f) => {
+            let at = meta.lower_at.as_ref().unwrap_or(&meta.id);
+            let dir = crate::meta::dir(state, at)?;
+            match f.method {
+                Method::Snapshot => snapshot::open(state, &dir, &meta.subdir)?,
+                Method::Reflink | Method::Copy => Arc::new(copied::Copied::open(&dir)?),
+            }
+        }
+    };
+    excludes::over(below, &meta.excludes)
+}
