@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use brio_session::Kind;
+use brio_session::{Kind, is_stop};
 use rustix::fs::{Mode, OFlags, openat};
 
 use crate::busy::unwritten;
@@ -15,10 +15,19 @@ use crate::judge::{Seen, see};
 use crate::lock::Lock;
 use crate::look::Look;
 use crate::state::State;
-use crate::{SessionId, lease, lower, meta};
+use crate::{SessionId, lease, lower, meta, recover};
 
 /// Collects, under the exclusive lock: `trash/` holds what is to be deleted when it returns.
-pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
+pub(crate) fn collect(state: &State, lock: &Lock) -> io::Result<u64> {
+    pass(state, lock, true)
+}
+
+/// As [`collect`], without a flush of its own: what ended a moment ago is left for the next.
+pub(crate) fn collect_flushed(state: &State, lock: &Lock) -> io::Result<u64> {
+    pass(state, lock, false)
+}
+
+fn pass(state: &State, _lock: &Lock, flush: bool) -> io::Result<u64> {
     // A frozen session reads no pre-image, but asks who changed what.
     let (mut needed, mut asked) = (u64::MAX, u64::MAX);
     for id in meta::list(state)? {
@@ -41,8 +50,9 @@ pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
         }
         let (gone, bytes) = slots(state, &l)?;
         freed += bytes;
-        // The newest stays as a witness of its number, without what takes room.
-        if gone && numbers.last() != Some(k) && asked >= *k {
+        // The newest stays as a witness of its number, without what takes room; and one whose
+        // session may come back in a power cut, as a witness that it is over.
+        if gone && numbers.last() != Some(k) && asked >= *k && ended_durably(state, *k, flush)? {
             let name = history::name(*k);
             state.disk.rename(
                 &state.landings,
@@ -53,6 +63,25 @@ pub(crate) fn collect(state: &State, _lock: &Lock) -> io::Result<u64> {
         }
     }
     Ok(freed)
+}
+
+/// Whether a session that landing `k` ended stays gone in a power cut.
+fn ended_durably(state: &State, k: u64, flush: bool) -> io::Result<bool> {
+    if state.is_flushed(k) {
+        return Ok(true);
+    }
+    if !flush || !recover::quiet(state)? {
+        return Ok(false);
+    }
+    let ended = state.seq.get()?.landing();
+    match state.disk.sync_dir(&state.sessions) {
+        Err(e) if is_stop(&e) => Err(e),
+        Err(_) => Ok(false),
+        Ok(()) => {
+            state.flushed(ended + 1);
+            Ok(true)
+        }
+    }
 }
 
 /// Removes the slots of a landing. One that somebody has open for writing stays, and one that

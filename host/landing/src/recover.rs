@@ -22,7 +22,7 @@ pub(crate) fn quiet(state: &State) -> io::Result<bool> {
     let k = value.landing();
     // Numbers are given in ascending order: what was sealed after the last is the next.
     Ok(value.quiet()
-        && state.seq.settled()? == k
+        && state.seq.settled()? == Some(k)
         && Look::at(&state.landings, &history::name(k + 1))?.is_none())
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn concerns(state: &State, id: &SessionId) -> io::Result<bool> {
     if quiet(state)? {
         return Ok(false);
     }
-    let settled = state.seq.settled()?;
+    let settled = state.seq.settled()?.unwrap_or(0);
     let later = history::numbers(state)?.into_iter().filter(|k| *k > settled);
     Ok(later.map(|k| history::load(state, k)).any(|l| match l {
         Ok(l) => l.intent.session == *id && !matches!(l.end, Some(End::Aborted { .. })),
@@ -83,7 +83,7 @@ pub(crate) fn settle(state: &State, _lock: &Lock) -> Result<Recovered, RecoverEr
     if quiet(state).doing(what)? {
         return Ok(done);
     }
-    let mut newest = state.seq.get().doing(what)?.landing();
+    let mut newest = 0;
     let (mut damaged, mut well) = (Vec::new(), true);
     for k in history::numbers(state).doing("landings")? {
         let l = history::load(state, k)?;
@@ -100,8 +100,10 @@ pub(crate) fn settle(state: &State, _lock: &Lock) -> Result<Recovered, RecoverEr
             Some(End::Damaged { .. }) => well = false,
             Some(End::Aborted { .. }) => {}
         }
-        newest = newest.max(k);
+        newest = k;
     }
+    // Above what lies there are numbers that were burned.
+    newest = newest.max(state.seq.get().doing(what)?.landing());
     if well && damaged.is_empty() {
         state.seq.settle(&state.disk, newest).doing(what)?;
     } else {
@@ -113,18 +115,18 @@ pub(crate) fn settle(state: &State, _lock: &Lock) -> Result<Recovered, RecoverEr
 /// Returns the paths that could be neither completed nor undone.
 fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<Vec<RelPath>, RecoverError> {
     let what = format!("landing {}", l.number);
-    let raise = |phase| state.seq.raise(&state.disk, Value::new(l.number, phase));
     let dir = history::dir(state, l.number).doing(&what)?;
     // A rename that was seen and never synced could still be lost after it was acted on.
     state.disk.sync_dir(&state.landings).and_then(|()| sync(state)).doing(&what)?;
     let mut work = Work::new(state, l.number, &dir, &l.intent.steps);
     work.session = Some(l.intent.session.clone());
     if !l.aborting {
-        raise(Phase::Sealed).doing(&what)?;
-        let forward = work.roll_forward().map_err(|(p, e)| HostError::new(p, e));
-        let forward = forward.and_then(|()| sync(state).doing(&what));
-        match forward {
+        state.seq.raise(&state.disk, Value::new(l.number, Phase::Sealed)).doing(&what)?;
+        match work.roll_forward().map_err(|(p, e)| HostError::new(p, e)) {
             Ok(()) => {
+                // If it fails the landing is not undone: it may have been acknowledged, and lost
+                // its `end` only. The next one tries again.
+                sync(state).doing(&what)?;
                 let mut entry = state.entry("landed", Some(&l.intent.session));
                 (entry.goal, entry.agent) = (l.intent.goal.clone(), l.intent.agent.clone());
                 entry.landing = Some(l.number);
@@ -148,7 +150,7 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<Vec<RelPath>,
             }
         }
     }
-    raise(Phase::Aborting).doing(&what)?;
+    state.seq.turn(&state.disk, l.number).doing(&what)?;
     match undo(state, &mut work).doing(&what)? {
         Ok(()) => {
             journal(state, l, "recovered", "undone", &work.kept);
@@ -233,8 +235,10 @@ fn detach(state: &State, work: &mut Work<'_>) -> io::Result<()> {
     }
     let Some(session) = &work.session else { return Ok(()) };
     let Ok(m) = crate::meta::load(state, session) else { return Ok(()) };
+    // Durable before `end` says that the landing is undone: from then on the session may write.
     for layer in &m.layers {
         let Ok(dir) = crate::meta::layer_dir(state, layer) else { continue };
+        let mut copied = false;
         for name in crate::disk::names(&dir)? {
             if !name.starts_with(b"f") || Look::at(&dir, &name)?.is_none_or(|l| l.nlink() < 2) {
                 continue;
@@ -255,7 +259,12 @@ fn detach(state: &State, work: &mut Work<'_>) -> io::Result<()> {
             let old = Look::of(&from)?.meta();
             state.disk.chmod(&into, old.mode)?;
             state.disk.set_times(&dir, &copy, old.atime, old.mtime)?;
+            state.disk.sync_file(&into)?;
             state.disk.rename(&dir, &copy, &dir, &name)?;
+            copied = true;
+        }
+        if copied {
+            state.disk.sync_dir(&dir)?;
         }
     }
     Ok(())

@@ -75,6 +75,19 @@ impl Seq {
         if self.get()? >= to { Ok(()) } else { disk.write_seq(&self.file, &to.0.to_le_bytes()) }
     }
 
+    /// Moves the sequence before recovery inverts landing `k`, wherever it is by now: a reader's
+    /// looks are sound only while no rename of a path is taken back under the same value. Past
+    /// the landing's own value it takes that of a later number, which is burned.
+    pub(crate) fn turn(&self, disk: &Disk, k: u64) -> io::Result<()> {
+        let (now, own) = (self.get()?, Value::new(k, Phase::Aborting));
+        let to = match now.phase() {
+            _ if now < own => own,
+            Phase::Sealed => Value::new(now.landing(), Phase::Aborting),
+            _ => Value::new(now.landing() + 1, Phase::Aborting),
+        };
+        self.raise(disk, to)
+    }
+
     /// Moves the sequence to the end of landing `k`, and says that all up to it have ended well
     /// and that their sessions are gone. Not synced: it holds in this boot only.
     pub(crate) fn settle(&self, disk: &Disk, k: u64) -> io::Result<()> {
@@ -85,15 +98,15 @@ impl Seq {
         disk.write_seq(&self.file, &raw)
     }
 
-    /// Up to which landing everything is settled, as far as this boot knows.
-    pub(crate) fn settled(&self) -> io::Result<u64> {
+    /// Up to which landing everything is settled, if this boot knows.
+    pub(crate) fn settled(&self) -> io::Result<Option<u64>> {
         let mut raw = [0; WHOLE];
         if pread(&self.file, &mut raw, 0)? < WHOLE {
-            return Ok(0);
+            return Ok(None);
         }
         let word = |i: usize| raw[i..i + 8].try_into().map_or(0, u64::from_le_bytes);
         // After a power cut it may speak of records that were lost.
-        Ok(if word(16) == self.boot { word(8) } else { 0 })
+        Ok((word(16) == self.boot).then(|| word(8)))
     }
 
     pub(crate) fn get(&self) -> io::Result<Value> {

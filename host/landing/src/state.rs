@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use brio_session::{RelPath, STATE_DIR, from_os};
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub(crate) staging: OwnedFd,
     pub(crate) trash: OwnedFd,
     pub(crate) seq: Seq,
+    /// See [`flushed`](Self::flushed).
+    flushed: AtomicU64,
     pub(crate) ended: crate::history::Ended,
     pub(crate) flush: Flush,
     pub(crate) queue: Queue,
@@ -63,6 +66,17 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// The landings below `first` had ended and their sessions were gone when a flush began that
+    /// succeeded: that is durable now.
+    pub(crate) fn flushed(&self, first: u64) {
+        self.flushed.fetch_max(first, Ordering::Relaxed);
+    }
+
+    /// Whether this process knows that the end of landing `k` is durable.
+    pub(crate) fn is_flushed(&self, k: u64) -> bool {
+        k < self.flushed.load(Ordering::Relaxed)
+    }
+
     /// Opens the `.brio` in `root`, whose claim has been read.
     pub(crate) fn open(
         root: OwnedFd,
@@ -103,6 +117,7 @@ impl State {
             trash: sub(TRASH).doing(&what)?,
             seq: Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?, &options.boot_id).doing(&what)?,
             journal: file(JOURNAL, OFlags::RDWR | OFlags::APPEND).doing(&what)?,
+            flushed: AtomicU64::new(0),
             ended: crate::history::Ended::default(),
             flush: Flush::new(disk::open_dir(&root, STATE_DIR.as_bytes()).doing(&what)?),
             queue: Queue::default(),

@@ -156,7 +156,7 @@ fn batch(state: &State, jobs: Jobs) -> (Outcomes, Jobs) {
     }
     let members = seal(state, members, &mut outcomes);
     land(state, &members, &mut outcomes);
-    if let Err(e) = gc::collect(state, &lock) {
+    if let Err(e) = gc::collect_flushed(state, &lock) {
         tracing::warn!("gc: {e}");
     }
     (outcomes, later)
@@ -223,18 +223,29 @@ fn seal(state: &State, jobs: Jobs, out: &mut Outcomes) -> Vec<Sealed> {
             return members;
         }
     };
+    let mut doubt: Option<io::Error> = None;
     for (id, job) in jobs {
+        if let Some(e) = &doubt {
+            fail(out, id, job, again(e));
+            continue;
+        }
         let name = history::name(number);
         let renamed =
             state.disk.rename_noreplace(&state.staging, &job.staged.name, &state.landings, &name);
-        match renamed {
+        if let Err(e) = &renamed {
             // It may have been renamed all the same.
-            Err(e) if matches!(Look::at(&state.landings, &name), Ok(None)) => fail(out, id, job, e),
-            r => {
-                members.push(Sealed { id, number, job, failed: r.err() });
-                number += 1;
+            match Look::at(&state.landings, &name) {
+                Ok(None) => {
+                    fail(out, id, job, again(e));
+                    continue;
+                }
+                Ok(Some(_)) => {}
+                // Nobody looks behind a number that is missing: the next one must not be used.
+                Err(_) => doubt = Some(again(e)),
             }
         }
+        members.push(Sealed { id, number, job, failed: renamed.err() });
+        number += 1;
     }
     let Some(last) = members.last().map(|m| m.number) else { return members };
     let sealed = state
@@ -272,11 +283,15 @@ fn land(state: &State, members: &[Sealed], out: &mut Outcomes) {
         };
         works.push((work, applied));
     }
-    if works.iter().any(|(_, applied)| applied.is_ok())
-        && let Err(e) = state.flush.wait(&state.disk, failed_before)
-    {
-        for ((_, applied), m) in works.iter_mut().zip(members).filter(|((_, a), _)| a.is_ok()) {
-            *applied = Err(m.failed(again(&e)));
+    if works.iter().any(|(_, applied)| applied.is_ok()) {
+        match state.flush.wait(&state.disk, failed_before) {
+            Ok(()) => state.flushed(members.first().map_or(0, |m| m.number)),
+            Err(e) => {
+                let ok = works.iter_mut().zip(members).filter(|((_, a), _)| a.is_ok());
+                for ((_, applied), m) in ok {
+                    *applied = Err(m.failed(again(&e)));
+                }
+            }
         }
     }
     let (mut interrupted, mut well) = (false, true);
@@ -386,5 +401,7 @@ fn again(e: &io::Error) -> io::Error {
     }
 }
 
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

@@ -10,11 +10,17 @@ use crate::commit::prepare;
 use crate::{BeginOptions, CommitOptions, Domain, OpenOptions, SessionError, SessionId, meta};
 
 /// Counts, and says a verdict at the N-th operation.
-struct At {
+pub(super) struct At {
     n: usize,
     verdict: Verdict,
     seen: AtomicUsize,
     flushes: AtomicUsize,
+}
+
+impl At {
+    pub(super) fn seen(&self) -> usize {
+        self.seen.load(Ordering::SeqCst)
+    }
 }
 
 impl Hook for At {
@@ -24,25 +30,25 @@ impl Hook for At {
     }
 }
 
-fn hook(n: usize, verdict: Verdict) -> (Arc<At>, Door) {
+pub(super) fn hook(n: usize, verdict: Verdict) -> (Arc<At>, Door) {
     let at = Arc::new(At { n, verdict, seen: 0.into(), flushes: 0.into() });
     (at.clone(), Door::with_hook(at))
 }
 
-fn open(base: &Path, door: Door) -> Domain {
+pub(super) fn open(base: &Path, door: Door) -> Domain {
     let options = OpenOptions { boot_id: "boot".into(), door, ..OpenOptions::default() };
     Domain::open(base, options).unwrap().0
 }
 
 /// A base of three directories, and a session for each that adds, replaces and removes there.
-struct Case {
-    dir: tempfile::TempDir,
-    ids: Vec<SessionId>,
+pub(super) struct Case {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) ids: Vec<SessionId>,
 }
 
-const MEMBERS: [&str; 3] = ["a", "b", "c"];
+pub(super) const MEMBERS: [&str; 3] = ["a", "b", "c"];
 
-fn old(m: &str) -> Vec<(String, Option<String>)> {
+pub(super) fn old(m: &str) -> Vec<(String, Option<String>)> {
     vec![
         (format!("{m}/added"), None),
         (format!("{m}/removed"), Some("old".into())),
@@ -50,7 +56,7 @@ fn old(m: &str) -> Vec<(String, Option<String>)> {
     ]
 }
 
-fn new(m: &str) -> Vec<(String, Option<String>)> {
+pub(super) fn new(m: &str) -> Vec<(String, Option<String>)> {
     vec![
         (format!("{m}/added"), Some(format!("by {m}"))),
         (format!("{m}/removed"), None),
@@ -58,12 +64,12 @@ fn new(m: &str) -> Vec<(String, Option<String>)> {
     ]
 }
 
-fn now(base: &Path, m: &str) -> Vec<(String, Option<String>)> {
+pub(super) fn now(base: &Path, m: &str) -> Vec<(String, Option<String>)> {
     let read = |(p, _): (String, _)| (p.clone(), std::fs::read_to_string(base.join(p)).ok());
     old(m).into_iter().map(read).collect()
 }
 
-fn write(d: &Domain, id: &SessionId, path: &str, content: &str) {
+pub(super) fn write(d: &Domain, id: &SessionId, path: &str, content: &str) {
     let w = d.session(id).unwrap().writer("test", ViewOptions::default()).unwrap();
     let how = Open { write: true, create: true, truncate: true, ..Open::default() };
     let Handle::File(f) = w.view().open_at(&w.view().root(), path.as_bytes(), &how).unwrap() else {
@@ -73,7 +79,7 @@ fn write(d: &Domain, id: &SessionId, path: &str, content: &str) {
     w.finish().unwrap();
 }
 
-fn case() -> Case {
+pub(super) fn case() -> Case {
     let shm = Path::new("/dev/shm");
     let dir = if shm.is_dir() { tempfile::tempdir_in(shm) } else { tempfile::tempdir() }.unwrap();
     for m in MEMBERS {
@@ -98,7 +104,7 @@ fn case() -> Case {
 }
 
 /// Stages all; none when the door says no before that.
-fn jobs(d: &Domain, ids: &[SessionId]) -> Option<Jobs> {
+pub(super) fn jobs(d: &Domain, ids: &[SessionId]) -> Option<Jobs> {
     let job = |id: &SessionId| {
         let m = meta::load(d.state(), id).ok()?;
         let commit = prepare(d.state(), &m, &CommitOptions::default()).ok()?;
