@@ -18,8 +18,8 @@ pub(crate) enum Mutant {
     ReaderRetriesForever,
     /// It drops a landing's intent at `aborting`, not at `end {aborted}`.
     ReaderDropsAborting,
-    /// It loads no intent above the number in `seq`.
-    ReaderTrustsSeq,
+    /// A process opens the domain, and reads, before a landing that a power cut interrupted is recovered.
+    OpenDoesNotRecover,
     /// It takes a name that a landing removed, and whose pre-image is gone, for drift.
     AbsentIsDrift,
     /// A listing is the base's names, whatever the intents say.
@@ -30,6 +30,8 @@ pub(crate) enum Mutant {
     SeqAfterApply,
     /// Recovery rolls forward before `seq` says that the landing is sealed.
     RecoveryDoesNotRaise,
+    /// Recovery raises `seq` to a landing's own aborting before it inverts, which is no move within a batch.
+    RecoveryDoesNotTurn,
     /// gc does not care for sessions.
     GcIgnoresPins,
     /// gc over the quota removes the intent with the slots.
@@ -38,7 +40,7 @@ pub(crate) enum Mutant {
     StaleNotSynced,
     /// gc does not sync a mark that is there already.
     StaleTrusted,
-    /// The next number is taken from `landings/`, not from `seq`.
+    /// The next number is taken from `landings/`, not from `seq`, and gc removes the newest landing as well.
     NumbersFromDirectory,
     /// A landing seals without the session's lease.
     SealWithoutGate,
@@ -48,12 +50,14 @@ pub(crate) enum Mutant {
     WriterDoesNotLook,
     /// It looks before it takes the lease.
     WriterLooksBeforeLease,
-    /// A session opens for writing although a finished landing names it.
+    /// A session opens for writing although a finished landing that is not settled names it.
     LandedSessionOpens,
-    /// gc removes that landing before the session is in the trash for good.
+    /// gc removes a finished landing before the session is in the trash for good.
     LandingGoesBeforeSession,
     /// After an abort the session goes on writing into the files that were staged.
     AbortKeepsUpper,
+    /// It gets copies of them, which are not synced.
+    CopiesNotSynced,
     /// A step does not look at what it displaced.
     ApplyDoesNotVerify,
     /// Recovery exchanges whatever lies there.
@@ -78,6 +82,24 @@ pub(crate) enum Mutant {
     FinishNotSynced,
     /// Recovery acts on records that it sees but did not sync.
     RecoveryActsOnUnsynced,
+    /// Two landings that share a path are members of one batch.
+    NotApart,
+    /// `landings` is fsynced before the last member is renamed.
+    BatchSealedWithoutFsync,
+    /// `seq` is raised to the first member's number, and to the next one's after that is applied.
+    SeqRaisedPerMemberAfterApply,
+    /// After a rename to `landings/<k>` that failed and may have been done, the next member gets `<k+1>`.
+    SealsOnAfterDoubt,
+    /// `settled` is trusted in another boot.
+    SettledSurvivesPowerCut,
+    /// It is written after the syncfs, before the sessions go and `end` is written.
+    SettledBeforeEnd,
+    /// It is written though some `end` could not be written.
+    SettledDespiteFailedFinish,
+    /// It is written though some abort was not completed.
+    SettledDespiteInterruptedAbort,
+    /// It is trusted without a look for the landing after it.
+    QuietIgnoresNext,
 }
 
 /// What may happen in the histories that are explored, and how often.
@@ -93,12 +115,19 @@ pub(crate) struct Config {
     pub(crate) edits: u8,
     pub(crate) writes: u8,
     pub(crate) quota: u8,
+    /// The first landing is a batch of two: the first has these paths, one bit each. 0: one landing.
+    pub(crate) batch: u8,
     pub(crate) mutant: Option<Mutant>,
 }
 
 impl Config {
     pub(crate) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
+    }
+
+    /// The session that replaces path 2: the one that also writes.
+    pub(crate) fn writer(&self) -> u8 {
+        u8::from(self.batch != 0 && self.batch & 4 == 0)
     }
 
     fn first(&self) -> World {
@@ -122,9 +151,11 @@ impl Config {
                 world.durable.content[usize::from(ino)] = TORN;
             }
         }
+        world.reader.opened = true;
         if self.reader_first {
             world.reader = Reader {
                 open: true,
+                opened: true,
                 expect: world.logical(),
                 op: NO_OPERATION,
                 ..Reader::default()
@@ -159,14 +190,14 @@ pub(crate) fn explore(config: &Config) -> Explored {
         reader::reader(&world, config, &mut next);
         writers::session(&world, config, &mut next);
         writers::outside(&world, &mut next);
-        power::cut(&world, &mut next);
+        power::cut(&world, config, &mut next);
         for (label, mut after) in next.drain(..) {
             steps += 1;
             actor::hidden_steps(&mut after, config);
             let id = digest(&after);
             if let Entry::Vacant(place) = seen.entry(id) {
                 place.insert((from, label));
-                if let Some(why) = violated(&after) {
+                if let Some(why) = violated(&after, config) {
                     let violation = Some((why, history(&seen, root, id, &after)));
                     return Explored { states: seen.len(), steps, violation };
                 }
@@ -194,7 +225,7 @@ fn history(seen: &Seen, root: u64, last: u64, world: &World) -> String {
 }
 
 /// The invariants of a state.
-fn violated(world: &World) -> Option<&'static str> {
+fn violated(world: &World, config: &Config) -> Option<&'static str> {
     if world.broken.is_some() {
         return world.broken;
     }
@@ -205,17 +236,29 @@ fn violated(world: &World) -> Option<&'static str> {
             return Some("an edit from outside is lost");
         }
     }
-    if world.actor.pc != Pc::Idle || disk.needs_recovery() {
+    if world.actor.pc != Pc::Idle || !disk.quiet(config) {
         return None;
+    }
+    // From here on nobody looks at a landing.
+    let torn = "the base is neither wholly old nor wholly new";
+    if let Some(k) = (0..LANDINGS).find(|&k| disk.present(k) && !disk.ended(k)) {
+        let named = |p: &usize| disk.intent[k].names(*p) && !world.is_touched(*p);
+        let done = |p: &usize| disk.base[*p] == disk.intent[k].new[*p];
+        let steps = (0..PATHS).filter(named);
+        let mixed = steps.clone().any(|p| done(&p)) && !steps.clone().all(|p| done(&p));
+        return Some(if mixed { torn } else { "nobody looks at a landing that has not ended" });
     }
     let logical = world.logical();
     for p in (0..PATHS).filter(|&p| !world.is_touched(p)) {
         if disk.is(disk.base[p]) != logical[p] {
-            return Some("the base is neither wholly old nor wholly new");
+            return Some(torn);
         }
         if disk.beside[p] != 0 {
             return Some("a version was set beside without an edit from outside");
         }
+    }
+    if (0..LANDINGS).any(|k| disk.left_behind(k)) {
+        return Some("nobody looks at a session that has landed and is not gone");
     }
     if (0..LANDINGS).any(|k| world.acknowledged & (1 << k) != 0 && disk.landing[k] & FINISHED == 0)
     {

@@ -35,12 +35,6 @@ pub(crate) fn collect(world: &World, config: &Config, next: &mut Next) {
             }
         }
         Pc::GcUnlink => go(next, world, "gc: slot", i, |w| drop_slot(w, k, i, w.actor.act)),
-        // As long as the landing is there it tells that the session is over; then the session must be gone for good.
-        Pc::GcSession => go(next, world, "gc: session to trash, fsync", k, |w| {
-            w.disk.trashed = true;
-            w.durable.trashed = true;
-            w.actor.pc = Pc::GcDir;
-        }),
         Pc::GcDir => go(next, world, "gc: landing's directory", k, |w| {
             w.disk.landing[k] |= GONE;
             w.kill_actor();
@@ -58,14 +52,29 @@ pub(crate) fn next_slot(world: &mut World, config: &Config) {
         }
         world.actor.i += 1;
     }
-    if needed(world, k) && !config.is(Mutant::IntentGoesWithSlots) {
-        // The intent stays as long as the session: without it a view would take what a landing wrote for its own.
-        world.kill_actor();
-    } else if world.disk.landing[k] & ABORTED != 0 || config.is(Mutant::LandingGoesBeforeSession) {
+    if directory_goes(world, config, k) {
         world.actor.pc = Pc::GcDir;
     } else {
-        world.actor.pc = Pc::GcSession;
+        world.kill_actor();
     }
+}
+
+/// May the directory of a landing without slots go, with the intent in it?
+pub(crate) fn directory_goes(world: &World, config: &Config, k: usize) -> bool {
+    if needed(world, k) {
+        // Without the intent a view would take what a landing wrote for its own.
+        return config.is(Mutant::IntentGoesWithSlots);
+    }
+    // As long as it is there it tells that the session is over; then the session must be gone for good, by the
+    // syncfs of a later landing.
+    let session = 1 << world.disk.intent[k].session;
+    let over = world.disk.landing[k] & ABORTED != 0
+        || world.power_cuts_left == 0
+        || world.durable.trashed & session != 0
+        || config.is(Mutant::LandingGoesBeforeSession);
+    // The newest stays, as a witness of its number.
+    let newest = (k + 1..LANDINGS).all(|later| !world.disk.present(later));
+    over && (!newest || config.is(Mutant::NumbersFromDirectory))
 }
 
 fn drop_slot(world: &mut World, k: usize, path: usize, act: Act) {

@@ -1,10 +1,11 @@
 //! The power supply.
 
+use crate::check::{Config, Mutant};
 use crate::world::*;
 
 /// The power fails: of what no sync covered any part may be missing. A rename is atomic, renames of different
 /// paths and records are independent; contents are as they were synced.
-pub(crate) fn cut(world: &World, next: &mut Next) {
+pub(crate) fn cut(world: &World, config: &Config, next: &mut Next) {
     if world.power_cuts_left == 0 {
         return;
     }
@@ -60,9 +61,14 @@ pub(crate) fn cut(world: &World, next: &mut Next) {
             }
         });
     }
-    either(&mut outcomes, &|d| d.seq = durable.seq);
+    either(&mut outcomes, &|d| {
+        d.seq = durable.seq;
+        d.settled = durable.settled;
+    });
     either(&mut outcomes, &|d| d.stale = durable.stale);
-    either(&mut outcomes, &|d| d.trashed = durable.trashed);
+    for session in [1, 2, 4] {
+        either(&mut outcomes, &|d| d.trashed = d.trashed & !session | durable.trashed & session);
+    }
     either(&mut outcomes, &|d| d.copies_up = durable.copies_up);
     for mut w in outcomes {
         for edit in 0..w.edits {
@@ -74,6 +80,10 @@ pub(crate) fn cut(world: &World, next: &mut Next) {
             }
         }
         w.placed_at = None;
+        // Another boot.
+        if !config.is(Mutant::SettledSurvivesPowerCut) {
+            w.disk.settled = UNSETTLED;
+        }
         w.syncfs();
         next.push((Label { what: "power cut", at: 0 }, w));
     }

@@ -13,7 +13,7 @@ pub(crate) fn reader(world: &World, config: &Config, next: &mut Next) {
                 w.reader.open = true;
                 w.reader.loaded = false;
             });
-        } else if config.reader && !world.actor.lock && !disk.needs_recovery() {
+        } else if config.reader && r.opened && !world.actor.lock && disk.resting() {
             go(
                 next,
                 world,
@@ -23,7 +23,7 @@ pub(crate) fn reader(world: &World, config: &Config, next: &mut Next) {
                     w.reader.open = !halves;
                     w.reader.loaded = halves;
                     w.reader.n = w.disk.seq / 4;
-                    w.reader.expect = w.logical();
+                    w.reader.expect = w.as_of(w.reader.n);
                     w.reader.op = NO_OPERATION;
                 },
             );
@@ -31,6 +31,7 @@ pub(crate) fn reader(world: &World, config: &Config, next: &mut Next) {
         return;
     }
     match r.pc {
+        Read::Idle if !r.loaded && !r.opened => {}
         Read::Idle if !r.loaded => go(next, world, "reader: reads seq", 0, |w| {
             w.reader.seq = w.disk.seq;
             w.reader.loaded = true;
@@ -73,13 +74,11 @@ fn reader_step(world: &World, config: &Config, next: &mut Next) {
         Read::Load => go(next, world, "reader: loads intents", 0, |w| {
             let dropped =
                 if config.is(Mutant::ReaderDropsAborting) { ABORTED | ABORTING } else { ABORTED };
-            let unseen =
-                |k: usize| config.is(Mutant::ReaderTrustsSeq) && number(k) > w.disk.seq / 4;
+            // What lies above `seq` has done nothing yet.
             let wanted = |k: &usize| {
-                !unseen(*k)
-                    && w.disk.present(*k)
+                w.disk.present(*k)
                     && w.disk.landing[*k] & dropped == 0
-                    && number(*k) > w.reader.n
+                    && (w.reader.n + 1..=w.disk.seq / 4).contains(&number(*k))
             };
             w.reader.known = (0..LANDINGS).filter(wanted).map(|k| 1 << k).sum();
             start(w);
@@ -164,7 +163,7 @@ fn recheck(world: &mut World, config: &Config) {
         return;
     }
     if got == RETRY {
-        if world.actor.pc == Pc::Idle && !world.disk.needs_recovery() {
+        if world.actor.pc == Pc::Idle && world.disk.quiet(config) {
             world.fail("a reader retries for ever while nothing moves");
         }
         start(world);

@@ -1,6 +1,6 @@
 //! What takes a sealed landing back, or to its end after a crash.
 
-use crate::actor::{fsync_landing, raise};
+use crate::actor::{fsync_landing, next_to_end, raise, settle, turn};
 use crate::check::{Config, Mutant};
 use crate::judge::{forward, inverse, perform};
 use crate::world::*;
@@ -8,18 +8,31 @@ use crate::world::*;
 pub(crate) fn abort(world: &World, config: &Config, next: &mut Next) {
     let k = world.actor.k;
     match world.actor.pc {
-        Pc::AbortWrite => go(next, world, "write aborting", k, |w| {
-            w.disk.landing[k] |= ABORTING;
-            w.actor.aborting = true;
-            w.disk.copies_up = !config.is(Mutant::AbortKeepsUpper);
-            w.actor.pc = Pc::AbortFsync;
-        }),
+        Pc::AbortWrite => {
+            go(next, world, "write aborting", k, |w| {
+                w.disk.landing[k] |= ABORTING;
+                w.actor.aborting = true;
+                w.actor.pc = Pc::AbortFsync;
+            });
+            if world.failures_left > 0 && !world.actor.recovering {
+                go(next, world, "aborting is not written", k, |w| {
+                    w.failures_left -= 1;
+                    w.actor.interrupted = true;
+                    w.actor.failed &= !(1 << k);
+                    next_to_end(w);
+                });
+            }
+        }
         Pc::AbortFsync => go(next, world, "fsync aborting", k, |w| {
             fsync_landing(w, k);
             w.actor.pc = Pc::AbortSeq;
         }),
         Pc::AbortSeq => go(next, world, "seq = aborting", k, |w| {
-            raise(w, w.disk.seq.max(number(k) * 4 + 2));
+            if w.actor.recovering {
+                recovery_turns(w, config, k);
+            } else {
+                raise(w, number(w.actor.last()) * 4 + 2);
+            }
             start_inverting(w, k);
         }),
         Pc::InvertLook => {
@@ -71,6 +84,30 @@ fn start_inverting(world: &mut World, k: usize) {
     world.actor.pc = Pc::InvertLook;
 }
 
+/// Begins to complete or to undo a landing.
+fn begin(world: &mut World, config: &Config, k: usize) {
+    world.used |= 1 << k;
+    world.actor.k = k;
+    world.actor.aborting = world.disk.landing[k] & ABORTING != 0;
+    if world.actor.aborting {
+        recovery_turns(world, config, k);
+        start_inverting(world, k);
+    } else {
+        if !config.is(Mutant::RecoveryDoesNotRaise) {
+            raise(world, number(k) * 4 + 1);
+        }
+        world.actor.pc = Pc::RecoverLook;
+    }
+}
+
+fn recovery_turns(world: &mut World, config: &Config, k: usize) {
+    if config.is(Mutant::RecoveryDoesNotTurn) {
+        raise(world, number(k) * 4 + 2);
+    } else {
+        turn(world, k);
+    }
+}
+
 pub(crate) fn recover(world: &World, config: &Config, next: &mut Next) {
     let k = world.actor.k;
     match world.actor.pc {
@@ -80,26 +117,27 @@ pub(crate) fn recover(world: &World, config: &Config, next: &mut Next) {
                     fsync_landing(w, k);
                 }
             }
-            w.actor.pc = Pc::RecoverRaise;
+            w.actor.pc = Pc::RecoverNext;
         }),
-        Pc::RecoverRaise => go(next, world, "recovery: raise seq", 0, |w| {
-            if !config.is(Mutant::RecoveryDoesNotRaise) || w.disk.unended().is_none() {
-                raise(w, w.disk.raised());
+        Pc::RecoverNext => {
+            let disk = &world.disk;
+            let open = |k: &usize| disk.present(*k) && (!disk.ended(*k) || disk.left_behind(*k));
+            match (k..LANDINGS).find(open) {
+                None => go(next, world, "recovery: seq = ended, settled", k, |w| {
+                    let shown = (0..LANDINGS).filter(|&k| w.disk.present(k)).map(number).max();
+                    let newest = shown.unwrap_or(0).max(w.disk.seq / 4);
+                    settle(w, newest);
+                    w.kill_actor();
+                }),
+                Some(k) if disk.ended(k) => {
+                    go(next, world, "recovery: session to trash", k, |w| {
+                        w.disk.trashed |= 1 << w.disk.intent[k].session;
+                        w.actor.k = k;
+                    });
+                }
+                Some(k) => go(next, world, "recovery: raise seq", k, |w| begin(w, config, k)),
             }
-            let Some(k) = w.disk.unended() else {
-                w.kill_actor();
-                return;
-            };
-            w.used |= 1 << k;
-            w.actor.k = k;
-            w.actor.aborting = w.disk.landing[k] & ABORTING != 0;
-            if w.actor.aborting {
-                w.disk.copies_up = !config.is(Mutant::AbortKeepsUpper);
-                start_inverting(w, k);
-            } else {
-                w.actor.pc = Pc::RecoverLook;
-            }
-        }),
+        }
         Pc::RecoverLook => {
             let Some(p) = world.disk.intent[k].step(world.actor.i) else { return };
             let mut act = forward(&world.disk, k, p, config.is(Mutant::TableAsWritten));
@@ -123,6 +161,12 @@ pub(crate) fn recover(world: &World, config: &Config, next: &mut Next) {
         }
         Pc::RecoverAct => {
             let Some(p) = world.disk.intent[k].step(world.actor.i) else { return };
+            if world.failures_left > 0 {
+                go(next, world, "recovery: rename fails for good", p, |w| {
+                    w.failures_left -= 1;
+                    w.actor.pc = Pc::AbortWrite;
+                });
+            }
             go(next, world, "recovery: rename", p, |w| {
                 perform(&mut w.disk, k, p, w.actor.act);
                 if !config.is(Mutant::RecoveryDoesNotLook) {

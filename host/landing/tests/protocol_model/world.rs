@@ -2,10 +2,14 @@
 
 use std::hash::{Hash, Hasher};
 
-/// Three paths: the first landing removes path 0, adds path 1 and replaces path 2.
+/// Three paths: the first landing (or batch) removes path 0, adds path 1 and replaces path 2.
 pub(crate) const PATHS: usize = 3;
-/// At most two landings are sealed in one history.
-pub(crate) const LANDINGS: usize = 2;
+/// At most three landings are sealed in one history: a batch of two, and another.
+pub(crate) const LANDINGS: usize = 3;
+/// A batch has two members.
+pub(crate) const MEMBERS: usize = 2;
+/// `settled` was written in another boot, or never.
+pub(crate) const UNSETTLED: u8 = u8::MAX;
 
 /// An inode number; 0 is "nothing there".
 pub(crate) type Ino = u8;
@@ -43,16 +47,18 @@ pub(crate) struct Intent {
     pub(crate) old_is: [Content; PATHS],
     pub(crate) new: [Ino; PATHS],
     pub(crate) new_is: [Content; PATHS],
+    /// Whose landing it is.
+    pub(crate) session: u8,
 }
 
 /// In two words: most of a state is intents, and most of the time goes into digests.
 impl Hash for Intent {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let word = |[a, b, c]: [u8; PATHS], [d, e, f]: [u8; PATHS]| {
-            u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        let word = |[a, b, c]: [u8; PATHS], [d, e, f]: [u8; PATHS], g| {
+            u64::from_le_bytes([a, b, c, d, e, f, g, 0])
         };
-        state.write_u64(word(self.old, self.old_is));
-        state.write_u64(word(self.new, self.new_is));
+        state.write_u64(word(self.old, self.old_is, self.session));
+        state.write_u64(word(self.new, self.new_is, 0));
     }
 }
 
@@ -66,6 +72,11 @@ impl Intent {
         let removals = (0..PATHS).filter(|&p| self.names(p) && self.new[p] == 0);
         let others = (0..PATHS).filter(|&p| self.new[p] != 0);
         removals.chain(others).nth(usize::from(i))
+    }
+
+    /// Does it land the file that its session may still have open?
+    pub(crate) fn is_the_writers(&self) -> bool {
+        self.new.contains(&NEW_REPLACED)
     }
 
     pub(crate) fn steps(&self) -> u8 {
@@ -87,11 +98,13 @@ pub(crate) struct Disk {
     /// One bit per inode in `kept/`.
     pub(crate) kept: u16,
     pub(crate) seq: u8,
+    /// Written with `seq`: up to which landing all have ended well and their sessions are gone.
+    pub(crate) settled: u8,
     /// The reading session is marked `stale`.
     pub(crate) stale: bool,
-    /// The landing session's directory was renamed to `trash/`.
-    pub(crate) trashed: bool,
-    /// That session went through an abort: its next write copies up.
+    /// One bit per landing session whose directory was renamed to `trash/`.
+    pub(crate) trashed: u8,
+    /// The writing session went through an abort and has copies of the files that were staged.
     pub(crate) copies_up: bool,
 }
 
@@ -106,36 +119,6 @@ impl Disk {
 
     pub(crate) fn ended(&self, k: usize) -> bool {
         self.landing[k] & (FINISHED | ABORTED) != 0
-    }
-
-    pub(crate) fn unended(&self) -> Option<usize> {
-        (0..LANDINGS).find(|&k| self.present(k) && !self.ended(k))
-    }
-
-    /// A finished landing names the session whose file `NEW_REPLACED` was.
-    pub(crate) fn session_landed(&self) -> bool {
-        let landed = |k: usize| self.present(k) && self.landing[k] & FINISHED != 0;
-        (0..LANDINGS).any(|k| landed(k) && self.intent[k].new.contains(&NEW_REPLACED))
-    }
-
-    /// `seq`, raised to what `landings/` shows.
-    pub(crate) fn raised(&self) -> u8 {
-        let mut seq = self.seq;
-        for k in (0..LANDINGS).filter(|&k| self.present(k)) {
-            let phase = match self.landing[k] {
-                l if l & (FINISHED | ABORTED) != 0 => 3,
-                l if l & ABORTING != 0 => 2,
-                _ => 1,
-            };
-            seq = seq.max(number(k) * 4 + phase);
-        }
-        let (k, phase) = (seq / 4, seq % 4);
-        let open = k > 0 && self.present(usize::from(k - 1)) && !self.ended(usize::from(k - 1));
-        if phase != 0 && !open { k * 4 + 3 } else { seq }
-    }
-
-    pub(crate) fn needs_recovery(&self) -> bool {
-        self.unended().is_some() || self.seq != self.raised()
     }
 
     /// Is this inode reachable by any name outside the landing session's own layers?
@@ -177,8 +160,9 @@ pub(crate) enum Pc {
     Apply,
     Verify,
     Durable,
-    Settle,
     Trash,
+    Detach,
+    Settle,
     End,
     Over,
     AbortWrite,
@@ -187,14 +171,13 @@ pub(crate) enum Pc {
     InvertLook,
     InvertAct,
     RecoverFsync,
-    RecoverRaise,
+    RecoverNext,
     RecoverLook,
     RecoverAct,
     GcStale,
     GcStaleSync,
     GcSlot,
     GcUnlink,
-    GcSession,
     GcDir,
 }
 
@@ -215,6 +198,7 @@ pub(crate) enum Act {
 pub(crate) struct Actor {
     pub(crate) pc: Pc,
     pub(crate) k: usize,
+    /// Which step, or before the seal which member.
     pub(crate) i: u8,
     pub(crate) act: Act,
     pub(crate) recovering: bool,
@@ -224,7 +208,31 @@ pub(crate) struct Actor {
     /// The session's lease and gate, exclusively.
     pub(crate) gate: bool,
     pub(crate) report: u8,
-    pub(crate) plan: Intent,
+    /// What is staged; an empty plan has left the batch.
+    pub(crate) plan: [Intent; MEMBERS],
+    /// The landings of the batch: how many are sealed, from which one on.
+    pub(crate) first: usize,
+    pub(crate) members: usize,
+    /// One bit per landing: it failed for good and is to be aborted.
+    pub(crate) failed: u8,
+    /// One bit per landing that is applied and durable.
+    pub(crate) landed: u8,
+    /// One bit per landing that is acknowledged when the lock is released.
+    pub(crate) acked: u8,
+    /// Some `end` was not written.
+    pub(crate) unwell: bool,
+    /// Some abort was not completed.
+    pub(crate) interrupted: bool,
+}
+
+impl Actor {
+    pub(crate) fn last(&self) -> usize {
+        self.first + self.members.max(1) - 1
+    }
+
+    pub(crate) fn batch(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.members
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -248,6 +256,8 @@ pub(crate) const SNAPSHOT_GONE: Content = 91;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Reader {
+    /// Its process has opened the domain in this boot, so nothing was left to recover then.
+    pub(crate) opened: bool,
     /// The session exists; `n` is its landing number.
     pub(crate) open: bool,
     pub(crate) n: u8,
@@ -310,9 +320,18 @@ impl World {
 
     /// What the base must hold, by the landings that finished and nothing else.
     pub(crate) fn logical(&self) -> [Content; PATHS] {
+        self.after(|k| self.disk.landing[k] & FINISHED != 0)
+    }
+
+    /// What a session must see that begins at landing `n`.
+    pub(crate) fn as_of(&self, n: u8) -> [Content; PATHS] {
+        self.after(|k| number(k) <= n && self.disk.landing[k] & ABORTED == 0)
+    }
+
+    fn after(&self, landed: impl Fn(usize) -> bool) -> [Content; PATHS] {
         let mut base = [OLD_REMOVED, 0, OLD_REPLACED];
         for k in 0..LANDINGS {
-            if self.disk.landing[k] & FINISHED != 0 {
+            if landed(k) {
                 let intent = &self.disk.intent[k];
                 for (p, content) in base.iter_mut().enumerate().filter(|(p, _)| intent.names(*p)) {
                     *content = intent.new_is[p];

@@ -30,9 +30,9 @@ pub(crate) fn session(world: &World, config: &Config, next: &mut Next) {
         });
         return;
     }
-    let sealed = disk.needs_recovery() && !config.is(Mutant::WriterDoesNotLook);
-    let landed = disk.session_landed() && !config.is(Mutant::LandedSessionOpens);
-    let may_write = !disk.trashed && !sealed && !landed;
+    let sealed = disk.concerns_writer(config) && !config.is(Mutant::WriterDoesNotLook);
+    let gone = disk.trashed & (1 << config.writer()) != 0;
+    let may_write = !gone && !sealed;
     let early = config.is(Mutant::WriterLooksBeforeLease);
     if world.writes_left > 0 && early && may_write && !world.looked {
         go(next, world, "session: looks", 0, |w| w.looked = true);
@@ -58,7 +58,7 @@ pub(crate) fn outside(world: &World, next: &mut Next) {
                 // A file without a name, as on any file system.
                 w.destroyed |= 1 << w.edits;
             }
-            let looked = matches!(w.actor.pc, Pc::End | Pc::Over);
+            let looked = w.actor.pc == Pc::End;
             if (0..LANDINGS).any(|k| {
                 w.disk.slot[k].contains(&ino) && (w.disk.ended(k) || (looked && w.actor.k == k))
             }) {
