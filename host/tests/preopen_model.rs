@@ -38,15 +38,29 @@ const FAILURES: usize = 4;
 const GUEST: &[u8] = include_bytes!("../../example-agents/prebuilt/test/fs-script.wasm");
 
 fn run(brio: &Brio, seed: u64) -> Result<End, String> {
-    let mut log = Vec::new();
-    sequence(brio, seed, &mut log).map_err(|e| format!("{e}\nafter:\n  {}", log.join("\n  ")))
+    let (tmp, mut log) = (scratch(), Vec::new());
+    let end = sequence(brio, seed, tmp.path(), &mut log);
+    forget(brio, tmp.path());
+    end.map_err(|e| format!("{e}\nafter:\n  {}", log.join("\n  ")))
 }
 
-fn sequence(brio: &Brio, seed: u64, log: &mut Vec<String>) -> Result<End, String> {
-    let tmp = scratch();
-    let subjects = [Form::View, Form::Plain].map(|form| Subject::new(brio, form, tmp.path()));
+/// Takes the bases of a sequence out of the home: it is asked for all of them at every begin.
+fn forget(brio: &Brio, at: &Path) {
+    let domains = std::fs::read_dir(brio.home().join("domains")).unwrap();
+    for record in domains.map(|e| e.unwrap().path()).filter(|p| p.extension().is_none()) {
+        // Another thread may have been here.
+        let text = std::fs::read_to_string(&record).unwrap_or_default();
+        if text.contains(at.to_str().unwrap()) {
+            std::fs::remove_file(&record).unwrap();
+            let _ = std::fs::remove_file(record.with_extension("sessions"));
+        }
+    }
+}
+
+fn sequence(brio: &Brio, seed: u64, at: &Path, log: &mut Vec<String>) -> Result<End, String> {
+    let subjects = [Form::View, Form::Plain].map(|form| Subject::new(brio, form, at));
     let rng = &mut Rng::new(seed);
-    let model = tmp.path().join("model");
+    let model = at.join("model");
     std::fs::create_dir(&model).unwrap();
     model::base::populate(&model);
     let files = on_disk(&model).into_iter().filter(|(_, e)| e.kind == Kind::File);
