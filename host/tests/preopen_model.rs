@@ -63,7 +63,7 @@ fn sequence(brio: &Brio, seed: u64, at: &Path, log: &mut Vec<String>) -> Result<
     let model = at.join("model");
     std::fs::create_dir(&model).unwrap();
     model::base::populate(&model);
-    let files = on_disk(&model).into_iter().filter(|(_, e)| e.kind == Kind::File);
+    let files = on_disk(&model, &BTreeSet::new()).into_iter().filter(|(_, e)| e.kind == Kind::File);
     let files: Vec<_> = files.map(|(path, _)| path).collect();
     let mut memory = Memory::load(&model);
     let mut alone = true;
@@ -87,17 +87,16 @@ fn sequence(brio: &Brio, seed: u64, at: &Path, log: &mut Vec<String>) -> Result<
 fn land([view, plain]: &[Subject; 2], memory: &mut Memory, alone: bool) -> Result<End, String> {
     let changes = [view.changes(), plain.changes()];
     let conflicts = [view.land()?, plain.land()?];
+    let rewritten = permitted::rewritten(&changes);
     let mut more = conflicts[1].difference(&conflicts[0]);
-    if !conflicts[0].is_subset(&conflicts[1])
-        || !more.all(|path| permitted::conflict(path, &changes))
-    {
+    if !conflicts[0].is_subset(&conflicts[1]) || !more.all(|path| rewritten.contains(path)) {
         let of = |c: &BTreeSet<Vec<u8>>| c.iter().map(|p| show(p)).collect::<Vec<_>>().join(", ");
         return Err(format!("conflicts: view {}; plain {}", of(&conflicts[0]), of(&conflicts[1])));
     }
     for (s, _) in [view, plain].iter().zip(&conflicts).filter(|(_, c)| !c.is_empty()) {
         same_tree(&format!("{:?} after the conflict", s.form), &memory.tree(), s.tree())?;
     }
-    let [ours, theirs] = [view, plain].map(|s| on_disk(&s.base));
+    let [ours, theirs] = [view, plain].map(|s| on_disk(&s.base, &rewritten));
     let end = match [&conflicts[0], &conflicts[1]].map(BTreeSet::is_empty) {
         [true, true] if alone => End::Alone,
         [true, true] => End::Beside,

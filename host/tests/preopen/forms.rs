@@ -118,13 +118,16 @@ impl fmt::Debug for Landed {
     }
 }
 
-/// What a base holds, without its state.
-pub(crate) fn on_disk(base: &Path) -> BTreeMap<Vec<u8>, Landed> {
+/// What a base holds, without its state. Names in `apart` are taken for files of their own.
+pub(crate) fn on_disk(base: &Path, apart: &BTreeSet<Vec<u8>>) -> BTreeMap<Vec<u8>, Landed> {
     let mut out = BTreeMap::new();
     walk(base, base, &mut out);
     let mut first = BTreeMap::new();
     for (path, (ino, landed)) in &mut out {
-        landed.first = first.entry(*ino).or_insert_with(|| path.clone()).clone();
+        landed.first = match apart.contains(path) {
+            true => path.clone(),
+            false => first.entry(*ino).or_insert_with(|| path.clone()).clone(),
+        };
     }
     out.into_iter().map(|(path, (_, landed))| (path, landed)).collect()
 }

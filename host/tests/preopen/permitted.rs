@@ -1,7 +1,7 @@
 //! Where the plain form may answer otherwise. Each is written down, with its reason, in
 //! `host/session/tests/PERMITTED_DIFFERENCES.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use brio_host::ChangeKind;
 
@@ -39,8 +39,9 @@ fn plain(step: &Step, want: &str, got: &str) -> bool {
     }
 }
 
-/// 8: whether only the plain form may be in conflict over a path; `changes` are those of the
-/// view and of the plain form.
-pub(crate) fn conflict(path: &[u8], [view, plain]: &[BTreeMap<Vec<u8>, ChangeKind>; 2]) -> bool {
-    !view.contains_key(path) && plain.get(path) == Some(&ChangeKind::MetaOnly)
+/// 8: what only the plain form takes for changed; `changes` are those of the view and of the
+/// plain form.
+pub(crate) fn rewritten([view, plain]: &[BTreeMap<Vec<u8>, ChangeKind>; 2]) -> BTreeSet<Vec<u8>> {
+    let only = plain.iter().filter(|(p, k)| **k == ChangeKind::MetaOnly && !view.contains_key(*p));
+    only.map(|(path, _)| path.clone()).collect()
 }
