@@ -82,10 +82,10 @@ impl Brio {
         base: &Path,
         create: bool,
     ) -> Result<(Domain, RelPath), DomainError> {
-        Domain::open(base, self.domain_options(create))
+        Domain::open(base, self.domain_options(base, create))
     }
 
-    pub(crate) fn domain_options(&self, create: bool) -> OpenOptions {
+    pub(crate) fn domain_options(&self, base: &Path, create: bool) -> OpenOptions {
         let o = &self.0.options;
         OpenOptions {
             home: Some(o.home.clone()),
@@ -95,6 +95,7 @@ impl Brio {
             now: o.now,
             door: o.door.clone(),
             trust_uid: None,
+            retention: (o.retention)(base),
         }
     }
 

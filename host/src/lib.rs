@@ -22,6 +22,7 @@
 //! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
 //! | `run`, `inputs`, `plain`, `guest` | an agent in a session; its files; as a plain directory; the sessions it may begin |
 //! | `task` | a session per task |
+//! | `history` | what landed: listing, undoing, forgetting |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
 mod brio;
 mod bundled;
@@ -29,6 +30,7 @@ mod error;
 mod finding;
 mod guard;
 mod guest;
+mod history;
 mod inputs;
 mod listing;
 mod manager;
@@ -45,10 +47,11 @@ mod wrapper;
 pub use brio::Brio;
 pub use brio_landing::{
     Adopted, BEFORE_RESTORE, BeginError, Boundary, BoundaryKind, CheckpointError, CheckpointInfo,
-    CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, Kept, Landed, LeaseError,
-    LeaseStatus, LowerInfo, LowerOptions, Metadata, Method, NotUsed, RecoverError, Recovered,
-    RollbackError, RolledBack, SessionError, SessionId, SessionInfo, Short, SpaceGuards, State,
-    Theirs, WantedLower, Warning, Writer, change_word, check_reflink_support,
+    Collected, CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions, Kept,
+    Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata, Method,
+    NotUsed, Quota, RecoverError, Recovered, Retention, RollbackError, RolledBack, SessionError,
+    SessionId, SessionInfo, Short, SpaceGuards, State, Theirs, UndoError, UndoOptions, WantedLower,
+    Warning, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

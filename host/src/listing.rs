@@ -47,15 +47,20 @@ impl Brio {
         }
     }
 
-    /// Asks every domain that the index or the home knows.
-    pub(crate) fn refresh_index(&self) {
+    /// Every domain that the index or the home knows.
+    pub(crate) fn known_domains(&self) -> Vec<DomainRow> {
         let mut known = self.registry().domains().unwrap_or_default();
         for place in domains_in(&self.home().join("domains")) {
             if !known.iter().any(|d| d.claim == place.claim) {
                 known.push(place);
             }
         }
-        for place in known {
+        known
+    }
+
+    /// Asks every domain that the index or the home knows.
+    pub(crate) fn refresh_index(&self) {
+        for place in self.known_domains() {
             match self.domain(&place.path, false) {
                 Ok((domain, _)) if domain.claim_id() == place.claim => {
                     self.index(|r| rebuild(r, &domain));

@@ -1,8 +1,9 @@
 //! What an embedder hands in. This crate reads no environment and no home of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use brio_landing::system_time;
+use brio_landing::{Retention, system_time};
 use brio_session::{Door, Time};
 
 /// How [`Brio`](crate::Brio) is opened.
@@ -20,6 +21,9 @@ pub struct BrioOptions {
     pub door: Door,
     /// Keep compiled agents in the home. On by default.
     pub cache: bool,
+    /// How long landings in a base can be undone; asked when the base is opened. 30 days and a
+    /// tenth of the file system by default.
+    pub retention: Arc<dyn Fn(&Path) -> Retention + Send + Sync>,
 }
 
 impl BrioOptions {
@@ -32,6 +36,7 @@ impl BrioOptions {
             now: system_time,
             door: Door::default(),
             cache: true,
+            retention: Arc::new(|_| Retention::default()),
         }
     }
 }

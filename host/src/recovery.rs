@@ -23,7 +23,7 @@ impl Brio {
     /// # Errors
     /// [`DomainError`].
     pub fn adopt(&self, base: &Path) -> Result<Adopted, DomainError> {
-        let adopted = Domain::adopt(base, self.domain_options(true))?;
+        let adopted = Domain::adopt(base, self.domain_options(base, true))?;
         self.look_at(base);
         Ok(adopted)
     }

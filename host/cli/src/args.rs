@@ -29,7 +29,10 @@ pub(crate) enum Command {
     /// Begin, look at and end sessions.
     #[command(subcommand, arg_required_else_help = true)]
     Session(Session),
+    Log(commands::log::Log),
+    Undo(commands::undo::Undo),
     Recover(commands::recover::Recover),
+    Gc(commands::gc::Gc),
     /// The agents that come with this binary.
     #[command(subcommand, arg_required_else_help = true)]
     Agent(Agent),

@@ -41,7 +41,9 @@ impl Exit {
             "DAMAGED" | "RECOVERY_NEEDED" | "STATE_CORRUPT" => Self::Damaged,
             "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" | "UNCLEAN" | "NO_SPACE"
             | "IO" | "REFUSED" | "LANDING_FAILED" | "SNAPSHOT_GONE" | "SESSION_ADOPTED"
-            | "OUTPUT" | "INDEX" => Self::Refused,
+            | "OUTPUT" | "INDEX" | "LANDING_COLLECTED" | "ALREADY_UNDONE" | "PRE_IMAGE_DAMAGED" => {
+                Self::Refused
+            }
             _ => Self::Usage,
         }
     }

@@ -137,6 +137,20 @@ fn cascade(landed: &[brio_host::SessionId], source: &brio_host::CommitError) -> 
     failure
 }
 
+impl From<&brio_host::UndoError> for Failure {
+    fn from(e: &brio_host::UndoError) -> Self {
+        if let brio_host::UndoError::Commit(e) = e {
+            return Self::from(e);
+        }
+        let mut failure = Self::typed(e.code(), e);
+        failure.paths = e.conflicts().iter().map(|c| c.path.to_string()).collect();
+        if let brio_host::UndoError::Damaged { path, .. } = e {
+            failure.paths.push(path.to_string());
+        }
+        failure
+    }
+}
+
 /// Joins lines, so that an error is one whatever a guest or a library put into it.
 pub(crate) fn one_line(text: &str) -> String {
     let mut out = String::new();

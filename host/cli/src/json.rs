@@ -1,7 +1,7 @@
 //! What `--json` prints: schema 1. Every field is always there; what is not known is null.
 //! Paths that are not UTF-8 are shown escaped.
 
-use brio_host::{ChangeKind, ChangeSet, CheckpointInfo, SessionRow};
+use brio_host::{ChangeKind, ChangeSet, CheckpointInfo, LogEntry, SessionRow};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -101,6 +101,62 @@ pub(crate) struct Committed {
     pub(crate) error: Option<Error>,
 }
 
+/// `brio log --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Log {
+    pub(crate) schema: u32,
+    /// Newest first.
+    pub(crate) landings: Vec<Landing>,
+}
+
+/// One landing.
+#[derive(Debug, Serialize)]
+pub(crate) struct Landing {
+    pub(crate) landing: u64,
+    pub(crate) time: String,
+    pub(crate) session: Option<String>,
+    pub(crate) goal: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) task_id: Option<String>,
+    pub(crate) message: Option<String>,
+    /// Paths.
+    pub(crate) added: u64,
+    pub(crate) modified: u64,
+    pub(crate) removed: u64,
+    /// The landing that it undid, and the one that undid it.
+    pub(crate) undo_of: Option<u64>,
+    pub(crate) undone_by: Option<u64>,
+    /// Whether what it replaced is kept, so that it can be undone.
+    pub(crate) undoable: bool,
+}
+
+/// `brio undo --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Undone {
+    pub(crate) schema: u32,
+    pub(crate) undo_of: u64,
+    /// `landed` or `unchanged`; null: it was refused.
+    pub(crate) result: Option<&'static str>,
+    pub(crate) landing: Option<u64>,
+    pub(crate) changes: Changes,
+    pub(crate) error: Option<Error>,
+}
+
+/// `brio gc --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Collected {
+    pub(crate) schema: u32,
+    pub(crate) dry_run: bool,
+    /// Bytes on disk that are free again.
+    pub(crate) bytes_freed: u64,
+    /// Landings that cannot be undone any more.
+    pub(crate) landings: Vec<u64>,
+    /// Sessions that lost what the base held when they began.
+    pub(crate) stale: Vec<String>,
+    /// Sessions of bases that are gone, which are not listed any more.
+    pub(crate) forgotten: Vec<String>,
+}
+
 /// What the agent said.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Agent {
@@ -143,6 +199,26 @@ impl From<&CheckpointInfo> for Checkpoint {
     fn from(c: &CheckpointInfo) -> Self {
         let created_at = crate::time::of(c.created_at);
         Self { name: c.name.clone(), created_at, landing: c.landing }
+    }
+}
+
+impl From<&LogEntry> for Landing {
+    fn from(l: &LogEntry) -> Self {
+        Self {
+            landing: l.landing,
+            time: crate::time::of(l.time),
+            session: l.session.as_ref().map(ToString::to_string),
+            goal: l.goal.clone(),
+            agent: l.agent.clone(),
+            task_id: l.task_id.clone(),
+            message: l.message.clone(),
+            added: l.added,
+            modified: l.modified,
+            removed: l.removed,
+            undo_of: l.undo_of,
+            undone_by: l.undone_by,
+            undoable: l.undoable,
+        }
     }
 }
 

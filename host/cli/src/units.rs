@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use brio_host::Quota;
+
 /// Parses `64`, `64k`, `64KiB`, `2M`, `1G`: bytes, with binary multiples.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text)?;
@@ -16,7 +18,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text} is too large"))
 }
 
-/// Parses `500ms`, `30s`, `5m`, `1h`; a bare number is seconds.
+/// Parses `500ms`, `30s`, `5m`, `1h`, `30d`; a bare number is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text)?;
     let millis: u64 = match unit {
@@ -24,12 +26,24 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         "" | "s" => 1000,
         "m" | "min" => 60_000,
         "h" => 3_600_000,
-        _ => return Err(format!("`{unit}` is no unit of time (ms, s, m, h)")),
+        "d" => 86_400_000,
+        _ => return Err(format!("`{unit}` is no unit of time (ms, s, m, h, d)")),
     };
     number
         .checked_mul(millis)
         .map(Duration::from_millis)
         .ok_or_else(|| format!("{text} is too long"))
+}
+
+/// Parses `10%` of the file system, or a size.
+pub(crate) fn parse_quota(text: &str) -> Result<Quota, String> {
+    let Some(percent) = text.trim().strip_suffix('%') else {
+        return parse_size(text).map(Quota::Bytes);
+    };
+    match percent.trim().parse() {
+        Ok(p) if p <= 100 => Ok(Quota::Percent(p)),
+        _ => Err(format!("`{text}` is no share between 0% and 100%")),
+    }
 }
 
 fn split(text: &str) -> Result<(u64, &str), String> {
@@ -74,11 +88,21 @@ mod tests {
     }
 
     #[test]
+    fn quotas() {
+        assert_eq!(parse_quota("10%"), Ok(Quota::Percent(10)));
+        assert_eq!(parse_quota("2M"), Ok(Quota::Bytes(2 << 20)));
+        for bad in ["", "%", "101%", "-1%", "x"] {
+            assert!(parse_quota(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn durations() {
         assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_duration("30"), Ok(Duration::from_secs(30)));
         assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
-        for bad in ["", "s", "1d", "99999999999999999999s"] {
+        assert_eq!(parse_duration("2d"), Ok(Duration::from_secs(172_800)));
+        for bad in ["", "s", "1y", "99999999999999999999s"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

@@ -16,8 +16,8 @@ use crate::meta::{META, Meta, cap};
 use crate::seq::Value;
 use crate::state::State;
 use crate::{
-    BeginError, BeginOptions, DomainError, LowerInfo, Session, SessionId, WantedLower, home, meta,
-    recover,
+    BeginError, BeginOptions, DomainError, HostError, LowerInfo, Session, SessionId, WantedLower,
+    home, meta, recover,
 };
 
 /// Begins a session on the base.
@@ -35,7 +35,10 @@ pub(crate) fn begin(state: &Arc<State>, options: BeginOptions) -> Result<Session
             let dirs = inodes(state, &options.subdir)?;
             let lower = NewLower { excludes, ..NewLower::default() };
             let landing = value.landing();
-            make(state, &New { landing, dirs, options: &options, parent: None, lower })?
+            make(
+                state,
+                &New { landing, dirs, options: &options, parent: None, lower, undo_of: None },
+            )?
         }
     };
     tell(state, &id, &options);
@@ -101,6 +104,8 @@ pub(crate) struct New<'a> {
     pub(crate) parent: Option<&'a Meta>,
     /// For a session on the base.
     pub(crate) lower: NewLower<'a>,
+    /// For an undo.
+    pub(crate) undo_of: Option<u64>,
 }
 
 /// What a new session sees of the base.
@@ -114,10 +119,26 @@ pub(crate) struct NewLower<'a> {
 
 /// Makes the directory under another name and renames it: a session is whole or not there.
 pub(crate) fn make(state: &State, new: &New<'_>) -> Result<SessionId, BeginError> {
+    Ok(make_with(state, new, |_| Ok(()))?.0)
+}
+
+/// As [`make`]; `first` is done in the directory before anybody else can see it.
+pub(crate) fn make_with<T>(
+    state: &State,
+    new: &New<'_>,
+    first: impl FnOnce(&OwnedFd) -> Result<T, HostError>,
+) -> Result<(SessionId, T), BeginError> {
     let id = SessionId::random().doing("random bytes")?;
     let temporary = format!(".{id}");
-    match fill(state, new, &id, temporary.as_bytes()) {
-        Ok(()) => Ok(id),
+    let made = fill(state, new, &id, temporary.as_bytes()).and_then(|dir| {
+        let done = first(&dir)?;
+        let name = id.as_str().as_bytes();
+        let made = state.disk.rename(&state.sessions, temporary.as_bytes(), &state.sessions, name);
+        made.doing("a session")?;
+        Ok(done)
+    });
+    match made {
+        Ok(done) => Ok((id, done)),
         Err(e) => {
             let _ = state.disk.remove_tree(&state.sessions, temporary.as_bytes());
             Err(e)
@@ -125,7 +146,12 @@ pub(crate) fn make(state: &State, new: &New<'_>) -> Result<SessionId, BeginError
     }
 }
 
-fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Result<(), BeginError> {
+fn fill(
+    state: &State,
+    new: &New<'_>,
+    id: &SessionId,
+    temporary: &[u8],
+) -> Result<OwnedFd, BeginError> {
     let what = "a session";
     let disk = &state.disk;
     disk.mkdir(&state.sessions, temporary, 0o700).doing(what)?;
@@ -164,6 +190,7 @@ fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Resul
         },
         excludes: new.parent.map_or_else(|| new.lower.excludes.clone(), |p| p.excludes.clone()),
         adopted: false,
+        undo_of: new.undo_of,
     };
     if let Some((staged, _)) = new.lower.staged {
         for name in [LOWER, LOWER_INDEX] {
@@ -175,8 +202,7 @@ fn fill(state: &State, new: &New<'_>, id: &SessionId, temporary: &[u8]) -> Resul
         }
     }
     disk.write_new(&dir, META, &serde_json::to_vec(&meta).doing(what)?).doing(what)?;
-    disk.rename(&state.sessions, temporary, &state.sessions, id.as_str().as_bytes()).doing(what)?;
-    Ok(())
+    Ok(dir)
 }
 
 /// A view's error as the host's.

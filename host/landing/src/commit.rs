@@ -1,5 +1,6 @@
 //! Landing a session in its base: plan and stage; then `batch` seals and applies it, with others.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, HostError, JournalEntry, Landed, SessionId, gc, layers, meta,
-    nesting, preflight, recover,
+    nesting, preflight, recover, undo,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -108,7 +109,11 @@ pub(crate) struct Commit {
     times: BTreeMap<RelPath, (Time, Time)>,
 }
 
-fn land(state: &Arc<State>, m: &Meta, options: &CommitOptions) -> Result<Landed, CommitError> {
+pub(crate) fn land(
+    state: &Arc<State>,
+    m: &Meta,
+    options: &CommitOptions,
+) -> Result<Landed, CommitError> {
     prepare(state, m, options)?.run()
 }
 
@@ -173,9 +178,12 @@ impl Commit {
 
     /// From the change set to steps, or conflicts, as the base is now.
     pub(crate) fn plan(&self) -> Result<Vec<Step>, CommitError> {
-        let history = History::load(&self.state, self.meta.landing).map_err(Box::new)?;
-        let facts =
-            Facts::gather(&self.state, &self.set).map_err(|(p, e)| preflight::mounted(&p, e))?;
+        let mut history = History::load(&self.state, self.meta.landing).map_err(Box::new)?;
+        let set = match self.meta.undo_of {
+            Some(k) => Cow::Owned(undo::observed(&self.state, k, &mut history, &self.set)?),
+            None => Cow::Borrowed(&self.set),
+        };
+        let facts = Facts::gather(&self.state, &set).map_err(|(p, e)| preflight::mounted(&p, e))?;
         let above = self
             .meta
             .subdir
@@ -183,7 +191,7 @@ impl Commit {
             .chain([self.meta.subdir.clone()])
             .zip(self.meta.dirs.iter().copied());
         let input = Input {
-            set: &self.set,
+            set: &set,
             times: &self.times,
             facts: &facts,
             history: &history,
@@ -198,7 +206,9 @@ impl Commit {
             session: self.meta.id.clone(),
             goal: self.meta.metadata.goal.clone(),
             agent: self.meta.metadata.agent.clone(),
+            task_id: self.meta.metadata.task_id.clone(),
             message: self.options.message.clone(),
+            undo_of: self.meta.undo_of,
             uid: rustix::process::geteuid().as_raw(),
             time: self.state.now(),
             steps,

@@ -281,6 +281,30 @@ pub(crate) fn names(dir: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
     Ok(out)
 }
 
+/// What a name and all below it take on disk, as `du` says: hard links count once. `seen` are
+/// the inodes with several names that were counted.
+pub(crate) fn usage(
+    dir: impl AsFd,
+    name: &[u8],
+    seen: &mut std::collections::HashSet<u64>,
+) -> io::Result<u64> {
+    let s = match rfs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(s) => s,
+        Err(Errno::NOENT) => return Ok(0),
+        Err(e) => return Err(e.into()),
+    };
+    let mut bytes = s.st_blocks as u64 * 512;
+    if is_dir(s.st_mode) {
+        let inner = rfs::openat(&dir, name, DIR | OFlags::NOFOLLOW, Mode::empty())?;
+        for child in names(&inner)? {
+            bytes += usage(&inner, &child, seen)?;
+        }
+    } else if s.st_nlink > 1 && !seen.insert(s.st_ino) {
+        bytes = 0;
+    }
+    Ok(bytes)
+}
+
 /// Opens a directory one name down, links not followed.
 pub(crate) fn open_dir(dir: impl AsFd, name: &[u8]) -> io::Result<OwnedFd> {
     Ok(rfs::openat(dir, name, DIR | OFlags::NOFOLLOW, Mode::empty())?)

@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_session::RelPath;
 
+use crate::disk::Disk;
 use crate::errors::Doing;
+use crate::home::Home;
 use crate::state::State;
 use crate::{
-    Adopted, BeginError, BeginOptions, CommitError, CommitOptions, DomainError, JournalEntry,
-    Landed, OpenOptions, RecoverError, Recovered, RollbackError, RolledBack, Session, SessionError,
-    SessionId, SessionInfo, begin, cascade, create, discover, finish, gc, journal, meta, nesting,
-    recover, rollback, session,
+    Adopted, BeginError, BeginOptions, Collected, CommitError, CommitOptions, DomainError,
+    GcOptions, JournalEntry, Landed, Log, LogFilter, OpenOptions, RecoverError, Recovered,
+    Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, UndoError,
+    UndoOptions, begin, cascade, create, discover, gc, journal, log, meta, nesting, recover,
+    rollback, session, tidy, undo,
 };
 
 /// A domain: a base directory with its state `.brio/`. Cheap to clone.
@@ -43,11 +46,21 @@ impl Domain {
                 Err(e) => return Err(Box::new(e).into()),
             }
         }
-        if let Err(e) = gc::tidy(&state) {
+        if let Err(e) = tidy::tidy(&state) {
             tracing::warn!("what a crash left was not removed: {e}");
         }
         let recovered = Arc::new(Mutex::new(recovered));
         Ok((Domain { state: Arc::new(state), recovered }, below))
+    }
+
+    /// Removes a domain from the home's index: nobody asks for it, or for its sessions, any more.
+    /// If its base is opened again, it is known again.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn forget(claim: &str, options: &OpenOptions) -> io::Result<()> {
+        let Some(home) = &options.home else { return Ok(()) };
+        Home::new(home, Disk(options.door.clone())).remove(claim)
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -110,7 +123,9 @@ impl Domain {
             if prefix.starts_with("sess-") { prefix.to_owned() } else { format!("sess-{prefix}") };
         let mut ids = Vec::new();
         for id in meta::list(&self.state).doing("sessions")? {
-            if id.as_str().starts_with(&text) && meta::load_open(&self.state, &id).is_ok() {
+            if id.as_str().starts_with(&text)
+                && meta::load_open(&self.state, &id).is_ok_and(|m| m.undo_of.is_none())
+            {
                 ids.push(id);
             }
         }
@@ -195,18 +210,59 @@ impl Domain {
         journal::entries(&self.state)
     }
 
-    /// Deletes what nobody needs any more; returns the bytes that are free again.
+    /// Undoes a landing by another one, which puts back what the first replaced: contents,
+    /// modes and times; what it had removed also with its owner and attributes. A name that is a
+    /// hard link to a file which the landing did not touch comes back as a file of its own.
+    /// `landing` is `None` in the answer when nothing of the first is left to undo.
+    ///
+    /// # Errors
+    /// See [`UndoError`]; then nothing has changed.
+    pub fn undo(&self, landing: u64, options: &UndoOptions) -> Result<Landed, UndoError> {
+        undo::undo(&self.state, landing, options)
+    }
+
+    /// What landed, newest first: from the journal, which is kept for good.
     ///
     /// # Errors
     /// The host's.
-    pub fn gc(&self) -> Result<u64, SessionError> {
-        let lock = self.state.exclusive()?;
-        gc::half_made(&self.state, &lock).doing("sessions")?;
-        let freed = gc::collect(&self.state, &lock).doing("pre-images")?;
+    pub fn log(&self, filter: &LogFilter) -> Result<Log, SessionError> {
+        log::log(&self.state, filter)
+    }
+
+    /// Deletes what nobody needs any more: pre-images past the undo window and over the quota,
+    /// trash, staging, half-made sessions and layers that no session lists. What a session needs
+    /// goes only because of the quota; the session is marked stale before, durably. Edits that
+    /// came late are never deleted. Works on a full disk.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn gc(&self) -> Result<Collected, SessionError> {
+        self.gc_with(&GcOptions::default())
+    }
+
+    /// As [`gc`](Self::gc), with another window or quota than the domain's own.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn gc_with(&self, options: &GcOptions) -> Result<Collected, SessionError> {
+        let state = &self.state;
+        let dry = options.dry_run;
+        let mut freed = tidy::layers(state, dry)?;
+        let lock = state.exclusive()?;
+        if !dry {
+            tidy::half_made(state, &lock).doing("sessions")?;
+        }
+        let own = state.options.retention;
+        let retention = Retention {
+            window: options.window.unwrap_or(own.window),
+            quota: options.quota.unwrap_or(own.quota),
+        };
+        let run = gc::Run { state, retention, count: true, all: true, dry, flush: true };
+        let mut done = run.with_reserve(&lock).doing("pre-images")?;
         drop(lock);
-        Ok(freed
-            + gc::tidy(&self.state).doing("trash")?
-            + finish::empty_trash(&self.state).doing("trash")?)
+        freed += if dry { tidy::forecast(state) } else { tidy::tidy(state) }.doing("trash")?;
+        done.bytes_freed += freed;
+        Ok(done)
     }
 }
 

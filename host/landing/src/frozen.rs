@@ -13,6 +13,7 @@ use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::disk::{self, DIR};
+use crate::gc::is_collected;
 use crate::history::{self, History};
 use crate::intent::{Step, clone_name, slot_name};
 use crate::look::Look;
@@ -171,8 +172,16 @@ impl FrozenBase {
                     openat(&*dir, if name.is_empty() { b"." } else { name }, how, Mode::empty())
                 && Look::of(&fd)?.ino() == old.ino
             {
-                return Ok(fd);
+                // The number of an inode that is gone is given again.
+                return match self.is_collected(s, path, old) {
+                    false => Ok(fd),
+                    true => Err(FsError::SnapshotGone),
+                };
             }
+        }
+        // Its pre-image was collected: whatever lies there now was made from something newer.
+        if self.is_collected(s, path, old) {
+            return Err(FsError::SnapshotGone);
         }
         // What a landing left there, or nothing, is newer than this snapshot. Anything else came
         // from outside: drift, which is shown.
@@ -208,6 +217,15 @@ impl FrozenBase {
                     k => Err(no_file(k)),
                 }
             }
+        })
+    }
+
+    /// Whether what a landing displaced at a path is not kept any more.
+    fn is_collected(&self, s: &Snapshot, path: &RelPath, old: &Fingerprint) -> bool {
+        s.history.all(path).any(|(l, step)| {
+            step.slot().is_some()
+                && step.old.is_some_and(|was| was.ino == old.ino)
+                && is_collected(&self.state, l.number).unwrap_or(true)
         })
     }
 
@@ -313,7 +331,12 @@ impl Lower for FrozenBase {
                 Place::Absent => return Err(FsError::NotFound),
                 Place::Named(_, old) if old.kind != Kind::Dir => return Err(FsError::NotDirectory),
                 Place::Named(step, old) => match self.dir(s, full.as_bytes()) {
-                    Ok(dir) if Look::of(&*dir)?.ino() == old.ino => entries(dir)?,
+                    Ok(dir)
+                        if Look::of(&*dir)?.ino() == old.ino
+                            && !self.is_collected(s, full, old) =>
+                    {
+                        entries(dir)?
+                    }
                     // Displaced when it was empty: what was in it is named.
                     _ if step.slot().is_some() => Vec::new(),
                     _ => {

@@ -79,7 +79,8 @@ pub(crate) struct Ended(Mutex<BTreeMap<u64, Arc<Landing>>>);
 /// How many are remembered, the newest ones.
 const REMEMBERED: usize = 4096;
 
-fn ended_or_now(state: &State, number: u64) -> Result<Arc<Landing>, RecoverError> {
+/// Reads a landing, or remembers it.
+pub(crate) fn ended_or_now(state: &State, number: u64) -> Result<Arc<Landing>, RecoverError> {
     let known = || state.ended.0.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(l) = known().get(&number) {
         return Ok(l.clone());
@@ -157,6 +158,17 @@ impl History {
             }
         }
         h
+    }
+
+    /// The landing since then that undid one, unless that was undone itself.
+    pub(crate) fn undone_by(&self, landing: u64) -> Option<u64> {
+        let undos = self.landings.iter().filter(|l| l.intent.undo_of == Some(landing));
+        undos.map(|l| l.number).find(|by| self.undone_by(*by).is_none())
+    }
+
+    /// Forgets what was done to a path.
+    pub(crate) fn forget(&mut self, path: &RelPath) {
+        self.first.remove(path);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

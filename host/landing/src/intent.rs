@@ -19,7 +19,10 @@ pub(crate) struct Intent {
     pub(crate) session: SessionId,
     pub(crate) goal: Option<String>,
     pub(crate) agent: Option<String>,
+    pub(crate) task_id: Option<String>,
     pub(crate) message: Option<String>,
+    /// The landing that this one undoes.
+    pub(crate) undo_of: Option<u64>,
     /// Who sealed it: another user's recovery never acts on it.
     pub(crate) uid: u32,
     pub(crate) time: Time,
@@ -70,7 +73,35 @@ pub(crate) enum Act {
     DirMeta,
 }
 
+/// How many paths a landing adds, modifies and removes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) added: u64,
+    pub(crate) modified: u64,
+    pub(crate) removed: u64,
+}
+
+impl Intent {
+    pub(crate) fn counts(&self) -> Counts {
+        let mut c = Counts::default();
+        // The metadata of a directory that this landing adds is no change of its own.
+        for step in self.steps.iter().filter(|s| !s.is_late_meta()) {
+            match step.what() {
+                What::Added => c.added += 1,
+                What::Removed => c.removed += 1,
+                What::Modified | What::Replaced => c.modified += 1,
+            }
+        }
+        c
+    }
+}
+
 impl Step {
+    /// The metadata of a directory that another step of this landing makes.
+    pub(crate) fn is_late_meta(&self) -> bool {
+        self.act == Act::DirMeta && self.old.is_none()
+    }
+
     pub(crate) fn slot(&self) -> Option<u32> {
         match self.act {
             Act::Add { slot } | Act::Replace { slot } | Act::Remove { slot } => Some(slot),

@@ -5,6 +5,7 @@ use std::io;
 use brio_session::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::intent::Intent;
 use crate::state::JOURNAL;
 use crate::{SessionError, SessionId, disk};
 
@@ -13,7 +14,7 @@ use crate::{SessionError, SessionId, disk};
 pub struct Entry {
     /// When.
     pub time: Time,
-    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, or a caller's own word.
+    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, `collected`, `stale`, or a caller's own word.
     pub what: String,
     /// Which session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +37,31 @@ pub struct Entry {
     /// Numbers and paths, as the event has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<serde_json::Value>,
+}
+
+/// The line of a landing: the same whoever finishes it.
+pub(crate) fn landed(number: u64, intent: &Intent) -> Entry {
+    let counts = intent.counts();
+    let mut detail = serde_json::json!({
+        "message": intent.message,
+        "added": counts.added,
+        "modified": counts.modified,
+        "removed": counts.removed,
+    });
+    if let (Some(k), Some(detail)) = (intent.undo_of, detail.as_object_mut()) {
+        detail.insert("undo_of".to_owned(), k.into());
+    }
+    Entry {
+        time: intent.time,
+        what: "landed".to_owned(),
+        session: Some(intent.session.clone()),
+        goal: intent.goal.clone(),
+        agent: intent.agent.clone(),
+        task_id: intent.task_id.clone(),
+        landing: Some(number),
+        parent: None,
+        detail: Some(detail),
+    }
 }
 
 /// All lines that can be read.

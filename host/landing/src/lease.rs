@@ -96,13 +96,7 @@ impl Lease {
             }
         }
         let _ = rustix::fs::unlinkat(&dir, STOP, rustix::fs::AtFlags::empty());
-        let holder = Holder {
-            pid: std::process::id(),
-            start: start_time(std::process::id()).unwrap_or(0),
-            boot: state.options.boot_id.clone(),
-            heartbeat: state.now(),
-            purpose: purpose.to_owned(),
-        };
+        let holder = holder(state, purpose);
         let file = Arc::new(file);
         let stop = Arc::new(AtomicBool::new(false));
         write(&file, &holder).doing(id)?;
@@ -110,6 +104,14 @@ impl Lease {
             .then(|| start_beat(state.options.now, dir, file.clone(), holder, stop.clone()));
         let beat = beat.transpose().doing(id)?;
         Ok(Self { file, beat, stop })
+    }
+
+    /// Takes the lease of a session that nobody else has seen yet.
+    pub(crate) fn of_new(state: &State, dir: &OwnedFd, purpose: &str) -> io::Result<Self> {
+        let file = open(dir)?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        write(&file, &holder(state, purpose))?;
+        Ok(Self { file: Arc::new(file), beat: None, stop: Arc::default() })
     }
 
     pub(crate) fn stop_requested(&self) -> bool {
@@ -126,6 +128,17 @@ impl Drop for Lease {
         }
         let _ = self.file.set_len(0);
         let _ = flock(&*self.file, FlockOperation::Unlock);
+    }
+}
+
+/// This process.
+fn holder(state: &State, purpose: &str) -> Holder {
+    Holder {
+        pid: std::process::id(),
+        start: start_time(std::process::id()).unwrap_or(0),
+        boot: state.options.boot_id.clone(),
+        heartbeat: state.now(),
+        purpose: purpose.to_owned(),
     }
 }
 

@@ -60,6 +60,7 @@ mod judge;
 mod layers;
 mod lease;
 mod lock;
+mod log;
 mod look;
 mod lower;
 mod manifest;
@@ -68,6 +69,8 @@ mod nesting;
 mod options;
 mod plan;
 mod preflight;
+mod preimage;
+mod quota;
 mod recover;
 mod rollback;
 mod seq;
@@ -75,6 +78,9 @@ mod session;
 mod stage;
 mod state;
 mod support;
+mod tidy;
+mod undo;
+mod undone;
 
 pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
 pub use conflict::{Conflict, Theirs, What, change_word};
@@ -83,14 +89,19 @@ pub use errors::{
     BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError, LeaseError,
     LostSession, RecoverError, RefusedWhy, RollbackError, SessionError, Short, Unsupported,
 };
+pub use gc::Collected;
 pub use id::{BadSessionId, SessionId};
 pub use info::{
     Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning,
 };
 pub use journal::Entry as JournalEntry;
+pub use log::{Log, LogEntry, LogFilter};
 pub use lower::{
     FrozenInfo, LowerInfo, LowerOptions, Method, NotUsed, SpaceGuards, WantedLower,
     check_reflink_support,
 };
-pub use options::{BeginOptions, CommitOptions, Metadata, OpenOptions, system_time};
+pub use options::{
+    BeginOptions, CommitOptions, GcOptions, Metadata, OpenOptions, Quota, Retention, system_time,
+};
 pub use session::{Session, Writer};
+pub use undo::{UndoError, UndoOptions};

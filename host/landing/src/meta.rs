@@ -10,11 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::disk::{self};
+use crate::look::Look;
 use crate::state::State;
 use crate::{LowerInfo, Metadata, SessionError, SessionId};
 
 pub(crate) const META: &[u8] = b"meta.json";
 const INDEX: &[u8] = brio_session::INDEX.as_bytes();
+/// An empty file beside `meta.json`: pre-images that the session needs are gone. It is apart so
+/// that whoever rewrites `meta.json` cannot lose it.
+pub(crate) const STALE: &[u8] = b"stale";
 
 /// Content of `sessions/<id>/meta.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,6 +67,9 @@ pub(crate) struct Meta {
     /// Patterns of what it leaves out.
     #[serde(default)]
     pub(crate) excludes: Vec<String>,
+    /// The landing that it undoes: it is an undo's, and goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undo_of: Option<u64>,
 }
 
 /// One layer: which session's directory holds it, and its number there.
@@ -88,9 +95,11 @@ impl Meta {
         self.all_layers().any(|l| l == layer)
     }
 
-    /// The oldest landing that it, or a checkpoint of it, looks at the base as of.
+    /// The oldest landing that it, or a checkpoint of it, looks at the base as of: the pre-images
+    /// of all later ones are needed. An undo needs those of the landing itself as well.
     pub(crate) fn oldest_landing(&self) -> u64 {
-        self.checkpoints.iter().map(|c| c.landing).fold(self.landing, u64::min)
+        let own = self.undo_of.map_or(self.landing, |k| k.saturating_sub(1));
+        self.checkpoints.iter().map(|c| c.landing).fold(own, u64::min)
     }
 
     pub(crate) fn unclean(&self, boot: &str) -> bool {
@@ -117,6 +126,19 @@ pub(crate) fn own_layers(dir: impl AsFd, id: &SessionId) -> io::Result<Vec<Layer
         name => std::str::from_utf8(name).ok()?.parse().ok(),
     };
     Ok(names.iter().filter_map(number).map(|n| Layer { session: id.clone(), n }).collect())
+}
+
+/// What a layer takes on disk.
+pub(crate) fn layer_usage(dir: impl AsFd, n: u32) -> io::Result<u64> {
+    let mut seen = std::collections::HashSet::new();
+    if n > 0 {
+        return disk::usage(dir, layer_name(n).as_bytes(), &mut seen);
+    }
+    let mut bytes = 0;
+    for name in disk::names(&dir)?.iter().filter(|name| brio_session::is_layer_file(name)) {
+        bytes += disk::usage(&dir, name, &mut seen)?;
+    }
+    Ok(bytes)
 }
 
 /// Removes a layer from its session's directory.
@@ -153,9 +175,9 @@ pub(crate) fn load(state: &State, id: &SessionId) -> Result<Meta, SessionError> 
         }
         Err(e) => return Err(crate::HostError::new(id, e).into()),
     };
-    let raw = disk::read(dir, META).map_err(|e| crate::HostError::new(id, e))?;
+    let raw = disk::read(&dir, META).map_err(|e| crate::HostError::new(id, e))?;
     let raw = raw.ok_or_else(|| corrupt("meta.json is missing".to_owned()))?;
-    let meta: Meta = serde_json::from_slice(&raw).map_err(|e| corrupt(e.to_string()))?;
+    let mut meta: Meta = serde_json::from_slice(&raw).map_err(|e| corrupt(e.to_string()))?;
     if meta.format != crate::claim::FORMAT {
         return Err(corrupt(format!("format {}", meta.format)));
     }
@@ -163,6 +185,7 @@ pub(crate) fn load(state: &State, id: &SessionId) -> Result<Meta, SessionError> 
     if meta.id != *id || meta.inherited >= meta.layers.len() || !fits {
         return Err(corrupt("its meta.json does not fit".to_owned()));
     }
+    meta.stale |= Look::at(&dir, STALE).map_err(|e| crate::HostError::new(id, e))?.is_some();
     Ok(meta)
 }
 
@@ -253,6 +276,16 @@ pub(crate) fn store_surely(state: &State, meta: &Meta, durable: bool) -> io::Res
 pub(crate) fn is_stored(state: &State, meta: &Meta) -> bool {
     let there = dir(state, &meta.id).and_then(|dir| disk::read(dir, META));
     there.is_ok_and(|raw| raw.is_some() && raw == serde_json::to_vec(meta).ok())
+}
+
+/// Marks a session stale, durably: before a pre-image that it needs is unlinked.
+pub(crate) fn mark_stale(state: &State, id: &SessionId) -> io::Result<()> {
+    let dir = dir(state, id)?;
+    match state.disk.create(&dir, STALE, 0o600) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        r => drop(r?),
+    }
+    state.disk.sync_dir(&dir)
 }
 
 /// The ids of all sessions that have a directory.

@@ -46,6 +46,7 @@ pub(crate) fn begin(
         options: &options,
         parent: Some(&before),
         lower: begin::NewLower::default(),
+        undo_of: None,
     };
     let id = begin::make(state, &new)?;
     begin::tell(state, &id, &options);

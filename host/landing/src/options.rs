@@ -1,6 +1,7 @@
 //! What callers hand in. This crate reads no environment, no home and no clock of its own.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,34 @@ pub struct OpenOptions {
     pub door: Door,
     /// Another owner of `.brio` than the caller and root that is trusted as well.
     pub trust_uid: Option<u32>,
+    /// How long landings can be undone.
+    pub retention: Retention,
+}
+
+/// How long the pre-images of landings are kept after no session needs them any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// For so long a landing can be undone, counted from its end.
+    pub window: Duration,
+    /// Over this, undo history goes first, oldest first; then the sessions that look at the
+    /// oldest landing become stale.
+    pub quota: Quota,
+}
+
+/// How much room pre-images may take on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quota {
+    /// Bytes.
+    Bytes(u64),
+    /// A share of the file system's size, in percent.
+    Percent(u8),
+}
+
+impl Default for Retention {
+    /// 30 days, and a tenth of the file system.
+    fn default() -> Self {
+        Self { window: Duration::from_secs(30 * 86_400), quota: Quota::Percent(10) }
+    }
 }
 
 impl Default for OpenOptions {
@@ -38,6 +67,7 @@ impl Default for OpenOptions {
             now: system_time,
             door: Door::default(),
             trust_uid: None,
+            retention: Retention::default(),
         }
     }
 }
@@ -87,4 +117,15 @@ pub struct CommitOptions {
     /// Land its open children first, oldest first, each after its own; otherwise they are
     /// [`CommitError::OpenChildren`](crate::CommitError::OpenChildren).
     pub cascade: bool,
+}
+
+/// What [`Domain::gc_with`](crate::Domain::gc_with) collects.
+#[derive(Debug, Clone, Default)]
+pub struct GcOptions {
+    /// Instead of the domain's own window.
+    pub window: Option<Duration>,
+    /// Instead of the domain's own quota.
+    pub quota: Option<Quota>,
+    /// Do nothing; say what would be done.
+    pub dry_run: bool,
 }

@@ -13,7 +13,7 @@ use crate::lock::Lock;
 use crate::look::Look;
 use crate::seq::{Phase, Value};
 use crate::state::State;
-use crate::{HostError, Kept, RecoverError, Recovered, SessionId, gc};
+use crate::{HostError, Kept, RecoverError, Recovered, SessionId, tidy};
 
 /// Whether this boot knows that every landing has ended well and its session is gone. Costs
 /// the same however many landings there are.
@@ -127,9 +127,7 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<Vec<RelPath>,
                 // If it fails the landing is not undone: it may have been acknowledged, and lost
                 // its `end` only. The next one tries again.
                 sync(state).doing(&what)?;
-                let mut entry = state.entry("landed", Some(&l.intent.session));
-                (entry.goal, entry.agent) = (l.intent.goal.clone(), l.intent.agent.clone());
-                entry.landing = Some(l.number);
+                let entry = crate::journal::landed(l.number, &l.intent);
                 let known = crate::journal::entries(state).unwrap_or_default();
                 let known = known.iter().any(|e| e.what == "landed" && e.landing == Some(l.number));
                 for k in
@@ -311,9 +309,9 @@ pub(crate) fn explicit(state: &State) -> Result<Recovered, RecoverError> {
         }
     }
     settle(state, &lock)?;
-    gc::half_made(state, &lock).doing("sessions")?;
+    tidy::half_made(state, &lock).doing("sessions")?;
     drop(lock);
-    gc::tidy(state).doing("trash")?;
+    tidy::tidy(state).doing("trash")?;
     Ok(done)
 }
 

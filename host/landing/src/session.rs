@@ -233,6 +233,7 @@ pub(crate) fn all(domain: &Domain) -> Result<Vec<SessionInfo>, SessionError> {
     let mut children: HashMap<SessionId, Vec<SessionId>> = HashMap::new();
     for id in meta::list(domain).doing("sessions")? {
         match meta::load_open(domain, &id) {
+            Ok(meta) if meta.undo_of.is_some() => {} // it goes with the undo
             Ok(meta) => {
                 if let Some(parent) = &meta.parent {
                     children.entry(parent.clone()).or_default().push(id);

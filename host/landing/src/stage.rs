@@ -16,8 +16,10 @@ use crate::claim::nonce;
 use crate::disk;
 use crate::errors::Doing;
 use crate::facts::Dirs;
+use crate::history;
 use crate::intent::{Act, INTENT, INTENT_MAGIC, Intent, New, Step, clone_name, encode, slot_name};
 use crate::look::Look;
+use crate::preimage::PreImages;
 use crate::state::State;
 use crate::{CommitError, HostError, RefusedWhy, manifest};
 
@@ -38,6 +40,13 @@ pub(crate) fn stage(
     changes: &HashMap<RelPath, &Change>,
     intent: Intent,
 ) -> Result<Staged, CommitError> {
+    let restored = match intent.undo_of {
+        Some(k) => {
+            let landing = history::ended_or_now(state, k).map_err(Box::new)?;
+            PreImages::open(state, landing).doing(format!("landing {k}"))?
+        }
+        None => None,
+    };
     let what = "staging";
     let name = format!("{}-{}", intent.session, nonce().doing(what)?).into_bytes();
     let failed_before = state.flush.failed();
@@ -56,6 +65,7 @@ pub(crate) fn stage(
                 new_dirs: HashMap::new(),
                 slots: HashMap::new(),
                 acls: HashMap::new(),
+                restored,
             };
             let mut intent = intent;
             for step in &mut intent.steps {
@@ -87,6 +97,8 @@ struct Stager<'a> {
     slots: HashMap<RelPath, u32>,
     /// Default ACLs of directories that were looked at.
     acls: HashMap<RelPath, Option<Rc<[u8]>>>,
+    /// Of the landing that this one undoes.
+    restored: Option<PreImages>,
 }
 
 impl Stager<'_> {
@@ -108,6 +120,10 @@ impl Stager<'_> {
         }
         self.slots.insert(path.clone(), slot);
         match (step.act, &step.old) {
+            (Act::Replace { .. }, Some(old)) if old.kind == new.kind => {
+                self.keep(&path, &name, &new)?
+            }
+            _ if self.restore(&path, &name, &new)? => {}
             (Act::Replace { .. }, Some(_)) => self.keep(&path, &name, &new)?,
             _ => self.inherit(&path, &name, &new).map_err(io)?,
         }
@@ -208,10 +224,30 @@ impl Stager<'_> {
     /// A replaced file keeps its owner, ACL and other attributes, or is refused.
     fn keep(&mut self, path: &RelPath, name: &[u8], new: &New) -> Result<(), CommitError> {
         let io = |e: io::Error| CommitError::Io(HostError::new(path, e));
-        let refused = |why| CommitError::Refused { path: path.clone(), why };
         let (parent, base_name) = self.bases.parent(path).map_err(io)?;
+        self.keep_of(path, name, new, (&parent, base_name))
+    }
+
+    /// What an undo brings back gets the owner, ACL and attributes that it had. False: there
+    /// was nothing.
+    fn restore(&mut self, path: &RelPath, name: &[u8], new: &New) -> Result<bool, CommitError> {
+        let Some(pre) = &self.restored else { return Ok(false) };
+        let Some(slot) = pre.slot(path) else { return Ok(false) };
+        self.keep_of(path, name, new, (&pre.dir, &slot))?;
+        Ok(true)
+    }
+
+    fn keep_of(
+        &self,
+        path: &RelPath,
+        name: &[u8],
+        new: &New,
+        (parent, base_name): (&OwnedFd, &[u8]),
+    ) -> Result<(), CommitError> {
+        let io = |e: io::Error| CommitError::Io(HostError::new(path, e));
+        let refused = |why| CommitError::Refused { path: path.clone(), why };
         // Gone or changed since the plan: the validation under the lock will say so.
-        let Some(old) = Look::at(&*parent, base_name).map_err(io)? else { return Ok(()) };
+        let Some(old) = Look::at(parent, base_name).map_err(io)? else { return Ok(()) };
         let now = Look::raw(self.dir, name).map_err(|e| io(e.into()))?;
         let owner = (old.uid(), old.gid());
         if (now.uid(), now.gid()) != owner {
@@ -224,11 +260,11 @@ impl Stager<'_> {
                 r => r.map_err(io)?,
             }
         }
-        if old.kind() != Kind::File || new.kind != Kind::File {
+        if old.kind() != new.kind || !matches!(new.kind, Kind::File | Kind::Dir) {
             return Ok(());
         }
         let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let from = match openat(&*parent, base_name, how, Mode::empty()) {
+        let from = match openat(parent, base_name, how, Mode::empty()) {
             Ok(fd) => fd,
             // Its attributes cannot be seen, so it cannot be said that they are kept.
             Err(Errno::ACCESS) => {

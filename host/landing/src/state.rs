@@ -61,6 +61,8 @@ pub(crate) struct State {
     pub(crate) home: Option<Home>,
     /// Brio's home, if it lies in the base.
     pub(crate) hidden: Option<RelPath>,
+    /// The last landing after which what is kept was looked at.
+    pub(crate) counted: AtomicU64,
     home_sessions: Mutex<Option<File>>,
     inside: Mutex<Option<(SystemTime, Option<PathBuf>)>>,
 }
@@ -110,12 +112,14 @@ impl State {
         let what = shown.display();
         let home = options.home.as_ref().map(|h| Home::new(h, disk.clone()));
         let hidden = options.home.as_ref().and_then(|h| hidden(h, &root_path));
+        let seq = Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?, &options.boot_id).doing(&what)?;
         Ok(Self {
+            counted: AtomicU64::new(seq.get().doing(&what)?.landing()),
             sessions: sub(SESSIONS).doing(&what)?,
             landings: sub(LANDINGS).doing(&what)?,
             staging: sub(STAGING).doing(&what)?,
             trash: sub(TRASH).doing(&what)?,
-            seq: Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?, &options.boot_id).doing(&what)?,
+            seq,
             journal: file(JOURNAL, OFlags::RDWR | OFlags::APPEND).doing(&what)?,
             flushed: AtomicU64::new(0),
             ended: crate::history::Ended::default(),

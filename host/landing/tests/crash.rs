@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use brio_landing::{CommitError, SessionError, SessionId};
 use brio_session::{Door, Hook, Op, Verdict, ViewOptions};
-use common::{begin, commit, open, open_door, state, tree, write, writer};
+use common::{begin, commit, open, open_door, scratch, state, tree, write, writer};
 
 /// Says a verdict at the N-th operation.
 struct At {
@@ -113,12 +113,6 @@ fn case() -> Case {
     let s = begin(&d, "everything at once");
     change(&s);
     Case { id: s.id().clone(), dir, old }
-}
-
-/// A memory file system where there is one: thousands of syncs are not what is tested here.
-fn scratch() -> &'static Path {
-    let shm = Path::new("/dev/shm");
-    if shm.is_dir() && tempfile::tempdir_in(shm).is_ok() { shm } else { Path::new("/tmp") }
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn an_open_session_sees_none_of_what_lands() {
     assert_eq!(state(base.path(), "landings").len(), 3, "pinned by the reader");
     e.rollback(reader.id(), false).unwrap();
     assert_eq!(state(base.path(), "landings"), ["3"], "the newest stays as a witness");
-    assert_eq!(state(base.path(), "landings/3"), ["end", "intent"]);
+    assert_eq!(state(base.path(), "landings/3"), ["collected", "end", "intent"]);
 }
 
 #[test]

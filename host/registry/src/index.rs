@@ -148,6 +148,28 @@ impl Registry {
         rebuild(&mut self.db()).map_err(|e| self.fail(e))
     }
 
+    /// Removes a domain with all its sessions. Returns those that had not ended.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn forget_domain(&self, claim: &str) -> Result<Vec<SessionRow>, RegistryError> {
+        let forget = |db: &mut Connection| {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut rows = query(
+                &tx,
+                &format!("SELECT {SESSION_COLUMNS} FROM sessions WHERE claim = ?1 ORDER BY id"),
+                [claim],
+                SessionRow::read,
+            )?;
+            tx.execute("DELETE FROM sessions WHERE claim = ?1", [claim])?;
+            tx.execute("DELETE FROM domains WHERE claim = ?1", [claim])?;
+            tx.commit()?;
+            rows.retain(|r| !r.has_ended());
+            Ok(rows)
+        };
+        forget(&mut self.db()).map_err(|e| self.fail(e))
+    }
+
     /// Sets the state of every session of a domain that has not ended.
     ///
     /// # Errors

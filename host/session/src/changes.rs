@@ -194,11 +194,19 @@ impl Walk<'_> {
         let base = self.stack.below.base();
         let same = match a.kind {
             Kind::Dir => true,
-            Kind::Symlink => self.stack.read_link_ref(at)? == base.read_link(path)?,
-            Kind::Other => self.stack.origin_ref(at)?.as_ref() == Some(path),
+            Kind::Symlink => match base.read_link(path) {
+                // It cannot be compared any more, so it counts as changed: a layer touched it.
+                Err(FsError::SnapshotGone) => self.is_borrowed(path, at)?,
+                target => self.stack.read_link_ref(at)? == target?,
+            },
+            Kind::Other => self.is_borrowed(path, at)?,
             Kind::File => match own_file(self.stack, at)? {
-                None if self.stack.origin_ref(at)?.as_ref() == Some(path) => true,
-                _ => a.size == b.size && same_bytes(&self.stack.open_ref(at)?, &base.open(path)?)?,
+                None if self.is_borrowed(path, at)? => true,
+                _ if a.size != b.size => false,
+                _ => match base.open(path) {
+                    Err(FsError::SnapshotGone) => false,
+                    was => same_bytes(&self.stack.open_ref(at)?, &was?)?,
+                },
             },
         };
         if !same {
@@ -207,6 +215,11 @@ impl Walk<'_> {
         let mode = a.kind != Kind::Symlink && a.mode != b.mode;
         let times = times_of(self.stack, at)?.is_some_and(|(_, m)| m != b.mtime);
         Ok((mode || times).then_some(ChangeKind::MetaOnly))
+    }
+
+    /// Whether what is at a path is still what the base has there.
+    fn is_borrowed(&self, path: &RelPath, at: &Ref) -> FsResult<bool> {
+        Ok(self.stack.origin_ref(at)?.as_ref() == Some(path))
     }
 
     fn push(

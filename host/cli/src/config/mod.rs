@@ -7,8 +7,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use brio_host::Retention;
+
 use crate::failure::Failure;
-use crate::units::{parse_duration, parse_size};
+use crate::units::{parse_duration, parse_quota, parse_size};
 
 pub(crate) use file::File;
 pub(crate) use places::Places;
@@ -69,6 +71,10 @@ fn number(text: &str) -> Result<(), String> {
     text.parse::<u64>().map(|_| ()).map_err(|_| format!("`{text}` is no number"))
 }
 
+fn quota(text: &str) -> Result<(), String> {
+    parse_quota(text).map(|_| ())
+}
+
 fn view_path(text: &str) -> Result<(), String> {
     let ok = text.len() > 1
         && text.starts_with('/')
@@ -80,9 +86,9 @@ fn policy(text: &str) -> Result<(), String> {
     if text == "reject" { Ok(()) } else { Err(format!("`{text}` is no policy (reject)")) }
 }
 
-/// Every setting of a run. Capabilities are not among them: they are granted by flags only,
+/// Every setting. Capabilities are not among them: they are granted by flags only,
 /// so that a file in a base cannot widen what an agent reaches.
-const KEYS: [Key; 7] = [
+const KEYS: [Key; 9] = [
     Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
     Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
     Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
@@ -96,6 +102,20 @@ const KEYS: [Key; 7] = [
     Key { name: "cpu", env: "BRIO_CPU", flag: "--cpu", default: "10m", check: duration },
     Key { name: "disk", env: "BRIO_DISK", flag: "--disk", default: "4GiB", check: size },
     Key { name: "files", env: "BRIO_FILES", flag: "--files", default: "100000", check: number },
+    Key {
+        name: "undo_window",
+        env: "BRIO_UNDO_WINDOW",
+        flag: "--window",
+        default: "30d",
+        check: duration,
+    },
+    Key {
+        name: "undo_quota",
+        env: "BRIO_UNDO_QUOTA",
+        flag: "--quota",
+        default: "10%",
+        check: quota,
+    },
 ];
 
 /// What the flags of a command said, by key.
@@ -166,6 +186,15 @@ impl Config {
     /// One setting as a duration.
     pub(crate) fn duration(&self, key: &str) -> Duration {
         parse_duration(self.text(key)).unwrap_or(Duration::MAX)
+    }
+
+    /// How long landings can be undone.
+    pub(crate) fn retention(&self) -> Retention {
+        let default = Retention::default();
+        Retention {
+            window: parse_duration(self.text("undo_window")).unwrap_or(default.window),
+            quota: parse_quota(self.text("undo_quota")).unwrap_or(default.quota),
+        }
     }
 
     /// One setting as a number.

@@ -8,7 +8,7 @@ use super::Source;
 use crate::failure::Failure;
 
 /// The environment, read once; tests hand in another one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Places {
     /// `$BRIO_HOME`, or `brio` in the XDG state directory.
     pub(crate) home: PathBuf,

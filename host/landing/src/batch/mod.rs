@@ -18,7 +18,7 @@ use crate::look::Look;
 use crate::seq::{Phase, Value};
 use crate::stage::Staged;
 use crate::state::State;
-use crate::{CommitError, HostError, Kept, Landed, Warning, gc, preflight, recover};
+use crate::{CommitError, HostError, Kept, Landed, Warning, gc, journal, preflight, recover};
 
 type Jobs = Vec<(u64, Job)>;
 type Outcomes = Vec<(u64, Outcome)>;
@@ -308,7 +308,11 @@ fn land(state: &State, members: &[Sealed], out: &mut Outcomes) {
     }
     let ended: Vec<_> = landed
         .into_iter()
-        .map(|(m, mut work)| (m, finish(state, &m.job.staged.intent, &mut work, Some(&m.entry()))))
+        .map(|(m, mut work)| {
+            let intent = &m.job.staged.intent;
+            let entry = journal::landed(m.number, intent);
+            (m, finish(state, intent, &mut work, Some(&entry)))
+        })
         .collect();
     well &= ended.iter().all(|(_, finished)| finished.is_ok());
     let moved = match (interrupted, well) {
@@ -329,16 +333,6 @@ fn land(state: &State, members: &[Sealed], out: &mut Outcomes) {
 impl Sealed {
     fn failed(&self, source: io::Error) -> Box<Failed> {
         Box::new(Failed { path: self.job.commit.meta.subdir.clone(), source, conflict: None })
-    }
-
-    fn entry(&self) -> crate::JournalEntry {
-        let c = &self.job.commit;
-        let mut e = entry(&c.state, "landed", &c.meta, &c.options);
-        e.landing = Some(self.number);
-        e.detail = Some(
-            serde_json::json!({ "message": c.options.message, "steps": self.job.planned.len() }),
-        );
-        e
     }
 
     fn landed(&self, state: &State, finished: io::Result<Vec<Kept>>) -> Landed {

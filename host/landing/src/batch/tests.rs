@@ -7,7 +7,9 @@ use brio_session::{Door, Handle, Hook, Op, OpenOptions as Open, Verdict, ViewOpt
 
 use super::*;
 use crate::commit::prepare;
-use crate::{BeginOptions, CommitOptions, Domain, OpenOptions, SessionError, SessionId, meta};
+use crate::{
+    BeginOptions, CommitOptions, Domain, OpenOptions, Retention, SessionError, SessionId, meta,
+};
 
 /// Counts, and says a verdict at the N-th operation.
 pub(super) struct At {
@@ -36,7 +38,9 @@ pub(super) fn hook(n: usize, verdict: Verdict) -> (Arc<At>, Door) {
 }
 
 pub(super) fn open(base: &Path, door: Door) -> Domain {
-    let options = OpenOptions { boot_id: "boot".into(), door, ..OpenOptions::default() };
+    // Nothing is kept but what sessions need.
+    let retention = Retention { window: std::time::Duration::ZERO, ..Retention::default() };
+    let options = OpenOptions { boot_id: "boot".into(), door, retention, ..OpenOptions::default() };
     Domain::open(base, options).unwrap().0
 }
 

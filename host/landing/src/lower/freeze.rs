@@ -183,6 +183,7 @@ impl Freezing<'_> {
                 excludes: self.excludes.clone(),
                 staged: Some((&self.staging.dir, marker)),
             },
+            undo_of: None,
         };
         begin::make(state, &new)
     }
@@ -225,6 +226,18 @@ impl Drop for Staging<'_> {
         if let Err(e) = self.state.disk.remove_tree(&self.state.staging, &self.name) {
             tracing::warn!("a frozen copy's staging was not removed: {e}");
         }
+    }
+}
+
+/// Whether [`sweep`] would remove it.
+pub(crate) fn is_swept(state: &State, name: &[u8]) -> io::Result<Option<bool>> {
+    if !name.starts_with(STAGED.as_bytes()) {
+        return Ok(None);
+    }
+    match disk::open_dir(&state.staging, name) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Some(false)),
+        // Asked for an instant; the lock goes with the descriptor.
+        dir => Ok(Some(flock(dir?, FlockOperation::NonBlockingLockShared).is_ok())),
     }
 }
 

@@ -28,7 +28,7 @@ use crate::state::State;
 
 pub(crate) use btrfs::{ROOT_INO as SUBVOLUME_INO, destroy as destroy_subvolume};
 pub(crate) use excludes::{Patterns, read_ignore_file};
-pub(crate) use freeze::{freeze, sweep};
+pub(crate) use freeze::{freeze, is_swept, sweep};
 pub use probe::check_reflink_support;
 pub use space::SpaceGuards;
 

@@ -9,16 +9,28 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use brio_landing::{
-    BeginOptions, CommitError, CommitOptions, Domain, Landed, Metadata, OpenOptions, Session,
-    SessionId, Writer,
+    BeginOptions, CommitError, CommitOptions, Domain, Landed, Metadata, OpenOptions, Retention,
+    Session, SessionId, Writer,
 };
 use brio_session::{Door, Handle, OpenOptions as Open, View, ViewOptions};
 
-/// Options with a boot id and, if given, a home.
+/// Options with a boot id and, if given, a home. Nothing is kept but what sessions need.
 pub fn options(home: Option<&Path>) -> OpenOptions {
+    let retention = Retention { window: Duration::ZERO, ..Retention::default() };
+    OpenOptions { retention, ..keeping(home) }
+}
+
+/// As [`options`]; undo history is kept.
+pub fn keeping(home: Option<&Path>) -> OpenOptions {
     OpenOptions { home: home.map(Into::into), boot_id: "boot-1".into(), ..OpenOptions::default() }
+}
+
+/// As [`open`]; undo history is kept.
+pub fn open_keeping(base: &Path) -> Domain {
+    Domain::open(base, keeping(None)).unwrap().0
 }
 
 pub fn open(base: &Path) -> Domain {
@@ -145,4 +157,10 @@ pub fn skipped(what: &str) {
         let mut list = std::fs::File::options().create(true).append(true).open(list).unwrap();
         writeln!(list, "{what}").unwrap();
     }
+}
+
+/// A memory file system where there is one: thousands of syncs are not what is tested here.
+pub fn scratch() -> &'static Path {
+    let shm = Path::new("/dev/shm");
+    if shm.is_dir() && tempfile::tempdir_in(shm).is_ok() { shm } else { Path::new("/tmp") }
 }

@@ -1,0 +1,106 @@
+//! What landed in a base: listing it, undoing it, and deleting what is kept for that.
+
+use std::path::{Path, PathBuf};
+
+use brio_landing::{
+    Collected, Domain, DomainError, GcOptions, Landed, Log, LogFilter, SessionError, UndoError,
+    UndoOptions,
+};
+use brio_registry::{RegistryError, SessionRow};
+use brio_session::{RelPath, from_os};
+
+use crate::Brio;
+
+impl Brio {
+    /// The landings of the domain that `base` lies in, newest first. `path`: only those that
+    /// changed it, or something below it.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn log(
+        &self,
+        base: &Path,
+        limit: Option<usize>,
+        path: Option<&Path>,
+    ) -> Result<Log, SessionError> {
+        let (domain, _) = self.domain(base, false)?;
+        let path = path.map(|p| inside(&domain, p)).transpose()?;
+        domain.log(&LogFilter { limit, path })
+    }
+
+    /// Undoes a landing of the domain that `base` lies in, by another landing.
+    ///
+    /// # Errors
+    /// [`UndoError`]; then the base is as it was.
+    pub fn undo(
+        &self,
+        base: &Path,
+        landing: u64,
+        options: &UndoOptions,
+    ) -> Result<Landed, UndoError> {
+        let (domain, _) = self.domain(base, false)?;
+        domain.undo(landing, options)
+    }
+
+    /// Deletes what nobody needs any more in the domain that `base` lies in.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn gc(&self, base: &Path, options: &GcOptions) -> Result<Collected, SessionError> {
+        let (domain, _) = self.domain(base, false)?;
+        domain.gc_with(options)
+    }
+
+    /// Forgets the domains whose bases are gone, with their sessions; returns those. A base
+    /// that comes back (a disk that is mounted again) is known again when it is opened.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub fn forget_lost(&self, dry_run: bool) -> Result<Vec<SessionRow>, RegistryError> {
+        self.refresh_index();
+        let sessions = self.registry().sessions()?;
+        let mut lost = Vec::new();
+        for place in self.known_domains() {
+            match self.domain(&place.path, false) {
+                Ok((domain, _)) if domain.claim_id() != place.claim => {}
+                Err(DomainError::Missing { .. } | DomainError::NoDomain { .. }) => {}
+                // There, or for `brio recover --adopt` to take over.
+                _ => continue,
+            }
+            if dry_run {
+                let its = sessions.iter().filter(|r| r.claim == place.claim && !r.has_ended());
+                lost.extend(its.cloned());
+                continue;
+            }
+            let options = self.domain_options(&place.path, false);
+            if let Err(error) = Domain::forget(&place.claim, &options) {
+                tracing::warn!(base = %place.path.display(), %error, "a domain could not be forgotten");
+                continue;
+            }
+            lost.extend(self.registry().forget_domain(&place.claim)?);
+        }
+        Ok(lost)
+    }
+}
+
+/// A path of the host as one of the domain. It may be gone; links in its directory are followed.
+fn inside(domain: &Domain, path: &Path) -> Result<RelPath, DomainError> {
+    let missing = |path: &Path| DomainError::Missing { path: path.to_owned() };
+    let absolute = std::path::absolute(path).map_err(|_| missing(path))?;
+    let mut known = absolute.as_path();
+    let mut rest = PathBuf::new();
+    let found = loop {
+        let (Some(parent), Some(name)) = (known.parent(), known.file_name()) else {
+            break known.to_owned();
+        };
+        rest = if rest.as_os_str().is_empty() { name.into() } else { Path::new(name).join(rest) };
+        known = parent;
+        if let Ok(real) = known.canonicalize() {
+            break real;
+        }
+    };
+    let full = found.join(rest);
+    let root = domain.root_path().canonicalize().unwrap_or_else(|_| domain.root_path().to_owned());
+    let below = full.strip_prefix(&root).map_err(|_| missing(path))?;
+    RelPath::new(from_os(below.as_os_str())).map_err(|_| missing(path))
+}
