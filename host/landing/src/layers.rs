@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brio_session::{FsResult, Lower, Sealed, View, ViewOptions};
+use brio_session::{FsResult, Lower, Sealed, Tracked, View, ViewOptions};
 
 use crate::lower;
 use crate::meta::{Layer, Meta, cap, layer_dir};
@@ -11,6 +11,11 @@ use crate::state::State;
 /// The base as a session sees it, below all layers.
 pub(crate) fn base(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
     lower::open(state, meta)
+}
+
+/// The base for a view that tracks what it reads, or does not.
+pub(crate) fn below(base: Arc<dyn Lower>, track_reads: bool) -> Arc<dyn Lower> {
+    if track_reads { Arc::new(Tracked::new(base)) } else { base }
 }
 
 /// Layers on top of a lower, all sealed.
@@ -41,7 +46,8 @@ pub(crate) fn view_over(
 
 /// A session's view.
 pub(crate) fn view(state: &Arc<State>, meta: &Meta, options: ViewOptions) -> FsResult<View> {
-    view_over(state, base(state, meta)?, &meta.layers, options)
+    let base = below(base(state, meta)?, options.track_reads);
+    view_over(state, base, &meta.layers, options)
 }
 
 /// A read-only one, for looking at changes.

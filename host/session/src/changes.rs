@@ -7,6 +7,7 @@ use cap_std::fs::Dir;
 
 use crate::io::read_full;
 use crate::sealed::{Stack, own_file, times_of, touched};
+use crate::tracked::Quiet;
 use crate::tree::{Ref, merge_observed};
 use crate::{FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time, View, hostdir};
 
@@ -74,6 +75,7 @@ impl View {
     /// # Errors
     /// The host's, `SnapshotGone`, `Ended`.
     pub fn changes(&self) -> FsResult<ChangeSet> {
+        let _quiet = Quiet::new();
         let state = self.inner.read()?;
         let mut walk = Walk { stack: &state.stack, out: Vec::new(), links: HashMap::new() };
         walk.visit(&RelPath::root())?;
@@ -91,6 +93,7 @@ impl View {
     /// # Errors
     /// `NotFound`, `NotSupported` for a device, FIFO or socket, and the host's.
     pub fn change_content(&self, path: &RelPath) -> FsResult<Content> {
+        let _quiet = Quiet::new();
         let state = self.inner.read()?;
         let stack = &state.stack;
         let at = stack.tree.walk(path).ok_or(FsError::NotFound)?;
@@ -110,6 +113,7 @@ impl View {
     /// # Errors
     /// `NotFound`, and the host's.
     pub fn explicit_times(&self, path: &RelPath) -> FsResult<Option<(Time, Time)>> {
+        let _quiet = Quiet::new();
         let state = self.inner.read()?;
         times_of(&state.stack, &state.stack.tree.walk(path).ok_or(FsError::NotFound)?)
     }

@@ -8,8 +8,9 @@ use crate::io::{create, read_full, set_file_times};
 use crate::ops::pick;
 use crate::promote::now;
 use crate::sealed::data_name;
+use crate::state::State;
+use crate::tracked::What;
 use crate::tree::{Body, Child, Record, Ref};
-use crate::view::State;
 use crate::{FsError, FsResult, Meta, Op, SetTime, View, hostdir};
 
 /// An open regular file. Clones are the same handle. It follows its file through renames,
@@ -50,7 +51,10 @@ impl FileHandle {
         self.alive()?;
         let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
         match &*content {
-            Content::Borrowed(b) => b.read_at(buf, offset),
+            Content::Borrowed(b) => {
+                b.note(&self.view).map_err(stale)?;
+                b.read_at(buf, offset)
+            }
             Content::Own(f) => read_full(f, buf, offset),
             Content::None => Err(FsError::BadDescriptor),
         }
@@ -170,6 +174,7 @@ impl FileHandle {
             let state = self.view.inner.read().map_err(stale)?;
             self.view.inner.current(&self.object)?;
             let place = self.object.place(&state.stack.tree);
+            state.note(&place, What::Metadata)?;
             if let (Ref::Lower(_), Some(seen)) = (&place, seen) {
                 return Ok(seen);
             }
@@ -260,11 +265,13 @@ impl FileHandle {
 }
 
 fn open_content(state: &State, at: &Ref, meta: Meta) -> FsResult<Content> {
+    let base = if state.notes.is_some() { state.stack.origin_ref(at)? } else { None };
     let id = match at {
         Ref::Lower(p) => {
             return Ok(Content::Borrowed(Borrowed::new(
                 state.stack.below.open_known(p)?,
                 Some(meta),
+                base,
             )));
         }
         Ref::Node(id) => id,
@@ -274,7 +281,7 @@ fn open_content(state: &State, at: &Ref, meta: Meta) -> FsResult<Content> {
         how.read(true).write(state.log.is_some());
         return Ok(Content::Own(state.stack.dir.open_with(data_name(*id), &how)?.into_std()));
     }
-    Ok(Content::Borrowed(Borrowed::new(state.stack.open_ref(at)?, None)))
+    Ok(Content::Borrowed(Borrowed::new(state.stack.open_ref(at)?, None, base)))
 }
 
 /// A regular file that was found, and its content if its object lacked it.

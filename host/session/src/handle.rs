@@ -8,8 +8,9 @@ use crate::io::{ends_after, read_full};
 use crate::promote::GONE;
 use crate::resolve::{Place, resolve};
 use crate::sealed::{Sealed, Stack};
+use crate::state::State;
+use crate::tracked::What;
 use crate::tree::{Node, Ref, Tree};
-use crate::view::State;
 use crate::{DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, View};
 
 /// What all handles of one file or directory share.
@@ -42,13 +43,27 @@ pub(crate) struct Borrowed {
     pub seen: Option<Meta>,
     /// Where a read ran into the end, until the next read asks just that; else `NO_END`.
     end: AtomicU64,
+    /// The file of the base that it is, in a view that tracks what is read.
+    base: Option<RelPath>,
+    /// That it was read is noted.
+    noted: AtomicBool,
 }
 
 const NO_END: u64 = u64::MAX;
 
 impl Borrowed {
-    pub(crate) fn new(file: File, seen: Option<Meta>) -> Self {
-        Self { file, seen, end: AtomicU64::new(NO_END) }
+    pub(crate) fn new(file: File, seen: Option<Meta>, base: Option<RelPath>) -> Self {
+        Self { file, seen, end: AtomicU64::new(NO_END), base, noted: AtomicBool::new(false) }
+    }
+
+    /// Notes that what it holds was read.
+    pub(crate) fn note(&self, view: &View) -> FsResult<()> {
+        let Some(base) = &self.base else { return Ok(()) };
+        if !self.noted.load(Ordering::Relaxed) {
+            view.inner.read()?.note_base(base, What::Content)?;
+            self.noted.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Fills `buf`, or reads to the end. Who reads a file as a whole asks for its size, and then
@@ -130,13 +145,13 @@ impl Object {
         let nlink = new.meta(&found).map_or(1, |m| if m.kind == Kind::File { m.nlink } else { 1 });
         *place = new.identity(found.clone(), nlink).unwrap_or_else(|_| new.tree.canonical(found));
         if !matches!(*content, Content::None) {
-            match (new.open_ref(&place), std::mem::replace(&mut *content, Content::None)) {
-                (Ok(f), _)
-                | (Err(_), Content::Own(f) | Content::Borrowed(Borrowed { file: f, .. })) => {
-                    *content = Content::Borrowed(Borrowed::new(f, None));
-                }
-                (Err(_), Content::None) => {}
-            }
+            let base = new.origin_ref(&place).ok().flatten();
+            let old = std::mem::replace(&mut *content, Content::None);
+            *content = match (new.open_ref(&place), old) {
+                (Ok(f), _) => Content::Borrowed(Borrowed::new(f, None, base)),
+                (Err(_), Content::Own(f)) => Content::Borrowed(Borrowed::new(f, None, None)),
+                (Err(_), old) => old,
+            };
         }
         Some(place.clone())
     }
@@ -189,7 +204,10 @@ impl DirHandle {
     /// `NotFound` when it was removed, `Stale` when the view has ended.
     pub fn meta(&self) -> FsResult<Meta> {
         let state = self.view.inner.read().map_err(stale)?;
-        state.stack.meta(&self.place(&state)?)
+        let place = self.place(&state)?;
+        let meta = state.stack.meta(&place)?;
+        state.note(&place, What::Metadata)?;
+        Ok(meta)
     }
 
     /// Its entries as of now, sorted by name, without `.`, `..` and reserved names.

@@ -37,9 +37,12 @@ mod meta;
 mod ops;
 mod path;
 mod promote;
+mod reads;
 mod resolve;
 mod sealed;
+mod state;
 mod switch;
+mod tracked;
 mod tree;
 mod view;
 
@@ -58,6 +61,8 @@ pub const NEW_DIR_MODE: u32 = 0o755;
 
 pub use log::INDEX;
 pub use path::{RelPath, STATE_DIR, check_name, from_os, to_os};
+pub use reads::{Read, ReadSet, listing_digest};
 pub use sealed::{Sealed, is_layer_file};
 pub use switch::NewStack;
+pub use tracked::{Notes, Tracked};
 pub use view::{Limits, View, ViewOptions, WriteGate};

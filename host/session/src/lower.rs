@@ -117,6 +117,21 @@ pub trait Lower: Send + Sync {
         false
     }
 
+    /// Adds what was read of the base by those who wrote the layers, the lowest first.
+    ///
+    /// # Errors
+    /// `Io(0)` for a record of an unknown version, and the host's.
+    fn read_set(&self, into: &mut crate::ReadSet) -> FsResult<()> {
+        let _ = into;
+        Ok(())
+    }
+
+    /// Where the lowermost lower notes what is asked of it, if it is a
+    /// [`Tracked`](crate::Tracked).
+    fn notes(&self) -> Option<&std::sync::Arc<crate::Notes>> {
+        None
+    }
+
     /// The base below all layers: fingerprints, listings and contents by base path.
     fn base(&self) -> &dyn Lower;
 }

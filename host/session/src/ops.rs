@@ -5,8 +5,9 @@ use crate::io::set_file_times;
 use crate::promote::{GONE, now};
 use crate::resolve::{Place, VCS_DIR};
 use crate::sealed::data_name;
+use crate::state::State;
+use crate::tracked::What;
 use crate::tree::{Body, Child, NodeId, Record, Ref};
-use crate::view::State;
 use crate::{FsError, FsResult, Kind, Meta, Op, RelPath, SetTime, Time, View};
 
 impl View {
@@ -15,7 +16,10 @@ impl View {
     /// # Errors
     /// As `stat(2)`; `NotPermitted` when the path leads out of `dir`.
     pub fn stat_at(&self, dir: &DirHandle, path: &[u8], follow: bool) -> FsResult<Meta> {
-        Ok(dir.resolve(&*self.inner.read()?, path, follow)?.found()?.1)
+        let state = self.inner.read()?;
+        let (at, meta) = dir.resolve(&state, path, follow)?.found()?;
+        state.note(&at, What::Metadata)?;
+        Ok(meta)
     }
 
     /// The target of the link at `path`.

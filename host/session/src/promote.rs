@@ -7,11 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use crate::handle::{Borrowed, Content, Object};
+use crate::handle::{Content, Object};
 use crate::io::{clone_file, create, read_at, set_file_times};
 use crate::sealed::data_name;
+use crate::state::State;
 use crate::tree::{Body, Child, Node, NodeId, Record, Ref};
-use crate::view::State;
 use crate::{FsError, FsResult, Kind, Observed, Op, RelPath, Time, View, hostdir};
 
 /// Originals are kept of text up to this size, as the ancestor of a later merge.
@@ -193,7 +193,12 @@ impl View {
     /// it has its own already. The caller holds the gate.
     pub(crate) fn copy_up(&self, object: &Arc<Object>, keep: u64) -> FsResult<()> {
         let mut content = object.content.write().unwrap_or_else(PoisonError::into_inner);
-        let Content::Borrowed(Borrowed { file: from, .. }) = &*content else { return Ok(()) };
+        let Content::Borrowed(borrowed) = &*content else { return Ok(()) };
+        if keep > 0 {
+            // What stays of it is part of what the session wrote.
+            borrowed.note(self)?;
+        }
+        let from = &borrowed.file;
         let door = &self.inner.options.door;
         let (id, dir) = {
             let mut state = self.inner.write()?;

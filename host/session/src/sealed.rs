@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 
 use crate::hostdir;
-use crate::log::End;
+use crate::log::{End, INDEX};
+use crate::tracked::{READS, READS_NEW};
 use crate::tree::{Body, Child, Node, NodeId, ROOT, Ref, Tree, merge_observed};
 use crate::{
     DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time,
@@ -44,7 +45,7 @@ pub(crate) fn data_name(id: NodeId) -> String {
 pub fn is_layer_file(name: &[u8]) -> bool {
     match name {
         [b'f' | b'o' | b'u', id @ ..] => !id.is_empty() && id.iter().all(u8::is_ascii_hexdigit),
-        name => name == crate::log::INDEX.as_bytes(),
+        name => [INDEX, READS, READS_NEW].iter().any(|file| file.as_bytes() == name),
     }
 }
 
@@ -292,6 +293,16 @@ impl Lower for Sealed {
 
     fn reserved(&self, path: &RelPath) -> FsResult<bool> {
         self.stack.reserved(&self.stack.at(path)?)
+    }
+
+    fn read_set(&self, into: &mut crate::ReadSet) -> FsResult<()> {
+        self.stack.below.read_set(into)?;
+        into.merge(crate::tracked::of_layer(&self.stack.dir)?);
+        Ok(())
+    }
+
+    fn notes(&self) -> Option<&Arc<crate::Notes>> {
+        self.stack.below.notes()
     }
 
     fn base(&self) -> &dyn Lower {

@@ -7,8 +7,9 @@ use cap_std::fs::Dir;
 
 use crate::handle::Object;
 use crate::log;
+use crate::state::State;
 use crate::tree::{ROOT, Ref};
-use crate::view::{Inner, State, WriteGate};
+use crate::view::{Inner, WriteGate};
 use crate::{FsError, FsResult, Kind, Lower, View, hostdir};
 
 /// A stack that a view may be put on: opened, and not seen by anybody yet.
@@ -43,7 +44,15 @@ impl WriteGate<'_> {
         if inner.ended.load(Ordering::SeqCst) {
             return Err(FsError::Ended);
         }
-        State::open(layer, below, &inner.options).map(NewStack)
+        let new = State::open(layer, below, &inner.options)?;
+        new.keep_notes(&inner.options)?;
+        // What was read on the stack that is left is known to who goes on.
+        let old = inner.read()?;
+        if let (Some(notes), Some(old)) = (&new.notes, &old.notes) {
+            old.save()?;
+            notes.absorb(old)?;
+        }
+        Ok(NewStack(new))
     }
 
     /// Puts the view on another stack. From here on look-ups answer from it. The view's root

@@ -8,10 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cap_std::fs::Dir;
 
 use crate::handle::{DirHandle, Handle, Object, OpenOptions};
-use crate::log::{self, INDEX, Log};
+use crate::log::{self, INDEX};
 use crate::sealed::{Sealed, Stack};
-use crate::tree::{ROOT, Record, Ref};
-use crate::{Door, FsError, FsResult, Lower, Op, RelPath, Time, hostdir};
+use crate::state::State;
+use crate::tracked;
+use crate::tree::{ROOT, Ref};
+use crate::{Door, FsError, FsResult, Lower, Op, ReadSet, RelPath, Time, hostdir};
 
 /// What a run may write.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +33,9 @@ pub struct ViewOptions {
     pub read_only: bool,
     /// What may be written through this view.
     pub limits: Limits,
+    /// Notes what is read of the base, for a commit that validates it: see
+    /// [`View::reads`]. The lowermost lower must be a [`Tracked`](crate::Tracked).
+    pub track_reads: bool,
     /// Where mutations pass.
     pub door: Door,
 }
@@ -56,19 +61,11 @@ pub(crate) struct Inner {
     pub generation: AtomicU64,
     /// Moves with every switch to another stack: handles of an earlier one are stale.
     pub epoch: AtomicU64,
+    /// The upper tells what was read in it, and this view does not track.
+    pub forgets: AtomicBool,
     bytes: AtomicU64,
     files: AtomicU64,
     hit: AtomicU8,
-}
-
-pub(crate) struct State {
-    pub stack: Stack,
-    /// Moves with every restack.
-    pub generation: u64,
-    /// `None` in a read-only view.
-    pub log: Option<Log>,
-    /// All of the session was made durable since this layer became its upper.
-    pub synced: AtomicBool,
 }
 
 /// What is open: handles of one file share an object.
@@ -117,9 +114,11 @@ impl View {
     /// Opens the layer in `layer` over `below`.
     ///
     /// # Errors
-    /// `Io(0)` for an index that is not one or of an unknown version, and the host's.
+    /// `Io(0)` for an index that is not one or of an unknown version; `Invalid` where reads are
+    /// to be tracked and no [`Tracked`](crate::Tracked) lies below; and the host's.
     pub fn open(layer: Dir, below: Arc<dyn Lower>, options: ViewOptions) -> FsResult<Self> {
         let state = State::open(layer, below, &options)?;
+        let forgets = AtomicBool::new(state.keep_notes(&options)?);
         Ok(Self {
             root: None,
             inner: Arc::new(Inner {
@@ -130,6 +129,7 @@ impl View {
                 objects: Mutex::default(),
                 generation: AtomicU64::new(0),
                 epoch: AtomicU64::new(0),
+                forgets,
                 bytes: AtomicU64::new(0),
                 files: AtomicU64::new(0),
                 hit: AtomicU8::new(0),
@@ -171,6 +171,9 @@ impl View {
     pub fn sync(&self) -> FsResult<()> {
         let state = self.inner.read()?;
         let Some(log) = &state.log else { return Ok(()) };
+        if let Some(notes) = &state.notes {
+            notes.save()?;
+        }
         let door = &self.inner.options.door;
         #[cfg(any(target_os = "linux", target_os = "android"))]
         {
@@ -190,6 +193,26 @@ impl View {
             log.sync()?;
         }
         Ok(())
+    }
+
+    /// What was read of the base: by this view, if it tracks that, and by all who wrote the layers.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); `Ended`.
+    pub fn reads(&self) -> FsResult<ReadSet> {
+        let state = self.inner.read()?;
+        let mut set = ReadSet::default();
+        state.stack.below.read_set(&mut set)?;
+        match &state.notes {
+            Some(notes) => notes.add_to(&mut set),
+            None => set.merge(tracked::of_layer(&state.stack.dir)?),
+        }
+        Ok(set)
+    }
+
+    /// Whether this view notes what is read.
+    pub fn tracks_reads(&self) -> bool {
+        self.inner.options.track_reads
     }
 
     /// Which limit refused something: `DiskLimit` or `FileLimit`.
@@ -237,6 +260,11 @@ impl View {
             lower = layer;
         }
         let mut new = State::open(layer, lower, &self.inner.options)?;
+        if let Some(notes) = &state.notes {
+            notes.save()?;
+        }
+        let forgets = new.keep_notes(&self.inner.options)?;
+        self.inner.forgets.store(forgets, Ordering::SeqCst);
         new.generation = self.inner.generation.fetch_add(1, Ordering::SeqCst) + 1;
         let mut objects = self.inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
         let mut by_ref = HashMap::new();
@@ -269,35 +297,6 @@ impl WriteGate<'_> {
     }
 }
 
-impl State {
-    pub(crate) fn open(layer: Dir, below: Arc<dyn Lower>, options: &ViewOptions) -> FsResult<Self> {
-        let (stack, end) = Stack::open(layer, below)?;
-        let log = match options.read_only {
-            true => None,
-            false => Some(Log::open(&stack.dir, end, options.door.clone())?),
-        };
-        Ok(Self { stack, generation: 0, log, synced: AtomicBool::new(false) })
-    }
-
-    /// Writes a batch to the log, then applies it. Data files of what lost its last name go.
-    /// What of it is open keeps its node with its handles.
-    pub(crate) fn commit(&mut self, records: Vec<Record>, inner: &Inner) -> FsResult<()> {
-        let door = &inner.options.door;
-        self.log.as_mut().ok_or(FsError::ReadOnly)?.append(&records)?;
-        for r in records {
-            let Some(gone) = self.stack.tree.apply(r) else { continue };
-            let Some(node) = self.stack.tree.nodes.remove(&gone) else { continue };
-            if matches!(node.body, crate::tree::Body::Own { .. }) {
-                let name = crate::sealed::data_name(gone);
-                // A file that stays is swept when the session ends.
-                let _ = door.run(Op::Unlink, || self.stack.dir.remove_file(&name));
-            }
-            inner.orphan(&Ref::Node(gone), node);
-        }
-        Ok(())
-    }
-}
-
 impl Inner {
     pub(crate) fn read(&self) -> FsResult<RwLockReadGuard<'_, State>> {
         if self.ended.load(Ordering::Relaxed) {
@@ -319,7 +318,14 @@ impl Inner {
             return Err(FsError::ReadOnly);
         }
         let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        if *gate { Err(FsError::Ended) } else { Ok(gate) }
+        if *gate {
+            return Err(FsError::Ended);
+        }
+        if self.forgets.load(Ordering::SeqCst) {
+            tracked::forget(&self.read()?.stack.dir, &self.options.door)?;
+            self.forgets.store(false, Ordering::SeqCst);
+        }
+        Ok(gate)
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -354,7 +360,7 @@ impl Inner {
     }
 
     /// A node lost its last name: whoever has it open keeps its attributes.
-    fn orphan(&self, r: &Ref, node: crate::tree::Node) {
+    pub(crate) fn orphan(&self, r: &Ref, node: crate::tree::Node) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(o) = objects.by_ref.remove(r).and_then(|o| o.upgrade()) {
             o.lose(node);

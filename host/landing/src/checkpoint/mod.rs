@@ -159,6 +159,7 @@ pub(crate) fn restore(
     let prepared = match &gate {
         Some(gate) => {
             let base = layers::base(state, &new).map_err(view)?;
+            let base = layers::below(base, live.is_some_and(View::tracks_reads));
             let below = layers::seal_over(state, base, &new.layers).map_err(view)?;
             Some(gate.prepare(layer, below).map_err(view)?)
         }
