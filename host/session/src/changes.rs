@@ -118,6 +118,15 @@ impl View {
         times_of(&state.stack, &state.stack.tree.walk(path).ok_or(FsError::NotFound)?)
     }
 
+    /// The original that the layers keep of a path of the base: what it held when its content
+    /// was first replaced here. `None` where none was kept.
+    ///
+    /// # Errors
+    /// `Ended`, and the host's.
+    pub fn original(&self, base: &RelPath) -> FsResult<Option<File>> {
+        self.inner.read()?.stack.original(base)
+    }
+
     /// What the base below all layers holds, as of the session's snapshot.
     ///
     /// # Errors
@@ -173,7 +182,14 @@ impl Walk<'_> {
             names = touched(self.stack, r)?.unwrap_or_default();
         } else {
             if let (Some(r), true) = (&at, is_dir(&after)) {
-                names.extend(self.stack.list_ref(r)?.into_iter().map(|e| e.name));
+                match self.stack.list_ref(r) {
+                    Ok(entries) => names.extend(entries.into_iter().map(|e| e.name)),
+                    // Taken from the base outside of any landing: what the layers have remains.
+                    Err(FsError::NotFound | FsError::NotDirectory) => {
+                        names.extend(touched(self.stack, r)?.unwrap_or_default());
+                    }
+                    Err(e) => return Err(e),
+                }
             }
             if is_dir(&before) {
                 names.extend(base.list(path)?.into_iter().map(|e| e.name));

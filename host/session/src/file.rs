@@ -123,6 +123,19 @@ impl FileHandle {
         self.truncate(len).map_err(stale)
     }
 
+    /// Makes its content that of a file of the host, sharing blocks where the file system can.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    pub fn copy_from(&self, from: &std::fs::File) -> FsResult<()> {
+        let _gate = self.admit()?;
+        self.truncate(0).map_err(stale)?;
+        let content = self.object.content.write().unwrap_or_else(PoisonError::into_inner);
+        let Content::Own(to) = &*content else { return Err(FsError::Stale) };
+        let size = hostdir::stat_file(from)?.0.size;
+        self.view.fill(to, from, size, size).map(drop)
+    }
+
     /// As [`set_len`](Self::set_len); the caller holds the gate.
     pub(crate) fn truncate(&self, len: u64) -> FsResult<()> {
         if len > i64::MAX as u64 {

@@ -132,6 +132,15 @@ pub trait Lower: Send + Sync {
         None
     }
 
+    /// The kept original of a path of the *base*: what it held when a layer first replaced it.
+    ///
+    /// # Errors
+    /// The host's.
+    fn original(&self, base: &RelPath) -> FsResult<Option<File>> {
+        let _ = base;
+        Ok(None)
+    }
+
     /// The base below all layers: fingerprints, listings and contents by base path.
     fn base(&self) -> &dyn Lower;
 }

@@ -61,7 +61,19 @@ impl View {
         self.make(dir, path, false, 0o777, Body::Symlink { target: target.to_vec() })
     }
 
-    fn make(
+    /// As [`symlink_at`](Self::symlink_at), with whatever target a link of the base had: for the
+    /// host, which carries over what a session has. No link is followed out of the view.
+    ///
+    /// # Errors
+    /// As [`symlink_at`](Self::symlink_at).
+    pub fn import_symlink_at(&self, target: &[u8], dir: &DirHandle, path: &[u8]) -> FsResult<()> {
+        if target.is_empty() || target.contains(&0) {
+            return Err(FsError::Invalid);
+        }
+        self.make(dir, path, false, 0o777, Body::Symlink { target: target.to_vec() })
+    }
+
+    pub(crate) fn make(
         &self,
         dir: &DirHandle,
         path: &[u8],

@@ -245,7 +245,13 @@ impl View {
         }
     }
 
-    fn fill(&self, to: &File, from: &File, size: u64, keep: u64) -> FsResult<Option<Digested>> {
+    pub(crate) fn fill(
+        &self,
+        to: &File,
+        from: &File,
+        size: u64,
+        keep: u64,
+    ) -> FsResult<Option<Digested>> {
         let door = &self.inner.options.door;
         // What may be an original is read anyway.
         if keep == size && size > ORIGINAL_MAX && clone_file(to, from, door)? {
@@ -307,7 +313,7 @@ impl View {
 }
 
 /// A file's hash, and its bytes while it looks like a small text.
-struct Digested {
+pub(crate) struct Digested {
     hash: Sha256,
     text: Option<Vec<u8>>,
 }

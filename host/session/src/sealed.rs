@@ -181,6 +181,18 @@ impl Stack {
         }
     }
 
+    /// The original that this layer or one below keeps of a path of the base; the first
+    /// sight's, as [`Observations`] have it.
+    pub(crate) fn original(&self, base: &RelPath) -> FsResult<Option<File>> {
+        if let Some(found) = self.below.original(base)? {
+            return Ok(Some(found));
+        }
+        match self.tree.observed.get(base).and_then(|o| o.original) {
+            Some(n) => Ok(Some(hostdir::open_file(&self.dir, format!("o{n}").as_bytes())?)),
+            None => Ok(None),
+        }
+    }
+
     fn at(&self, path: &RelPath) -> FsResult<Ref> {
         if let Some(r) = self.tree.walk(path) {
             return Ok(r);
@@ -303,6 +315,10 @@ impl Lower for Sealed {
 
     fn notes(&self) -> Option<&Arc<crate::Notes>> {
         self.stack.below.notes()
+    }
+
+    fn original(&self, base: &RelPath) -> FsResult<Option<File>> {
+        self.stack.original(base)
     }
 
     fn base(&self) -> &dyn Lower {
