@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use brio_session::{Fingerprint, Kind, RelPath, STATE_DIR};
 use rustix::io::Errno;
 
+use crate::conflict::{Side, Sides};
 use crate::disk;
 use crate::facts::Dirs;
 use crate::intent::{Step, slot_name};
@@ -61,8 +62,12 @@ impl<'a> Work<'a> {
                     path: step.path.clone(),
                     ours: Some(preflight::ours(step)),
                     theirs: Theirs::Drift { what },
-                    base: step.old,
-                    now: None,
+                    sides: Sides {
+                        base: step.old.as_ref().map(Side::of),
+                        ours: step.new.map(|n| n.side()),
+                        theirs: None,
+                    },
+                    unmerged: None,
                 });
                 Box::new(Failed { path: step.path.clone(), source, conflict })
             })?;

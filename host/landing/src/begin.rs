@@ -182,6 +182,7 @@ fn fill(
         boot: state.options.boot_id.clone(),
         torn: false,
         conflicted: false,
+        unresolved: Vec::new(),
         stale: new.parent.is_some_and(|p| p.stale),
         lower: new.parent.map_or_else(|| new.lower.info.clone(), |p| p.lower.clone()),
         lower_at: match new.parent {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use brio_session::{Change, ChangeSet, FsError, RelPath, Time, View};
+use brio_session::{Change, ChangeKind, ChangeSet, FsError, RelPath, Time, View};
 
 use crate::batch::{Job, Outcome};
 use crate::errors::Doing;
@@ -17,11 +17,12 @@ use crate::lease::{Ask, Lease};
 use crate::lock::Lock;
 use crate::meta::Meta;
 use crate::plan::{Input, NoPlan, plan};
+use crate::policy::Settled;
 use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, HostError, JournalEntry, Landed, SessionId, gc, layers, meta,
-    nesting, preflight, recover, undo,
+    CommitError, CommitOptions, HostError, JournalEntry, Landed, Policy, SessionId, gc, layers,
+    meta, nesting, policy, preflight, recover, resolve, undo,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -42,8 +43,11 @@ pub(crate) fn commit(
     let _lease = Lease::take(state, id, "commit", ask, false)?;
     let mut m = meta::load_open(state, id)?;
     admit(state, &m, options)?;
-    let landed = land(state, &m, options);
-    if let Err(CommitError::Conflict { conflicts, .. }) = &landed {
+    let mut landed = land(state, &m, options);
+    if let Err(CommitError::Conflict { conflicts, .. }) = &mut landed {
+        if options.policy == Policy::Reject {
+            policy::report(state, &m, conflicts);
+        }
         m.conflicted = true;
         let _ = meta::store(state, id, &m, false);
         let mut e = entry(state, "conflict", &m, options);
@@ -56,7 +60,11 @@ pub(crate) fn commit(
 }
 
 /// Whether a session may be committed at all.
-pub(crate) fn admit(state: &State, m: &Meta, options: &CommitOptions) -> Result<(), CommitError> {
+pub(crate) fn admit(
+    state: &Arc<State>,
+    m: &Meta,
+    options: &CommitOptions,
+) -> Result<(), CommitError> {
     let session = m.id.clone();
     if m.adopted {
         return Err(CommitError::Adopted { session });
@@ -67,6 +75,10 @@ pub(crate) fn admit(state: &State, m: &Meta, options: &CommitOptions) -> Result<
     }
     if m.unclean(&state.options.boot_id) && !options.accept_unclean {
         return Err(CommitError::Unclean { session });
+    }
+    let marked = resolve::unresolved(state, m)?;
+    if !marked.is_empty() {
+        return Err(CommitError::Unresolved { session, marked });
     }
     Ok(())
 }
@@ -99,11 +111,32 @@ pub(crate) fn rebased(set: ChangeSet, subdir: &RelPath) -> ChangeSet {
     }
 }
 
+/// A change set in which what lies in a directory that the session made is the session's alone:
+/// where the base got a directory of the same name from outside, a view compares with that.
+pub(crate) fn as_first_seen(set: ChangeSet) -> ChangeSet {
+    let ChangeSet { changes, observed } = set;
+    let unseen = |c: &Change| {
+        c.before.is_some()
+            && !observed.contains_key(&c.path)
+            && c.path
+                .ancestors()
+                .any(|up| observed.get(&up).is_some_and(|o| o.fingerprint.is_none()))
+    };
+    let first_seen = |c: Change| match (unseen(&c), c.after) {
+        (false, _) => Some(c),
+        (true, None) => None,
+        (true, Some(_)) => Some(Change { kind: ChangeKind::Added, before: None, ..c }),
+    };
+    ChangeSet { changes: changes.into_iter().filter_map(first_seen).collect(), observed }
+}
+
 /// A commit that is being tried.
 pub(crate) struct Commit {
     pub(crate) state: Arc<State>,
     pub(crate) meta: Meta,
     pub(crate) options: CommitOptions,
+    /// What a policy did about conflicts before.
+    pub(crate) settled: Option<Settled>,
     view: View,
     pub(crate) set: ChangeSet,
     times: BTreeMap<RelPath, (Time, Time)>,
@@ -114,7 +147,12 @@ pub(crate) fn land(
     m: &Meta,
     options: &CommitOptions,
 ) -> Result<Landed, CommitError> {
-    prepare(state, m, options)?.run()
+    match prepare(state, m, options, None)?.run() {
+        Err(CommitError::Conflict { .. }) if options.policy != Policy::Reject => {
+            policy::land(state, m, options)
+        }
+        landed => landed,
+    }
 }
 
 /// Finds out what a session changed.
@@ -122,13 +160,14 @@ pub(crate) fn prepare(
     state: &Arc<State>,
     m: &Meta,
     options: &CommitOptions,
+    settled: Option<Settled>,
 ) -> Result<Arc<Commit>, CommitError> {
     let fail = |source| match source {
         FsError::SnapshotGone => CommitError::SnapshotGone { session: m.id.clone() },
         source => CommitError::View { path: m.subdir.clone(), source },
     };
     let view = layers::view(state, m, layers::read_only(state)).map_err(fail)?;
-    let set = view.changes().map_err(fail)?;
+    let set = as_first_seen(view.changes().map_err(fail)?);
     let mut times = BTreeMap::new();
     for c in set.changes.iter().filter(|c| c.after.is_some()) {
         if let Some(t) = view.explicit_times(&c.path).map_err(fail)? {
@@ -137,11 +176,11 @@ pub(crate) fn prepare(
     }
     let set = rebased(set, &m.subdir);
     let (state, meta, options) = (state.clone(), m.clone(), options.clone());
-    Ok(Arc::new(Commit { state, meta, options, view, set, times }))
+    Ok(Arc::new(Commit { state, meta, options, settled, view, set, times }))
 }
 
 impl Commit {
-    fn run(self: Arc<Self>) -> Result<Landed, CommitError> {
+    pub(crate) fn run(self: Arc<Self>) -> Result<Landed, CommitError> {
         let (state, id) = (&self.state, &self.meta.id);
         for _ in 0..ATTEMPTS {
             let planned = match self.plan() {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use brio_session::{ChangeKind, Fingerprint, RelPath};
+use brio_session::{ChangeKind, Fingerprint, Kind, RelPath};
 use serde::{Deserialize, Serialize};
 
-use crate::SessionId;
+use crate::{SessionId, Unmerged};
 
 /// What the other side did to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,19 +63,72 @@ pub enum Theirs {
     },
 }
 
+impl Theirs {
+    /// As it is written in JSON: `landing`, `drift`, `busy` or `parent`.
+    pub fn by(&self) -> &'static str {
+        match self {
+            Self::Landing { .. } => "landing",
+            Self::Drift { .. } => "drift",
+            Self::Busy => "busy",
+            Self::Parent { .. } => "parent",
+        }
+    }
+
+    /// What was done, where that is known.
+    pub fn what(&self) -> Option<What> {
+        match self {
+            Self::Landing { what, .. } | Self::Drift { what } | Self::Parent { what, .. } => {
+                Some(*what)
+            }
+            Self::Busy => None,
+        }
+    }
+}
+
+/// What one side of a conflict has at the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Side {
+    /// The kind of file.
+    pub kind: Kind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Bytes; of a symbolic link, of its target; 0 for a directory.
+    pub size: u64,
+    /// SHA-256 of a file's content; `None` where it is no longer kept, or could not be read.
+    pub sha256: Option<[u8; 32]>,
+}
+
+impl Side {
+    pub(crate) fn of(f: &Fingerprint) -> Self {
+        let size = if f.kind == Kind::Dir { 0 } else { f.size };
+        Self { kind: f.kind, mode: f.mode, size, sha256: None }
+    }
+}
+
+/// The three versions of a path; `None`: nothing is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sides {
+    /// Before either change.
+    pub base: Option<Side>,
+    /// In this session.
+    pub ours: Option<Side>,
+    /// In the base (for a child: in its parent) now.
+    pub theirs: Option<Side>,
+}
+
 /// One path that both sides changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// The path, relative to the domain's root.
     pub path: RelPath,
-    /// What this session did to it; `None`: it changed something below.
+    /// What this session did to it; `None`: it changed something below, or took away its directory.
     pub ours: Option<ChangeKind>,
     /// Who else, and what.
     pub theirs: Theirs,
-    /// Its state when the session first saw it.
-    pub base: Option<Fingerprint>,
-    /// Its state now.
-    pub now: Option<Fingerprint>,
+    /// What each side has there.
+    pub sides: Sides,
+    /// Why the policy `merge` cannot settle it; `None`: it can, or was not asked.
+    pub unmerged: Option<Unmerged>,
 }
 
 /// A word for what a session did to a path.
@@ -92,7 +145,11 @@ pub fn change_word(kind: ChangeKind) -> &'static str {
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ours = self.ours.map_or("changed below it", change_word);
-        write!(f, "{} (ours: {ours}; theirs: {})", self.path, self.theirs)
+        write!(f, "{} (ours: {ours}; theirs: {}", self.path, self.theirs)?;
+        if let Some(why) = self.unmerged {
+            write!(f, "; not merged: {why}")?;
+        }
+        f.write_str(")")
     }
 }
 

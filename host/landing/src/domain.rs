@@ -14,9 +14,9 @@ use crate::state::State;
 use crate::{
     Adopted, BeginError, BeginOptions, Collected, CommitError, CommitOptions, DomainError,
     GcOptions, JournalEntry, Landed, Log, LogFilter, OpenOptions, RecoverError, Recovered,
-    Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, UndoError,
-    UndoOptions, begin, cascade, create, discover, gc, journal, log, meta, nesting, recover,
-    rollback, session, tidy, undo,
+    ResolveError, ResolveOptions, Resolved, Retention, RollbackError, RolledBack, Session,
+    SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin, cascade, create, discover,
+    gc, journal, log, meta, nesting, recover, resolve, rollback, session, tidy, undo,
 };
 
 /// A domain: a base directory with its state `.brio/`. Cheap to clone.
@@ -155,6 +155,20 @@ impl Domain {
     /// See [`CommitError`]; `Cascade` says which children have landed already.
     pub fn commit(&self, id: &SessionId, options: CommitOptions) -> Result<Landed, CommitError> {
         cascade::commit(&self.state, id, &options)
+    }
+
+    /// Rebases a session on the base (a child: on its parent) as it is now, and keeps it open:
+    /// what can be merged is merged, texts that overlap get conflict markers, and the rest is
+    /// taken as told. Durable when it returns; on an error the session is what it was.
+    ///
+    /// # Errors
+    /// See [`ResolveError`].
+    pub fn resolve(
+        &self,
+        id: &SessionId,
+        options: ResolveOptions,
+    ) -> Result<Resolved, ResolveError> {
+        resolve::resolve(&self.state, id, &options)
     }
 
     /// Throws a session away. Works on a full disk.

@@ -491,7 +491,7 @@ pub enum RefusedWhy {
 pub enum CommitError {
     /// Both sides changed the same paths.
     #[error(
-        "CONFLICT: Concurrent modification detected: {}; the session is kept: `brio session diff {session}` shows it",
+        "CONFLICT: Concurrent modification detected: {}; the session is kept: `brio session resolve {session}` settles it, or commit it with --policy, or roll it back",
         Summary(conflicts)
     )]
     Conflict {
@@ -499,6 +499,17 @@ pub enum CommitError {
         session: SessionId,
         /** Every path. */
         conflicts: Vec<Conflict>,
+    },
+    /// Files still carry the conflict markers that a resolve put there.
+    #[error(
+        "UNRESOLVED: {} still {} conflict markers; edit what they mark in the session, or choose with `brio session resolve {session} --take ours|theirs|base PATH`",
+        paths(marked), if marked.len() == 1 { "has" } else { "have" }
+    )]
+    Unresolved {
+        /** The session. */
+        session: SessionId,
+        /** The files. */
+        marked: Vec<RelPath>,
     },
     /// Somebody works in it.
     #[error(transparent)]
@@ -624,6 +635,7 @@ impl CommitError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Conflict { .. } => "CONFLICT",
+            Self::Unresolved { .. } => "UNRESOLVED",
             Self::Lease(e) => e.code(),
             Self::OpenChildren { .. } => "OPEN_CHILDREN",
             Self::Cascade { source, .. } => source.code(),
@@ -650,6 +662,52 @@ impl CommitError {
             Self::Conflict { conflicts, .. } => conflicts,
             Self::Cascade { source, .. } => source.conflicts(),
             _ => &[],
+        }
+    }
+}
+
+/// A session could not be resolved. It is what it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// Paths have no text form in which both sides could stand.
+    #[error(
+        "CONFLICT: somebody must choose for {}; name each with `brio session resolve {session} --take ours|theirs|base PATH`",
+        Summary(conflicts)
+    )]
+    Choose {
+        /** The session. */
+        session: SessionId,
+        /** Every such path. */
+        conflicts: Vec<Conflict>,
+    },
+    /// A side was taken of a path that is not in conflict.
+    #[error("NO_CONFLICT: {path} is not in conflict; leave it out")]
+    NoConflict {
+        /** The path. */
+        path: RelPath,
+    },
+    /// As a commit is refused, or fails.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl ResolveError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Choose { .. } => "CONFLICT",
+            Self::NoConflict { .. } => "NO_CONFLICT",
+            Self::Commit(e) => e.code(),
+        }
+    }
+
+    /// The conflicts, if that is what it is.
+    pub fn conflicts(&self) -> &[Conflict] {
+        match self {
+            Self::Choose { conflicts, .. } => conflicts,
+            Self::NoConflict { .. } => &[],
+            Self::Commit(e) => e.conflicts(),
         }
     }
 }

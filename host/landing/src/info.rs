@@ -89,6 +89,9 @@ pub struct SessionInfo {
     pub checkpoints: Vec<CheckpointInfo>,
     /// Who writes in it.
     pub lease: LeaseStatus,
+    /// Files in which a resolve put conflict markers, relative to the domain's root. A commit
+    /// refuses while one still carries them.
+    pub unresolved: Vec<RelPath>,
     /// The machine went down before it was synced: it lands only with `accept_unclean`.
     pub unclean: bool,
     /// What the base held when it began is no longer kept.

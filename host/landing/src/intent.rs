@@ -3,7 +3,7 @@
 use brio_session::{Fingerprint, Kind, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::conflict::What;
+use crate::conflict::{Side, What};
 use crate::{Kept, SessionId};
 
 pub(crate) const INTENT: &[u8] = b"intent";
@@ -58,6 +58,14 @@ pub(crate) struct New {
     pub(crate) mtime: Time,
     /// Times that the session asked for.
     pub(crate) times: Option<(Time, Time)>,
+}
+
+impl New {
+    /// As a conflict shows it.
+    pub(crate) fn side(&self) -> Side {
+        let size = if self.kind == Kind::Dir { 0 } else { self.size };
+        Side { kind: self.kind, mode: self.mode, size, sha256: None }
+    }
 }
 
 /// What a step does.

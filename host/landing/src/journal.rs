@@ -14,7 +14,7 @@ use crate::{SessionError, SessionId, disk};
 pub struct Entry {
     /// When.
     pub time: Time,
-    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, `collected`, `stale`, or a caller's own word.
+    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `resolved`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, `collected`, `stale`, or a caller's own word.
     pub what: String,
     /// Which session.
     #[serde(default, skip_serializing_if = "Option::is_none")]

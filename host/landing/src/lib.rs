@@ -24,11 +24,13 @@
 //!
 //! Map: `domain` (open, claim, adopt) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
-//! `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `nesting`,
+//! `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
+//! `versions`, `rebase`, `replay`, `resolve` · `nesting`,
 //! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod acl;
+mod against;
 mod apply;
 mod batch;
 mod begin;
@@ -64,14 +66,20 @@ mod log;
 mod look;
 mod lower;
 mod manifest;
+mod merge;
+mod merge_text;
 mod meta;
 mod nesting;
 mod options;
 mod plan;
+mod policy;
 mod preflight;
 mod preimage;
 mod quota;
+mod rebase;
 mod recover;
+mod replay;
+mod resolve;
 mod rollback;
 mod seq;
 mod session;
@@ -81,13 +89,15 @@ mod support;
 mod tidy;
 mod undo;
 mod undone;
+mod versions;
 
 pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
-pub use conflict::{Conflict, Theirs, What, change_word};
+pub use conflict::{Conflict, Side, Sides, Theirs, What, change_word};
 pub use domain::Domain;
 pub use errors::{
     BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError, LeaseError,
-    LostSession, RecoverError, RefusedWhy, RollbackError, SessionError, Short, Unsupported,
+    LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError, SessionError, Short,
+    Unsupported,
 };
 pub use gc::Collected;
 pub use id::{BadSessionId, SessionId};
@@ -100,8 +110,11 @@ pub use lower::{
     FrozenInfo, LowerInfo, LowerOptions, Method, NotUsed, SpaceGuards, WantedLower,
     check_reflink_support,
 };
+pub use merge::Unmerged;
 pub use options::{
-    BeginOptions, CommitOptions, GcOptions, Metadata, OpenOptions, Quota, Retention, system_time,
+    BadPolicy, BeginOptions, CommitOptions, GcOptions, Metadata, OpenOptions, Policy, Quota,
+    Retention, system_time,
 };
+pub use resolve::{BadTake, ResolveOptions, Resolved, Take};
 pub use session::{Session, Writer};
 pub use undo::{UndoError, UndoOptions};

@@ -54,6 +54,9 @@ pub(crate) struct Meta {
     pub(crate) torn: bool,
     #[serde(default)]
     pub(crate) conflicted: bool,
+    /// Files in which a resolve put conflict markers, relative to `subdir`.
+    #[serde(default)]
+    pub(crate) unresolved: Vec<RelPath>,
     #[serde(default)]
     pub(crate) stale: bool,
     #[serde(default)]

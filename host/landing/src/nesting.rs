@@ -2,22 +2,26 @@
 //! becoming the next layer of the parent, in one atomic rewrite of the parent's layer list.
 //!
 //! A layer speaks of the paths of what lies under it only, so where nothing conflicts a child's
-//! layer means on the taller stack what it meant on the lower one.
+//! layer means on the taller stack what it meant on the lower one; where it would not (a
+//! directory that both made), and where a policy settles conflicts, the child is rebased first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use brio_session::{Change, ChangeKind, ChangeSet, FsError, Kind, RelPath, View};
+use brio_session::{Change, ChangeKind, ChangeSet, FsError, FsResult, Kind, Lower, RelPath, View};
 
 use crate::begin::{self, New, fs_io};
 use crate::errors::Doing;
 use crate::flat::Flat;
 use crate::lease::{Ask, Lease};
 use crate::meta::{Layer, Meta, cap, layer_dir};
+use crate::policy::{Settled, by_policy, fill, settle, too_often, view_error};
+use crate::rebase::{Fresh, stuck};
 use crate::state::State;
+use crate::versions::{Ancestor, Versions, stat};
 use crate::{
     BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError,
-    Session, SessionId, Theirs, What, commit, home, layers, meta,
+    Policy, Session, SessionId, Theirs, What, commit, home, layers, meta, rebase,
 };
 
 /// Begins a child. The caller holds the parent's lease; `live` is the parent's view, if it is
@@ -140,20 +144,42 @@ pub(crate) fn land(
         let what = format!("it is no child of {parent}");
         return Err(crate::SessionError::Corrupt { id: child.clone(), what }.into());
     }
-    let view = |source| CommitError::View { path: c.subdir.clone(), source };
-    let (ours, theirs) = both(state, &c, &p).map_err(view)?;
-    let conflicts = compare(&ours, &theirs, parent, &c.subdir);
-    if !conflicts.is_empty() {
-        c.conflicted = true;
-        let _ = meta::store(state, child, &c, false);
-        return Err(CommitError::Conflict { session: child.clone(), conflicts });
+    let sides = Sides::open(state, &c, &p).map_err(|e| view_error(&c, e))?;
+    let mut conflicts = compare(&sides.ours, &sides.theirs, parent, &c.subdir);
+    let mut between = c.layers[c.inherited..].to_vec();
+    let mut fresh = None;
+    if !conflicts.is_empty() || !sides.stack_up(state, &c).map_err(|e| view_error(&c, e))? {
+        match settled(state, &c, &sides, &mut conflicts, options.policy)? {
+            Some(layer) => {
+                between = vec![layer.layer().clone()];
+                fresh = Some(layer);
+            }
+            None => {
+                c.conflicted = true;
+                let _ = meta::store(state, child, &c, false);
+                return Err(CommitError::Conflict { session: child.clone(), conflicts });
+            }
+        }
     }
-    let between = &c.layers[c.inherited..];
+    let ours = sides.ours;
     p.absorbed.push(child.clone());
     p.absorbed.extend(c.absorbed.iter().cloned());
-    restack(state, &mut p, between, live)?;
+    restack(state, &mut p, &between, live)?;
     let mut entry = commit::entry(state, "landed-in-parent", &c, options);
     entry.parent = Some(parent.clone());
+    if let Some(fresh) = fresh {
+        fresh.keep();
+        for layer in c.layers[c.inherited..].iter().filter(|l| !p.lists(l)) {
+            if let Err(e) = rebase::remove(state, layer) {
+                tracing::warn!("a layer that nothing lists was not removed: {e}");
+            }
+        }
+        if !conflicts.is_empty() {
+            let settled = Settled::new(options.policy, &conflicts);
+            let message = &options.message;
+            entry.detail = Some(serde_json::json!({ "message": message, "settled": settled }));
+        }
+    }
     state.note(&entry);
     state.tell_home(&home::end_line(child));
     Ok(Landed {
@@ -165,14 +191,84 @@ pub(crate) fn land(
     })
 }
 
-/// What the child changed, and what the parent changed since.
-fn both(state: &Arc<State>, c: &Meta, p: &Meta) -> Result<(ChangeSet, ChangeSet), FsError> {
-    let shared = layers::seal_over(state, layers::base(state, c)?, &c.layers[..c.inherited])?;
-    let flat = Arc::new(Flat(shared));
-    let of = |own: &[Layer]| {
-        layers::view_over(state, flat.clone(), own, layers::read_only(state))?.changes()
-    };
-    Ok((of(&c.layers[c.inherited..])?, of(&p.layers[c.inherited..])?))
+/// What a child and its parent have, and what each changed since the child began.
+pub(crate) struct Sides {
+    shared: Arc<Flat>,
+    view: View,
+    now: Arc<dyn Lower>,
+    pub(crate) ours: ChangeSet,
+    pub(crate) theirs: ChangeSet,
+}
+
+impl Sides {
+    pub(crate) fn open(state: &Arc<State>, c: &Meta, p: &Meta) -> FsResult<Self> {
+        let below = layers::seal_over(state, layers::base(state, c)?, &c.layers[..c.inherited])?;
+        let shared = Arc::new(Flat(below));
+        let of =
+            |own: &[Layer]| layers::view_over(state, shared.clone(), own, layers::read_only(state));
+        let view = of(&c.layers[c.inherited..])?;
+        let theirs = of(&p.layers[c.inherited..])?.changes()?;
+        let now = layers::seal_over(state, layers::base(state, p)?, &p.layers)?;
+        Ok(Self { ours: view.changes()?, view, theirs, now, shared })
+    }
+
+    /// Whether the child's layers mean on the parent's what they meant below: a directory that
+    /// the child made, or made anew, is opaque and would hide what the parent put there.
+    fn stack_up(&self, state: &State, c: &Meta) -> FsResult<bool> {
+        let stacked = layers::seal_over(state, self.now.clone(), &c.layers[c.inherited..])?;
+        let ours: HashSet<&RelPath> = self.ours.changes.iter().map(|c| &c.path).collect();
+        for t in self.theirs.changes.iter().filter(|t| !ours.contains(&t.path)) {
+            let (is, was) = (look(&*stacked, &t.path)?, look(&*self.now, &t.path)?);
+            if is != was {
+                return Ok(false);
+            }
+        }
+        for o in &self.ours.changes {
+            let is = look(&*stacked, &o.path)?.map(|(kind, mode, size, _)| (kind, mode, size));
+            let was = stat(&self.view, &o.path)?.map(|m| (m.kind, m.mode, m.size));
+            if is != was {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// As a merge looks at them.
+    pub(crate) fn versions(&self) -> Versions<'_> {
+        let shared = Ancestor::Shared(self.shared.clone());
+        Versions::new(&self.view, &self.ours, shared, self.now.clone())
+    }
+}
+
+fn look(lower: &dyn Lower, path: &RelPath) -> FsResult<Option<(Kind, u32, u64, u64)>> {
+    match lower.stat(path) {
+        Ok(m) => Ok(Some((m.kind, m.mode, m.size, m.ino))),
+        Err(FsError::NotFound | FsError::NotDirectory) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Rebases a child on its parent as a policy settles their conflicts. `None`: it cannot; the
+/// conflicts say why.
+fn settled(
+    state: &Arc<State>,
+    c: &Meta,
+    sides: &Sides,
+    conflicts: &mut [Conflict],
+    policy: Policy,
+) -> Result<Option<Fresh>, CommitError> {
+    let versions = sides.versions();
+    if policy == Policy::Reject && !conflicts.is_empty() {
+        fill(conflicts, &versions, &c.subdir);
+        return Ok(None);
+    }
+    let settled = settle(conflicts, &versions, &c.subdir, by_policy(policy));
+    let Some(resolutions) = settled.map_err(|e| view_error(c, e))? else { return Ok(None) };
+    let fresh = Fresh::on_parent(state, c)?;
+    fresh
+        .replay(sides.now.clone(), &versions, &resolutions, false)
+        .map_err(|e| stuck(&c.id, &c.subdir, e).unwrap_or_else(|| too_often(&c.id)))?;
+    Ok(Some(fresh))
 }
 
 fn is_dir(m: Option<&brio_session::Meta>) -> bool {
@@ -185,7 +281,7 @@ fn stops_being_a_dir(c: &Change) -> bool {
 
 /// Conflicts by path: the same path (unless both made a directory), or one side in a directory
 /// that the other took away.
-fn compare(
+pub(crate) fn compare(
     ours: &ChangeSet,
     theirs: &ChangeSet,
     parent: &SessionId,
@@ -202,7 +298,14 @@ fn compare(
             ChangeKind::Modified | ChangeKind::MetaOnly => What::Modified,
         };
         let theirs = Theirs::Parent { session: parent.clone(), what };
-        out.push(Conflict { path: subdir.join_path(path), ours, theirs, base: None, now: None });
+        let path = subdir.join_path(path);
+        out.push(Conflict {
+            path,
+            ours,
+            theirs,
+            sides: crate::conflict::Sides::default(),
+            unmerged: None,
+        });
     };
     for o in &ours.changes {
         if let Some(t) = by_path.get(&o.path) {

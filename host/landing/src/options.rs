@@ -117,6 +117,50 @@ pub struct CommitOptions {
     /// Land its open children first, oldest first, each after its own; otherwise they are
     /// [`CommitError::OpenChildren`](crate::CommitError::OpenChildren).
     pub cascade: bool,
+    /// What becomes of paths that others changed as well.
+    pub policy: Policy,
+}
+
+/// What a commit does about paths that both sides changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// Nothing lands, and the error names every such path.
+    #[default]
+    Reject,
+    /// What nobody could dispute is merged: both made the same, one changed the mode and the
+    /// other the content, both changed a text in different places. Anything else is refused, as
+    /// with `reject`.
+    Merge,
+    /// Ours lands, whatever stands there; the journal says what was overridden.
+    LastWriteWins,
+}
+
+impl Policy {
+    /// As it is written on the command line and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reject => "reject",
+            Self::Merge => "merge",
+            Self::LastWriteWins => "last-write-wins",
+        }
+    }
+}
+
+/// A word that names no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no policy (reject, merge, last-write-wins)")]
+pub struct BadPolicy(pub String);
+
+impl std::str::FromStr for Policy {
+    type Err = BadPolicy;
+
+    fn from_str(text: &str) -> Result<Self, BadPolicy> {
+        [Self::Reject, Self::Merge, Self::LastWriteWins]
+            .into_iter()
+            .find(|p| p.as_str() == text)
+            .ok_or_else(|| BadPolicy(text.to_owned()))
+    }
 }
 
 /// What [`Domain::gc_with`](crate::Domain::gc_with) collects.

@@ -7,6 +7,7 @@ use brio_session::{
     Change, ChangeKind, ChangeSet, Fingerprint, Kind, Meta, Observed, RelPath, Time,
 };
 
+use crate::conflict::{Side, Sides};
 use crate::facts::Facts;
 use crate::history::History;
 use crate::intent::{Act, New, Step};
@@ -152,13 +153,18 @@ impl Planner<'_> {
 
     fn conflict(&mut self, path: &RelPath, ours: Option<ChangeKind>, theirs: Theirs) {
         let base = self.input.set.observed.get(path).and_then(|o| o.fingerprint);
-        let now = self.input.facts.at(path).copied();
+        let sides = Sides {
+            base: base.as_ref().map(Side::of),
+            ours: self.ours.get(path).and_then(|c| c.after).map(|m| Side::of(&fingerprint(&m))),
+            theirs: self.input.facts.at(path).map(Side::of),
+        };
+        let path = path.clone();
         self.conflicts.entry(path.clone()).or_insert(Conflict {
-            path: path.clone(),
+            path,
             ours,
             theirs,
-            base,
-            now,
+            sides,
+            unmerged: None,
         });
     }
 

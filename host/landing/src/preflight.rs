@@ -9,12 +9,13 @@ use rustix::fs::{Access, AtFlags, Mode, OFlags, accessat, openat};
 use rustix::io::Errno;
 
 use crate::busy::is_busy;
+use crate::conflict::{Side, Sides};
 use crate::facts::Dirs;
 use crate::intent::{Act, Step};
 use crate::look::Look;
 use crate::plan::NoPlan;
 use crate::state::State;
-use crate::{CommitError, Conflict, HostError, RefusedWhy, SessionId, Theirs};
+use crate::{CommitError, Conflict, HostError, RefusedWhy, SessionId, Theirs, Unmerged};
 
 /// Checks every step against the base as it is. Under the exclusive lock.
 pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Result<(), CommitError> {
@@ -92,14 +93,17 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
                 if let Ok(fd) = openat(&*dir, name, how, Mode::empty())
                     && is_busy(fd.as_fd()) == Some(true)
                 {
-                    let now = Some(now.fingerprint());
-                    let ours = Some(ours(step));
+                    let sides = Sides {
+                        base: Some(Side::of(old)),
+                        ours: step.new.map(|n| n.side()),
+                        theirs: Some(Side::of(&now.fingerprint())),
+                    };
                     busy.push(Conflict {
                         path: path.clone(),
-                        ours,
+                        ours: Some(ours(step)),
                         theirs: Theirs::Busy,
-                        base: step.old,
-                        now,
+                        sides,
+                        unmerged: Some(Unmerged::Busy),
                     });
                 }
             }

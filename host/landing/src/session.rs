@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use brio_session::{FsError, FsResult, View, ViewOptions};
+use brio_session::{ChangeSet, FsError, FsResult, Lower, View, ViewOptions};
 
 use crate::errors::Doing;
 use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Landed,
-    LeaseError, SessionError, SessionId, SessionInfo, State, cascade, checkpoint, layers, manifest,
-    meta, nesting,
+    LeaseError, SessionError, SessionId, SessionInfo, State, against, cascade, checkpoint, layers,
+    manifest, meta, nesting,
 };
 
 /// A session of a domain.
@@ -45,11 +45,31 @@ impl Session {
     /// # Errors
     /// As a view's opening; `Ended` when the session has ended.
     pub fn view(&self, options: ViewOptions) -> FsResult<View> {
-        let meta = meta::load_open(&self.domain, &self.id).map_err(|e| match e {
+        layers::view(&self.domain, &self.meta()?, ViewOptions { read_only: true, ..options })
+    }
+
+    /// What differs at the paths that it changed between it and the base as it is now, with paths
+    /// relative to the directory it branches: what others changed since is on the `before` side.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view), and the host's.
+    pub fn changes_against_base(&self) -> FsResult<ChangeSet> {
+        against::changes(&self.domain, &self.meta()?)
+    }
+
+    /// The base as it is now, from the directory down that it branches.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn base_now(&self) -> FsResult<Arc<dyn Lower>> {
+        against::base_now(&self.domain, &self.meta()?)
+    }
+
+    fn meta(&self) -> FsResult<meta::Meta> {
+        meta::load_open(&self.domain, &self.id).map_err(|e| match e {
             SessionError::Io(e) => e.source.into(),
             _ => FsError::Ended,
-        })?;
-        layers::view(&self.domain, &meta, ViewOptions { read_only: true, ..options })
+        })
     }
 
     /// Remembers its state under a name that is new in it, durably, while nobody writes in it.
@@ -290,6 +310,7 @@ fn describe(
         created_at: meta.created,
         children,
         lease: lease::status(domain, &meta.id).doing(&meta.id)?,
+        unresolved: meta.unresolved.iter().map(|p| meta.subdir.join_path(p)).collect(),
         unclean: meta.unclean(&domain.options.boot_id),
         checkpoints: meta.checkpoints.iter().map(CheckpointInfo::from).collect(),
         stale: meta.stale,

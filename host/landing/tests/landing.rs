@@ -144,6 +144,31 @@ fn what_others_put_into_a_directory_that_goes_is_a_conflict() {
 }
 
 #[test]
+fn a_directory_that_both_made_keeps_what_others_put_into_it() {
+    // T22: what is moved into place keeps its change time, which is older than the session.
+    let base = tempfile::tempdir().unwrap();
+    fs::create_dir(base.path().join("old")).unwrap();
+    fs::write(base.path().join("old/theirs"), "theirs").unwrap();
+    fs::write(base.path().join("old/both"), "theirs").unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let d = open(base.path());
+    let (one, two) = (begin(&d, ""), begin(&d, ""));
+    for (s, file) in [(&one, "dir/ours"), (&two, "dir/both")] {
+        let w = writer(s);
+        w.view().mkdir_at(&w.view().root(), b"dir").unwrap();
+        write(w.view(), file, b"ours");
+        w.finish().unwrap();
+    }
+    fs::rename(base.path().join("old"), base.path().join("dir")).unwrap();
+    commit(&d, one.id()).unwrap();
+    let e = commit(&d, two.id()).unwrap_err();
+    assert_eq!(e.conflicts()[0].path.to_string(), "dir/both");
+    for (name, content) in [("theirs", "theirs"), ("both", "theirs"), ("ours", "ours")] {
+        assert_eq!(fs::read_to_string(base.path().join("dir").join(name)).unwrap(), content);
+    }
+}
+
+#[test]
 fn an_open_session_sees_none_of_what_lands() {
     // T17: within one process, and through a domain that was opened separately.
     let base = tempfile::tempdir().unwrap();

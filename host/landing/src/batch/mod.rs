@@ -310,7 +310,10 @@ fn land(state: &State, members: &[Sealed], out: &mut Outcomes) {
         .into_iter()
         .map(|(m, mut work)| {
             let intent = &m.job.staged.intent;
-            let entry = journal::landed(m.number, intent);
+            let mut entry = journal::landed(m.number, intent);
+            if let (Some(settled), Some(detail)) = (&m.job.commit.settled, &mut entry.detail) {
+                detail["settled"] = serde_json::json!(settled);
+            }
             (m, finish(state, intent, &mut work, Some(&entry)))
         })
         .collect();

@@ -111,7 +111,7 @@ pub(super) fn case() -> Case {
 pub(super) fn jobs(d: &Domain, ids: &[SessionId]) -> Option<Jobs> {
     let job = |id: &SessionId| {
         let m = meta::load(d.state(), id).ok()?;
-        let commit = prepare(d.state(), &m, &CommitOptions::default()).ok()?;
+        let commit = prepare(d.state(), &m, &CommitOptions::default(), None).ok()?;
         let planned = commit.plan().ok()?;
         commit.stage(planned).ok()
     };

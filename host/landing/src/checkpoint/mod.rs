@@ -8,7 +8,7 @@ mod error;
 
 use std::sync::Arc;
 
-use brio_session::{Time, View};
+use brio_session::{RelPath, Time, View};
 use serde::{Deserialize, Serialize};
 
 pub use error::CheckpointError;
@@ -40,6 +40,9 @@ pub(crate) struct Checkpoint {
     /// The machine had gone down before these layers were synced.
     #[serde(default)]
     pub(crate) torn: bool,
+    /// As the session's own.
+    #[serde(default)]
+    pub(crate) unresolved: Vec<RelPath>,
 }
 
 /// A checkpoint of a session.
@@ -69,6 +72,7 @@ fn remember(state: &State, m: &Meta, name: &str, layers: Vec<Layer>) -> Checkpoi
         layers,
         inherited: m.inherited,
         torn: m.unclean(&state.options.boot_id),
+        unresolved: m.unresolved.clone(),
     }
 }
 
@@ -152,6 +156,7 @@ pub(crate) fn restore(
     (new.landing, new.t0, new.dirs, new.inherited) =
         (to.landing, to.t0, to.dirs.clone(), to.inherited);
     (new.torn, new.conflicted) = (to.torn, false);
+    new.unresolved.clone_from(&to.unresolved);
     (new.clean, new.boot) = (live.is_none(), state.options.boot_id.clone());
     new.checkpoints.retain(|c| c.name != BEFORE_RESTORE);
     new.checkpoints.push(before);
@@ -220,7 +225,7 @@ fn fits(state: &State, m: &Meta, to: &Checkpoint) -> Result<(), CheckpointError>
 }
 
 /// What follows from a new stack, and harms nobody if it is cut off: the next one does it.
-fn tidy(state: &State, m: &mut Meta) {
+pub(crate) fn tidy(state: &State, m: &mut Meta) {
     let done = sweep(state, m).and_then(|()| finish::empty_trash(state).map(drop));
     if let Err(e) = done {
         tracing::warn!("layers of {} that nothing lists were not removed: {e}", m.id);

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 
 use brio_session::{Content, FsError, FsResult, Handle, Kind, OpenOptions, RelPath, SetTime, View};
 
+use crate::conflict::{Side, Sides};
 use crate::errors::Doing;
 use crate::history::History;
 use crate::intent::{Act, Step, slot_name};
@@ -117,8 +118,11 @@ impl Builder<'_> {
                 kind => kind,
             }),
             theirs,
-            base: ours.and_then(|s| self.pre.left(s)),
-            now: None,
+            sides: Sides {
+                base: ours.and_then(|s| self.pre.left(s)).as_ref().map(Side::of),
+                ..Sides::default()
+            },
+            unmerged: None,
         });
     }
 

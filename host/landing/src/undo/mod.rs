@@ -177,7 +177,7 @@ fn attempt(
 
 /// The conflicts that a commit would meet.
 fn theirs(state: &Arc<State>, m: &Meta) -> Result<Vec<Conflict>, UndoError> {
-    match commit::prepare(state, m, &CommitOptions::default()).and_then(|c| c.plan()) {
+    match commit::prepare(state, m, &CommitOptions::default(), None).and_then(|c| c.plan()) {
         Ok(_) => Ok(Vec::new()),
         Err(CommitError::Conflict { conflicts, .. }) => Ok(conflicts),
         Err(e) => Err(e.into()),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 pub mod faults;
+pub mod rich;
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;

@@ -1,0 +1,378 @@
+//! `resolve`: a conflicted session is rebased on the base as it is now and stays open. Texts
+//! that overlap carry conflict markers; what has no text form is chosen by whoever resolves.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use brio_session::{Content, FsResult, Kind, RelPath, View};
+use serde::{Deserialize, Serialize};
+
+use crate::commit::{admit, entry};
+use crate::errors::Doing;
+use crate::lease::{Ask, Lease};
+use crate::merge::{Case, Resolution, Unmerged, force, merge};
+use crate::merge_text::{Labels, is_marked};
+use crate::meta::{self, Meta};
+use crate::policy::{ROUNDS, Round, settle, too_often, view_error};
+use crate::rebase::{Fresh, Resolutions, stuck};
+use crate::state::State;
+use crate::versions::{Versions, stat};
+use crate::{
+    CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, checkpoint, layers,
+    manifest, nesting,
+};
+
+/// Which side of a conflict is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Take {
+    /// What the session has.
+    Ours,
+    /// What the base (of a child: the parent) has now.
+    Theirs,
+    /// What was there before either change.
+    Base,
+}
+
+impl Take {
+    /// As it is written on the command line and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Theirs => "theirs",
+            Self::Base => "base",
+        }
+    }
+}
+
+/// A word that names no side.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no side (ours, theirs, base)")]
+pub struct BadTake(pub String);
+
+impl FromStr for Take {
+    type Err = BadTake;
+
+    fn from_str(text: &str) -> Result<Self, BadTake> {
+        [Self::Ours, Self::Theirs, Self::Base]
+            .into_iter()
+            .find(|t| t.as_str() == text)
+            .ok_or_else(|| BadTake(text.to_owned()))
+    }
+}
+
+/// How a session is resolved.
+#[derive(Debug, Clone, Default)]
+pub struct ResolveOptions {
+    /// Sides taken by path, relative to the domain's root; a directory means all below it. The
+    /// longest path that fits counts.
+    pub takes: Vec<(RelPath, Take)>,
+    /// Ask a live run to stop first (5 s), instead of refusing.
+    pub stop: bool,
+}
+
+/// What a resolve did. Paths are relative to the domain's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The session sees the base as of this landing now.
+    pub landing: u64,
+    /// Merged without a doubt.
+    pub merged: Vec<RelPath>,
+    /// Texts that carry conflict markers: a commit refuses while they do.
+    pub marked: Vec<RelPath>,
+    /// Settled as they were told to be.
+    pub taken: Vec<(RelPath, Take)>,
+}
+
+/// See [`Domain::resolve`](crate::Domain::resolve).
+pub(crate) fn resolve(
+    state: &Arc<State>,
+    id: &SessionId,
+    options: &ResolveOptions,
+) -> Result<Resolved, ResolveError> {
+    let commit = CommitError::from;
+    let first = meta::load_open(state, id).map_err(commit)?;
+    let _parent = match &first.parent {
+        Some(parent) => {
+            let taken = Lease::take(state, parent, "resolve of a child", Ask::Refuse, false);
+            Some(taken.map_err(CommitError::from)?)
+        }
+        None => None,
+    };
+    let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
+    let _lease = Lease::take(state, id, "resolve", ask, false).map_err(CommitError::from)?;
+    let m = meta::load_open(state, id).map_err(commit)?;
+    let fits = CommitOptions { accept_unclean: true, ..CommitOptions::default() };
+    match admit(state, &m, &fits) {
+        // That is what resolving again is for.
+        Ok(()) | Err(CommitError::Unresolved { .. }) => {}
+        Err(e) => return Err(e.into()),
+    }
+    match &m.parent {
+        Some(parent) => over_parent(state, &m, parent, options),
+        None => over_base(state, &m, options),
+    }
+}
+
+fn over_base(
+    state: &Arc<State>,
+    m: &Meta,
+    options: &ResolveOptions,
+) -> Result<Resolved, ResolveError> {
+    for _ in 0..ROUNDS {
+        let mut round = Round::on_base(state, m, &CommitOptions::default())?;
+        let mut conflicts = std::mem::take(&mut round.conflicts);
+        let versions = Versions::new(&round.view, &round.set, round.ancestor(m), round.now.clone());
+        let resolutions = choose(m, &mut conflicts, &versions, options)?;
+        match round.fresh.replay(round.now.clone(), &versions, &resolutions, true) {
+            Ok(()) => {}
+            Err(e) => match stuck(&m.id, &m.subdir, e) {
+                Some(e) => return Err(e.into()),
+                None => continue,
+            },
+        }
+        let new = round.fresh.stack(m);
+        return keep(state, m, new, round.fresh, &resolutions, options);
+    }
+    Err(too_often(&m.id).into())
+}
+
+fn over_parent(
+    state: &Arc<State>,
+    m: &Meta,
+    parent: &SessionId,
+    options: &ResolveOptions,
+) -> Result<Resolved, ResolveError> {
+    let commit = CommitError::from;
+    let fail = |e| ResolveError::from(view_error(m, e));
+    let mut p = meta::load_open(state, parent).map_err(commit)?;
+    let sides = nesting::Sides::open(state, m, &p).map_err(fail)?;
+    let mut conflicts = nesting::compare(&sides.ours, &sides.theirs, parent, &m.subdir);
+    let versions = sides.versions();
+    let resolutions = choose(m, &mut conflicts, &versions, options)?;
+    let fresh = Fresh::on_parent(state, m)?;
+    fresh
+        .replay(versions.theirs.clone(), &versions, &resolutions, true)
+        .map_err(|e| stuck(&m.id, &m.subdir, e).unwrap_or_else(|| too_often(&m.id)))?;
+    // What the child stands on now must not be written any more.
+    let below = nesting::written(state, &p, None).map_err(CommitError::from)?;
+    if below.len() == p.layers.len() {
+        nesting::restack(state, &mut p, &[], None).map_err(CommitError::from)?;
+    }
+    let mut new = fresh.stack(m);
+    new.inherited = below.len();
+    new.layers = below.into_iter().chain([fresh.layer().clone()]).collect();
+    keep(state, m, new, fresh, &resolutions, options)
+}
+
+/// Writes the new stack down; what nothing lists any more goes.
+fn keep(
+    state: &Arc<State>,
+    m: &Meta,
+    mut new: Meta,
+    fresh: Fresh,
+    resolutions: &Resolutions,
+    options: &ResolveOptions,
+) -> Result<Resolved, ResolveError> {
+    let fail = |e| ResolveError::from(view_error(m, e));
+    let view = layers::view(state, &new, layers::read_only(state)).map_err(fail)?;
+    let is_text = |how: &Resolution| matches!(how, Resolution::Text { marked: true, .. });
+    let marked = resolutions.iter().filter(|(_, how)| is_text(how)).map(|(p, _)| p.clone());
+    let mut unresolved: Vec<RelPath> = marked.clone().collect();
+    for path in &m.unresolved {
+        if !unresolved.contains(path) && still_marked(&view, path).map_err(fail)? {
+            unresolved.push(path.clone());
+        }
+    }
+    unresolved.sort();
+    new.unresolved = unresolved;
+    new.conflicted = false;
+    new.torn = m.unclean(&state.options.boot_id);
+    new.clean = true;
+    new.boot.clone_from(&state.options.boot_id);
+    let what = &m.id;
+    let commit = |e: crate::HostError| ResolveError::from(CommitError::from(e));
+    manifest::write(state, &new, &view).doing(what).map_err(commit)?;
+    drop(view);
+    meta::store_surely(state, &new, true).doing(what).map_err(commit)?;
+    fresh.keep();
+    checkpoint::tidy(state, &mut new);
+    let up = |p: &RelPath| m.subdir.join_path(p);
+    let takes = Takes::new(m, options);
+    let taken = |p: &RelPath| takes.of(p).map(|t| (up(p), t));
+    let done = Resolved {
+        landing: new.landing,
+        taken: resolutions.keys().filter_map(taken).collect(),
+        marked: new.unresolved.iter().map(up).collect(),
+        merged: resolutions
+            .iter()
+            .filter(|(p, how)| takes.of(p).is_none() && !is_text(how))
+            .map(|(p, _)| up(p))
+            .collect(),
+    };
+    let mut e = entry(state, "resolved", &new, &CommitOptions::default());
+    let paths = |all: &[RelPath]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let taken: BTreeMap<_, _> =
+        done.taken.iter().map(|(p, t)| (p.to_string(), t.as_str())).collect();
+    e.detail = Some(serde_json::json!({
+        "landing": done.landing, "merged": paths(&done.merged), "marked": paths(&done.marked),
+        "taken": taken,
+    }));
+    state.note(&e);
+    Ok(done)
+}
+
+/// The sides that were taken, relative to what the session branches.
+struct Takes(BTreeMap<RelPath, Take>);
+
+impl Takes {
+    fn new(m: &Meta, options: &ResolveOptions) -> Self {
+        let inside = |(p, t): &(RelPath, Take)| Some((p.strip_prefix(&m.subdir)?, *t));
+        Self(options.takes.iter().filter_map(inside).collect())
+    }
+
+    /// The take with the longest path that fits.
+    fn of(&self, path: &RelPath) -> Option<Take> {
+        self.0.get(path).copied().or_else(|| {
+            let ups: Vec<_> = path.ancestors().collect();
+            ups.iter().rev().find_map(|up| self.0.get(up).copied())
+        })
+    }
+}
+
+/// A resolution for every path in conflict, or what must be chosen.
+fn choose(
+    m: &Meta,
+    conflicts: &mut Vec<Conflict>,
+    versions: &Versions<'_>,
+    options: &ResolveOptions,
+) -> Result<Resolutions, ResolveError> {
+    let takes = Takes::new(m, options);
+    let fail = |e| ResolveError::from(view_error(m, e));
+    let chosen = |c: &Conflict, case: &Case| {
+        let Some(path) = c.path.strip_prefix(&m.subdir) else { return Err(Unmerged::Branch) };
+        match takes.of(&path) {
+            Some(Take::Ours) => Ok(force(case)),
+            Some(Take::Theirs) => Ok(Resolution::Theirs),
+            Some(Take::Base) if c.ours.is_none() => Err(Unmerged::Directory),
+            Some(Take::Base) => base_of(case, versions, &path),
+            // Everything of ours below it was chosen by itself.
+            None if c.ours.is_none() && covered(versions, &takes, &path) => Ok(Resolution::Theirs),
+            None if m.unresolved.contains(&path)
+                && still_marked(versions.ours, &path).unwrap_or(true) =>
+            {
+                Err(Unmerged::Markers)
+            }
+            None => merge(case, Some(&labels(m, c))),
+        }
+    };
+    let settled = settle(conflicts, versions, &m.subdir, chosen).map_err(fail)?;
+    let involved: Vec<RelPath> =
+        conflicts.iter().filter_map(|c| c.path.strip_prefix(&m.subdir)).collect();
+    for path in takes.0.keys() {
+        let fits = |p: &RelPath| p.starts_with(path) || path.starts_with(p);
+        if !involved.iter().any(fits) {
+            return Err(ResolveError::NoConflict { path: m.subdir.join_path(path) });
+        }
+    }
+    let needs_choice = |conflicts: &mut Vec<Conflict>| {
+        conflicts.retain(|c| c.unmerged.is_some());
+        Err(ResolveError::Choose { session: m.id.clone(), conflicts: std::mem::take(conflicts) })
+    };
+    let Some(mut out) = settled else { return needs_choice(conflicts) };
+    // What is not in conflict itself, but lies in a directory that is.
+    for c in &versions.set.changes {
+        let in_conflict = |up: RelPath| involved.contains(&up);
+        if !out.contains_key(&c.path) && c.path.ancestors().skip(1).any(in_conflict) {
+            match takes.of(&c.path) {
+                Some(Take::Theirs) => out.insert(c.path.clone(), Resolution::Theirs),
+                Some(Take::Ours) => out.insert(c.path.clone(), Resolution::Ours),
+                Some(Take::Base) | None => None,
+            };
+        }
+    }
+    // What others put into a directory cannot stay where that becomes something else.
+    let replaced = |c: &&brio_session::Change| {
+        c.before.is_some_and(|m| m.kind == Kind::Dir)
+            && c.after.is_some_and(|m| m.kind != Kind::Dir)
+    };
+    for dir in versions.set.changes.iter().filter(replaced) {
+        let stays = |(p, how): (&RelPath, &Resolution)| {
+            p.starts_with(&dir.path) && *p != dir.path && *how == Resolution::Theirs
+        };
+        let gone = matches!(out.get(&dir.path), Some(Resolution::Theirs));
+        if !gone && out.iter().any(|e| stays(e) && versions.change(e.0).is_none()) {
+            for c in conflicts.iter_mut() {
+                let inside = c.path.strip_prefix(&m.subdir);
+                if inside.is_some_and(|p| p.starts_with(&dir.path)) {
+                    c.unmerged = Some(Unmerged::Kind);
+                }
+            }
+            return needs_choice(conflicts);
+        }
+    }
+    Ok(out)
+}
+
+fn base_of(case: &Case, versions: &Versions<'_>, path: &RelPath) -> Result<Resolution, Unmerged> {
+    let Some(base) = &case.base else { return Ok(Resolution::Base) };
+    let kept = match base.kind() {
+        Kind::File => matches!(versions.base_file(path), Ok(Some(_))),
+        Kind::Other => false,
+        Kind::Dir | Kind::Symlink => true,
+    };
+    if kept { Ok(Resolution::Base) } else { Err(Unmerged::NoAncestor) }
+}
+
+/// Whether every change of ours below a directory was chosen.
+fn covered(versions: &Versions<'_>, takes: &Takes, dir: &RelPath) -> bool {
+    let below = versions.set.changes.iter().filter(|c| c.path.starts_with(dir));
+    let mut chosen = below.map(|c| takes.of(&c.path).is_some()).peekable();
+    chosen.peek().is_some() && chosen.all(|c| c)
+}
+
+fn labels(m: &Meta, c: &Conflict) -> Labels {
+    let goal = |g: &Option<String>| g.as_ref().map(|g| format!(", \"{g}\"")).unwrap_or_default();
+    let theirs = match &c.theirs {
+        Theirs::Landing { number, goal: g, .. } => format!("theirs (landing {number}{})", goal(g)),
+        Theirs::Parent { session, .. } => format!("theirs (parent {session})"),
+        Theirs::Drift { .. } | Theirs::Busy => "theirs (changed outside of brio)".to_owned(),
+    };
+    Labels {
+        ours: format!("ours ({}{})", m.id, goal(&m.metadata.goal)),
+        base: "base".to_owned(),
+        theirs,
+    }
+}
+
+/// The paths of a session that still carry conflict markers.
+pub(crate) fn unresolved(state: &Arc<State>, m: &Meta) -> Result<Vec<RelPath>, CommitError> {
+    if m.unresolved.is_empty() {
+        return Ok(Vec::new());
+    }
+    let fail = |e| view_error(m, e);
+    let view = layers::view(state, m, layers::read_only(state)).map_err(fail)?;
+    let mut out = Vec::new();
+    for path in &m.unresolved {
+        if still_marked(&view, path).map_err(fail)? {
+            out.push(m.subdir.join_path(path));
+        }
+    }
+    Ok(out)
+}
+
+fn still_marked(view: &View, path: &RelPath) -> FsResult<bool> {
+    if stat(view, path)?.is_none_or(|m| m.kind != Kind::File) {
+        return Ok(false);
+    }
+    let mut from = match view.change_content(path)? {
+        Content::Own { dir, name } => dir.open(name)?.into_std(),
+        Content::Borrowed(f) => f,
+        Content::Symlink(_) | Content::Dir => return Ok(false),
+    };
+    let mut text = Vec::new();
+    from.read_to_end(&mut text)?;
+    Ok(is_marked(&text))
+}
