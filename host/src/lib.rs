@@ -26,6 +26,7 @@
 //! | `recovery` | finishing what a crash left, adopting a copied base |
 mod brio;
 mod bundled;
+mod conflicts;
 mod error;
 mod finding;
 mod guard;
@@ -46,12 +47,13 @@ mod wrapper;
 
 pub use brio::Brio;
 pub use brio_landing::{
-    Adopted, BEFORE_RESTORE, BeginError, Boundary, BoundaryKind, CheckpointError, CheckpointInfo,
-    Collected, CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions, Kept,
-    Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata, Method,
-    NotUsed, Quota, RecoverError, Recovered, Retention, RollbackError, RolledBack, SessionError,
-    SessionId, SessionInfo, Short, SpaceGuards, State, Theirs, UndoError, UndoOptions, WantedLower,
-    Warning, Writer, change_word, check_reflink_support,
+    Adopted, BEFORE_RESTORE, BadPolicy, BadTake, BeginError, Boundary, BoundaryKind,
+    CheckpointError, CheckpointInfo, Collected, CommitError, CommitOptions, Conflict, DomainError,
+    FrozenInfo, GcOptions, Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo,
+    LowerOptions, Metadata, Method, NotUsed, Policy, Quota, RecoverError, Recovered, ResolveError,
+    ResolveOptions, Resolved, Retention, RollbackError, RolledBack, SessionError, SessionId,
+    SessionInfo, Short, Side, Sides, SpaceGuards, State, Take, Theirs, UndoError, UndoOptions,
+    Unmerged, WantedLower, Warning, What, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brio_landing::{
-    CommitError, CommitOptions, Landed, LeaseError, LowerOptions, Metadata, RollbackError,
+    CommitError, CommitOptions, Landed, LeaseError, LowerOptions, Metadata, Policy, RollbackError,
     RolledBack, SessionId, Writer,
 };
 use brio_runtime::{
@@ -92,6 +92,8 @@ pub struct RunRequest {
     pub lower: LowerOptions,
     /// Leave a new session open, for review.
     pub keep: bool,
+    /// What becomes of paths that others changed as well, when the session lands.
+    pub policy: Policy,
     /// The plain form: a directory of its own, preopened.
     pub plain: bool,
     /// Where the guest's standard output is shown.
@@ -120,6 +122,7 @@ impl RunRequest {
             grants: Grants::default(),
             lower: LowerOptions::default(),
             keep: false,
+            policy: Policy::default(),
             plain: false,
             stdout: Output::default(),
             stderr: Output::default(),
@@ -199,7 +202,7 @@ impl Brio {
             }
         };
         let good = report.succeeded() && plain.is_none();
-        let ending = end(&session, fresh && !request.keep, good);
+        let ending = end(&session, fresh && !request.keep, good, request.policy);
         Ok(Ran { session: session.id().clone(), report, plain, changes, ending })
     }
 
@@ -361,7 +364,7 @@ fn watched<T>(writer: &Writer, stop: &StopToken, f: impl FnOnce() -> T) -> T {
     })
 }
 
-fn end(session: &SessionHandle, mine: bool, good: bool) -> Ending {
+fn end(session: &SessionHandle, mine: bool, good: bool, policy: Policy) -> Ending {
     if !mine {
         return Ending::Kept;
     }
@@ -371,7 +374,7 @@ fn end(session: &SessionHandle, mine: bool, good: bool) -> Ending {
             Err(e) => Ending::NotRolledBack(e),
         };
     }
-    match session.commit(CommitOptions::default()) {
+    match session.commit(CommitOptions { policy, ..CommitOptions::default() }) {
         Ok(landed) if landed.landing.is_none() && landed.parent.is_none() => Ending::Unchanged,
         Ok(landed) => Ending::Landed(landed),
         Err(e) => Ending::NotLanded(e),

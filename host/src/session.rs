@@ -185,6 +185,7 @@ impl SessionHandle {
             landed.changes = crate::run::below(landed.changes, &subdir);
             landed
         });
+        let done = done.map_err(|e| crate::conflicts::inside_of(e, &subdir));
         match &done {
             Ok(landed) => {
                 self.index(&landed.children, "landed");
@@ -252,7 +253,7 @@ impl SessionHandle {
         }
     }
 
-    fn session(&self) -> Result<Session, SessionError> {
+    pub(crate) fn session(&self) -> Result<Session, SessionError> {
         self.domain.session(&self.id)
     }
 }

@@ -51,6 +51,7 @@ pub(crate) enum Session {
     Show(commands::session::show::Show),
     Diff(commands::session::diff::Diff),
     Commit(commands::session::commit::Commit),
+    Resolve(commands::session::resolve::Resolve),
     Rollback(commands::session::rollback::Rollback),
     Checkpoint(commands::session::checkpoint::Checkpoint),
     Restore(commands::session::restore::Restore),

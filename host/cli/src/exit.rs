@@ -37,7 +37,7 @@ impl Exit {
     /// about the input.
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
-            "CONFLICT" => Self::Conflict,
+            "CONFLICT" | "UNRESOLVED" => Self::Conflict,
             "DAMAGED" | "RECOVERY_NEEDED" | "STATE_CORRUPT" => Self::Damaged,
             "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" | "UNCLEAN" | "NO_SPACE"
             | "IO" | "REFUSED" | "LANDING_FAILED" | "SNAPSHOT_GONE" | "SESSION_ADOPTED"

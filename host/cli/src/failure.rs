@@ -17,6 +17,8 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// The paths it is about, for `--json`.
     pub(crate) paths: Vec<String>,
+    /// The conflicts, if that is what it is: a line each.
+    pub(crate) conflicts: Box<[brio_host::Conflict]>,
     /// Nothing is printed: the command has said it, or nobody reads.
     pub(crate) silent: bool,
 }
@@ -30,6 +32,7 @@ impl Failure {
             message: one_line(&message.into()),
             hint: None,
             paths: Vec::new(),
+            conflicts: Box::default(),
             silent: false,
         }
     }
@@ -83,6 +86,9 @@ impl Failure {
         }
         let mut err = io::stderr().lock();
         let _ = writeln!(err, "error: {}: {}", self.code, self.message);
+        for conflict in &self.conflicts {
+            let _ = writeln!(err, "  {}", one_line(&conflict.to_string()));
+        }
         if let Some(hint) = &self.hint {
             let _ = writeln!(err, "hint: {hint}");
         }
@@ -105,8 +111,44 @@ from_typed! {
     brio_host::RollbackError, brio_host::RunError, brio_host::SessionError,
 }
 
+impl Failure {
+    /// Conflicts, a line each, however many.
+    fn conflict(what: &str, conflicts: &[brio_host::Conflict], hint: String) -> Self {
+        let paths = if conflicts.len() == 1 { "path" } else { "paths" };
+        let mut failure =
+            Self::new("CONFLICT", format!("{what} {} {paths}", conflicts.len())).hint(hint);
+        failure.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
+        failure.conflicts = conflicts.into();
+        failure
+    }
+}
+
+impl From<brio_host::ResolveError> for Failure {
+    fn from(e: brio_host::ResolveError) -> Self {
+        match &e {
+            brio_host::ResolveError::Choose { session, conflicts } => Self::conflict(
+                "Somebody must choose for",
+                conflicts,
+                format!(
+                    "`brio session resolve {session} --take ours|theirs|base PATH`, once for each"
+                ),
+            ),
+            brio_host::ResolveError::Commit(e) => Self::from(e),
+            _ => Self::typed(e.code(), &e),
+        }
+    }
+}
+
 impl From<&brio_host::CommitError> for Failure {
     fn from(e: &brio_host::CommitError) -> Self {
+        if let brio_host::CommitError::Conflict { session, conflicts } = e {
+            let hint = format!(
+                "the session is kept: `brio session resolve {session}` settles it, `brio session \
+                 commit {session} --policy merge|last-write-wins` lands it, `brio session rollback \
+                 {session}` throws it away"
+            );
+            return Self::conflict("Concurrent modification detected in", conflicts, hint);
+        }
         let mut failure = match e {
             brio_host::CommitError::Cascade { landed, source } => return cascade(landed, source),
             e => Self::typed(e.code(), e),
@@ -118,7 +160,10 @@ impl From<&brio_host::CommitError> for Failure {
             brio_host::CommitError::Refused { path, .. }
             | brio_host::CommitError::Failed { path, .. }
             | brio_host::CommitError::DomainInside { path } => vec![path.to_string()],
-            _ => e.conflicts().iter().map(|c| c.path.to_string()).collect(),
+            brio_host::CommitError::Unresolved { marked, .. } => {
+                marked.iter().map(ToString::to_string).collect()
+            }
+            _ => Vec::new(),
         };
         // Whatever else it was: the base is unchanged and the session kept.
         if failure.exit == Exit::Usage && !matches!(e, brio_host::CommitError::Session(_)) {

@@ -47,6 +47,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Show(c)) => c.run(ui),
         Command::Session(Session::Diff(c)) => c.run(ui),
         Command::Session(Session::Commit(c)) => c.run(ui),
+        Command::Session(Session::Resolve(c)) => c.run(ui),
         Command::Session(Session::Rollback(c)) => c.run(ui),
         Command::Session(Session::Checkpoint(c)) => c.run(ui),
         Command::Session(Session::Restore(c)) => c.run(ui),

@@ -1,9 +1,10 @@
 //! One change as a person reads it: a unified diff, or words where lines say nothing.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use brio_host::{
-    Change, FileHandle, Handle, Kind, Meta, OpenOptions, RelPath, SessionHandle, View,
+    Change, FileHandle, Handle, Kind, Lower, Meta, OpenOptions, RelPath, SessionHandle, View,
 };
 use similar::{ChangeTag, TextDiff};
 
@@ -16,8 +17,17 @@ const LONGEST: u64 = 4 << 20;
 /// Both sides of a session's changes.
 pub(crate) struct Sides {
     after: View,
-    /// What the session began on: its parent as it is now, else the base as of its landing.
-    parent: Option<View>,
+    before: Before,
+}
+
+/// The other side.
+enum Before {
+    /// The base as of the session's landing.
+    Snapshot,
+    /// The session's parent as it is now.
+    Parent(View),
+    /// The base as it is now.
+    Now(Arc<dyn Lower>),
 }
 
 /// How much changed.
@@ -48,8 +58,16 @@ enum Content {
 
 impl Sides {
     pub(crate) fn open(session: &SessionHandle) -> Result<Self, Failure> {
-        let parent = session.parent()?.map(|p| p.view()).transpose()?;
-        Ok(Self { after: session.view()?, parent })
+        let before = match session.parent()? {
+            Some(parent) => Before::Parent(parent.view()?),
+            None => Before::Snapshot,
+        };
+        Ok(Self { after: session.view()?, before })
+    }
+
+    /// As [`open`](Self::open), with the base as it is now on the other side.
+    pub(crate) fn against_base(session: &SessionHandle) -> Result<Self, Failure> {
+        Ok(Self { after: session.view()?, before: Before::Now(session.base_now()?) })
     }
 
     /// The change, with a trailing newline.
@@ -105,21 +123,13 @@ impl Sides {
             Failure::new("IO", format!("{} in the session: {e}", change.path))
         };
         let path = &change.path;
-        let before = match (&change.before, &self.parent) {
+        let before = match (&change.before, &self.before) {
             (None, _) => Content::Nothing,
-            (Some(meta), Some(parent)) => of_view(parent, path, meta).map_err(fail)?,
-            (Some(meta), None) => self
+            (Some(meta), Before::Parent(parent)) => of_view(parent, path, meta).map_err(fail)?,
+            (Some(meta), Before::Now(base)) => of_base(&**base, path, meta).map_err(fail)?,
+            (Some(meta), Before::Snapshot) => self
                 .after
-                .with_base(|base| match meta.kind {
-                    Kind::Symlink => base.read_link(path).map(Content::Text),
-                    Kind::File if meta.size <= LONGEST => {
-                        let mut bytes = Vec::new();
-                        base.open(path)?.read_to_end(&mut bytes)?;
-                        Ok(text_or_not(bytes))
-                    }
-                    Kind::File => Ok(Content::Binary(meta.size)),
-                    _ => Ok(Content::Nothing),
-                })
+                .with_base(|base| of_base(base, path, meta))
                 .and_then(|content| content)
                 .map_err(fail)?,
         };
@@ -132,6 +142,19 @@ impl Sides {
             (Content::Text(b), Content::Nothing) => (Content::Text(b), Content::Text(Vec::new())),
             other => other,
         })
+    }
+}
+
+fn of_base(base: &dyn Lower, path: &RelPath, meta: &Meta) -> Result<Content, brio_host::FsError> {
+    match meta.kind {
+        Kind::Symlink => base.read_link(path).map(Content::Text),
+        Kind::File if meta.size <= LONGEST => {
+            let mut bytes = Vec::new();
+            base.open(path)?.read_to_end(&mut bytes)?;
+            Ok(text_or_not(bytes))
+        }
+        Kind::File => Ok(Content::Binary(meta.size)),
+        _ => Ok(Content::Nothing),
     }
 }
 

@@ -170,7 +170,7 @@ fn usage_is_one_line() {
         command.push(&joined);
         env.error(&command, 2, "CONFIG");
     }
-    env.error(&["run", "hello", "--policy", "merge"], 2, "CONFIG");
+    env.error(&["run", "hello", "--policy", "sometimes"], 2, "CONFIG");
     env.error(&["run", "hello", "--input", "missing"], 2, "INPUT");
     env.write("brio.toml", "memory = \"lots\"\n");
     let text = env.error(&["run", "hello"], 2, "CONFIG");

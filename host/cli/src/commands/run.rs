@@ -53,8 +53,9 @@ pub(crate) struct Run {
     /// no --disk and --files, and knows no session-fs.
     #[arg(long)]
     preopen: bool,
-    /// What a conflict does [default: reject].
-    #[arg(long, value_name = "reject")]
+    /// What becomes of paths that others changed as well: reject, merge, last-write-wins
+    /// [default: reject].
+    #[arg(long, value_name = "POLICY")]
     policy: Option<String>,
     /// What else the agent may do: begin sessions (session-fs), change .git (vcs).
     #[arg(long, value_name = "CAPABILITY")]
@@ -201,6 +202,7 @@ impl Run {
                 vcs: self.grant.contains(&Grant::Vcs),
             },
             keep: self.keep,
+            policy: config.policy(),
             plain: self.preopen,
             stdout: shown(Box::new(std::io::stdout())),
             stderr: shown(Box::new(std::io::stderr())),

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use brio_host::Retention;
+use brio_host::{Policy, Retention};
 
 use crate::failure::Failure;
 use crate::units::{parse_duration, parse_quota, parse_size};
@@ -83,7 +83,7 @@ fn view_path(text: &str) -> Result<(), String> {
 }
 
 fn policy(text: &str) -> Result<(), String> {
-    if text == "reject" { Ok(()) } else { Err(format!("`{text}` is no policy (reject)")) }
+    text.parse::<Policy>().map(|_| ()).map_err(|e| e.to_string())
 }
 
 /// Every setting. Capabilities are not among them: they are granted by flags only,
@@ -158,6 +158,18 @@ impl Config {
                 Failure::new("CONFIG", format!("{} = {value} (from {source}): {why}", key.name))
                     .hint("`brio config show` lists every setting and where it came from")
             })?;
+            // What lands in a base must not decide that the next session overwrites others.
+            if value == Policy::LastWriteWins.as_str()
+                && let (Source::File(from), Some(base)) = (&source, &in_base)
+                && from == base.path()
+            {
+                let why = "a base cannot ask for this policy";
+                return Err(Failure::new(
+                    "CONFIG",
+                    format!("{} = {value} (from {source}): {why}", key.name),
+                )
+                .hint("give --policy, or set BRIO_POLICY"));
+            }
             settings.push(Setting { key: key.name, value, source });
         }
         Ok(Self { settings })
@@ -195,6 +207,11 @@ impl Config {
             window: parse_duration(self.text("undo_window")).unwrap_or(default.window),
             quota: parse_quota(self.text("undo_quota")).unwrap_or(default.quota),
         }
+    }
+
+    /// What becomes of conflicts. It was checked when it was loaded.
+    pub(crate) fn policy(&self) -> Policy {
+        self.text("policy").parse().unwrap_or_default()
     }
 
     /// One setting as a number.

@@ -47,9 +47,12 @@ fn a_wrong_value_names_its_source() -> Outcome {
     let failure = Config::load(&env, Some(dir.path()), &[]).expect_err("no size");
     assert!(failure.message.contains("BRIO_MEMORY"), "{}", failure.message);
     let env = places(&[("HOME", "/nowhere")]);
-    for (text, word) in
-        [("grant = \"vcs\"", "grant"), ("memory = true", "memory"), ("=", "brio.toml")]
-    {
+    for (text, word) in [
+        ("policy = \"last-write-wins\"", "last-write-wins"),
+        ("grant = \"vcs\"", "grant"),
+        ("memory = true", "memory"),
+        ("=", "brio.toml"),
+    ] {
         std::fs::write(dir.path().join("brio.toml"), text)?;
         let failure = Config::load(&env, Some(dir.path()), &[]).expect_err("refused");
         assert_eq!(failure.code, "CONFIG");

@@ -1,6 +1,6 @@
 //! `brio session commit`
 
-use brio_host::{ChangeSet, CommitError, CommitOptions, SessionId};
+use brio_host::{ChangeSet, CommitError, CommitOptions, Policy, SessionId};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -12,7 +12,8 @@ use crate::ui::Ui;
 /// Land a session in its base, or in its parent: all of it or nothing.
 ///
 /// A conflict changes nothing and keeps the session; the message names every path, what each
-/// side did, and who.
+/// side did, and who. `--policy merge` merges texts that were changed in different places, modes
+/// with contents, and what both made the same; `brio session resolve` is the way for the rest.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Commit {
     /// The session; a unique prefix is enough.
@@ -26,6 +27,10 @@ pub(crate) struct Commit {
     /// Land although the machine went down before the session was synced.
     #[arg(long)]
     accept_unclean: bool,
+    /// What becomes of paths that others changed as well: nothing lands (reject), what nobody
+    /// could dispute is merged (merge), or ours lands whatever stands there (last-write-wins).
+    #[arg(long, value_name = "POLICY", default_value = "reject")]
+    policy: Policy,
     /// Land its open children first, oldest first; the first conflict ends it.
     #[arg(long)]
     cascade: bool,
@@ -42,6 +47,7 @@ impl Commit {
             stop: self.stop,
             accept_unclean: self.accept_unclean,
             cascade: self.cascade,
+            policy: self.policy,
         };
         let id = session.id().to_string();
         match session.commit(options) {
@@ -75,7 +81,7 @@ impl Commit {
             Err(e) => {
                 let failure = Failure::from(&e);
                 if self.json {
-                    let conflict = failure.exit == Exit::Conflict;
+                    let conflict = failure.code == "CONFLICT";
                     ui.json(&Committed {
                         schema: SCHEMA,
                         session: id,

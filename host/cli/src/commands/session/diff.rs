@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::SCHEMA;
+use crate::json::{SCHEMA, change_name};
 use crate::open;
 use crate::patch::{Counts, Sides};
 use crate::summary::{kind_word, letter, notes, one_line_stat};
@@ -19,6 +19,10 @@ use crate::ui::Ui;
 pub(crate) struct Diff {
     /// The session; a unique prefix is enough.
     id: String,
+    /// Compare with the base as it is now instead: what others changed since at these paths
+    /// shows on the other side.
+    #[arg(long, value_name = "base")]
+    against: Option<Against>,
     /// Only how many lines were added and removed.
     #[arg(long, group = "form")]
     stat: bool,
@@ -28,6 +32,13 @@ pub(crate) struct Diff {
     /// Print `{schema, session, changes: [{path, change, before, after, link_broken, hard_link_of}]}`.
     #[arg(long, group = "form")]
     json: bool,
+}
+
+/// What a session is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Against {
+    /// The base as it is now.
+    Base,
 }
 
 #[derive(Serialize)]
@@ -58,7 +69,10 @@ struct JsonMeta {
 impl Diff {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let session = open::session(&self.id)?;
-        let set = session.changes()?;
+        let set = match self.against {
+            None => session.changes()?,
+            Some(Against::Base) => session.changes_against_base()?,
+        };
         if self.json {
             let changes = set.changes.iter().map(json).collect();
             ui.json(&Json { schema: SCHEMA, session: session.id().to_string(), changes })?;
@@ -67,7 +81,10 @@ impl Diff {
                 ui.line(format_args!("{}\t{}", letter(change.kind), change.path))?;
             }
         } else {
-            let sides = Sides::open(&session)?;
+            let sides = match self.against {
+                None => Sides::open(&session)?,
+                Some(Against::Base) => Sides::against_base(&session)?,
+            };
             if self.stat {
                 stat(ui, &sides, &set)?;
             } else {
@@ -97,13 +114,7 @@ fn stat(ui: &Ui, sides: &Sides, set: &ChangeSet) -> Result<(), Failure> {
 fn json(change: &Change) -> JsonChange {
     JsonChange {
         path: change.path.to_string(),
-        change: match letter(change.kind) {
-            'A' => "added",
-            'D' => "removed",
-            'T' => "replaced",
-            'm' => "metadata",
-            _ => "modified",
-        },
+        change: change_name(change.kind),
         before: change.before.map(meta),
         after: change.after.map(meta),
         link_broken: change.link_broken,

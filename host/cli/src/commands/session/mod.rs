@@ -4,6 +4,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod diff;
 pub(crate) mod list;
+pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod show;

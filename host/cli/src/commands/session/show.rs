@@ -14,7 +14,7 @@ use crate::ui::Ui;
 pub(crate) struct Show {
     /// The session; a unique prefix is enough.
     id: String,
-    /// Print the fields of `session list`, and schema, landing, children, checkpoints, run, clean, changes.
+    /// Print the fields of `session list`, and schema, landing, children, checkpoints, run, clean, unresolved, changes.
     #[arg(long)]
     json: bool,
 }
@@ -41,6 +41,7 @@ impl Show {
                 checkpoints: info.checkpoints.iter().map(Checkpoint::from).collect(),
                 run,
                 clean: !info.unclean,
+                unresolved: info.unresolved.iter().map(ToString::to_string).collect(),
                 changes: changes.as_ref().ok().map(Changes::from),
             })?;
             return Ok(Exit::Ok);
@@ -70,6 +71,7 @@ impl Show {
             LeaseStatus::Silent { pid } => lines.push(("run", format!("process {pid}, silent"))),
             LeaseStatus::Dead { pid } => lines.push(("run", format!("process {pid} is gone"))),
         }
+        lines.extend(info.unresolved.iter().map(|p| ("markers", p.to_string())));
         if info.unclean {
             lines.push(("unclean", "the machine went down before it was synced".into()));
         }

@@ -1,0 +1,77 @@
+//! What others changed as well: resolving it, and looking at it.
+
+use std::sync::Arc;
+
+use brio_landing::{CommitError, Conflict, LeaseError, ResolveError, ResolveOptions, Resolved};
+use brio_session::{ChangeSet, Lower, RelPath};
+
+use crate::SessionHandle;
+
+impl SessionHandle {
+    /// Rebases it on its base (a child: on its parent) as it is now, and keeps it open: see
+    /// [`Resolved`]. Paths are relative to its base.
+    ///
+    /// # Errors
+    /// It is what it was: `CONFLICT` names the paths that somebody must choose for.
+    pub fn resolve(&self, options: ResolveOptions) -> Result<Resolved, ResolveError> {
+        let subdir = self.info().map_err(CommitError::from)?.subdir;
+        let takes = options.takes.iter().map(|(p, t)| (subdir.join_path(p), *t)).collect();
+        let below = |p: RelPath| p.strip_prefix(&subdir).unwrap_or(p);
+        let all = |paths: Vec<RelPath>| paths.into_iter().map(below).collect();
+        match self.domain().resolve(self.id(), ResolveOptions { takes, ..options }) {
+            Ok(done) => {
+                self.index_ended("open");
+                Ok(Resolved {
+                    merged: all(done.merged),
+                    marked: all(done.marked),
+                    taken: done.taken.into_iter().map(|(p, t)| (below(p), t)).collect(),
+                    ..done
+                })
+            }
+            Err(ResolveError::Choose { session, conflicts }) => {
+                Err(ResolveError::Choose { session, conflicts: inside(conflicts, &subdir) })
+            }
+            Err(ResolveError::NoConflict { path }) => {
+                Err(ResolveError::NoConflict { path: below(path) })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What differs at the paths that it changed between it and the base as it is now.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn changes_against_base(&self) -> Result<ChangeSet, LeaseError> {
+        let fail = |source| LeaseError::View { id: self.id().clone(), source };
+        self.session()?.changes_against_base().map_err(fail)
+    }
+
+    /// Its base as it is now, whatever it sees itself.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn base_now(&self) -> Result<Arc<dyn Lower>, LeaseError> {
+        let fail = |source| LeaseError::View { id: self.id().clone(), source };
+        self.session()?.base_now().map_err(fail)
+    }
+}
+
+/// A commit's error with the paths of its conflicts relative to the session's base.
+pub(crate) fn inside_of(error: CommitError, subdir: &RelPath) -> CommitError {
+    match error {
+        CommitError::Conflict { session, conflicts } => {
+            CommitError::Conflict { session, conflicts: inside(conflicts, subdir) }
+        }
+        CommitError::Cascade { landed, source } => {
+            CommitError::Cascade { landed, source: Box::new(inside_of(*source, subdir)) }
+        }
+        error => error,
+    }
+}
+
+/// Conflicts with paths relative to a session's base, where they lie in it.
+fn inside(conflicts: Vec<Conflict>, subdir: &RelPath) -> Vec<Conflict> {
+    let below = |p: RelPath| p.strip_prefix(subdir).unwrap_or(p);
+    conflicts.into_iter().map(|c| Conflict { path: below(c.path), ..c }).collect()
+}
