@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use brio_landing::{
-    Collected, Domain, DomainError, GcOptions, Landed, Log, LogFilter, SessionError, UndoError,
-    UndoOptions,
+    Blame, BlameError, Collected, Domain, DomainError, GcOptions, Landed, Log, LogFilter,
+    SessionError, UndoError, UndoOptions,
 };
 use brio_registry::{RegistryError, SessionRow};
 use brio_session::{RelPath, from_os};
@@ -40,6 +40,22 @@ impl Brio {
     ) -> Result<Landed, UndoError> {
         let (domain, _) = self.domain(base, false)?;
         domain.undo(landing, options)
+    }
+
+    /// Which landing each line of a file came with. The domain is the one that the file lies in.
+    ///
+    /// # Errors
+    /// [`BlameError`].
+    pub fn blame(&self, file: &Path) -> Result<Blame, BlameError> {
+        let dir = match file.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        // Without a name (`..`, `/`) it is a directory, and is said to be none with lines.
+        let base = if file.file_name().is_some() { dir } else { file };
+        let (domain, below) = self.domain(base, false)?;
+        let path = file.file_name().map_or(below.clone(), |name| below.join(from_os(name)));
+        domain.blame(&path)
     }
 
     /// Deletes what nobody needs any more in the domain that `base` lies in.

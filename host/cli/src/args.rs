@@ -31,6 +31,7 @@ pub(crate) enum Command {
     Session(Session),
     Log(commands::log::Log),
     Undo(commands::undo::Undo),
+    Blame(commands::blame::Blame),
     Recover(commands::recover::Recover),
     Gc(commands::gc::Gc),
     /// The agents that come with this binary.

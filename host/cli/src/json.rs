@@ -144,6 +144,30 @@ pub(crate) struct Undone {
     pub(crate) error: Option<Error>,
 }
 
+/// `brio blame --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Blame {
+    pub(crate) schema: u32,
+    /// From the top of the base's domain.
+    pub(crate) path: String,
+    pub(crate) lines: Vec<BlameLine>,
+}
+
+/// One line of a file.
+#[derive(Debug, Serialize)]
+pub(crate) struct BlameLine {
+    /// Its number, from 1.
+    pub(crate) line: usize,
+    pub(crate) text: String,
+    /// `landing`: it came with that one; `outside`: from no landing, after that one; `before`:
+    /// it was there before that one, and of older ones nothing is kept.
+    pub(crate) origin: &'static str,
+    pub(crate) landing: u64,
+    pub(crate) time: Option<String>,
+    pub(crate) session: Option<String>,
+    pub(crate) goal: Option<String>,
+}
+
 /// `brio gc --json`
 #[derive(Debug, Serialize)]
 pub(crate) struct Collected {

@@ -53,6 +53,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Restore(c)) => c.run(ui),
         Command::Log(c) => c.run(ui),
         Command::Undo(c) => c.run(ui),
+        Command::Blame(c) => c.run(ui),
         Command::Recover(c) => c.run(ui),
         Command::Gc(c) => c.run(ui),
         Command::Agent(Agent::List(c)) => c.run(ui),

@@ -93,6 +93,40 @@ fn an_undo_that_would_bury_something_is_refused() {
     env.error(&["undo", "x"], 2, "USAGE");
 }
 
+#[test]
+fn blame_names_the_landing_of_each_line() {
+    let env = TestEnvironment::new();
+    land(&env, "s/two/zwei/", "translate");
+    env.write("notes.txt", "one\nzwei\nthree\nmine");
+    let text = env.ok(&["blame", "notes.txt"]);
+    assert_eq!(
+        text,
+        "before 1     1  one\n1 translate  2  zwei\nbefore 1     3  three\noutside      4  mine\n"
+    );
+    let file = env.base().join("notes.txt");
+    let elsewhere = env
+        .command(&["blame", "--json", file.to_str().expect("UTF-8")])
+        .current_dir("/")
+        .output()
+        .expect("runs");
+    let doc: serde_json::Value = serde_json::from_slice(&elsewhere.stdout).expect("JSON");
+    assert_eq!((&doc["schema"], &doc["path"]), (&json!(1), &json!("notes.txt")));
+    let line = &doc["lines"][1];
+    assert_eq!(
+        (&line["line"], &line["text"], &line["origin"], &line["landing"], &line["goal"]),
+        (&json!(2), &json!("zwei"), &json!("landing"), &json!(1), &json!("translate"))
+    );
+    assert!(line["session"].as_str().is_some_and(|s| s.starts_with("sess-")));
+    assert_eq!(doc["lines"][3]["origin"], "outside");
+    let inside = env.command(&["blame", "lib.rs"]).current_dir(env.base().join("src")).output();
+    assert!(inside.expect("runs").status.success());
+    std::fs::write(env.base().join("binary"), [0, 1]).expect("written");
+    env.error(&["blame", "binary"], 2, "BINARY");
+    env.error(&["blame", "nothing"], 2, "PATH_MISSING");
+    env.error(&["blame", "src"], 2, "NOT_A_FILE");
+    env.error(&["blame", "/"], 2, "NO_DOMAIN");
+}
+
 // T19: what is kept to be undone, and that it is free again.
 #[test]
 fn gc_keeps_to_window_and_quota() {

@@ -12,11 +12,12 @@ use crate::errors::Doing;
 use crate::home::Home;
 use crate::state::State;
 use crate::{
-    Adopted, BeginError, BeginOptions, Collected, CommitError, CommitOptions, DomainError,
-    GcOptions, JournalEntry, Landed, Log, LogFilter, OpenOptions, RecoverError, Recovered,
-    ResolveError, ResolveOptions, Resolved, Retention, RollbackError, RolledBack, Session,
-    SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin, cascade, create, discover,
-    gc, journal, log, meta, nesting, recover, resolve, rollback, session, tidy, undo,
+    Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError, CommitOptions,
+    DomainError, GcOptions, JournalEntry, Landed, Log, LogFilter, OpenOptions, RecoverError,
+    Recovered, ResolveError, ResolveOptions, Resolved, Retention, RollbackError, RolledBack,
+    Session, SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin, blame, cascade,
+    create, discover, gc, journal, log, meta, nesting, recover, resolve, rollback, session, tidy,
+    undo,
 };
 
 /// A domain: a base directory with its state `.brio/`. Cheap to clone.
@@ -233,6 +234,16 @@ impl Domain {
     /// See [`UndoError`]; then nothing has changed.
     pub fn undo(&self, landing: u64, options: &UndoOptions) -> Result<Landed, UndoError> {
         undo::undo(&self.state, landing, options)
+    }
+
+    /// Which landing each line of a file came with, as far back as what landings replaced is
+    /// kept. Landings that were undone are looked through, and so is a move, where one landing
+    /// removed at one path the content that it added at another.
+    ///
+    /// # Errors
+    /// See [`BlameError`].
+    pub fn blame(&self, path: &RelPath) -> Result<Blame, BlameError> {
+        blame::blame(&self.state, path)
     }
 
     /// What landed, newest first: from the journal, which is kept for good.

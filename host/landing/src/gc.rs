@@ -17,6 +17,7 @@ use crate::finish::keep_late;
 use crate::history::{self, Landing};
 use crate::intent::{ABORTING, END, End, Step, clone_name, slot_name};
 use crate::judge::{Seen, see};
+use crate::lines::LINES;
 use crate::lock::Lock;
 use crate::look::Look;
 use crate::quota::{self, Choice, Ended, Held, Need};
@@ -218,6 +219,7 @@ impl Run<'_> {
         if needed {
             state.disk.sync_dir(&dir)?;
         }
+        freed += state.disk.remove_tree(&dir, LINES)?;
         for step in &l.intent.steps {
             let Some(slot) = step.slot() else { continue };
             freed += state.disk.remove_tree(&dir, &clone_name(slot))?;
@@ -308,7 +310,8 @@ fn pre_images(state: &State, k: u64, seen: &mut HashSet<u64>) -> io::Result<u64>
     };
     let mut bytes = 0;
     for name in disk::names(&dir)? {
-        if matches!(name.first(), Some(b's' | b'c')) && name[1..].iter().all(u8::is_ascii_digit) {
+        let slot = matches!(name.first(), Some(b's' | b'c'));
+        if name == LINES || slot && name[1..].iter().all(u8::is_ascii_digit) {
             bytes += disk::usage(&dir, &name, seen)?;
         }
     }

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use brio_session::{Change, Content, FsError, Kind, NEW_DIR_MODE, NEW_FILE_MODE, RelPath, View};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
+use sha2::{Digest, Sha256};
 
 use crate::acl;
 use crate::claim::nonce;
@@ -18,6 +19,7 @@ use crate::errors::Doing;
 use crate::facts::Dirs;
 use crate::history;
 use crate::intent::{Act, INTENT, INTENT_MAGIC, Intent, New, Step, clone_name, encode, slot_name};
+use crate::lines::{self, LINES, Lines};
 use crate::look::Look;
 use crate::preimage::PreImages;
 use crate::state::State;
@@ -66,10 +68,15 @@ pub(crate) fn stage(
                 slots: HashMap::new(),
                 acls: HashMap::new(),
                 restored,
+                lines: Lines::default(),
             };
             let mut intent = intent;
             for step in &mut intent.steps {
                 s.step(step)?;
+            }
+            if !s.lines.is_empty() {
+                let raw = s.lines.encode().doing("lines")?;
+                state.disk.write_new(&dir, LINES, &raw).doing("lines")?;
             }
             let raw = encode(INTENT_MAGIC, &intent).doing("intent")?;
             state.disk.write_new(&dir, INTENT, &raw).doing("intent")?;
@@ -99,6 +106,7 @@ struct Stager<'a> {
     acls: HashMap<RelPath, Option<Rc<[u8]>>>,
     /// Of the landing that this one undoes.
     restored: Option<PreImages>,
+    lines: Lines,
 }
 
 impl Stager<'_> {
@@ -116,7 +124,7 @@ impl Stager<'_> {
         let name = slot_name(slot);
         self.content(&path, &name)?;
         if new.kind == Kind::File {
-            step.new_sha256 = self.hash(&name).map_err(io)?;
+            step.new_sha256 = self.hash(slot, &name).map_err(io)?;
         }
         self.slots.insert(path.clone(), slot);
         match (step.act, &step.old) {
@@ -187,13 +195,21 @@ impl Stager<'_> {
         }
     }
 
-    /// `None` for another name of what is staged already and may not be read any more.
-    fn hash(&self, name: &[u8]) -> io::Result<Option<[u8; 32]>> {
+    /// SHA-256 of what was staged; a text's lines are remembered. `None` for another name of
+    /// what is staged already and may not be read any more.
+    fn hash(&mut self, slot: u32, name: &[u8]) -> io::Result<Option<[u8; 32]>> {
         let how = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        match openat(self.dir, name, how, Mode::empty()) {
-            Err(Errno::ACCESS) => Ok(None),
-            file => Ok(Some(manifest::hash(file?.into())?)),
+        let mut file = match openat(self.dir, name, how, Mode::empty()) {
+            Err(Errno::ACCESS) => return Ok(None),
+            file => File::from(file?),
+        };
+        if file.metadata()?.len() > lines::LIMIT {
+            return Ok(Some(manifest::hash(file)?));
         }
+        let mut content = Vec::new();
+        file.read_to_end(&mut content)?;
+        self.lines.add(slot, &content);
+        Ok(Some(Sha256::digest(&content).into()))
     }
 
     fn copy(&self, from: &File, name: &[u8], change: Option<&&Change>) -> io::Result<()> {

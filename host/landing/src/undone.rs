@@ -33,19 +33,47 @@ impl<'a> ByPath<'a> {
         self.0.get(path).map_or(&[], Vec::as_slice)
     }
 
-    /// What was done to a path and stands: without what was undone, and the undos.
+    /// What was done to a path and stands: without what was undone, and the undos. What was
+    /// undone and done again stands as the landing that did it first.
     pub(crate) fn standing(&self, path: &RelPath) -> Vec<Of<'a>> {
-        let mut stack: Vec<Of<'_>> = Vec::new();
+        let mut stack: Vec<Stands<'_>> = Vec::new();
+        let mut undos: HashMap<u64, Undo<'_>> = HashMap::new();
         for (l, s) in self.all(path) {
-            match stack.last() {
-                Some((k, was)) if l.intent.undo_of == Some(k.number) && restores(s, was) => {
-                    stack.pop();
-                }
-                _ => stack.push((l, s)),
+            let by = (*l, *s);
+            let of = l.intent.undo_of;
+            if let Some(top) = stack.last()
+                && [top.first, top.last]
+                    .iter()
+                    .any(|(k, was)| of == Some(k.number) && restores(s, was))
+                && let Some(top) = stack.pop()
+            {
+                undos.insert(l.number, Undo { taken: top.first, by, depth: stack.len() });
+            } else if let Some(undo) = of.and_then(|k| undos.get(&k))
+                && undo.depth == stack.len()
+                && restores(s, undo.by.1)
+            {
+                stack.push(Stands { first: undo.taken, last: by });
+            } else {
+                stack.push(Stands { first: by, last: by });
             }
         }
-        stack
+        stack.into_iter().map(|s| s.first).collect()
     }
+}
+
+/// A step that stands.
+struct Stands<'a> {
+    first: Of<'a>,
+    /// Which did it again.
+    last: Of<'a>,
+}
+
+/// A step that took another one back.
+struct Undo<'a> {
+    taken: Of<'a>,
+    by: Of<'a>,
+    /// How many stood below: if as many do, nothing came in between.
+    depth: usize,
 }
 
 /// Whether a step puts back exactly what another one found.

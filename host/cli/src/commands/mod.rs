@@ -1,6 +1,7 @@
 //! One command per file. Each turns its arguments into one call of `brio-host`, and shows
 //! what came of it.
 pub(crate) mod agent;
+pub(crate) mod blame;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
