@@ -177,6 +177,13 @@ impl<'a> Work<'a> {
         let (target, slot) = self.seen(step)?;
         let disk = &self.state.disk;
         let name = step.slot().map(slot_name).unwrap_or_default();
+        if (step.new, target, slot) == (None, Seen::Nothing, Seen::Nothing)
+            && let Some(dir) = self.in_slot_of_parent(step)?
+        {
+            let (_, last) = step.path.split().unwrap_or_default();
+            disk.rename_noreplace(&dir, last, self.dir, &name)?;
+            return Ok(Next::LookAgain);
+        }
         match forward(step, target, slot) {
             Forward::Done => return Ok(Next::Done),
             Forward::Leave => {
@@ -238,6 +245,34 @@ impl<'a> Work<'a> {
             }
         }
         Ok(Next::LookAgain)
+    }
+
+    /// The directory that a removed path was in, where that was moved to its slot with the path
+    /// in it: in a power cut the rename of a directory may stay and the one before it be lost.
+    fn in_slot_of_parent(&self, step: &Step) -> io::Result<Option<OwnedFd>> {
+        let Some(dir) = self.displaced_dir(step)? else { return Ok(None) };
+        let (_, name) = step.path.split().unwrap_or_default();
+        let old = step.old.map(|o| o.ino);
+        let there = Look::at(&dir, name)?.map(|l| l.ino());
+        Ok((there.is_some() && there == old).then_some(dir))
+    }
+
+    /// The parent of a path, displaced by this landing as well.
+    fn displaced_dir(&self, step: &Step) -> io::Result<Option<OwnedFd>> {
+        let Some((parent, _)) = step.path.split() else { return Ok(None) };
+        let of = |s: &&Step| s.path == parent && s.slot().is_some();
+        let Some(above) = self.steps.iter().find(of) else { return Ok(None) };
+        let Some(old) = above.old.filter(|o| o.kind == Kind::Dir) else { return Ok(None) };
+        let own = |fd: &OwnedFd| Look::of(fd).is_ok_and(|l| l.ino() == old.ino);
+        if let Some(slot) = above.slot()
+            && let Ok(dir) = disk::open_dir(self.dir, &slot_name(slot))
+            && own(&dir)
+        {
+            return Ok(Some(dir));
+        }
+        let Some(higher) = self.displaced_dir(above)? else { return Ok(None) };
+        let (_, name) = parent.split().unwrap_or_default();
+        Ok(disk::open_dir(&higher, name).ok().filter(own))
     }
 
     fn dir_is_empty(&mut self, path: &RelPath) -> io::Result<bool> {

@@ -153,6 +153,15 @@ fn open_with(base: &Path, door: Door) -> Option<Domain> {
     Domain::open(base, OpenOptions { door, ..options(None) }).ok().map(|(d, _)| d)
 }
 
+/// For a process that comes later: after a power cut the machine has booted again.
+fn booted(lost: bool) -> OpenOptions {
+    let mut options = options(None);
+    if lost {
+        options.boot_id = "boot-2".into();
+    }
+    options
+}
+
 /// Runs an act without a fault: its operations, and the base afterwards.
 pub(crate) fn count(act: Act, shape: usize) -> (usize, Tree) {
     let w = World::new(act, shape);
@@ -196,10 +205,12 @@ pub(crate) fn run(p: &Point, tally: &Tally) {
             assert!(result.is_ok(), "{label}");
         }
     }
+    let lost = [Some(p.first), here].iter().flatten().any(|f| matches!(f.how, How::Lost(_)));
     if let Some(fault) = later {
         let (faults, door) = Faults::door(fault, None);
         faults.arm();
-        if let Some(d) = open_with(w.path(), door) {
+        let options = OpenOptions { door, ..booted(lost) };
+        if let Ok((d, _)) = Domain::open(w.path(), options) {
             let _ = d.recover();
             let _ = d.gc();
         }
@@ -226,7 +237,7 @@ fn settle(
     label: &str,
     tally: &Tally,
 ) {
-    let (d, _) = Domain::open(w.path(), options(None)).unwrap_or_else(|e| panic!("{label}: {e}"));
+    let (d, _) = Domain::open(w.path(), booted(lost)).unwrap_or_else(|e| panic!("{label}: {e}"));
     d.recover().unwrap_or_else(|e| panic!("{label}: {e}"));
     let now = tree(w.path());
     let kept: Vec<_> = w.witnesses.iter().collect();
