@@ -43,7 +43,40 @@ pub(crate) fn run() -> Outcome {
         let agent = engine.load(prebuilt(rows[0]))?;
         compare(rows, &engine, &agent, base.path(), native)?;
     }
+    println!();
+    tracking(&engine, base.path())
+}
+
+/// What it costs a session to note what it reads: processor time of whole runs, from opening the
+/// view to its sync, in turns.
+fn tracking(engine: &Engine, base: &Path) -> Outcome {
+    head(&["20,000 files, median ms of processor time", "session", "reads tracked", "ratio"]);
+    let (domain, _) = Domain::open(base, OpenOptions::default())?;
+    for name in ["bench-stat", "bench-read"] {
+        let agent = engine.load(prebuilt(name))?;
+        let mut samples = [Vec::new(), Vec::new()];
+        for _ in 0..=2 * ROUNDS {
+            for (track_reads, samples) in [false, true].into_iter().zip(&mut samples) {
+                let session = domain.begin(BeginOptions::default())?;
+                let started = processor_time();
+                let options = ViewOptions { track_reads, ..ViewOptions::default() };
+                let writer = session.writer("bench", options)?;
+                guest(engine, &agent, writer.view().clone().into())?;
+                writer.finish()?;
+                samples.push(processor_time().saturating_sub(started));
+                domain.rollback(session.id(), false)?;
+            }
+        }
+        let [plain, tracked] = samples.map(|s| median(&s[1..]));
+        let ratio = format!("{:.3}", tracked.as_secs_f64() / plain.as_secs_f64());
+        row(&[name, &ms(plain), &ms(tracked), &ratio]);
+    }
     Ok(())
+}
+
+fn processor_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 fn prebuilt(name: &str) -> PathBuf {

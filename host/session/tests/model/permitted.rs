@@ -14,7 +14,7 @@ pub fn errors(op: &Op, view: &Outcome, plain: &Outcome) -> bool {
         // 2: as below, where the slash stands in the target of a link.
         (
             Op::Open { how, .. },
-            Class::NotDirectory | Class::NotFound | Class::Loop,
+            Class::NotDirectory | Class::NotFound | Class::Loop | Class::NotPermitted,
             Class::IsDirectory,
         ) if how.create => true,
         // 2: a name that ends in a slash, `.` or `..`.
