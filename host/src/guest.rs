@@ -352,7 +352,7 @@ fn ended(id: &str) -> SessionsError {
 
 fn code(code: &str) -> SessionsCode {
     match code {
-        "CONFLICT" => SessionsCode::Conflict,
+        "CONFLICT" | "UNRESOLVED" => SessionsCode::Conflict,
         "SESSION_UNKNOWN" => SessionsCode::Unknown,
         "SESSION_ENDED" => SessionsCode::Ended,
         "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" => SessionsCode::Busy,

@@ -188,6 +188,9 @@ fn keep(
     }
     unresolved.sort();
     new.unresolved = unresolved;
+    // What it stands on now is kept; a checkpoint may still stand on what is not.
+    let fresh_again = m.stale && m.checkpoints.is_empty();
+    new.stale = m.stale && !fresh_again;
     new.conflicted = false;
     new.torn = m.unclean(&state.options.boot_id);
     new.clean = true;
@@ -198,6 +201,12 @@ fn keep(
     drop(view);
     meta::store_surely(state, &new, true).doing(what).map_err(commit)?;
     fresh.keep();
+    if fresh_again
+        && let Err(e) = meta::dir(state, what).and_then(|d| state.disk.unlink(&d, meta::STALE))
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!("{what} is still marked as stale: {e}");
+    }
     checkpoint::tidy(state, &mut new);
     let up = |p: &RelPath| m.subdir.join_path(p);
     let takes = Takes::new(m, options);

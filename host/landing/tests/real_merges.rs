@@ -87,16 +87,19 @@ impl Repo {
         all
     }
 
-    /// What git makes of a merge: the tree, if it is clean.
-    fn merge(&self, renames: bool, base: &str, a: &str, b: &str) -> Option<String> {
+    /// What git makes of a merge: the tree, if it is clean; and whether all that it has to say
+    /// is about renames.
+    fn merge(&self, renames: bool, base: &str, a: &str, b: &str) -> (Option<String>, bool) {
         // Its strategy knows no "none at all".
         let renames = if renames { "-Xfind-renames=50%" } else { "-Xfind-renames=100%" };
         let base = format!("--merge-base={base}");
         let args = ["merge-tree", "--write-tree", renames, &base, a, b];
         let (out, status) = self.git(&args);
-        let tree = String::from_utf8_lossy(&out).lines().next().unwrap_or("").to_owned();
+        let out = String::from_utf8_lossy(&out);
+        let tree = out.lines().next().unwrap_or("").to_owned();
         assert!(status == 0 || status == 1, "git merge-tree answered {status}");
-        (status == 0).then_some(tree)
+        let all = out.lines().filter(|l| l.starts_with("CONFLICT ")).all(|l| l.contains("rename"));
+        ((status == 0).then_some(tree), all)
     }
 }
 
@@ -119,7 +122,8 @@ struct Count {
     both_conflict: usize,
     /// Git follows a rename and merges; here it is a conflict.
     renames_reported: usize,
-    /// Git follows a rename and reports; without renames it merges as we did.
+    /// Git follows a rename and reports; without renames it merges as we did, or would: each
+    /// side's new name is there.
     renames_unseen: usize,
     /// Clean there, a conflict here: no rename in it.
     cautious: Vec<String>,
@@ -170,8 +174,8 @@ fn one(repo: &mut Repo, ids: &[&str], count: &mut Count) {
         return;
     }
     count.merges += 1;
-    let with = repo.merge(true, base, a, b);
-    let without = repo.merge(false, base, a, b);
+    let (with, only_renames) = repo.merge(true, base, a, b);
+    let (without, _) = repo.merge(false, base, a, b);
     // Also what git alone changes: where a rename leads.
     let mut paths: BTreeSet<Vec<u8>> = ours.keys().chain(theirs.keys()).cloned().collect();
     let mut before: Files = BTreeMap::new();
@@ -231,6 +235,7 @@ fn one(repo: &mut Repo, ids: &[&str], count: &mut Count) {
         (Ours::Conflict(..), None) => count.both_conflict += 1,
         (Ours::Conflict(_, true), Some(_)) => count.renames_reported += 1,
         (Ours::Clean, _) if with != without && is(repo, &without) => count.renames_unseen += 1,
+        (Ours::Clean, None) if only_renames => count.renames_unseen += 1,
         (Ours::Clean, None) => count.silent.push((*merge).to_owned()),
         (Ours::Clean, Some(_)) => count.differs.push((*merge).to_owned()),
         (Ours::Conflict(at, false), Some(_)) => {

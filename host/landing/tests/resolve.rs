@@ -7,8 +7,8 @@ mod common;
 use std::fs;
 
 use brio_landing::{
-    BeginOptions, CommitError, CommitOptions, Domain, ResolveError, ResolveOptions, Resolved,
-    Session, State, Take, Unmerged,
+    BeginOptions, CommitError, CommitOptions, Domain, LowerOptions, Policy, ResolveError,
+    ResolveOptions, Resolved, Session, State, Take, Unmerged, WantedLower,
 };
 use brio_session::{RelPath, ViewOptions};
 use common::{begin, commit, edit, names, open, read, state, tree, writer};
@@ -320,4 +320,64 @@ fn a_session_with_an_open_child_or_a_writer_is_not_resolved() {
     assert!(!dir.path().join(".brio/sessions").join(child.id().as_str()).exists());
     commit(&d, s.id()).unwrap();
     assert_eq!(state(dir.path(), "sessions"), Vec::<String>::new());
+}
+
+#[test]
+fn a_frozen_copy_is_an_ancestor_and_gives_way_to_the_base() {
+    // B-030: what a frozen session saw is known in full, whatever became of the base.
+    for by_policy in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let big = "0123456789abcdef\n".repeat(4096);
+        for (p, c) in [("f", "1\n2\n3\n"), ("bin", "b\0"), ("big", big.as_str())] {
+            fs::write(dir.path().join(p), c).unwrap();
+        }
+        pause();
+        let d = open(dir.path());
+        let lower = LowerOptions { wanted: WantedLower::Frozen, ..LowerOptions::default() };
+        let s = d.begin(BeginOptions { lower, ..BeginOptions::default() }).unwrap();
+        edit(&s, &[("f", b"one\n2\n3\n"), ("bin", b"ours\0")]);
+        fs::write(dir.path().join("f"), "1\n2\nthree\n").unwrap();
+        fs::write(dir.path().join("big"), "changed outside").unwrap();
+        if by_policy {
+            let options = CommitOptions { policy: Policy::Merge, ..CommitOptions::default() };
+            d.commit(s.id(), options).unwrap();
+        } else {
+            assert_eq!(shown(&s, "big").unwrap(), big);
+            let done = resolve(&d, &s, &[]).unwrap();
+            assert_eq!(done.merged, [path("f")]);
+            assert_eq!(shown(&s, "big").unwrap(), "changed outside");
+            let d = open(dir.path());
+            commit(&d, s.id()).unwrap();
+        }
+        let file = |p: &str| fs::read(dir.path().join(p)).unwrap();
+        assert_eq!(file("f"), b"one\n2\nthree\n");
+        assert_eq!(file("bin"), b"ours\0");
+        assert_eq!(file("big"), b"changed outside");
+        assert_eq!(state(dir.path(), "sessions"), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn what_is_excluded_stays_out_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("target")).unwrap();
+    fs::write(dir.path().join("target/out"), "of the base").unwrap();
+    fs::write(dir.path().join("f"), "1\n2\n3\n").unwrap();
+    pause();
+    let d = open(dir.path());
+    let lower = LowerOptions { excludes: vec!["target/".into()], ..LowerOptions::default() };
+    let s = d.begin(BeginOptions { lower, ..BeginOptions::default() }).unwrap();
+    let w = writer(&s);
+    w.view().mkdir_at(&w.view().root(), b"target").unwrap();
+    w.finish().unwrap();
+    edit(&s, &[("f", b"one\n2\n3\n"), ("target/out", b"of the session")]);
+    fs::write(dir.path().join("f"), "1\n2\nthree\n").unwrap();
+    resolve(&d, &s, &[]).unwrap();
+    assert_eq!(shown(&s, "f").unwrap(), "one\n2\nthree\n");
+    assert_eq!(shown(&s, "target/out"), None, "the base's is not seen after it, either");
+    fs::write(dir.path().join("f"), "1\n2\ndrei\n").unwrap();
+    let options = CommitOptions { policy: Policy::LastWriteWins, ..CommitOptions::default() };
+    d.commit(s.id(), options).unwrap();
+    assert_eq!(fs::read_to_string(dir.path().join("target/out")).unwrap(), "of the base");
+    assert_eq!(fs::read_to_string(dir.path().join("f")).unwrap(), "one\n2\nthree\n");
 }

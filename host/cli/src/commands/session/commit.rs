@@ -34,7 +34,10 @@ pub(crate) struct Commit {
     /// Land its open children first, oldest first; the first conflict ends it.
     #[arg(long)]
     cascade: bool,
-    /// Print `{schema, session, result, landing, children, changes, error}`.
+    /// Print `{schema, session, result, landing, children, changes, error}`. An error is `{code,
+    /// message, paths, conflicts: [{path, base, ours: {change, version}, theirs: {by, what,
+    /// landing, session, goal, version}, unmerged}]}`; base and version are `{kind, mode, size,
+    /// sha256}`, or null where nothing is there.
     #[arg(long)]
     json: bool,
 }

@@ -13,7 +13,8 @@ use crate::ui::Ui;
 /// What others changed and what it changed itself are merged. Texts in which both changed the
 /// same lines get conflict markers: edit them in the session, then commit. What has no text form
 /// (binary files, a removal against an edit, kinds) must be chosen with --take; until all of it
-/// is, nothing changes.
+/// is, nothing changes. A frozen session sees the base live from then on; what is excluded is
+/// not carried over.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Resolve {
     /// The session; a unique prefix is enough.
