@@ -61,6 +61,7 @@ impl<'a> Work<'a> {
                 let conflict = what.map(|what| Conflict {
                     path: step.path.clone(),
                     ours: Some(preflight::ours(step)),
+                    read: false,
                     theirs: Theirs::Drift { what },
                     sides: Sides {
                         base: step.old.as_ref().map(Side::of),

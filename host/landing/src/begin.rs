@@ -178,6 +178,9 @@ fn fill(
         inherited,
         absorbed: Vec::new(),
         checkpoints: Vec::new(),
+        isolation: new
+            .parent
+            .map_or(new.options.isolation, |p| p.isolation.max(new.options.isolation)),
         clean: false,
         boot: state.options.boot_id.clone(),
         torn: false,

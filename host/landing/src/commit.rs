@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
-use brio_session::{Change, ChangeKind, ChangeSet, FsError, RelPath, Time, View};
+use brio_session::{Change, ChangeKind, ChangeSet, FsError, Lower, ReadSet, RelPath, Time, View};
 
 use crate::batch::{Job, Outcome};
 use crate::errors::Doing;
@@ -18,11 +18,12 @@ use crate::lock::Lock;
 use crate::meta::Meta;
 use crate::plan::{Input, NoPlan, plan};
 use crate::policy::Settled;
+use crate::reads::Reads;
 use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, HostError, JournalEntry, Landed, Policy, SessionId, gc, layers,
-    meta, nesting, policy, preflight, recover, resolve, undo,
+    CommitError, CommitOptions, HostError, JournalEntry, Landed, Policy, SessionId, gc, isolation,
+    layers, lower, meta, nesting, policy, preflight, recover, resolve, undo,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -69,6 +70,7 @@ pub(crate) fn admit(
     if m.adopted {
         return Err(CommitError::Adopted { session });
     }
+    isolation::admit(m, options)?;
     let children = meta::children(state, &m.id)?;
     if !children.is_empty() {
         return Err(CommitError::OpenChildren { session, children });
@@ -140,6 +142,8 @@ pub(crate) struct Commit {
     view: View,
     pub(crate) set: ChangeSet,
     times: BTreeMap<RelPath, (Time, Time)>,
+    /// What was read, and the base as it is now, where that is validated.
+    pub(crate) reads: Option<(ReadSet, Arc<dyn Lower>)>,
 }
 
 pub(crate) fn land(
@@ -175,8 +179,23 @@ pub(crate) fn prepare(
         }
     }
     let set = rebased(set, &m.subdir);
+    let reads = match isolation::wanted(m, options) {
+        true => {
+            // A stack that a policy made holds no reads: those of the session itself count.
+            let original = settled.is_some().then(|| meta::load(state, &m.id)).transpose()?;
+            let set = match &original {
+                Some(m) => {
+                    let view = layers::view(state, m, layers::read_only(state)).map_err(fail)?;
+                    isolation::reads(state, m, &view)?
+                }
+                None => isolation::reads(state, m, &view)?,
+            };
+            Some((set, lower::now(state, m).map_err(fail)?))
+        }
+        false => None,
+    };
     let (state, meta, options) = (state.clone(), m.clone(), options.clone());
-    Ok(Arc::new(Commit { state, meta, options, settled, view, set, times }))
+    Ok(Arc::new(Commit { state, meta, options, settled, view, set, times, reads }))
 }
 
 impl Commit {
@@ -222,7 +241,15 @@ impl Commit {
             Some(k) => Cow::Owned(undo::observed(&self.state, k, &mut history, &self.set)?),
             None => Cow::Borrowed(&self.set),
         };
-        let facts = Facts::gather(&self.state, &set).map_err(|(p, e)| preflight::mounted(&p, e))?;
+        let mounted = |(p, e): (RelPath, io::Error)| preflight::mounted(&p, e);
+        let mut facts = Facts::gather(&self.state, &set).map_err(mounted)?;
+        if let Some((reads, now)) = &self.reads {
+            let fail = |source| CommitError::View { path: self.meta.subdir.clone(), source };
+            facts.gather_reads(&**now, reads).map_err(fail)?;
+        }
+        let excluded = |path: &RelPath, dir: bool| {
+            self.reads.as_ref().is_some_and(|(_, now)| now.excluded(path, dir))
+        };
         let above = self
             .meta
             .subdir
@@ -236,6 +263,11 @@ impl Commit {
             history: &history,
             t0: self.meta.t0,
             above: above.collect(),
+            reads: self.reads.as_ref().map(|(set, _)| Reads {
+                set,
+                subdir: &self.meta.subdir,
+                excluded: &excluded,
+            }),
         };
         plan(&input).map_err(|no: NoPlan| preflight::refusal(&self.meta.id, no))
     }

@@ -123,6 +123,9 @@ pub struct Conflict {
     pub path: RelPath,
     /// What this session did to it; `None`: it changed something below, or took away its directory.
     pub ours: Option<ChangeKind>,
+    /// This session read it (or the listing that it is in) and did not change it: a conflict
+    /// under [`Isolation::Serializable`](crate::Isolation), which no policy resolves.
+    pub read: bool,
     /// Who else, and what.
     pub theirs: Theirs,
     /// What each side has there.
@@ -144,7 +147,10 @@ pub fn change_word(kind: ChangeKind) -> &'static str {
 
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ours = self.ours.map_or("changed below it", change_word);
+        let ours = match self.ours {
+            None if self.read => "read",
+            ours => ours.map_or("changed below it", change_word),
+        };
         write!(f, "{} (ours: {ours}; theirs: {}", self.path, self.theirs)?;
         if let Some(why) = self.unmerged {
             write!(f, "; not merged: {why}")?;

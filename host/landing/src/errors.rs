@@ -541,6 +541,23 @@ pub enum CommitError {
         /** The session. */
         session: SessionId,
     },
+    /// The commit is to validate what was read, and that was not tracked.
+    #[error(
+        "NOT_TRACKED: what {session} read was not noted, because it did not begin with --isolation serializable; land it with --isolation snapshot, or begin anew"
+    )]
+    NotTracked {
+        /** The session. */
+        session: SessionId,
+    },
+    /// The commit is to validate what was read, and that is not all known: a run was killed, or
+    /// something wrote in the session without noting what it read.
+    #[error(
+        "READS_UNKNOWN: what was read in {session} is not known to the end, so a change from outside could go unseen; look at it with `brio session diff {session}` and land it with --isolation snapshot"
+    )]
+    ReadsUnknown {
+        /** The session. */
+        session: SessionId,
+    },
     /// Its domain was adopted after it began.
     #[error(
         "SESSION_ADOPTED: {session} began before its base was copied or replaced; it can be diffed and exported, not landed"
@@ -640,6 +657,8 @@ impl CommitError {
             Self::OpenChildren { .. } => "OPEN_CHILDREN",
             Self::Cascade { source, .. } => source.code(),
             Self::Unclean { .. } => "UNCLEAN",
+            Self::NotTracked { .. } => "NOT_TRACKED",
+            Self::ReadsUnknown { .. } => "READS_UNKNOWN",
             Self::Adopted { .. } => "SESSION_ADOPTED",
             Self::SnapshotGone { .. } => "SNAPSHOT_GONE",
             Self::DomainInside { .. } => "DOMAIN_INSIDE",

@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use brio_session::{ChangeSet, Fingerprint, Kind, RelPath};
+use brio_session::{
+    ChangeSet, Fingerprint, FsError, FsResult, Kind, Lower, ReadSet, RelPath, listing_digest,
+};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
@@ -79,6 +81,10 @@ pub(crate) struct Facts {
     pub(crate) now: BTreeMap<RelPath, Option<Fingerprint>>,
     /// What is in directories that are to go.
     pub(crate) listings: BTreeMap<RelPath, Vec<Vec<u8>>>,
+    /// What is at paths that were read, and in directories that were listed; with paths of the
+    /// session's directory.
+    pub(crate) read: BTreeMap<RelPath, Option<Fingerprint>>,
+    pub(crate) digests: BTreeMap<RelPath, [u8; 32]>,
 }
 
 impl Facts {
@@ -102,6 +108,23 @@ impl Facts {
             }
         }
         Ok(facts)
+    }
+
+    /// Looks at every path that was read, as views see the base `now`. Costs what was read.
+    pub(crate) fn gather_reads(&mut self, now: &dyn Lower, reads: &ReadSet) -> FsResult<()> {
+        for (path, read) in &reads.paths {
+            self.read.insert(path.clone(), now.fingerprint(path)?);
+            if read.listing.is_some() {
+                match now.list(path) {
+                    Ok(entries) => {
+                        self.digests.insert(path.clone(), listing_digest(&entries));
+                    }
+                    Err(FsError::NotFound | FsError::NotDirectory | FsError::Access) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn at(&self, path: &RelPath) -> Option<&Fingerprint> {

@@ -119,7 +119,7 @@ impl History {
         let mut landings = Vec::new();
         let mut ours = Vec::new();
         let newest = state.seq.get().doing("the landing sequence")?.landing();
-        for k in since + 1..=newest {
+        for k in since.saturating_add(1)..=newest {
             match ended_or_now(state, k) {
                 Ok(l) => match &l.end {
                     Some(End::Aborted { restored, .. }) => ours.extend(restored.iter().copied()),

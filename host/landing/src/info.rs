@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brio_session::{ChangeSet, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointInfo, LowerInfo, SessionId};
+use crate::{CheckpointInfo, Isolation, LowerInfo, SessionId};
 
 /// What a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,8 @@ pub struct SessionInfo {
     pub parent: Option<SessionId>,
     /// Open sessions that branch it.
     pub children: Vec<SessionId>,
+    /// What its commit validates.
+    pub isolation: Isolation,
     /// States that it can be put back to, oldest first.
     pub checkpoints: Vec<CheckpointInfo>,
     /// Who writes in it.

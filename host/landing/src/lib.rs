@@ -24,7 +24,7 @@
 //!
 //! Map: `domain` (open, claim, adopt) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
-//! `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
+//! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
 //! `versions`, `rebase`, `replay`, `resolve` · `nesting`,
 //! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
@@ -58,6 +58,7 @@ mod home;
 mod id;
 mod info;
 mod intent;
+mod isolation;
 mod journal;
 mod judge;
 mod layers;
@@ -78,6 +79,7 @@ mod policy;
 mod preflight;
 mod preimage;
 mod quota;
+mod reads;
 mod rebase;
 mod recover;
 mod replay;
@@ -107,6 +109,7 @@ pub use id::{BadSessionId, SessionId};
 pub use info::{
     Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning,
 };
+pub use isolation::{BadIsolation, Isolation};
 pub use journal::Entry as JournalEntry;
 pub use log::{Log, LogEntry, LogFilter};
 pub use lower::{

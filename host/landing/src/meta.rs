@@ -12,7 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::disk::{self};
 use crate::look::Look;
 use crate::state::State;
-use crate::{LowerInfo, Metadata, SessionError, SessionId};
+use crate::{Isolation, LowerInfo, Metadata, SessionError, SessionId};
 
 pub(crate) const META: &[u8] = b"meta.json";
 const INDEX: &[u8] = brio_session::INDEX.as_bytes();
@@ -45,6 +45,9 @@ pub(crate) struct Meta {
     /// Stacks that it can be put back on.
     #[serde(default)]
     pub(crate) checkpoints: Vec<Checkpoint>,
+    /// What its commit validates: with `serializable`, what is read in it is noted.
+    #[serde(default)]
+    pub(crate) isolation: Isolation,
     /// It was synced by its last writer.
     pub(crate) clean: bool,
     /// The boot in which that was, or in which it was last written.

@@ -5,7 +5,7 @@
 //! layer means on the taller stack what it meant on the lower one; where it would not (a
 //! directory that both made), and where a policy settles conflicts, the child is rebased first.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use brio_session::{Change, ChangeKind, ChangeSet, FsError, FsResult, Kind, Lower, RelPath, View};
@@ -16,12 +16,13 @@ use crate::flat::Flat;
 use crate::lease::{Ask, Lease};
 use crate::meta::{Layer, Meta, cap, layer_dir};
 use crate::policy::{Settled, by_policy, fill, settle, too_often, view_error};
+use crate::reads::Nested;
 use crate::rebase::{Fresh, stuck};
 use crate::state::State;
 use crate::versions::{Ancestor, Versions, stat};
 use crate::{
     BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError,
-    Policy, Session, SessionId, Theirs, What, commit, home, layers, meta, rebase,
+    Policy, Session, SessionId, Theirs, What, commit, home, isolation, layers, meta, rebase,
 };
 
 /// Begins a child. The caller holds the parent's lease; `live` is the parent's view, if it is
@@ -146,6 +147,9 @@ pub(crate) fn land(
     }
     let sides = Sides::open(state, &c, &p).map_err(|e| view_error(&c, e))?;
     let mut conflicts = compare(&sides.ours, &sides.theirs, parent, &c.subdir);
+    if isolation::wanted(&c, options) && !sides.ours.changes.is_empty() {
+        unread(state, &c, &sides, parent, &mut conflicts)?;
+    }
     let mut between = c.layers[c.inherited..].to_vec();
     let mut fresh = None;
     if !conflicts.is_empty() || !sides.stack_up(state, &c).map_err(|e| view_error(&c, e))? {
@@ -189,6 +193,36 @@ pub(crate) fn land(
         parent: Some(parent.clone()),
         children: Vec::new(),
     })
+}
+
+/// Adds what a child read and its parent changed since.
+fn unread(
+    state: &Arc<State>,
+    c: &Meta,
+    sides: &Sides,
+    parent: &SessionId,
+    conflicts: &mut Vec<Conflict>,
+) -> Result<(), CommitError> {
+    let reads = isolation::reads(state, c, &sides.view)?;
+    let inherited = inherited(state, c).map_err(|e| view_error(c, e))?;
+    let nested = Nested { reads: &reads, inherited: &inherited, theirs: &sides.theirs };
+    let written: BTreeSet<RelPath> = conflicts.iter().map(|c| c.path.clone()).collect();
+    for broken in nested.broken(parent) {
+        let path = c.subdir.join_path(&broken.path);
+        if !written.contains(&path) {
+            conflicts.push(Conflict { path, ..broken });
+        }
+    }
+    Ok(())
+}
+
+/// What the parent had changed when the child began.
+fn inherited(state: &Arc<State>, c: &Meta) -> FsResult<ChangeSet> {
+    if c.inherited == 0 {
+        return Ok(ChangeSet::default());
+    }
+    let (base, shared) = (layers::base(state, c)?, &c.layers[..c.inherited]);
+    layers::view_over(state, base, shared, layers::read_only(state))?.changes()
 }
 
 /// What a child and its parent have, and what each changed since the child began.
@@ -291,17 +325,12 @@ pub(crate) fn compare(
         theirs.changes.iter().map(|c| (&c.path, c)).collect();
     let mut out = Vec::new();
     let mut add = |path: &RelPath, ours: Option<ChangeKind>, t: &Change| {
-        let what = match t.kind {
-            ChangeKind::Added => What::Added,
-            ChangeKind::Removed => What::Removed,
-            ChangeKind::TypeChanged => What::Replaced,
-            ChangeKind::Modified | ChangeKind::MetaOnly => What::Modified,
-        };
-        let theirs = Theirs::Parent { session: parent.clone(), what };
+        let theirs = Theirs::Parent { session: parent.clone(), what: what(t) };
         let path = subdir.join_path(path);
         out.push(Conflict {
             path,
             ours,
+            read: false,
             theirs,
             sides: crate::conflict::Sides::default(),
             unmerged: None,
@@ -336,6 +365,16 @@ pub(crate) fn compare(
         }
     }
     out
+}
+
+/// What a change was, for the other side.
+pub(crate) fn what(c: &Change) -> What {
+    match c.kind {
+        ChangeKind::Added => What::Added,
+        ChangeKind::Removed => What::Removed,
+        ChangeKind::TypeChanged => What::Replaced,
+        ChangeKind::Modified | ChangeKind::MetaOnly => What::Modified,
+    }
 }
 
 /// A session and those that landed in it: their directories go together.

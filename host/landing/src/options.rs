@@ -6,7 +6,7 @@ use std::time::Duration;
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{LowerOptions, SessionId};
+use crate::{Isolation, LowerOptions, SessionId};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -103,6 +103,9 @@ pub struct BeginOptions {
     pub metadata: Metadata,
     /// What it sees of the base; a child sees what its parent does.
     pub lower: LowerOptions,
+    /// What its commit is to validate. With [`Isolation::Serializable`] its views note what is
+    /// read; a child of such a session is one too.
+    pub isolation: Isolation,
 }
 
 /// How a session is committed.
@@ -117,6 +120,9 @@ pub struct CommitOptions {
     /// Land its open children first, oldest first, each after its own; otherwise they are
     /// [`CommitError::OpenChildren`](crate::CommitError::OpenChildren).
     pub cascade: bool,
+    /// What is validated; `None`: what the session began with. More than that cannot be asked
+    /// for: [`CommitError::NotTracked`](crate::CommitError::NotTracked).
+    pub isolation: Option<Isolation>,
     /// What becomes of paths that others changed as well.
     pub policy: Policy,
 }

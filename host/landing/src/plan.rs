@@ -11,6 +11,7 @@ use crate::conflict::{Side, Sides};
 use crate::facts::Facts;
 use crate::history::History;
 use crate::intent::{Act, New, Step};
+use crate::reads::Reads;
 use crate::{Conflict, RefusedWhy, Theirs, What};
 
 /// What a plan is made from.
@@ -24,6 +25,8 @@ pub(crate) struct Input<'a> {
     pub(crate) t0: Time,
     /// Inodes of the directories down to the one that was branched.
     pub(crate) above: BTreeMap<RelPath, u64>,
+    /// What the session read, where that is validated too.
+    pub(crate) reads: Option<Reads<'a>>,
 }
 
 /// Why there is no plan.
@@ -31,6 +34,8 @@ pub(crate) struct Input<'a> {
 pub(crate) enum NoPlan {
     Conflicts(Vec<Conflict>),
     Refused(RelPath, RefusedWhy),
+    /// What was read is not known, so nobody can say that it was not changed from outside.
+    ReadsUnknown,
 }
 
 /// Steps in the order in which they are applied.
@@ -45,6 +50,15 @@ pub(crate) fn plan(input: &Input<'_>) -> Result<Vec<Step>, NoPlan> {
     };
     for c in &input.set.changes {
         p.change(c)?;
+    }
+    // What changes nothing read a snapshot, and that is all there is to it.
+    if let Some(reads) = input.reads.as_ref().filter(|_| !input.set.changes.is_empty()) {
+        for c in reads.broken(input.facts, input.history, input.t0) {
+            p.conflicts.entry(c.path.clone()).or_insert(c);
+        }
+        if reads.set.whole && p.conflicts.is_empty() {
+            return Err(NoPlan::ReadsUnknown);
+        }
     }
     if !p.conflicts.is_empty() {
         return Err(NoPlan::Conflicts(p.conflicts.into_values().collect()));
@@ -162,6 +176,7 @@ impl Planner<'_> {
         self.conflicts.entry(path.clone()).or_insert(Conflict {
             path,
             ours,
+            read: false,
             theirs,
             sides,
             unmerged: None,

@@ -176,6 +176,7 @@ pub(crate) fn settle(
         };
         let chosen = match (&inside, &case) {
             _ if c.theirs == Theirs::Busy => Err(Unmerged::Busy),
+            _ if c.read => Err(Unmerged::Read),
             (Some(path), Some(_)) if c.ours.is_none() && path.is_root() => Err(Unmerged::Branch),
             (Some(path), Some(case)) => match c.ours.is_some() || shape.concerns(path) {
                 true => choose(c, case),

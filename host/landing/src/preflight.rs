@@ -101,6 +101,7 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
                     busy.push(Conflict {
                         path: path.clone(),
                         ours: Some(ours(step)),
+                        read: false,
                         theirs: Theirs::Busy,
                         sides,
                         unmerged: Some(Unmerged::Busy),
@@ -151,6 +152,7 @@ pub(crate) fn refusal(session: &SessionId, no: NoPlan) -> CommitError {
         NoPlan::Conflicts(conflicts) => {
             CommitError::Conflict { session: session.clone(), conflicts }
         }
+        NoPlan::ReadsUnknown => CommitError::ReadsUnknown { session: session.clone() },
         NoPlan::Refused(path, why) => CommitError::Refused { path, why },
     }
 }

@@ -6,7 +6,7 @@ use crate::errors::{Doing, is_full};
 use crate::finish::{discard, empty_trash};
 use crate::lease::{Ask, Lease};
 use crate::state::State;
-use crate::{RollbackError, RolledBack, SessionError, SessionId, gc, meta, recover};
+use crate::{RollbackError, RolledBack, SessionError, SessionId, gc, isolation, meta, recover};
 
 /// See [`Domain::rollback`](crate::Domain::rollback).
 pub(crate) fn rollback(
@@ -47,6 +47,9 @@ fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack,
     recover::settle(state, &lock).map_err(|e| crate::DomainError::from(Box::new(e)))?;
     if meta::dir(state, id).is_err() {
         return Err(crate::journal::ended(state, id).into());
+    }
+    if let Some(m) = &known {
+        isolation::join(state, m)?;
     }
     // The audit trail first: without it nothing is thrown away.
     let mut entry = state.entry("rolled-back", Some(id));

@@ -10,9 +10,9 @@ use crate::errors::Doing;
 use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
-    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Landed,
-    LeaseError, SessionError, SessionId, SessionInfo, State, against, cascade, checkpoint, layers,
-    manifest, meta, nesting,
+    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
+    Isolation, Landed, LeaseError, SessionError, SessionId, SessionInfo, State, against, cascade,
+    checkpoint, layers, manifest, meta, nesting,
 };
 
 /// A session of a domain.
@@ -125,7 +125,8 @@ impl Session {
             meta.boot.clone_from(boot);
             meta::store(&self.domain, &self.id, &meta, durable).doing(&self.id)?;
         }
-        let view = layers::view(&self.domain, &meta, options)
+        let track_reads = options.track_reads || meta.isolation == Isolation::Serializable;
+        let view = layers::view(&self.domain, &meta, ViewOptions { track_reads, ..options })
             .map_err(|source| LeaseError::View { id: self.id.clone(), source })?;
         let (domain, id) = (self.domain.clone(), self.id.clone());
         Ok(Writer { domain, id, view, lease, stack: Mutex::default() })
@@ -312,6 +313,7 @@ fn describe(
         lease: lease::status(domain, &meta.id).doing(&meta.id)?,
         unresolved: meta.unresolved.iter().map(|p| meta.subdir.join_path(p)).collect(),
         unclean: meta.unclean(&domain.options.boot_id),
+        isolation: meta.isolation,
         checkpoints: meta.checkpoints.iter().map(CheckpointInfo::from).collect(),
         stale: meta.stale,
         adopted: meta.adopted,

@@ -135,7 +135,9 @@ fn batch(state: &State, jobs: Jobs) -> (Outcomes, Jobs) {
     let (mut outcomes, mut later, mut members) = (Vec::new(), Vec::new(), Vec::new());
     let mut paths = BTreeSet::new();
     for (id, job) in jobs {
-        if !apart(&paths, &job.planned) {
+        // What it read must not be what a member before it changes: it lands first, or later.
+        let read = job.commit.reads.is_some() && !members.is_empty();
+        if read || !apart(&paths, &job.planned) {
             later.push((id, job));
             continue;
         }

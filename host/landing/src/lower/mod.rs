@@ -123,6 +123,13 @@ pub struct FrozenInfo {
     pub unleased: u64,
 }
 
+/// The base as it is now, with what a session may see of it.
+pub(crate) fn now(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
+    // As of a landing that is never reached.
+    let base = FrozenBase::open(state.clone(), u64::MAX, meta.subdir.clone())?;
+    excludes::over(Arc::new(base), &meta.excludes)
+}
+
 /// The base below all layers of a session.
 pub(crate) fn open(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
     let below: Arc<dyn Lower> = match &meta.lower {

@@ -117,6 +117,7 @@ impl Builder<'_> {
                 brio_session::ChangeKind::Removed => brio_session::ChangeKind::Added,
                 kind => kind,
             }),
+            read: false,
             theirs,
             sides: Sides {
                 base: ours.and_then(|s| self.pre.left(s)).as_ref().map(Side::of),
