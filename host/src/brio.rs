@@ -71,8 +71,21 @@ impl Brio {
         metadata: Metadata,
         lower: LowerOptions,
     ) -> Result<SessionHandle, BeginError> {
+        self.begin_with(base, BeginOptions { metadata, lower, ..BeginOptions::default() })
+    }
+
+    /// As [`begin`](Self::begin), with all that can be said about a session. Where the directory
+    /// lies in its domain is found out here, and the session has no parent.
+    ///
+    /// # Errors
+    /// [`BeginError`]; nothing of the session is left then.
+    pub fn begin_with(
+        &self,
+        base: &Path,
+        options: BeginOptions,
+    ) -> Result<SessionHandle, BeginError> {
         let (domain, subdir) = self.domain(base, true)?;
-        let session = domain.begin(BeginOptions { subdir, parent: None, metadata, lower })?;
+        let session = domain.begin(BeginOptions { subdir, parent: None, ..options })?;
         Ok(self.begun(domain, session.id().clone()))
     }
 

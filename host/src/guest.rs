@@ -59,11 +59,20 @@ impl GuestSessions {
         // A child's child first: a session with an open child cannot be rolled back.
         while let Some(id) = leaf(&children) {
             let Some(child) = children.get_mut(&id) else { break };
-            child.writer = None;
+            self.release(child.writer.take());
             child.ended = Some(State::RolledBack);
             if let Err(error) = child.session.rollback(false) {
                 tracing::warn!(session = %id, %error, "a guest's session could not be rolled back");
             }
+        }
+    }
+
+    /// Before a child is thrown away: what it read is part of what its parent did.
+    fn release(&self, writer: Option<Arc<Writer>>) {
+        if let Some(writer) = writer
+            && writer.view().tracks_reads()
+        {
+            finish(writer);
         }
     }
 
@@ -189,7 +198,7 @@ impl Sessions for GuestSessions {
         // Its own children go with it, the deepest first.
         while let Some(below) = leaf_below(&children, &id) {
             let Some(child) = children.get_mut(&below) else { break };
-            child.writer = None;
+            self.release(child.writer.take());
             child.ended = Some(State::RolledBack);
             child.session.rollback(false).map_err(|e| rollback_error(&e))?;
             if below == id {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brio_landing::{
-    CommitError, CommitOptions, Landed, LeaseError, LowerOptions, Metadata, Policy, RollbackError,
-    RolledBack, SessionId, Writer,
+    BeginOptions, CommitError, CommitOptions, Isolation, Landed, LeaseError, LowerOptions,
+    Metadata, Policy, RollbackError, RolledBack, SessionId, Writer,
 };
 use brio_runtime::{
     Agent, AgentKind, Output, Plain as Preopened, RunLimits, RunReport, RunSpec, Sessions,
@@ -90,6 +90,8 @@ pub struct RunRequest {
     pub grants: Grants,
     /// What a new session sees of its base.
     pub lower: LowerOptions,
+    /// What the commit of a new session validates.
+    pub isolation: Isolation,
     /// Leave a new session open, for review.
     pub keep: bool,
     /// What becomes of paths that others changed as well, when the session lands.
@@ -121,6 +123,7 @@ impl RunRequest {
             files: None,
             grants: Grants::default(),
             lower: LowerOptions::default(),
+            isolation: Isolation::default(),
             keep: false,
             policy: Policy::default(),
             plain: false,
@@ -187,7 +190,10 @@ impl Brio {
                 let mut metadata = std::mem::take(metadata);
                 metadata.agent.get_or_insert_with(|| name.clone());
                 metadata.task_id.get_or_insert(task_id);
-                (self.begin_on(base, metadata, std::mem::take(&mut request.lower))?, true)
+                let (lower, isolation) = (std::mem::take(&mut request.lower), request.isolation);
+                let options =
+                    BeginOptions { metadata, lower, isolation, ..BeginOptions::default() };
+                (self.begin_with(base, options)?, true)
             }
             Place::Session(session) => (session.clone(), false),
         };

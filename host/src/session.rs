@@ -142,11 +142,19 @@ impl SessionHandle {
     /// # Errors
     /// As [`Brio::begin`].
     pub fn begin_child(&self, metadata: Metadata) -> Result<SessionHandle, BeginError> {
-        let info = self.info().map_err(LeaseError::from)?;
+        self.begin_child_with(BeginOptions { metadata, ..BeginOptions::default() })
+    }
+
+    /// As [`begin_child`](Self::begin_child), with all that can be said about a session. Its
+    /// parent and the directory are this one's; what its commit validates is at least what this
+    /// one's does.
+    ///
+    /// # Errors
+    /// As [`Brio::begin`].
+    pub fn begin_child_with(&self, options: BeginOptions) -> Result<SessionHandle, BeginError> {
+        let subdir = self.info().map_err(LeaseError::from)?.subdir;
         let parent = Some(self.id.clone());
-        let options =
-            BeginOptions { subdir: info.subdir, parent, metadata, ..BeginOptions::default() };
-        let child = self.domain.begin(options)?;
+        let child = self.domain.begin(BeginOptions { subdir, parent, ..options })?;
         Ok(self.brio.begun(self.domain.clone(), child.id().clone()))
     }
 

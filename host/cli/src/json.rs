@@ -39,6 +39,8 @@ pub(crate) struct Shown {
     pub(crate) landing: u64,
     pub(crate) children: Vec<String>,
     pub(crate) checkpoints: Vec<Checkpoint>,
+    /// `snapshot` or `serializable`
+    pub(crate) isolation: &'static str,
     /// `free`, `live`, `silent` or `dead`: its run, if it has one.
     pub(crate) run: &'static str,
     pub(crate) clean: bool,

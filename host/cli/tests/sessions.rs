@@ -312,3 +312,37 @@ fn a_cascade_takes_the_children_along() {
     assert_eq!(env.open_sessions(), Vec::<String>::new());
     assert_eq!(env.read("notes.txt"), "one\nzwei\nthree\n");
 }
+
+// --isolation: two agents that each read what the other wrote cannot both land.
+#[test]
+fn what_an_agent_read_is_validated_when_asked_for() {
+    for (isolation, status) in [("snapshot", 0), ("serializable", 3)] {
+        let env = TestEnvironment::new();
+        let begin = |goal: &str| {
+            let args = ["session", "begin", "--goal", goal, "--isolation", isolation];
+            env.ok(&args).trim().to_owned()
+        };
+        let (reader, writer) = (begin("reads"), begin("writes"));
+        // It reads every file, and writes one of its own.
+        env.ok(&["run", "todo-report", "--session", &reader]);
+        replace(&env, &writer, "s/two/zwei/");
+        env.ok(&["session", "commit", &writer]);
+        let ran = env.brio(&["session", "commit", &reader]);
+        assert_eq!(ran.status, status, "{isolation}: {}", ran.stderr);
+        let said = ran.stderr.contains("notes.txt (ours: read; theirs: modified by landing 1");
+        assert_eq!(said, status == 3, "{}", ran.stderr);
+        if status == 3 {
+            let (_, shown) = env.json(&["session", "show", &reader, "--json"]);
+            assert_eq!(shown["isolation"], "serializable");
+            env.ok(&["session", "commit", &reader, "--isolation", "snapshot"]);
+        }
+    }
+    let env = TestEnvironment::new();
+    let id = env.begin();
+    replace(&env, &id, "s/two/zwei/");
+    env.error(&["session", "commit", &id, "--isolation", "serializable"], 5, "NOT_TRACKED");
+    assert_eq!(env.brio(&["session", "commit", &id, "--isolation", "weak"]).status, 2);
+    let args = ["run", "replace", "--task", "s/one/eins/", "--isolation", "serializable"];
+    env.ok(&args);
+    env.ok(&[&args[..], &["--preopen"]].concat());
+}

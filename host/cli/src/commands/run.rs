@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use brio_host::{
-    AgentSource, Ending, Grants, Limit, Metadata, Outcome, Output, Place, Ran, RunLimits,
-    RunRequest,
+    AgentSource, Ending, Grants, Isolation, Limit, Metadata, Outcome, Output, Place, Ran,
+    RunLimits, RunRequest,
 };
 
 use crate::args::base_or_here;
@@ -57,6 +57,10 @@ pub(crate) struct Run {
     /// [default: reject].
     #[arg(long, value_name = "POLICY")]
     policy: Option<String>,
+    /// What the landing validates besides what the agent wrote: nothing, or all that it read
+    /// [default: snapshot].
+    #[arg(long, value_name = "snapshot|serializable", conflicts_with = "session")]
+    isolation: Option<Isolation>,
     /// What else the agent may do: begin sessions (session-fs), change .git (vcs).
     #[arg(long, value_name = "CAPABILITY")]
     grant: Vec<Grant>,
@@ -201,6 +205,7 @@ impl Run {
                 session_fs: self.grant.contains(&Grant::SessionFs),
                 vcs: self.grant.contains(&Grant::Vcs),
             },
+            isolation: self.isolation.unwrap_or_default(),
             keep: self.keep,
             policy: config.policy(),
             plain: self.preopen,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use brio_host::Metadata;
+use brio_host::{BeginOptions, Isolation, Metadata};
 
 use crate::args::base_or_here;
 use crate::config::Places;
@@ -26,15 +26,21 @@ pub(crate) struct Begin {
     /// Branch this session instead of a directory; it lands there.
     #[arg(long, value_name = "ID")]
     parent: Option<String>,
+    /// What its commit validates besides what it writes: nothing, or all that it reads, which
+    /// is noted from here on [default: snapshot, or the parent's].
+    #[arg(long, value_name = "snapshot|serializable")]
+    isolation: Option<Isolation>,
 }
 
 impl Begin {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let brio = open::brio(&Places::from_env()?)?;
         let metadata = Metadata { goal: self.goal, ..Metadata::default() };
+        let isolation = self.isolation.unwrap_or_default();
+        let options = BeginOptions { metadata, isolation, ..BeginOptions::default() };
         let session = match self.parent {
-            Some(id) => brio.find(&id, Some(Path::new(".")))?.begin_child(metadata)?,
-            None => brio.begin(&base_or_here(self.dir), metadata)?,
+            Some(id) => brio.find(&id, Some(Path::new(".")))?.begin_child_with(options)?,
+            None => brio.begin_with(&base_or_here(self.dir), options)?,
         };
         if let Err(e) = ui.line(session.id()) {
             // Nobody knows the id: nobody could end it.

@@ -1,6 +1,6 @@
 //! `brio session commit`
 
-use brio_host::{ChangeSet, CommitError, CommitOptions, Policy, SessionId};
+use brio_host::{ChangeSet, CommitError, CommitOptions, Isolation, Policy, SessionId};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -31,6 +31,9 @@ pub(crate) struct Commit {
     /// could dispute is merged (merge), or ours lands whatever stands there (last-write-wins).
     #[arg(long, value_name = "POLICY", default_value = "reject")]
     policy: Policy,
+    /// What is validated [default: what the session began with, which is the most].
+    #[arg(long, value_name = "snapshot|serializable")]
+    isolation: Option<Isolation>,
     /// Land its open children first, oldest first; the first conflict ends it.
     #[arg(long)]
     cascade: bool,
@@ -51,6 +54,7 @@ impl Commit {
             accept_unclean: self.accept_unclean,
             cascade: self.cascade,
             policy: self.policy,
+            isolation: self.isolation,
         };
         let id = session.id().to_string();
         match session.commit(options) {

@@ -1,6 +1,6 @@
 //! `brio session show`
 
-use brio_host::LeaseStatus;
+use brio_host::{Isolation, LeaseStatus};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use crate::ui::Ui;
 pub(crate) struct Show {
     /// The session; a unique prefix is enough.
     id: String,
-    /// Print the fields of `session list`, and schema, landing, children, checkpoints, run, clean, unresolved, changes.
+    /// Print the fields of `session list`, and schema, landing, children, checkpoints, isolation, run, clean, unresolved, changes.
     #[arg(long)]
     json: bool,
 }
@@ -39,6 +39,7 @@ impl Show {
                 landing: info.landing,
                 children: info.children.iter().map(ToString::to_string).collect(),
                 checkpoints: info.checkpoints.iter().map(Checkpoint::from).collect(),
+                isolation: info.isolation.as_str(),
                 run,
                 clean: !info.unclean,
                 unresolved: info.unresolved.iter().map(ToString::to_string).collect(),
@@ -60,6 +61,9 @@ impl Show {
         ];
         lines.extend(optional.into_iter().filter_map(|(k, v)| Some((k, v?))));
         lines.extend(info.children.iter().map(|c| ("child", c.to_string())));
+        if info.isolation != Isolation::default() {
+            lines.push(("isolates", info.isolation.as_str().into()));
+        }
         lines.extend(
             info.checkpoints
                 .iter()
