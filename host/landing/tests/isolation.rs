@@ -180,7 +180,8 @@ fn conflicts(r: Result<brio_landing::Landed, CommitError>) -> Vec<(String, bool)
 
 #[test]
 fn drift_of_what_was_read() {
-    let cases: [(&str, fn(&Path)); 5] = [
+    type Edit = fn(&Path);
+    let cases: [(&str, Edit); 5] = [
         ("x", |b| std::fs::write(b.join("x"), "edited").unwrap()),
         ("x", |b| std::fs::remove_file(b.join("x")).unwrap()),
         ("d", |b| std::fs::write(b.join("d/two"), "").unwrap()),
