@@ -4,7 +4,7 @@
 //! that is where reads are noted: no operation can forget to.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -217,34 +217,41 @@ impl Notes {
         if QUIET.get() > 0 {
             return Ok(());
         }
-        {
-            let mut noted = self.lock();
-            let lacks = match noted.paths.get(path) {
-                _ if noted.whole => false,
-                None => true,
-                Some(read) => match what {
-                    What::Kind => false,
-                    What::Metadata => !read.metadata,
-                    What::Content => !read.content,
-                    What::Listing(_) => read.listing.is_none(),
-                },
-            };
-            if !lacks {
-                return Ok(());
-            }
-            noted.forget_saved()?;
-        }
-        let seen = if self.knows(path) { None } else { seen()? };
         let mut noted = self.lock();
-        noted.forget_saved()?;
-        let new = Read { seen, metadata: false, content: false, listing: None };
-        let read = noted.paths.entry(path.clone()).or_insert(new);
-        match what {
-            What::Kind => {}
-            What::Metadata => read.metadata = true,
-            What::Content => read.content = true,
-            What::Listing(entries) => {
-                read.listing.get_or_insert_with(|| listing_digest(entries));
+        if noted.whole {
+            return Ok(());
+        }
+        if !noted.paths.contains_key(path) {
+            let seen = if let What::Kind = what {
+                seen()?
+            } else {
+                // This one may look at the disk.
+                drop(noted);
+                let seen = seen()?;
+                noted = self.lock();
+                seen
+            };
+            noted.forget_saved()?;
+            let new = Read { seen, metadata: false, content: false, listing: None };
+            noted.paths.entry(path.clone()).or_insert(new);
+        }
+        let noted = &mut *noted;
+        let Some(read) = noted.paths.get(path) else { return Ok(()) };
+        let lacks = match what {
+            What::Kind => false,
+            What::Metadata => !read.metadata,
+            What::Content => !read.content,
+            What::Listing(_) => read.listing.is_none(),
+        };
+        if lacks {
+            noted.forget_saved()?;
+            if let Some(read) = noted.paths.get_mut(path) {
+                match what {
+                    What::Kind => {}
+                    What::Metadata => read.metadata = true,
+                    What::Content => read.content = true,
+                    What::Listing(entries) => read.listing = Some(listing_digest(entries)),
+                }
             }
         }
         Ok(())
@@ -298,9 +305,9 @@ impl Notes {
     pub(crate) fn save(&self) -> FsResult<()> {
         let mut noted = self.lock();
         let Some((dir, door)) = noted.layer.clone().filter(|_| !noted.saved) else { return Ok(()) };
-        let mut set = ReadSet { whole: noted.whole, ..ReadSet::default() };
+        let mut set = Saved { paths: BTreeMap::new(), whole: noted.whole };
         if !noted.whole {
-            set.paths = noted.paths.iter().map(|(p, r)| (p.clone(), *r)).collect();
+            set.paths = noted.paths.iter().collect();
         }
         let payload = postcard::to_stdvec(&set).map_err(|_| FsError::Invalid)?;
         let mut raw = Vec::with_capacity(HEADER + payload.len());
@@ -319,6 +326,13 @@ impl Notes {
         noted.saved = true;
         Ok(())
     }
+}
+
+/// A [`ReadSet`], written without copying it.
+#[derive(serde::Serialize)]
+struct Saved<'a> {
+    paths: BTreeMap<&'a RelPath, &'a Read>,
+    whole: bool,
 }
 
 impl Noted {
