@@ -78,7 +78,8 @@ fn fill(
             uid: geteuid().as_raw(),
             created: (options.now)(),
         };
-        disk.write_new(&dir, CLAIM, &serde_json::to_vec(&claim)?).map(drop)
+        // Synced: a power cut must not leave a `.brio` whose claim is empty.
+        disk.sync_file(&disk.write_new(&dir, CLAIM, &serde_json::to_vec(&claim)?)?)
     };
     content().doing(&what)?;
     match disk.rename_noreplace(&base.fd, name.as_bytes(), &base.fd, STATE_DIR.as_bytes()) {

@@ -1,13 +1,14 @@
 //! The journal: one JSON object per line, appended, never rewritten.
 
+use std::collections::HashSet;
 use std::io;
 
 use brio_session::Time;
 use serde::{Deserialize, Serialize};
 
-use crate::intent::Intent;
-use crate::state::JOURNAL;
-use crate::{SessionError, SessionId, disk};
+use crate::intent::{End, Intent};
+use crate::state::{JOURNAL, State};
+use crate::{SessionError, SessionId, disk, history};
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,14 +65,35 @@ pub(crate) fn landed(number: u64, intent: &Intent) -> Entry {
     }
 }
 
+/// After a boot, under the exclusive lock: a power cut may have taken the last lines, and half of
+/// one. Those of the landings that lie there are written again.
+pub(crate) fn mend(state: &State) -> io::Result<()> {
+    let raw = disk::read(&state.dir, JOURNAL)?.unwrap_or_default();
+    if raw.last().is_some_and(|b| *b != b'\n') {
+        state.disk.append(&state.journal, b"\n")?;
+    }
+    let lines = entries(state)?;
+    let told: HashSet<u64> =
+        lines.iter().filter(|e| e.what == "landed").filter_map(|e| e.landing).collect();
+    for k in history::numbers(state)? {
+        if let Ok(l) = history::load(state, k)
+            && matches!(l.end, Some(End::Finished { .. }))
+            && !told.contains(&k)
+        {
+            state.write_journal(&landed(k, &l.intent))?;
+        }
+    }
+    Ok(())
+}
+
 /// All lines that can be read.
-pub(crate) fn entries(domain: &crate::state::State) -> io::Result<Vec<Entry>> {
+pub(crate) fn entries(domain: &State) -> io::Result<Vec<Entry>> {
     let raw = disk::read(&domain.dir, JOURNAL)?.unwrap_or_default();
     Ok(raw.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect())
 }
 
 /// Why a session has no directory: it ended, or never was. For messages; it reads the journal.
-pub(crate) fn ended(domain: &crate::state::State, id: &SessionId) -> SessionError {
+pub(crate) fn ended(domain: &State, id: &SessionId) -> SessionError {
     let how = |e: &Entry| match e.what.as_str() {
         _ if e.session.as_ref() != Some(id) => None,
         "landed" | "unchanged" | "landed-in-parent" => Some(crate::State::Landed),

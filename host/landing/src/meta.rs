@@ -195,6 +195,17 @@ pub(crate) fn load(state: &State, id: &SessionId) -> Result<Meta, SessionError> 
     Ok(meta)
 }
 
+/// Whether a session has no records: it is renamed to its place with them, so a power cut took
+/// them.
+pub(crate) fn is_empty(state: &State, id: &SessionId) -> io::Result<bool> {
+    let found = dir(state, id).and_then(|dir| Look::at(&dir, META));
+    match found {
+        Ok(look) => Ok(look.is_none_or(|l| l.fingerprint().size == 0)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// As [`load`], for a session that can still be used: one that landed in its parent cannot,
 /// though its directory holds layers of the parent now.
 pub(crate) fn load_open(state: &State, id: &SessionId) -> Result<Meta, SessionError> {

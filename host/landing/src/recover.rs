@@ -13,7 +13,7 @@ use crate::lock::Lock;
 use crate::look::Look;
 use crate::seq::{Phase, Value};
 use crate::state::State;
-use crate::{HostError, Kept, RecoverError, Recovered, SessionId, tidy};
+use crate::{HostError, Kept, RecoverError, Recovered, SessionId, journal, tidy};
 
 /// Whether this boot knows that every landing has ended well and its session is gone. Costs
 /// the same however many landings there are.
@@ -83,6 +83,9 @@ pub(crate) fn settle(state: &State, _lock: &Lock) -> Result<Recovered, RecoverEr
     if quiet(state).doing(what)? {
         return Ok(done);
     }
+    if state.seq.settled().doing(what)?.is_none() {
+        journal::mend(state).doing("the journal")?;
+    }
     let mut newest = 0;
     let (mut damaged, mut well) = (Vec::new(), true);
     for k in history::numbers(state).doing("landings")? {
@@ -127,8 +130,8 @@ fn one(state: &State, l: &Landing, done: &mut Recovered) -> Result<Vec<RelPath>,
                 // If it fails the landing is not undone: it may have been acknowledged, and lost
                 // its `end` only. The next one tries again.
                 sync(state).doing(&what)?;
-                let entry = crate::journal::landed(l.number, &l.intent);
-                let known = crate::journal::entries(state).unwrap_or_default();
+                let entry = journal::landed(l.number, &l.intent);
+                let known = journal::entries(state).unwrap_or_default();
                 let known = known.iter().any(|e| e.what == "landed" && e.landing == Some(l.number));
                 for k in
                     finish(state, &l.intent, &mut work, (!known).then_some(&entry)).doing(&what)?

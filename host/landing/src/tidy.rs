@@ -53,7 +53,8 @@ pub(crate) fn forecast(state: &State) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Half-made sessions, under the exclusive lock: a begin holds it shared. And the sessions of
+/// Half-made sessions, under the exclusive lock: a begin holds it shared. What a power cut left of
+/// a begin that was not synced. And the sessions of
 /// undos that died: whoever makes one takes its lease under the shared lock.
 pub(crate) fn half_made(state: &State, _lock: &Lock) -> io::Result<()> {
     for name in disk::names(&state.sessions)? {
@@ -62,6 +63,14 @@ pub(crate) fn half_made(state: &State, _lock: &Lock) -> io::Result<()> {
         }
     }
     for id in meta::list(state)? {
+        if meta::is_empty(state, &id)? {
+            // Nothing of it was ever synced, or its records were as well.
+            let mut entry = state.entry("rolled-back", Some(&id));
+            entry.detail = Some(serde_json::json!({ "why": "a power cut took its records" }));
+            state.write_journal(&entry)?;
+            discard(state, &id)?;
+            continue;
+        }
         let undo = meta::load(state, &id).is_ok_and(|m| m.undo_of.is_some());
         if undo && lease::is_free(state, &id) {
             discard(state, &id)?;
