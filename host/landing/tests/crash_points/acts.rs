@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use brio_landing::{
-    BeginOptions, CommitError, Domain, OpenOptions, Session, SessionError, SessionId,
+    BeginOptions, CommitError, Domain, GcOptions, OpenOptions, Session, SessionError, SessionId,
+    UndoOptions,
 };
 use brio_session::{Door, Handle, Kind, OpenOptions as Open, View, ViewOptions};
 
 use crate::common::{begin, commit, edit, open, options, read, state, tree, write, writer};
 use crate::faults::{Fault, Faults, How};
 use crate::shapes::{SHAPES, base};
-use crate::{Tally, Tree, scratch};
+use crate::{Tally, Tree, scratch, whole};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Act {
@@ -24,13 +25,16 @@ pub(crate) enum Act {
     /// The parent lands with what its child brought.
     Stacked,
     Rollback,
-    /// The session that needed all pre-images goes.
+    /// What the window no longer covers and no session needs is deleted.
     Collect,
     Begin,
+    /// A landing is undone.
+    Undo,
+    Checkpoint,
 }
 
 impl Act {
-    pub(crate) const ALL: [Act; 7] = [
+    pub(crate) const ALL: [Act; 9] = [
         Act::Land,
         Act::LandAgain,
         Act::Nested,
@@ -38,6 +42,8 @@ impl Act {
         Act::Rollback,
         Act::Collect,
         Act::Begin,
+        Act::Undo,
+        Act::Checkpoint,
     ];
 }
 
@@ -91,7 +97,7 @@ impl World {
             c
         };
         let subject = match act {
-            Act::Land | Act::LandAgain | Act::Rollback => {
+            Act::Land | Act::LandAgain | Act::Rollback | Act::Checkpoint => {
                 witness(&d);
                 let s = begin(&d, "subject");
                 change(&s);
@@ -111,8 +117,15 @@ impl World {
                 w.finish().unwrap();
                 Some(s.id().clone())
             }
+            Act::Undo => {
+                witness(&d);
+                let s = begin(&d, "lands");
+                change(&s);
+                commit(&d, s.id()).unwrap();
+                witness(&d);
+                None
+            }
             Act::Collect => {
-                let first = begin(&d, "needs everything");
                 let s = begin(&d, "lands");
                 change(&s);
                 commit(&d, s.id()).unwrap();
@@ -121,7 +134,7 @@ impl World {
                 edit(&s, &[("plain-2", b"second"), ("deep/linked-4", b"second")]);
                 commit(&d, s.id()).unwrap();
                 witness(&d);
-                Some(first.id().clone())
+                None
             }
             Act::Begin => {
                 witness(&d);
@@ -135,31 +148,31 @@ impl World {
     /// Does the act; whether it was acknowledged.
     fn act(&self, act: Act, d: &Domain) -> Result<(), String> {
         match (act, &self.subject) {
-            (Act::Land | Act::LandAgain | Act::Nested | Act::Stacked, Some(id)) => {
-                commit(d, id).map(drop).map_err(|e| {
-                    let interrupted = matches!(e, CommitError::Interrupted { .. });
-                    format!("{}{e}", if interrupted { "INTERRUPTED: " } else { "" })
-                })
+            (Act::Rollback, Some(id)) => d.rollback(id, false).map(drop).map_err(|e| e.to_string()),
+            (Act::Checkpoint, Some(id)) => {
+                let s = d.session(id).map_err(|e| e.to_string())?;
+                s.checkpoint("here").map(drop).map_err(|e| e.to_string())
             }
-            (Act::Rollback | Act::Collect, Some(id)) => {
-                d.rollback(id, false).map(drop).map_err(|e| e.to_string())
+            (_, Some(id)) => commit(d, id).map(drop).map_err(|e| {
+                let interrupted = matches!(e, CommitError::Interrupted { .. });
+                format!("{}{e}", if interrupted { "INTERRUPTED: " } else { "" })
+            }),
+            (Act::Collect, _) => {
+                let window = Some(std::time::Duration::ZERO);
+                let options = GcOptions { window, ..GcOptions::default() };
+                d.gc_with(&options).map(drop).map_err(|e| e.to_string())
+            }
+            (Act::Undo, _) => {
+                d.undo(1, &UndoOptions::default()).map(drop).map_err(|e| e.to_string())
             }
             _ => d.begin(BeginOptions::default()).map(drop).map_err(|e| e.to_string()),
         }
     }
 }
 
-fn open_with(base: &Path, door: Door) -> Option<Domain> {
-    Domain::open(base, OpenOptions { door, ..options(None) }).ok().map(|(d, _)| d)
-}
-
-/// For a process that comes later: after a power cut the machine has booted again.
-fn booted(lost: bool) -> OpenOptions {
-    let mut options = options(None);
-    if lost {
-        options.boot_id = "boot-2".into();
-    }
-    options
+fn open_with(base: &Path, door: Door, boot: &str) -> Option<Domain> {
+    let options = OpenOptions { door, boot_id: boot.into(), ..options(None) };
+    Domain::open(base, options).ok().map(|(d, _)| d)
 }
 
 /// Runs an act without a fault: its operations, and the base afterwards.
@@ -167,7 +180,7 @@ pub(crate) fn count(act: Act, shape: usize) -> (usize, Tree) {
     let w = World::new(act, shape);
     let never = Fault { at: usize::MAX - 100, how: How::Dead };
     let (faults, door) = Faults::door(never, None);
-    let d = open_with(w.path(), door).unwrap();
+    let d = open_with(w.path(), door, "boot-1").unwrap();
     faults.arm();
     w.act(act, &d).unwrap();
     (faults.count(), tree(w.path()))
@@ -182,7 +195,7 @@ pub(crate) fn run(p: &Point, tally: &Tally) {
         None => (None, None),
     };
     let (faults, door) = Faults::door(p.first, here);
-    let d = open_with(w.path(), door).unwrap();
+    let d = open_with(w.path(), door, "boot-1").unwrap();
     faults.arm();
     let result = w.act(p.act, &d);
     drop(d);
@@ -205,25 +218,22 @@ pub(crate) fn run(p: &Point, tally: &Tally) {
             assert!(result.is_ok(), "{label}");
         }
     }
-    let lost = [Some(p.first), here].iter().flatten().any(|f| matches!(f.how, How::Lost(_)));
+    // Writes are lost when the machine goes down: the next process runs in another boot.
+    let cut = |f: &Option<Fault>| f.is_some_and(|f| matches!(f.how, How::Lost(_)));
+    let first = [Some(p.first), here].iter().any(cut);
+    let lost = first || cut(&later);
     if let Some(fault) = later {
         let (faults, door) = Faults::door(fault, None);
         faults.arm();
-        let options = OpenOptions { door, ..booted(lost) };
-        if let Ok((d, _)) = Domain::open(w.path(), options) {
+        if let Some(d) = open_with(w.path(), door, if first { "boot-2" } else { "boot-1" }) {
             let _ = d.recover();
             let _ = d.gc();
         }
         seconds += u64::from(faults.reached.load(Ordering::SeqCst) > 0);
     }
     tally.second_reached.fetch_add(seconds.min(1), Ordering::Relaxed);
-    let lost = [Some(p.first), p.second.map(|s| s.1)]
-        .iter()
-        .flatten()
-        .any(|f| matches!(f.how, How::Lost(_)));
-    // A begin and a nested landing survive kill -9, not a power cut, which may leave half of
-    // a session.
-    let torn = lost && matches!(p.act, Act::Nested | Act::Begin);
+    // A nested landing survives kill -9, not a power cut, which may leave half of a family.
+    let torn = lost && matches!(p.act, Act::Nested);
     settle(p, &w, result.is_ok(), lost, torn, label, tally);
 }
 
@@ -237,7 +247,9 @@ fn settle(
     label: &str,
     tally: &Tally,
 ) {
-    let (d, _) = Domain::open(w.path(), booted(lost)).unwrap_or_else(|e| panic!("{label}: {e}"));
+    let boot_id = if lost { "boot-3" } else { "boot-1" }.to_owned();
+    let options = OpenOptions { boot_id, ..options(None) };
+    let (d, _) = Domain::open(w.path(), options).unwrap_or_else(|e| panic!("{label}: {e}"));
     d.recover().unwrap_or_else(|e| panic!("{label}: {e}"));
     let now = tree(w.path());
     let kept: Vec<_> = w.witnesses.iter().collect();
@@ -245,7 +257,7 @@ fn settle(
         // T17: also across a crash.
         let view = d.session(s.id()).unwrap_or_else(|e| panic!("{label}: {e}"));
         let view = view.view(ViewOptions::default()).unwrap();
-        same(&through(&view), seen, &format!("{label}: a witness"));
+        same(&through(&view, label), seen, &format!("{label}: a witness"));
     }
     let known: BTreeSet<_> = d.sessions().unwrap().into_iter().map(|s| s.id).collect();
     if torn {
@@ -253,13 +265,37 @@ fn settle(
         return;
     }
     let gone = match &w.subject {
+        None if p.act == Act::Collect => {
+            same(&now, &w.old, label);
+            true
+        }
+        None if p.act == Act::Undo => {
+            let undone = now == p.new;
+            if !undone {
+                same(&now, &w.old, label);
+                assert!(!acknowledged, "{label}: acknowledged, then lost");
+                w.act(p.act, &d).unwrap_or_else(|e| panic!("{label}: the retry: {e}"));
+                same(&tree(w.path()), &p.new, &format!("{label}: after the retry"));
+            }
+            undone
+        }
+        Some(id) if p.act == Act::Checkpoint => {
+            let s = d.session(id).unwrap_or_else(|e| panic!("{label}: {e}"));
+            let made = s.info().unwrap().checkpoints.iter().any(|c| c.name == "here");
+            assert!(made || !acknowledged, "{label}: acknowledged, then lost");
+            same(&now, &w.old, label);
+            commit(&d, id).unwrap_or_else(|e| panic!("{label}: the commit: {e}"));
+            let (_, new) = whole(Act::Land, p.shape);
+            same(&tree(w.path()), &new, &format!("{label}: after the commit"));
+            made
+        }
         None => {
             let more = known.len() - w.witnesses.len();
             assert!(more <= 1 && (more == 1 || !acknowledged || lost), "{label}: {more} begun");
             same(&now, &w.old, label);
             for id in &known {
                 let s = d.session(id).unwrap();
-                same(&through(&s.view(ViewOptions::default()).unwrap()), &flat(&now), label);
+                same(&through(&s.view(ViewOptions::default()).unwrap(), label), &flat(&now), label);
             }
             more == 1
         }
@@ -275,6 +311,7 @@ fn settle(
     };
     assert!(gone || !acknowledged || lost, "{label}: acknowledged, then lost");
     match (gone, &w.subject) {
+        (_, Some(_)) if p.act == Act::Checkpoint => {}
         (true, Some(_)) => same(&now, &p.new, &format!("{label}: ended")),
         (false, Some(id)) => {
             same(&now, &w.old, &format!("{label}: still open"));
@@ -328,7 +365,7 @@ fn flat(tree: &Tree) -> Tree {
 }
 
 /// What a view shows, in the words of `common::tree`, [`flat`].
-fn through(v: &View) -> Tree {
+fn through(v: &View, label: &str) -> Tree {
     let mut out = Tree::new();
     let mut open = vec![String::new()];
     while let Some(dir) = open.pop() {
@@ -348,7 +385,8 @@ fn through(v: &View) -> Tree {
                     format!("link {:?}", String::from_utf8_lossy(&t))
                 }
                 _ => {
-                    let content = read(v, &path).unwrap_or_else(|| panic!("{path} cannot be read"));
+                    let content =
+                        read(v, &path).unwrap_or_else(|| panic!("{label}: {path} cannot be read"));
                     format!("file {:o} {:?}", m.mode, String::from_utf8_lossy(&content))
                 }
             };
