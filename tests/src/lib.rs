@@ -8,6 +8,7 @@ pub mod mounted;
 pub mod promises;
 pub mod rng;
 pub mod skip;
+pub mod tree;
 
 use std::path::PathBuf;
 

@@ -8,8 +8,6 @@
 
 #[path = "kill/edits.rs"]
 mod edits;
-#[path = "kill/model.rs"]
-mod model;
 #[path = "kill/world.rs"]
 mod world;
 
@@ -17,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use brio_landing::SessionError;
 use brio_tests::rng::{Rng, from_env};
+use brio_tests::tree::{on_disk, same};
 use edits::Edits;
-use model::on_disk;
 use world::{Ended, World};
 
 /// When a command is killed.
@@ -117,7 +115,7 @@ fn land(world: &mut World, rng: &mut Rng, label: &str, met: &mut Met, usual: &mu
         // T3: the retry lands.
         world.ok(&["session", "commit", id.as_str()], label);
         let now = on_disk(world.base());
-        model::same(&now, &new, &format!("{label}: after the retry"));
+        same(&now, &new, &format!("{label}: after the retry"));
     } else if !landed {
         world.ok(&["session", "rollback", id.as_str()], label);
     }
@@ -131,13 +129,13 @@ fn rollback(world: &mut World, rng: &mut Rng, label: &str, met: &mut Met) {
     let ended = world.kill(&["session", "rollback", id.as_str()], at, &[]);
     let label = &format!("{label}: rollback of {id} killed {at:?}: {ended:?}");
     world.ok(&["recover"], label);
-    model::same(&on_disk(world.base()), &world.tree, label);
+    same(&on_disk(world.base()), &world.tree, label);
     match world.domain().session(&id) {
         Ok(_) => {
             assert!(!matches!(ended, Ended::Success), "{label}");
             // What is still there is whole.
             world.ok(&["session", "commit", id.as_str()], label);
-            model::same(&on_disk(world.base()), &new, label);
+            same(&on_disk(world.base()), &new, label);
         }
         Err(SessionError::Ended { state, .. }) => {
             assert_eq!(state.as_str(), "rolled-back", "{label}")
@@ -161,5 +159,5 @@ fn begin(world: &mut World, rng: &mut Rng, label: &str, met: &mut Met) {
     for id in more {
         world.ok(&["session", "rollback", id.as_str()], label);
     }
-    model::same(&on_disk(world.base()), &world.tree, label);
+    same(&on_disk(world.base()), &world.tree, label);
 }

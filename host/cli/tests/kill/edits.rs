@@ -6,8 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use brio_tests::rng::Rng;
-
-use crate::model::{Node, Tree};
+use brio_tests::tree::{Node, Tree};
 
 /// What outside did: each path, and what it put there (`None`: it deleted it).
 pub(crate) struct Edits(BTreeMap<String, Option<String>>);
@@ -100,8 +99,16 @@ impl Edits {
                 }
             }
         }
+        let there = |text: &String| {
+            kept.contains(text) || now.values().any(|n| matches!(n, Node::File(t) if t == text))
+        };
         for path in now.keys().chain(expected.keys()) {
             if self.concerns(path, expected) {
+                // Where outside put a file in the way of our directory, ours is kept.
+                let below = self.0.keys().any(|e| path.starts_with(&format!("{e}/")));
+                if let (Some(Node::File(ours)), true) = (expected.get(path), below) {
+                    assert!(there(ours), "{label}: ours for {path} is lost");
+                }
                 continue;
             }
             assert_eq!(now.get(path), expected.get(path), "{label}: {path}");
@@ -120,7 +127,8 @@ impl Edits {
             let beside_above = path
                 .rsplit_once(".brio-")
                 .is_some_and(|(p, _)| edited.starts_with(&format!("{p}/")));
-            path == edited || beside || above || replaced || beside_above
+            let below = path.starts_with(&format!("{edited}/"));
+            path == edited || below || beside || above || replaced || beside_above
         })
     }
 }

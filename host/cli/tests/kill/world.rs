@@ -8,13 +8,12 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use brio_landing::{BeginOptions, Domain, Metadata, OpenOptions, Session, SessionId};
-use brio_session::{FsError, Handle, OpenOptions as Open, View, ViewOptions};
+use brio_session::ViewOptions;
 use brio_tests::rng::Rng;
+use brio_tests::tree::{Tree, change, changes, on_disk, same, seen};
 use serde_json::Value;
 
-use crate::When;
-use crate::edits;
-use crate::model::{Change, Node, Tree, changes, on_disk, same};
+use crate::{When, edits};
 
 pub(crate) struct World {
     dir: tempfile::TempDir,
@@ -153,7 +152,8 @@ impl World {
         let s = domain.begin(BeginOptions { metadata, ..BeginOptions::default() }).unwrap();
         let mut new = self.tree.clone();
         let w = s.writer("harness", ViewOptions::default()).unwrap();
-        for c in changes(&mut new, rng) {
+        let count = 20 + rng.below(31);
+        for c in changes(&mut new, rng, count) {
             change(w.view(), &c);
         }
         w.finish().unwrap();
@@ -234,80 +234,4 @@ impl World {
             b.edited.extend(paths.cloned());
         }
     }
-}
-
-fn change(v: &View, c: &Change) {
-    let root = v.root();
-    match c {
-        Change::Write(path, text) => {
-            let how = Open { write: true, create: true, truncate: true, ..Open::default() };
-            let Handle::File(f) = v.open_at(&root, path.as_bytes(), &how).unwrap() else {
-                panic!("{path} is a directory")
-            };
-            let mut done = 0;
-            while done < text.len() {
-                done += f.write_at(&text.as_bytes()[done..], done as u64).unwrap();
-            }
-        }
-        Change::Link(target, path) => {
-            v.symlink_at(target.as_bytes(), &root, path.as_bytes()).unwrap();
-        }
-        Change::Mkdir(path) => v.mkdir_at(&root, path.as_bytes()).unwrap(),
-        Change::Unlink(path) => v.unlink_at(&root, path.as_bytes()).unwrap(),
-        Change::Rmdir(path) => v.rmdir_at(&root, path.as_bytes()).unwrap(),
-        Change::Rename(a, b) => {
-            v.rename_at(&root, a.as_bytes(), &root, b.as_bytes()).unwrap();
-        }
-    }
-}
-
-/// What a view shows.
-fn seen(v: &View) -> Tree {
-    let mut out = Tree::new();
-    let mut open = vec![String::new()];
-    while let Some(dir) = open.pop() {
-        let at = if dir.is_empty() { "." } else { &dir };
-        let how = Open { read: true, directory: true, ..Open::default() };
-        let Handle::Dir(d) = v.open_at(&v.root(), at.as_bytes(), &how).unwrap() else {
-            panic!("{dir} is no directory")
-        };
-        for e in d.list().unwrap() {
-            let name = String::from_utf8(e.name).unwrap();
-            let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
-            let node = match e.kind {
-                brio_session::Kind::Dir => {
-                    open.push(path.clone());
-                    Node::Dir
-                }
-                brio_session::Kind::Symlink => {
-                    let t = v.read_link_at(&v.root(), path.as_bytes()).unwrap();
-                    Node::Link(String::from_utf8(t).unwrap())
-                }
-                _ => {
-                    let how = Open { read: true, ..Open::default() };
-                    let f = v.open_at(&v.root(), path.as_bytes(), &how);
-                    let f = match f {
-                        Ok(Handle::File(f)) => f,
-                        Ok(Handle::Dir(_)) => panic!("{path} is a directory"),
-                        // An edit from outside may have cost the pre-image.
-                        Err(FsError::SnapshotGone) => {
-                            out.insert(path, Node::Gone);
-                            continue;
-                        }
-                        Err(e) => panic!("{path}: {e}"),
-                    };
-                    let (mut text, mut buf) = (Vec::new(), [0; 4096]);
-                    loop {
-                        match f.read_at(&mut buf, text.len() as u64).unwrap() {
-                            0 => break,
-                            n => text.extend_from_slice(&buf[..n]),
-                        }
-                    }
-                    Node::File(String::from_utf8(text).unwrap())
-                }
-            };
-            out.insert(path, node);
-        }
-    }
-    out
 }
