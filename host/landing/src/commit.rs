@@ -237,7 +237,8 @@ impl Commit {
     /// From the change set to steps, or conflicts, as the base is now.
     pub(crate) fn plan(&self) -> Result<Vec<Step>, CommitError> {
         let mut history = History::load(&self.state, self.meta.landing).map_err(Box::new)?;
-        let set = match self.meta.undo_of {
+        // What was rebased saw the base as it is.
+        let set = match self.meta.undo_of.filter(|_| self.settled.is_none()) {
             Some(k) => Cow::Owned(undo::observed(&self.state, k, &mut history, &self.set)?),
             None => Cow::Borrowed(&self.set),
         };

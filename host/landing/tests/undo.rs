@@ -11,7 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use brio_landing::{
-    Domain, GcOptions, Landed, LogFilter, OpenOptions, Quota, Theirs, UndoError, UndoOptions, What,
+    Domain, GcOptions, Landed, LogFilter, OpenOptions, Policy, Quota, Theirs, UndoError,
+    UndoOptions, What,
 };
 use brio_session::{Door, Hook, Op, Verdict};
 use common::{
@@ -396,4 +397,38 @@ fn an_undo_gives_way_to_the_quota() {
 /// A domain whose operations pass a door.
 fn open_door(base: &Path, door: Door) -> Domain {
     Domain::open(base, OpenOptions { door, ..options(None) }).unwrap().0
+}
+
+#[test]
+fn an_undo_by_policy_takes_back_what_it_can() {
+    let base = tempfile::tempdir().unwrap();
+    let text = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n";
+    for f in ["text", "same", "drift"] {
+        fs::write(base.path().join(f), text).unwrap();
+    }
+    let d = open(base.path());
+    let first = text.replace("two", "ZWEI");
+    land(&d, &[("text", first.as_bytes()), ("same", first.as_bytes()), ("made", b"made\n")]);
+    let second = first.replace("six", "SECHS");
+    land(&d, &[("text", second.as_bytes())]);
+    let by = |policy| d.undo(1, &UndoOptions { policy, ..UndoOptions::default() });
+    assert_eq!(by(Policy::Reject).unwrap_err().code(), "CONFLICT");
+    assert_eq!(by(Policy::Merge).unwrap().landing, Some(3));
+    let now = |f: &str| fs::read_to_string(base.path().join(f)).unwrap();
+    assert_eq!(now("text"), text.replace("six", "SECHS"), "the later landing's change stays");
+    assert_eq!(now("same"), text);
+    assert!(!base.path().join("made").exists());
+    let log = d.log(&LogFilter::default()).unwrap().landings;
+    assert_eq!((log[0].undo_of, log[2].undone_by), (Some(1), Some(3)));
+    // What came from outside has taken the landing's own text: no merge buries it.
+    land(&d, &[("drift", first.as_bytes())]);
+    fs::write(base.path().join("drift"), first.replace("six", "mine")).unwrap();
+    let by = |policy| d.undo(4, &UndoOptions { policy, ..UndoOptions::default() });
+    let e = by(Policy::Merge).unwrap_err();
+    assert_eq!((e.code(), e.conflicts().len()), ("CONFLICT", 1));
+    assert_eq!(now("drift"), first.replace("six", "mine"));
+    // Unless that is asked for.
+    by(Policy::LastWriteWins).unwrap();
+    assert_eq!(now("drift"), text);
+    assert_eq!(state(base.path(), "sessions"), Vec::<String>::new());
 }

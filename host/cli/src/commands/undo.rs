@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use brio_host::UndoOptions;
+use brio_host::{Policy, UndoOptions};
 
 use crate::args::base_or_here;
 use crate::config::Places;
@@ -26,6 +26,10 @@ pub(crate) struct Undo {
     /// Why, for the journal.
     #[arg(long, value_name = "TEXT")]
     message: Option<String>,
+    /// What becomes of paths that were changed since: `reject`, `merge` (take back what touches
+    /// no later change of a text), `last-write-wins` (put back what was there before).
+    #[arg(long, value_name = "POLICY", default_value = "reject")]
+    policy: Policy,
     /// Print `{schema, undo_of, result, landing, changes, error}`.
     #[arg(long)]
     json: bool,
@@ -34,7 +38,7 @@ pub(crate) struct Undo {
 impl Undo {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let brio = open::brio(&Places::from_env()?)?;
-        let options = UndoOptions { message: self.message, agent: None };
+        let options = UndoOptions { message: self.message, agent: None, policy: self.policy };
         let undo_of = self.landing;
         let done = brio.undo(&base_or_here(self.dir), undo_of, &options);
         let failure = done.as_ref().err().map(Failure::from);

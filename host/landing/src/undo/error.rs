@@ -61,7 +61,7 @@ pub enum UndoError {
     },
     /// Its paths were changed since.
     #[error(
-        "CONFLICT: landing {landing} cannot be undone, its paths were changed since: {}; undo the later landings first, newest first, or change the paths by hand",
+        "CONFLICT: landing {landing} cannot be undone, its paths were changed since: {}; undo the later landings first, newest first, or give --policy merge",
         Summary(conflicts)
     )]
     Conflict {

@@ -19,12 +19,16 @@ use crate::{
     CommitError, Conflict, HostError, RefusedWhy, Theirs, UndoError, What, manifest, preflight,
 };
 
-/// Changes back what a landing changed. Returns the paths that are not what it left.
-pub(super) fn build(
-    state: &State,
-    view: &View,
-    pre: &PreImages,
-) -> Result<Vec<Conflict>, UndoError> {
+/// What was found on the way: paths that are not what the landing left.
+pub(super) struct Built {
+    /// That cannot be changed back.
+    pub(super) conflicts: Vec<Conflict>,
+    /// Whose content is another.
+    pub(super) drifted: Vec<Conflict>,
+}
+
+/// Changes back what a landing changed.
+pub(super) fn build(state: &State, view: &View, pre: &PreImages) -> Result<Built, UndoError> {
     let landing = pre.landing.number;
     let later = History::load(state, landing).map_err(Box::new)?;
     if let Some(by) = later.undone_by(landing) {
@@ -49,8 +53,9 @@ pub(super) fn build(
     steps.sort_by(|a, b| a.path.cmp(&b.path));
     b.make(&steps)?;
     let expected: BTreeSet<&RelPath> = steps.iter().map(|s| &s.path).collect();
-    b.check(&steps, &expected)?;
-    Ok(b.conflicts.into_values().collect())
+    let drifted = b.check(&steps, &expected)?;
+    let (drifted, conflicts) = b.conflicts.into_values().partition(|c| drifted.contains(&c.path));
+    Ok(Built { conflicts, drifted })
 }
 
 struct Builder<'a> {
@@ -304,21 +309,29 @@ impl Builder<'_> {
 
     /// The contents that were there are what the landing left, and nothing else was touched:
     /// a link that somebody put into a path's way leads elsewhere.
-    fn check(&mut self, steps: &[&Step], expected: &BTreeSet<&RelPath>) -> Result<(), UndoError> {
+    /// Returns the paths whose content is another.
+    fn check(
+        &mut self,
+        steps: &[&Step],
+        expected: &BTreeSet<&RelPath>,
+    ) -> Result<BTreeSet<RelPath>, UndoError> {
         let set = self.view.changes().map_err(|e| self.failed(e))?;
         for c in &set.changes {
             if !expected.contains(&c.path) {
                 self.conflict(&c.path, None, What::Replaced);
             }
         }
+        let mut drifted = BTreeSet::new();
         for step in steps {
             let seen = set.observed.get(&step.path).and_then(|o| o.sha256);
             if let (Some(seen), Some(left)) = (seen, step.new_sha256)
                 && seen != left
+                && !self.conflicts.contains_key(&step.path)
             {
                 self.conflict(&step.path, Some(step), What::Modified);
+                drifted.insert(step.path.clone());
             }
         }
-        Ok(())
+        Ok(drifted)
     }
 }

@@ -24,8 +24,8 @@ use crate::preimage::PreImages;
 use crate::state::State;
 use crate::undone::ByPath;
 use crate::{
-    BeginOptions, CommitError, CommitOptions, Conflict, Landed, Metadata, RecoverError, SessionId,
-    Theirs, journal, layers, recover,
+    BeginOptions, CommitError, CommitOptions, Conflict, Landed, Metadata, Policy, RecoverError,
+    SessionId, Theirs, journal, layers, recover,
 };
 
 pub use error::UndoError;
@@ -37,6 +37,10 @@ pub struct UndoOptions {
     pub message: Option<String>,
     /// Which agent asked for it.
     pub agent: Option<String>,
+    /// What becomes of paths that were changed since. A merge takes back what it can without
+    /// touching later changes of texts, and refuses where an edit from outside has taken the
+    /// landing's own text.
+    pub policy: Policy,
 }
 
 /// See [`Domain::undo`](crate::Domain::undo).
@@ -159,13 +163,22 @@ fn attempt(
     let built = inverse::build(state, &v, pre);
     v.end();
     drop(v);
-    let found = built?;
-    let options = CommitOptions { message: options.message.clone(), ..CommitOptions::default() };
-    if found.is_empty() {
+    let built = built?;
+    let policy = options.policy;
+    let options =
+        CommitOptions { message: options.message.clone(), policy, ..CommitOptions::default() };
+    let drifted = match policy {
+        // Whatever stands there.
+        Policy::LastWriteWins => Vec::new(),
+        // What the landing left is not known any more: there is nothing to merge with.
+        Policy::Reject | Policy::Merge => built.drifted,
+    };
+    let mut conflicts = built.conflicts;
+    conflicts.extend(drifted);
+    if conflicts.is_empty() {
         return Ok(commit::land(state, &m, &options)?);
     }
     // What the plan has against it as well.
-    let mut conflicts = found;
     for c in theirs(state, &m)? {
         if !conflicts.iter().any(|known| known.path == c.path) {
             conflicts.push(c);
