@@ -59,7 +59,7 @@ fn after(state: &State, lock: &Lock, flush: bool) -> io::Result<u64> {
     let counted = state.counted.load(Ordering::Relaxed);
     let count = newest / COUNT_EVERY > counted / COUNT_EVERY;
     let retention = state.options.retention;
-    let run = Run { state, retention, count, all: false, dry: false, flush };
+    let run = Run { state, retention, count, all: count, dry: false, flush };
     let done = run.with_reserve(lock)?;
     state.counted.store(newest, Ordering::Relaxed);
     Ok(done.bytes_freed)
@@ -133,7 +133,9 @@ impl Run<'_> {
             }
             // The newest stays as a witness of its number, without what takes room.
             let goes = *k <= lowest && i + 1 < numbers.len();
-            if !(chosen || goes && is_collected(state, *k)?) {
+            // What a crash, or a handle that was in use, left of an earlier collection.
+            let left = (goes || self.all) && is_collected(state, *k)?;
+            if !(chosen || left) {
                 continue;
             }
             let Ok(l) = history::load(state, *k) else { continue };
