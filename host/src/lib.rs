@@ -47,14 +47,14 @@ mod wrapper;
 
 pub use brio::Brio;
 pub use brio_landing::{
-    Adopted, BEFORE_RESTORE, BadIsolation, BadPolicy, BadTake, BeginError, BeginOptions, Blame,
-    BlameError, BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo, Collected,
-    CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions, Isolation, Kept,
-    Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata, Method,
-    NotUsed, Origin, Policy, Quota, RecoverError, Recovered, ResolveError, ResolveOptions,
-    Resolved, Retention, RollbackError, RolledBack, SessionError, SessionId, SessionInfo, Short,
-    Side, Sides, SpaceGuards, State, Take, Theirs, UndoError, UndoOptions, Unmerged, WantedLower,
-    Warning, What, Writer, change_word, check_reflink_support,
+    Access, Adopted, BEFORE_RESTORE, BadIsolation, BadPolicy, BadTake, BeginError, BeginOptions,
+    Blame, BlameError, BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo,
+    Collected, CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions, Isolation,
+    Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata,
+    Method, NotUsed, Origin, Policy, Quota, RecoverError, Recovered, ResolveError, ResolveOptions,
+    Resolved, Retention, RollbackError, RolledBack, SessionDebug, SessionError, SessionFile,
+    SessionId, SessionInfo, Short, Side, Sides, SpaceGuards, State, Take, Theirs, UndoError,
+    UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brio_landing::{
-    BeginOptions, CommitError, CommitOptions, Isolation, Landed, LeaseError, LowerOptions,
-    Metadata, Policy, RollbackError, RolledBack, SessionId, Writer,
+    BeginOptions, CommitError, CommitOptions, Isolation, Landed, LeaseError, LowerInfo,
+    LowerOptions, Metadata, Policy, RollbackError, RolledBack, SessionId, Writer,
 };
 use brio_runtime::{
     Agent, AgentKind, Output, Plain as Preopened, RunLimits, RunReport, RunSpec, Sessions,
@@ -157,6 +157,8 @@ pub enum Ending {
 pub struct Ran {
     /// The session.
     pub session: SessionId,
+    /// What it saw of its base.
+    pub lower: LowerInfo,
     /// How the run ended.
     pub report: RunReport,
     /// Why the plain directory was not taken back, if it was not.
@@ -197,6 +199,7 @@ impl Brio {
             }
             Place::Session(session) => (session.clone(), false),
         };
+        let lower = session.info().map(|i| i.lower).unwrap_or_default();
         let worked = self.work((&name, &agent), &session, &mut request, &inputs);
         let (report, changes, plain) = match worked {
             Ok(worked) => worked,
@@ -209,7 +212,7 @@ impl Brio {
         };
         let good = report.succeeded() && plain.is_none();
         let ending = end(&session, fresh && !request.keep, good, request.policy);
-        Ok(Ran { session: session.id().clone(), report, plain, changes, ending })
+        Ok(Ran { session: session.id().clone(), lower, report, plain, changes, ending })
     }
 
     fn load(&self, source: &AgentSource) -> Result<(String, Agent), RunError> {

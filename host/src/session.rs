@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use brio_landing::{
-    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Domain,
-    Landed, LeaseError, Metadata, RollbackError, RolledBack, Session, SessionError, SessionId,
-    SessionInfo, Writer,
+    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
+    Conflict, Domain, Landed, LeaseError, Metadata, RollbackError, RolledBack, Session,
+    SessionDebug, SessionError, SessionId, SessionInfo, Writer,
 };
 use brio_registry::SessionRow;
 use brio_session::{ChangeSet, View, ViewOptions};
@@ -95,6 +95,29 @@ impl SessionHandle {
             changes = crate::nested::against(changes, parent.view()?.changes().map_err(fail)?);
         }
         Ok(changes)
+    }
+
+    /// The conflicts that a commit would meet if it began now, with paths relative to its base.
+    ///
+    /// # Errors
+    /// As a commit, as far as it can be told without one.
+    pub fn conflicts(&self) -> Result<Vec<Conflict>, CommitError> {
+        let subdir = self.info()?.subdir;
+        let mut conflicts = self.session()?.conflicts()?;
+        for c in &mut conflicts {
+            if let Some(path) = c.path.strip_prefix(&subdir) {
+                c.path = path;
+            }
+        }
+        Ok(conflicts)
+    }
+
+    /// What lies in its directory, for a look by hand.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn debug(&self) -> Result<SessionDebug, SessionError> {
+        self.session()?.debug()
     }
 
     /// Takes the right to write in it: one holder at a time. `purpose` is shown to others.

@@ -1,10 +1,12 @@
 //! What `--json` prints: schema 1. Every field is always there; what is not known is null.
 //! Paths that are not UTF-8 are shown escaped.
 
-use brio_host::{ChangeKind, ChangeSet, CheckpointInfo, LogEntry, SessionRow};
+use brio_host::{ChangeKind, ChangeSet, CheckpointInfo, LogEntry, SessionDebug, SessionRow};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::lower::Lower;
+use crate::summary::kind_word;
 
 /// The version of these shapes. Fields may be added under it, none changes or goes.
 pub(crate) const SCHEMA: u32 = 1;
@@ -46,7 +48,66 @@ pub(crate) struct Shown {
     pub(crate) clean: bool,
     /// Files in which a resolve put conflict markers.
     pub(crate) unresolved: Vec<String>,
+    pub(crate) lower: Lower,
+    /// Patterns of what it leaves out.
+    pub(crate) excludes: Vec<String>,
     pub(crate) changes: Option<Changes>,
+    /// Paths that it changed and that changed outside of it since; null: it cannot be told.
+    pub(crate) drift: Option<Vec<Drift>>,
+    /// With `--debug`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) debug: Option<Debug>,
+}
+
+/// One path that changed on both sides.
+#[derive(Debug, Serialize)]
+pub(crate) struct Drift {
+    pub(crate) path: String,
+    /// What was done to it, and by whom.
+    pub(crate) theirs: String,
+    /// The landing that did it; null: a change from outside, or the parent's.
+    pub(crate) landing: Option<u64>,
+}
+
+/// What lies in a session's directory.
+#[derive(Debug, Serialize)]
+pub(crate) struct Debug {
+    pub(crate) path: String,
+    pub(crate) files: Vec<DebugFile>,
+    pub(crate) manifest: Option<String>,
+}
+
+/// One file or directory there.
+#[derive(Debug, Serialize)]
+pub(crate) struct DebugFile {
+    pub(crate) path: String,
+    pub(crate) kind: &'static str,
+    pub(crate) size: u64,
+}
+
+impl From<&brio_host::Conflict> for Drift {
+    fn from(c: &brio_host::Conflict) -> Self {
+        let landing = match c.theirs {
+            brio_host::Theirs::Landing { number, .. } => Some(number),
+            _ => None,
+        };
+        Self { path: c.path.to_string(), theirs: c.theirs.to_string(), landing }
+    }
+}
+
+impl From<&SessionDebug> for Debug {
+    fn from(debug: &SessionDebug) -> Self {
+        let file = |f: &brio_host::SessionFile| DebugFile {
+            path: f.path.to_string(),
+            kind: kind_word(f.kind),
+            size: f.size,
+        };
+        Self {
+            path: debug.path.display().to_string(),
+            files: debug.files.iter().map(file).collect(),
+            manifest: debug.manifest.clone(),
+        }
+    }
 }
 
 /// A state that a session can be put back to.
@@ -87,6 +148,8 @@ pub(crate) struct Ran {
     /// `landed`, `unchanged`, `kept`, `rolled-back`, `conflicted`; null: there was no session.
     pub(crate) result: Option<&'static str>,
     pub(crate) landing: Option<u64>,
+    /// What the session saw of its base.
+    pub(crate) lower: Option<Lower>,
     pub(crate) changes: Changes,
     pub(crate) agent: Option<Agent>,
     pub(crate) error: Option<Error>,

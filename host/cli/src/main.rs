@@ -6,6 +6,7 @@ mod exit;
 mod failure;
 mod interrupt;
 mod json;
+mod lower;
 mod open;
 mod patch;
 mod summary;

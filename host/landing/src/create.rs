@@ -18,8 +18,8 @@ use crate::state::{
     JOURNAL, KEPT, LANDINGS, SEQ, SESSIONS, STAGING, State, TRASH, restore_reserve,
 };
 use crate::{
-    Adopted, DomainError, OpenOptions, SessionId, Unsupported, discover, git, history, meta,
-    support,
+    Access, Adopted, DomainError, OpenOptions, SessionId, Unsupported, discover, git, history,
+    meta, support,
 };
 
 const NEW: &str = ".brio-new-";
@@ -32,7 +32,8 @@ pub(crate) fn make(base: &discover::Base, options: &OpenOptions) -> Result<bool,
     let name = format!("{NEW}{}", nonce().doing("random bytes")?);
     let read_only = |e: io::Error| match e.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            DomainError::ReadOnly { path: base.path.clone(), source: e }
+            let access = Access::at(&base.fd, &base.path).map(Box::new);
+            DomainError::ReadOnly { path: base.path.clone(), source: e, access }
         }
         _ => crate::HostError::new(base.path.display(), e).into(),
     };

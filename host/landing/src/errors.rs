@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use brio_session::{FsError, RelPath};
 
 use crate::conflict::Summary;
-use crate::{Conflict, SessionId, State};
+use crate::{Access, Conflict, SessionId, State};
 
 /// What we were doing when the host failed us.
 #[derive(Debug, thiserror::Error)]
@@ -87,12 +87,14 @@ pub enum DomainError {
         source: io::Error,
     },
     /// It cannot be written.
-    #[error("BASE_READ_ONLY: {} cannot be written ({source}); give yourself access, or work on a copy", path.display())]
+    #[error("BASE_READ_ONLY: {} cannot be written ({source}){}; give yourself access, or work on a copy", path.display(), explained(access))]
     ReadOnly {
         /** The path. */
         path: PathBuf,
         /** Why. */
         source: io::Error,
+        /** Whose it is, and who asks. */
+        access: Option<Box<Access>>,
     },
     /// It lies inside brio's own state.
     #[error("BASE_INSIDE_STATE: {} lies inside a .brio directory; give the directory that holds the .brio", path.display())]
@@ -158,6 +160,10 @@ pub enum DomainError {
     /// The host failed.
     #[error("{code}: {host}", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
+}
+
+fn explained(access: &Option<Box<Access>>) -> String {
+    access.as_ref().map_or_else(String::new, |a| format!(": {a}"))
 }
 
 /// A session that went with a lost `.brio`.
@@ -454,8 +460,8 @@ impl BeginError {
 #[non_exhaustive]
 pub enum RefusedWhy {
     /// Its directory cannot be written.
-    #[error("its directory cannot be written")]
-    NoAccess,
+    #[error("Permission denied: its directory cannot be written{}", explained(.0))]
+    NoAccess(Option<Box<Access>>),
     /// `chattr +i` or `+a`.
     #[error("it or its directory is immutable or append-only")]
     Immutable,

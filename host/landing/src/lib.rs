@@ -29,6 +29,7 @@
 //! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
+mod access;
 mod acl;
 mod against;
 mod apply;
@@ -42,6 +43,7 @@ mod claim;
 mod commit;
 mod conflict;
 mod create;
+mod diagnose;
 mod discover;
 mod disk;
 mod domain;
@@ -95,9 +97,11 @@ mod undo;
 mod undone;
 mod versions;
 
+pub use access::Access;
 pub use blame::{Blame, BlameError, BlameLine, Origin};
 pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
 pub use conflict::{Conflict, Side, Sides, Theirs, What, change_word};
+pub use diagnose::{SessionDebug, SessionFile};
 pub use domain::Domain;
 pub use errors::{
     BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError, LeaseError,

@@ -305,6 +305,16 @@ fn settled(
     Ok(Some(fresh))
 }
 
+/// The conflicts of a child with what its parent changed since.
+pub(crate) fn conflicts(
+    state: &Arc<State>,
+    c: &Meta,
+    p: &Meta,
+) -> Result<Vec<Conflict>, CommitError> {
+    let sides = Sides::open(state, c, p).map_err(|e| view_error(c, e))?;
+    Ok(compare(&sides.ours, &sides.theirs, &p.id, &c.subdir))
+}
+
 fn is_dir(m: Option<&brio_session::Meta>) -> bool {
     m.is_some_and(|m| m.kind == Kind::Dir)
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use brio_session::{Kind, RelPath, STATE_DIR};
-use rustix::fs::{Access, AtFlags, Mode, OFlags, accessat, openat};
+use rustix::fs::{self as rfs, AtFlags, Mode, OFlags, accessat, openat};
 use rustix::io::Errno;
 
 use crate::busy::is_busy;
@@ -15,7 +15,7 @@ use crate::intent::{Act, Step};
 use crate::look::Look;
 use crate::plan::NoPlan;
 use crate::state::State;
-use crate::{CommitError, Conflict, HostError, RefusedWhy, SessionId, Theirs, Unmerged};
+use crate::{Access, CommitError, Conflict, HostError, RefusedWhy, SessionId, Theirs, Unmerged};
 
 /// Checks every step against the base as it is. Under the exclusive lock.
 pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Result<(), CommitError> {
@@ -49,10 +49,15 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
             return refuse(RefusedWhy::Immutable);
         }
         if step.act != Act::DirMeta {
-            match accessat(&*dir, c".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+            match accessat(
+                &*dir,
+                c".",
+                rfs::Access::WRITE_OK | rfs::Access::EXEC_OK,
+                AtFlags::EACCESS,
+            ) {
                 Ok(()) => {}
                 Err(Errno::ACCESS | Errno::ROFS | Errno::PERM) => {
-                    return refuse(RefusedWhy::NoAccess);
+                    return refuse(no_access(state, &*dir, &parent));
                 }
                 Err(e) => return Err(io(e.into())),
             }
@@ -68,7 +73,8 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
         }
         if step.act == Act::DirMeta {
             if euid != 0 && now.uid() != euid {
-                return refuse(RefusedWhy::NoAccess);
+                let it = dirs.get(path).map_err(io)?;
+                return refuse(no_access(state, it.as_deref().unwrap_or(&*dir), path));
             }
             continue;
         }
@@ -82,9 +88,10 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
                         return Err(CommitError::DomainInside { path: path.clone() });
                     }
                     // Moving a directory elsewhere rewrites its "..".
-                    if euid != 0 && accessat(&*d, c".", Access::WRITE_OK, AtFlags::EACCESS).is_err()
+                    if euid != 0
+                        && accessat(&*d, c".", rfs::Access::WRITE_OK, AtFlags::EACCESS).is_err()
                     {
-                        return refuse(RefusedWhy::NoAccess);
+                        return refuse(no_access(state, &*d, path));
                     }
                 }
             }
@@ -118,6 +125,12 @@ pub(crate) fn check(state: &State, session: &SessionId, steps: &[Step]) -> Resul
     }
 }
 
+/// Whose a directory is, and who asks.
+fn no_access(state: &State, dir: impl AsFd, path: &RelPath) -> RefusedWhy {
+    let shown = state.root_path.join(path.to_path());
+    RefusedWhy::NoAccess(Access::at(dir, &shown).map(Box::new))
+}
+
 /// What a step does, in a change set's words.
 pub(crate) fn ours(step: &Step) -> brio_session::ChangeKind {
     use brio_session::ChangeKind as K;
@@ -140,7 +153,7 @@ pub(crate) fn mounted(path: &RelPath, e: io::Error) -> CommitError {
     match Errno::from_io_error(&e) {
         Some(Errno::XDEV) => CommitError::Refused { path: path.clone(), why: RefusedWhy::Submount },
         Some(Errno::ACCESS) => {
-            CommitError::Refused { path: path.clone(), why: RefusedWhy::NoAccess }
+            CommitError::Refused { path: path.clone(), why: RefusedWhy::NoAccess(None) }
         }
         _ => CommitError::Io(HostError::new(path, e)),
     }

@@ -11,8 +11,8 @@ use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
-    Isolation, Landed, LeaseError, SessionError, SessionId, SessionInfo, State, against, cascade,
-    checkpoint, layers, manifest, meta, nesting,
+    Conflict, Isolation, Landed, LeaseError, SessionDebug, SessionError, SessionId, SessionInfo,
+    State, against, cascade, checkpoint, diagnose, layers, manifest, meta, nesting,
 };
 
 /// A session of a domain.
@@ -38,6 +38,23 @@ impl Session {
     /// When it has ended or cannot be read.
     pub fn info(&self) -> Result<SessionInfo, SessionError> {
         info(&self.domain, &self.id)
+    }
+
+    /// The conflicts that a commit would meet if it began now: paths that it changed and that
+    /// changed outside of it since. Costs what changed.
+    ///
+    /// # Errors
+    /// As a commit, as far as it can be told without one.
+    pub fn conflicts(&self) -> Result<Vec<Conflict>, CommitError> {
+        diagnose::conflicts(&self.domain, &self.id)
+    }
+
+    /// What lies in its directory, for a look by hand.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn debug(&self) -> Result<SessionDebug, SessionError> {
+        diagnose::debug(&self.domain, &self.id)
     }
 
     /// A read-only view of it as it is now; it takes no lease.

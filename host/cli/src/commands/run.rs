@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use brio_host::{
-    AgentSource, Ending, Grants, Isolation, Limit, Metadata, Outcome, Output, Place, Ran,
-    RunLimits, RunRequest,
+    AgentSource, Ending, Grants, Isolation, Limit, LowerInfo, Metadata, Outcome, Output, Place,
+    Ran, RunLimits, RunRequest,
 };
 
 use crate::args::base_or_here;
@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::interrupt::Interrupt;
 use crate::json::{self, Changes, SCHEMA};
+use crate::lower::{Lower, LowerArgs, describe, warn_of_access};
 use crate::open;
 use crate::summary::diffstat;
 use crate::ui::Ui;
@@ -40,6 +41,8 @@ pub(crate) struct Run {
     /// Run in this open session, and leave it open.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
+    #[command(flatten)]
+    lower: LowerArgs,
     /// Leave the session open for review, whatever the agent says.
     #[arg(long)]
     keep: bool,
@@ -82,7 +85,7 @@ pub(crate) struct Run {
     /// Files created [default: 100000].
     #[arg(long, value_name = "N")]
     files: Option<String>,
-    /// Print `{schema, session, outcome, result, landing, changes, agent, error}`.
+    /// Print `{schema, session, outcome, result, landing, lower, changes, agent, error}`.
     #[arg(long)]
     json: bool,
     /// Arguments for the agent.
@@ -118,6 +121,7 @@ impl Run {
                     outcome: None,
                     result: None,
                     landing: None,
+                    lower: None,
                     changes: Changes::default(),
                     agent: None,
                     error: Some(json::Error::from(&failure)),
@@ -138,7 +142,16 @@ impl Run {
             Some(session) => session.base()?,
             None => base_or_here(self.base.clone()),
         };
+        if session.is_some()
+            && let Some(flag) = self.lower.given()
+        {
+            let what = format!("{flag}: the session sees what it was begun on");
+            return Err(Failure::new("USAGE", what).hint("leave it out, or begin a new session"));
+        }
         let config = Config::load(&places, Some(&base), &self.flags())?;
+        if session.is_none() {
+            warn_of_access(ui, &base);
+        }
         let interrupt = Interrupt::watch()?;
         let request = self.request(&config, session, base, &interrupt);
         let ran = brio.run(request)?;
@@ -157,8 +170,8 @@ impl Run {
         }
     }
 
-    fn flags(&self) -> [(&'static str, Option<&str>); 7] {
-        [
+    fn flags(&self) -> Vec<(&'static str, Option<&str>)> {
+        let own = [
             ("at", self.at.as_deref()),
             ("policy", self.policy.as_deref()),
             ("memory", self.memory.as_deref()),
@@ -166,7 +179,8 @@ impl Run {
             ("cpu", self.cpu.as_deref()),
             ("disk", self.disk.as_deref()),
             ("files", self.files.as_deref()),
-        ]
+        ];
+        own.into_iter().chain(self.lower.flags()).collect()
     }
 
     fn request(
@@ -208,6 +222,7 @@ impl Run {
             isolation: self.isolation.unwrap_or_default(),
             keep: self.keep,
             policy: config.policy(),
+            lower: self.lower.options(config),
             plain: self.preopen,
             stdout: shown(Box::new(std::io::stdout())),
             stderr: shown(Box::new(std::io::stderr())),
@@ -290,6 +305,7 @@ fn document(ran: &Ran, failure: Option<&Failure>) -> json::Ran {
             Ending::Landed(landed) => landed.landing,
             _ => None,
         },
+        lower: Some(Lower::from(&ran.lower)),
         changes: Changes::from(&ran.changes),
         agent: Some(json::Agent {
             output: said.or_else(|| report.verdict.as_ref().map(|v| v.comments.clone())),
@@ -314,6 +330,9 @@ pub(crate) fn tell(ui: &Ui, ran: &Ran, agent: &Path) {
             ui.say(format_args!("{}: {outcome} in {seconds:.2} s: {said}", agent.display()))
         }
         None => ui.say(format_args!("{}: {outcome} in {seconds:.2} s", agent.display())),
+    }
+    if ran.lower != LowerInfo::Live {
+        describe(&ran.lower).iter().for_each(|line| ui.say(line));
     }
     for finding in report.verdict.iter().flat_map(|v| &v.findings) {
         let place = match (&finding.path, finding.line) {

@@ -86,9 +86,16 @@ fn policy(text: &str) -> Result<(), String> {
     text.parse::<Policy>().map(|_| ()).map_err(|e| e.to_string())
 }
 
+fn lower(text: &str) -> Result<(), String> {
+    match text {
+        "live" | "frozen" => Ok(()),
+        _ => Err(format!("`{text}` is no lower (live, frozen)")),
+    }
+}
+
 /// Every setting. Capabilities are not among them: they are granted by flags only,
 /// so that a file in a base cannot widen what an agent reaches.
-const KEYS: [Key; 9] = [
+const KEYS: [Key; 12] = [
     Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
     Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
     Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
@@ -115,6 +122,21 @@ const KEYS: [Key; 9] = [
         flag: "--quota",
         default: "10%",
         check: quota,
+    },
+    Key { name: "lower", env: "BRIO_LOWER", flag: "--lower", default: "live", check: lower },
+    Key {
+        name: "disk_share",
+        env: "BRIO_DISK_SHARE",
+        flag: "--disk-share",
+        default: "80",
+        check: number,
+    },
+    Key {
+        name: "disk_factor",
+        env: "BRIO_DISK_FACTOR",
+        flag: "--disk-factor",
+        default: "2",
+        check: number,
     },
 ];
 

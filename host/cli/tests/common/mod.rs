@@ -165,6 +165,36 @@ pub(crate) fn skip(why: &str) {
     }
 }
 
+/// Somebody who may do nothing in particular.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// The command as another user, who has a home of its own.
+pub(crate) fn as_nobody(env: &TestEnvironment, args: &[&str]) -> Ran {
+    use std::os::unix::process::CommandExt;
+    let home = env.path().join("nobody");
+    fs::create_dir_all(&home).expect("done as root");
+    std::os::unix::fs::chown(&home, Some(NOBODY), Some(NOBODY)).expect("done as root");
+    chmod(env.path(), 0o755);
+    // The binary may lie where only we may look.
+    let program = env.path().join("brio");
+    if !program.exists() {
+        fs::copy(env!("CARGO_BIN_EXE_brio"), &program).expect("done as root");
+        chmod(&program, 0o755);
+    }
+    let plain = env.command(args);
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .current_dir(plain.get_current_dir().expect("one"))
+        .env_clear()
+        .env("HOME", &home)
+        .env("BRIO_HOME", home.join("brio"))
+        .env("TMPDIR", &home)
+        .uid(NOBODY)
+        .gid(NOBODY);
+    ran(command.output().expect("done as root"))
+}
+
 /// Whether permission bits do not hold us back.
 pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0)

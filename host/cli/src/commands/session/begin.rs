@@ -2,19 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use brio_host::{BeginOptions, Isolation, Metadata};
+use brio_host::{BeginOptions, Isolation, LowerInfo, Metadata};
+use serde::Serialize;
 
 use crate::args::base_or_here;
-use crate::config::Places;
+use crate::config::{Config, Places};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json::SCHEMA;
+use crate::lower::{Lower, LowerArgs, describe, warn_of_access};
 use crate::open;
 use crate::ui::Ui;
 
 /// Begin a session on a directory and print its id.
 ///
-/// Nothing is copied and nothing scanned. The session sees the directory as it is now, until
-/// it lands or is rolled back.
+/// Nothing is copied and nothing scanned, but with --lower frozen. The session sees the
+/// directory as it is now, until it lands or is rolled back.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Begin {
     /// The directory; the current one when left out.
@@ -30,19 +33,59 @@ pub(crate) struct Begin {
     /// is noted from here on [default: snapshot, or the parent's].
     #[arg(long, value_name = "snapshot|serializable")]
     isolation: Option<Isolation>,
+    #[command(flatten)]
+    lower: LowerArgs,
+    /// Print `{schema, session, lower, excludes}`.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Begun {
+    schema: u32,
+    session: String,
+    lower: Lower,
+    excludes: Vec<String>,
 }
 
 impl Begin {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let brio = open::brio(&Places::from_env()?)?;
+        let places = Places::from_env()?;
+        let brio = open::brio(&places)?;
         let metadata = Metadata { goal: self.goal, ..Metadata::default() };
         let isolation = self.isolation.unwrap_or_default();
         let options = BeginOptions { metadata, isolation, ..BeginOptions::default() };
         let session = match self.parent {
-            Some(id) => brio.find(&id, Some(Path::new(".")))?.begin_child_with(options)?,
-            None => brio.begin_with(&base_or_here(self.dir), options)?,
+            Some(id) => {
+                if let Some(flag) = self.lower.given() {
+                    let what = format!("{flag}: a child sees what its parent sees");
+                    return Err(Failure::new("USAGE", what).hint("leave it out"));
+                }
+                brio.find(&id, Some(Path::new(".")))?.begin_child_with(options)?
+            }
+            None => {
+                let base = base_or_here(self.dir);
+                let config = Config::load(&places, Some(&base), &self.lower.flags())?;
+                warn_of_access(ui, &base);
+                let lower = self.lower.options(&config);
+                brio.begin_with(&base, BeginOptions { lower, ..options })?
+            }
         };
-        if let Err(e) = ui.line(session.id()) {
+        let told = session.info().map_err(Failure::from).and_then(|info| {
+            if self.json {
+                return ui.json(&Begun {
+                    schema: SCHEMA,
+                    session: session.id().to_string(),
+                    lower: Lower::from(&info.lower),
+                    excludes: info.excludes,
+                });
+            }
+            if info.parent.is_none() && info.lower != LowerInfo::Live {
+                describe(&info.lower).iter().for_each(|line| ui.say(line));
+            }
+            ui.line(session.id())
+        });
+        if let Err(e) = told {
             // Nobody knows the id: nobody could end it.
             let _ = session.rollback(false);
             return Err(e);

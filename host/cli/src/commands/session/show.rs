@@ -1,10 +1,11 @@
 //! `brio session show`
 
-use brio_host::{Isolation, LeaseStatus};
+use brio_host::{Isolation, Kind, LeaseStatus, LowerInfo, SessionDebug};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{Changes, Checkpoint, SCHEMA, Session, Shown};
+use crate::json::{Changes, Checkpoint, Debug, Drift, SCHEMA, Session, Shown};
+use crate::lower::{Lower, describe};
 use crate::open;
 use crate::summary::{diffstat, one_line_stat};
 use crate::ui::Ui;
@@ -14,9 +15,13 @@ use crate::ui::Ui;
 pub(crate) struct Show {
     /// The session; a unique prefix is enough.
     id: String,
-    /// Print the fields of `session list`, and schema, landing, children, checkpoints, isolation, run, clean, unresolved, changes.
+    /// Print the fields of `session list`, and schema, landing, children, checkpoints, isolation,
+    /// run, clean, unresolved, lower, excludes, changes, drift, debug.
     #[arg(long)]
     json: bool,
+    /// Also what lies in its directory: paths with sizes, and its manifest.
+    #[arg(long)]
+    debug: bool,
 }
 
 impl Show {
@@ -32,6 +37,8 @@ impl Show {
         };
         // A session whose snapshot is gone is still shown.
         let changes = session.changes();
+        let drift = session.conflicts();
+        let debug = self.debug.then(|| session.debug()).transpose()?;
         if self.json {
             ui.json(&Shown {
                 schema: SCHEMA,
@@ -43,7 +50,11 @@ impl Show {
                 run,
                 clean: !info.unclean,
                 unresolved: info.unresolved.iter().map(ToString::to_string).collect(),
+                lower: Lower::from(&info.lower),
+                excludes: info.excludes,
                 changes: changes.as_ref().ok().map(Changes::from),
+                drift: drift.as_ref().ok().map(|d| d.iter().map(Drift::from).collect()),
+                debug: debug.as_ref().map(Debug::from),
             })?;
             return Ok(Exit::Ok);
         }
@@ -85,6 +96,12 @@ impl Show {
         if info.adopted {
             lines.push(("adopted", "it can be looked at, not landed".into()));
         }
+        if info.lower != LowerInfo::Live {
+            lines.extend(describe(&info.lower).into_iter().map(|l| ("lower", l)));
+        }
+        lines.extend(info.excludes.iter().map(|p| ("excludes", p.clone())));
+        // What cannot be told is no drift; a commit says why.
+        lines.extend(drift.unwrap_or_default().iter().map(|c| ("drift", c.to_string())));
         for (key, value) in lines {
             ui.line(format_args!("{key:<8} {value}"))?;
         }
@@ -95,6 +112,26 @@ impl Show {
             }
             Err(e) => ui.line(format_args!("{:<8} {e}", "changes"))?,
         }
-        Ok(Exit::Ok)
+        match debug {
+            Some(debug) => say_debug(ui, &debug),
+            None => Ok(()),
+        }
+        .map(|()| Exit::Ok)
+    }
+}
+
+fn say_debug(ui: &Ui, debug: &SessionDebug) -> Result<(), Failure> {
+    ui.line("=== Session Debug Info ===")?;
+    ui.line(format_args!("Session ID: {}", debug.id))?;
+    ui.line(format_args!("Path: {}", debug.path.display()))?;
+    ui.line("Contents:")?;
+    for file in &debug.files {
+        let slash = if file.kind == Kind::Dir { "/" } else { "" };
+        ui.line(format_args!("{:>12} {}{slash}", file.size, file.path))?;
+    }
+    ui.line("Manifest:")?;
+    match &debug.manifest {
+        Some(text) => ui.line(text.trim_end()),
+        None => ui.line("(none yet: it is written when a run ends)"),
     }
 }

@@ -1,0 +1,142 @@
+//! What a session sees of its base: the flags that ask for it, and how it is told.
+
+use brio_host::{Access, LowerInfo, LowerOptions, SpaceGuards, WantedLower};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::ui::Ui;
+use crate::units::show_size;
+
+/// The flags of a begin.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct LowerArgs {
+    /// What the session sees: the directory as it is now, at no cost (live), or a private copy
+    /// of it, by snapshot, reflink or copying (frozen) [default: live].
+    #[arg(long, value_name = "live|frozen")]
+    lower: Option<String>,
+    /// Leave out what this matches, written as in .gitignore: it is neither seen nor landed.
+    /// After the patterns of .brioignore in the directory. May be given more than once.
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// How many percent of the free disk a full copy may take [default: 80].
+    #[arg(long, value_name = "PERCENT")]
+    disk_share: Option<String>,
+    /// How many times the size of the directory must be free for a full copy [default: 2].
+    #[arg(long, value_name = "N")]
+    disk_factor: Option<String>,
+}
+
+impl LowerArgs {
+    /// What was given, by the keys of the configuration.
+    pub(crate) fn flags(&self) -> [(&'static str, Option<&str>); 3] {
+        [
+            ("lower", self.lower.as_deref()),
+            ("disk_share", self.disk_share.as_deref()),
+            ("disk_factor", self.disk_factor.as_deref()),
+        ]
+    }
+
+    /// The flag that says something, if one does: a session that is there has its lower already.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let flags = [
+            (self.lower.is_some(), "--lower"),
+            (!self.exclude.is_empty(), "--exclude"),
+            (self.disk_share.is_some(), "--disk-share"),
+            (self.disk_factor.is_some(), "--disk-factor"),
+        ];
+        flags.into_iter().find_map(|(given, flag)| given.then_some(flag))
+    }
+
+    /// What is asked for.
+    pub(crate) fn options(&self, config: &Config) -> LowerOptions {
+        let number = |key| u32::try_from(config.number(key)).unwrap_or(u32::MAX);
+        LowerOptions {
+            wanted: match config.text("lower") {
+                "frozen" => WantedLower::Frozen,
+                _ => WantedLower::Live,
+            },
+            excludes: self.exclude.clone(),
+            space: SpaceGuards { share: number("disk_share"), factor: number("disk_factor") },
+        }
+    }
+}
+
+/// `lower` in JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct Lower {
+    /// `live` or `frozen`.
+    kind: &'static str,
+    /// `snapshot`, `reflink` or `copy`; null of a live one, and what follows likewise.
+    method: Option<&'static str>,
+    /// Why each better method was not used.
+    not_used: Option<Vec<NotUsed>>,
+    files: Option<u64>,
+    bytes_copied: Option<u64>,
+    unleased: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct NotUsed {
+    method: &'static str,
+    why: String,
+}
+
+impl From<&LowerInfo> for Lower {
+    fn from(info: &LowerInfo) -> Self {
+        let LowerInfo::Frozen(f) = info else {
+            return Self {
+                kind: "live",
+                method: None,
+                not_used: None,
+                files: None,
+                bytes_copied: None,
+                unleased: None,
+            };
+        };
+        let not_used = f.not_used.iter();
+        let not_used = not_used.map(|n| NotUsed { method: n.method.as_str(), why: n.why.clone() });
+        Self {
+            kind: "frozen",
+            method: Some(f.method.as_str()),
+            not_used: Some(not_used.collect()),
+            files: f.files,
+            bytes_copied: Some(f.bytes_copied),
+            unleased: Some(f.unleased),
+        }
+    }
+}
+
+/// A lower in words: how it was made, and why not better.
+pub(crate) fn describe(info: &LowerInfo) -> Vec<String> {
+    let LowerInfo::Frozen(f) = info else { return vec!["live".to_owned()] };
+    let mut lines = vec![match f.files {
+        Some(files) => format!(
+            "frozen by {}: {files} files, {} copied",
+            f.method.as_str(),
+            show_size(f.bytes_copied)
+        ),
+        None => format!("frozen by {}", f.method.as_str()),
+    }];
+    lines.extend(f.not_used.iter().map(|n| format!("no {}: {}", n.method.as_str(), n.why)));
+    if f.unleased > 0 {
+        let n = f.unleased;
+        lines.push(format!(
+            "{n} files of other users: that nobody wrote meanwhile is told by their times"
+        ));
+    }
+    lines
+}
+
+/// Says before anything is done what will be refused, or will look odd, because the base is
+/// somebody else's.
+pub(crate) fn warn_of_access(ui: &Ui, base: &std::path::Path) {
+    let Some(access) = Access::of(base) else { return };
+    if !access.writable {
+        ui.warn(format_args!(
+            "Permission denied: {} cannot be written: {access}; what changes in it will not land",
+            base.display()
+        ));
+    } else if let Some(mismatch) = access.mismatch() {
+        ui.say(format_args!("{mismatch}: {} is another user's", base.display()));
+    }
+}
