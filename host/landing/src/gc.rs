@@ -263,8 +263,8 @@ fn needs(state: &State) -> io::Result<(Vec<Need>, u64)> {
             Ok(m) => {
                 lowest = lowest.min(m.oldest_landing());
                 // A frozen session reads no pre-image, but asks who changed what.
-                if !m.stale && !m.lower.is_frozen() {
-                    needs.push(Need { session: id, oldest: m.oldest_landing() });
+                if let (false, Some(oldest)) = (m.stale, m.oldest_read()) {
+                    needs.push(Need { session: id, oldest });
                 }
             }
             // It cannot be read, so it cannot be said what it needs.

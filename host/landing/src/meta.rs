@@ -101,6 +101,15 @@ impl Meta {
         self.all_layers().any(|l| l == layer)
     }
 
+    /// The oldest landing whose base it may still read, here or at a checkpoint; `None`: it
+    /// reads frozen copies only.
+    pub(crate) fn oldest_read(&self) -> Option<u64> {
+        let own = self.undo_of.map_or(self.landing, |k| k.saturating_sub(1));
+        let own = (!self.lower.is_frozen()).then_some(own);
+        let live = self.checkpoints.iter().filter(|c| !c.lower.is_frozen());
+        live.map(|c| c.landing).chain(own).min()
+    }
+
     /// The oldest landing that it, or a checkpoint of it, looks at the base as of: the pre-images
     /// of all later ones are needed. An undo needs those of the landing itself as well.
     pub(crate) fn oldest_landing(&self) -> u64 {

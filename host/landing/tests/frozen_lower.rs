@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use brio_landing::{
     BeginError, BeginOptions, BoundaryKind, Domain, FrozenInfo, LowerInfo, LowerOptions, Method,
-    Session, Short, SpaceGuards, Theirs, WantedLower, check_reflink_support,
+    ResolveOptions, Session, Short, SpaceGuards, Take, Theirs, WantedLower, check_reflink_support,
 };
 use brio_session::{Door, FsError, Hook, Kind, Op, RelPath, Verdict, View, ViewOptions};
 use brio_tests::mounted::Mounted;
@@ -555,4 +555,34 @@ fn an_index_that_was_damaged_is_refused() {
     }
     fs::write(&index, &good).unwrap();
     assert_eq!(look(&s).stat_at(&look(&s).root(), b"a.txt", false).unwrap().kind, Kind::File);
+}
+
+#[test]
+fn a_checkpoint_of_a_frozen_session_stands_on_its_copy() {
+    let base = tempfile::tempdir().unwrap();
+    fill(base.path());
+    let d = open(base.path());
+    let s = freeze(&d);
+    edit(&s, &[("a.txt", b"ours\n")]);
+    s.checkpoint("before").unwrap();
+    let other = begin(&d, "another");
+    edit(&other, &[("a.txt", b"theirs\n"), ("dir/b.txt", b"theirs\n")]);
+    commit(&d, other.id()).unwrap();
+    assert_eq!(commit(&d, s.id()).unwrap_err().code(), "CONFLICT");
+    // A resolve puts it on the base as it is now, which is read live.
+    let takes = vec![(RelPath::new("a.txt").unwrap(), Take::Ours)];
+    d.resolve(s.id(), ResolveOptions { takes, ..ResolveOptions::default() }).unwrap();
+    assert_eq!(s.info().unwrap().lower, LowerInfo::Live);
+    assert_eq!(read(&look(&s), "dir/b.txt").unwrap(), b"theirs\n");
+    // And the checkpoint back on its copy, whatever is kept of the base.
+    s.restore("before").unwrap();
+    assert_eq!(info(&s).method, info(&freeze(&d)).method);
+    assert_eq!(read(&look(&s), "dir/b.txt").unwrap(), b"two\n");
+    assert_eq!(read(&look(&s), "a.txt").unwrap(), b"ours\n");
+    assert_eq!(commit(&d, s.id()).unwrap_err().code(), "CONFLICT");
+    let takes = vec![(RelPath::new("a.txt").unwrap(), Take::Ours)];
+    d.resolve(s.id(), ResolveOptions { takes, ..ResolveOptions::default() }).unwrap();
+    commit(&d, s.id()).unwrap();
+    assert_eq!(fs::read(base.path().join("a.txt")).unwrap(), b"ours\n");
+    assert_eq!(fs::read(base.path().join("dir/b.txt")).unwrap(), b"theirs\n");
 }

@@ -17,7 +17,7 @@ use crate::begin::fs_io;
 use crate::errors::Doing;
 use crate::meta::{Layer, Meta};
 use crate::state::State;
-use crate::{SessionId, finish, layers, manifest, meta, nesting};
+use crate::{LowerInfo, SessionId, finish, layers, manifest, meta, nesting};
 
 /// What a restore leaves of the state that it left; replaced each time.
 pub const BEFORE_RESTORE: &str = "before-restore";
@@ -43,6 +43,11 @@ pub(crate) struct Checkpoint {
     /// As the session's own.
     #[serde(default)]
     pub(crate) unresolved: Vec<RelPath>,
+    /// What lies below the layers: a resolve puts a session on the live base.
+    #[serde(default)]
+    pub(crate) lower: LowerInfo,
+    #[serde(default)]
+    pub(crate) lower_at: Option<SessionId>,
 }
 
 /// A checkpoint of a session.
@@ -73,6 +78,8 @@ fn remember(state: &State, m: &Meta, name: &str, layers: Vec<Layer>) -> Checkpoi
         inherited: m.inherited,
         torn: m.unclean(&state.options.boot_id),
         unresolved: m.unresolved.clone(),
+        lower: m.lower.clone(),
+        lower_at: m.lower_at.clone(),
     }
 }
 
@@ -157,6 +164,8 @@ pub(crate) fn restore(
         (to.landing, to.t0, to.dirs.clone(), to.inherited);
     (new.torn, new.conflicted) = (to.torn, false);
     new.unresolved.clone_from(&to.unresolved);
+    new.lower.clone_from(&to.lower);
+    new.lower_at.clone_from(&to.lower_at);
     (new.clean, new.boot) = (live.is_none(), state.options.boot_id.clone());
     new.checkpoints.retain(|c| c.name != BEFORE_RESTORE);
     new.checkpoints.push(before);
