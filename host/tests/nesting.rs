@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use brio_host::{
-    Brio, BrioOptions, CommitError, CommitOptions, Handle, ListFilter, Metadata, OpenOptions,
-    SessionHandle, ViewOptions,
+    AgentSource, BeginOptions, Brio, BrioOptions, CommitError, CommitOptions, Handle, Isolation,
+    ListFilter, Metadata, OpenOptions, Place as RunPlace, RunRequest, SessionHandle, ViewOptions,
 };
 
 struct Place {
@@ -104,4 +104,33 @@ fn a_family_ends_together() {
     let (_, gone) = parent.rollback_cascade(false).unwrap();
     assert_eq!(gone, [below.id().clone(), only.id().clone()]);
     assert_eq!(states(&[&parent, &only, &below]), ["rolled-back"; 3]);
+}
+
+// What a guest read, also in sessions that it threw away, is known to the end: it lands under
+// serializable, and does not once one of these reads is no longer so.
+#[test]
+fn what_a_guest_read_in_its_sessions_is_known() {
+    for drifts in [false, true] {
+        let p = place();
+        let isolation = Isolation::Serializable;
+        let options = BeginOptions { isolation, ..BeginOptions::default() };
+        let session = p.brio.begin_with(&p.base, options).unwrap();
+        // It begins, lands and throws away sessions of its own, and reads in them.
+        let wasm =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../example-agents/prebuilt/test/sessions.wasm");
+        let agent = AgentSource::Named(wasm.into());
+        let mut request = RunRequest::new(agent, RunPlace::Session(session.clone()));
+        request.grants.session_fs = true;
+        let ran = p.brio.run(request).unwrap();
+        assert!(ran.report.succeeded(), "{:?}", ran.report.error);
+        if drifts {
+            // It has looked for this, and it was not there.
+            std::fs::create_dir_all(p.base.join("no/such/directory")).unwrap();
+            let e = session.commit(CommitOptions::default()).unwrap_err();
+            assert_eq!(e.code(), "CONFLICT", "{e}");
+            assert!(e.conflicts().iter().all(|c| c.read), "{e}");
+        } else {
+            session.commit(CommitOptions::default()).unwrap();
+        }
+    }
 }

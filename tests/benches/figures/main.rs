@@ -1,12 +1,14 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
-//! Sections: `begin`, `landing`, `durable`, `throughput`, `changes`, `recovery`, `agents`. Each prints a table; what is compared was measured
+//! Sections: `begin`, `landing`, `durable`, `throughput`, `changes`, `recovery`,
+//! `checkpoints`, `isolation`, `agents`. Each prints a table; what is compared was measured
 //! in the same run, turn by turn, so the ratios hold where the times drift.
 
 mod agents;
 mod begin;
 mod landing;
 mod measure;
+mod stack;
 mod tree;
 mod trust;
 
@@ -14,13 +16,15 @@ type Section = (&'static str, fn() -> measure::Outcome);
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 7] = [
+    let sections: [Section; 9] = [
         ("begin", begin::run),
         ("landing", landing::run),
         ("durable", landing::durable),
         ("throughput", trust::throughput),
         ("changes", trust::changes),
         ("recovery", trust::recovery),
+        ("checkpoints", stack::checkpoints),
+        ("isolation", stack::isolation),
         ("agents", agents::run),
     ];
     let mut failed = false;
