@@ -77,6 +77,8 @@ pub enum Unmerged {
     Overlap,
     /// Both changed it, and it is no text, or one over 1 MiB.
     Binary,
+    /// Both changed it, and over 20,000 lines lie between the first and the last change.
+    Large,
     /// Both made it, and not the same.
     BothAdded,
     /// What it was before either change is not kept, so nobody can say who changed which lines.
@@ -109,6 +111,7 @@ impl Unmerged {
         match self {
             Self::Overlap => "overlap",
             Self::Binary => "binary",
+            Self::Large => "large",
             Self::BothAdded => "both-added",
             Self::NoAncestor => "no-ancestor",
             Self::Mode => "mode",
@@ -130,6 +133,7 @@ impl fmt::Display for Unmerged {
         f.write_str(match self {
             Self::Overlap => "both changed the same lines",
             Self::Binary => "both changed it, and it is no text of at most 1 MiB",
+            Self::Large => "too many lines lie between the changes",
             Self::BothAdded => "both made it, and not the same",
             Self::NoAncestor => "what it was before is not kept",
             Self::Mode => "both changed its mode",
@@ -200,8 +204,7 @@ fn file(
         // Nothing was there, or something of another kind: two texts that begin from nothing.
         return match (labels, our_text, text) {
             (Some(labels), Some(a), Some(b)) if ours.mode == theirs.mode => {
-                let merged = merge_text(b"", a, b, Some(labels)).ok_or(Unmerged::BothAdded)?;
-                Ok(text_of(merged, ours.mode))
+                Ok(text_of(merge_text(b"", a, b, Some(labels))?, ours.mode))
             }
             _ => Err(Unmerged::BothAdded),
         };
@@ -220,9 +223,7 @@ fn file(
         (Some(base), ..) if Some(base) == our_hash.as_ref() => {
             Ok(Resolution::Mixed { ours: false, mode })
         }
-        (_, Some(o), Some(a), Some(b)) => {
-            Ok(text_of(merge_text(o, a, b, labels).ok_or(Unmerged::Overlap)?, mode))
-        }
+        (_, Some(o), Some(a), Some(b)) => Ok(text_of(merge_text(o, a, b, labels)?, mode)),
         (_, _, Some(_), Some(_)) => Err(Unmerged::NoAncestor),
         _ => Err(Unmerged::Binary),
     }

@@ -5,6 +5,8 @@ use std::ops::Range;
 use imara_diff::sources::byte_lines;
 use imara_diff::{Algorithm, Diff, Interner, NoSliderHeuristic, Token};
 
+use crate::Unmerged;
+
 /// What the markers of a conflict say about their side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Labels {
@@ -23,28 +25,41 @@ pub(crate) struct Merged {
 
 const FIRST_MARKER: usize = 7;
 
+/// How many lines may lie between the first and the last that differ.
+const LINES_MAX: usize = 20_000;
+
 /// Merges lines as `git` does: two changes are apart when an unchanged line lies between them.
-/// Line ends and a missing last newline are part of a line. `None`: they overlap, and there are
-/// no `labels`.
+/// Line ends and a missing last newline are part of a line.
+///
+/// # Errors
+/// `Overlap`, without `labels`; `Large`: a diff of so many lines, repeated as somebody likes,
+/// could take minutes.
 pub(crate) fn merge_text(
     base: &[u8],
     ours: &[u8],
     theirs: &[u8],
     labels: Option<&Labels>,
-) -> Option<Merged> {
+) -> Result<Merged, Unmerged> {
     let texts = Texts::of(base, ours, theirs);
+    if texts.reach(&texts.ours).max(texts.reach(&texts.theirs)) > LINES_MAX {
+        return Err(Unmerged::Large);
+    }
     let regions = texts.regions();
     let marked = regions.iter().any(|r| matches!(r, Region::Clash { .. }));
     let Some(labels) = labels else {
-        return (!marked).then(|| Merged { text: texts.write(&regions, None), marked });
+        if marked {
+            return Err(Unmerged::Overlap);
+        }
+        return Ok(Merged { text: texts.write(&regions, None), marked });
     };
     // Markers of a length that occurs in none of the texts can be told from them.
     let length = (FIRST_MARKER..)
         .step_by(8)
-        .find(|n| ![base, ours, theirs].iter().any(|t| has_marker(t, *n)))?;
+        .find(|n| ![base, ours, theirs].iter().any(|t| has_marker(t, *n)))
+        .ok_or(Unmerged::Overlap)?;
     let crlf = byte_lines(ours).next().is_some_and(|l| l.ends_with(b"\r\n"));
     let markers = Markers { labels, length, end: if crlf { b"\r\n" } else { b"\n" } };
-    Some(Merged { text: texts.write(&regions, Some(&markers)), marked })
+    Ok(Merged { text: texts.write(&regions, Some(&markers)), marked })
 }
 
 /// Three texts as lines.
@@ -75,6 +90,15 @@ impl<'a> Texts<'a> {
         let mut tokens = |text| byte_lines(text).map(|l| lines.intern(l)).collect();
         let (base, ours, theirs) = (tokens(base), tokens(ours), tokens(theirs));
         Self { lines, base, ours, theirs }
+    }
+
+    /// How many lines lie between the first and the last that differ from the base.
+    fn reach(&self, after: &[Token]) -> usize {
+        let same = |(a, b): &(&Token, &Token)| a == b;
+        let start = self.base.iter().zip(after).take_while(same).count();
+        let (base, after) = (&self.base[start..], &after[start..]);
+        let end = base.iter().rev().zip(after.iter().rev()).take_while(same).count();
+        base.len().max(after.len()) - end
     }
 
     fn hunks(&self, after: &[Token]) -> Vec<(Range<usize>, Range<usize>)> {

@@ -7,7 +7,7 @@ fn labels() -> Labels {
 }
 
 fn clean(base: &str, ours: &str, theirs: &str) -> Option<String> {
-    let merged = merge_text(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), None)?;
+    let merged = merge_text(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), None).ok()?;
     assert!(!merged.marked);
     Some(String::from_utf8(merged.text).unwrap())
 }
@@ -98,4 +98,15 @@ fn nothing_panics_and_nothing_of_a_side_is_lost() {
             }
         }
     }
+}
+
+#[test]
+fn a_text_that_would_take_too_long_is_refused_and_a_long_one_is_not() {
+    let lines = |n: usize| (0..n).map(|i| format!("{}\n", i % 7)).collect::<String>();
+    let long = lines(60_000);
+    let edited = long.clone() + "end\n";
+    assert_eq!(clean(&long, &long, &edited), Some(edited.clone()));
+    let (all, half) = (long.replace('3', "x"), long.replacen('3', "y", 4_000));
+    let merged = merge_text(long.as_bytes(), all.as_bytes(), half.as_bytes(), Some(&labels()));
+    assert_eq!(merged, Err(Unmerged::Large));
 }
