@@ -23,10 +23,12 @@
 //! | `run`, `inputs`, `plain`, `guest` | an agent in a session; its files; as a plain directory; the sessions it may begin |
 //! | `task` | a session per task |
 //! | `history` | what landed: listing, undoing, forgetting |
+//! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
 mod brio;
 mod bundled;
 mod conflicts;
+mod doctor;
 mod error;
 mod finding;
 mod guard;
@@ -49,12 +51,13 @@ pub use brio::Brio;
 pub use brio_landing::{
     Access, Adopted, BEFORE_RESTORE, BadIsolation, BadPolicy, BadTake, BeginError, BeginOptions,
     Blame, BlameError, BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo,
-    Collected, CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions, Isolation,
-    Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata,
-    Method, NotUsed, Origin, Policy, Quota, RecoverError, Recovered, ResolveError, ResolveOptions,
-    Resolved, Retention, RollbackError, RolledBack, SessionDebug, SessionError, SessionFile,
-    SessionId, SessionInfo, Short, Side, Sides, SpaceGuards, State, Take, Theirs, UndoError,
-    UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word, check_reflink_support,
+    Collected, CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions,
+    Inspection, Isolation, Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo,
+    LowerOptions, Metadata, Method, NotUsed, Origin, Policy, Probe, Quota, RecoverError, Recovered,
+    ResolveError, ResolveOptions, Resolved, Retention, RollbackError, RolledBack, SessionDebug,
+    SessionError, SessionFile, SessionId, SessionInfo, Short, Side, Sides, SpaceGuards, State,
+    Take, Theirs, UndoError, UndoOptions, Unmerged, WantedLower, Warning, What, Writer,
+    change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{
@@ -66,6 +69,7 @@ pub use brio_session::{
     OpenOptions, RelPath, STATE_DIR, Time, View, ViewOptions,
 };
 pub use bundled::{Bundled, bundled, bundled_agent};
+pub use doctor::{Choice, Diagnosis};
 pub use error::{FindError, OpenError, RunError};
 pub use guard::SessionGuard;
 pub use inputs::InputError;

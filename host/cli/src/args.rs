@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Undo(commands::undo::Undo),
     Blame(commands::blame::Blame),
     Recover(commands::recover::Recover),
+    Doctor(commands::doctor::Doctor),
     Gc(commands::gc::Gc),
     /// The agents that come with this binary.
     #[command(subcommand, arg_required_else_help = true)]

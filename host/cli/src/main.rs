@@ -56,6 +56,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Undo(c) => c.run(ui),
         Command::Blame(c) => c.run(ui),
         Command::Recover(c) => c.run(ui),
+        Command::Doctor(c) => c.run(ui),
         Command::Gc(c) => c.run(ui),
         Command::Agent(Agent::List(c)) => c.run(ui),
         Command::Config(Config::Show(c)) => c.run(ui),

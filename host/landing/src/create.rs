@@ -22,7 +22,7 @@ use crate::{
     meta, support,
 };
 
-const NEW: &str = ".brio-new-";
+pub(crate) const NEW: &str = ".brio-new-";
 
 /// Makes `.brio` in a directory that has none. False: somebody else made one meanwhile.
 pub(crate) fn make(base: &discover::Base, options: &OpenOptions) -> Result<bool, DomainError> {

@@ -59,6 +59,7 @@ mod history;
 mod home;
 mod id;
 mod info;
+mod inspect;
 mod intent;
 mod isolation;
 mod journal;
@@ -113,6 +114,7 @@ pub use id::{BadSessionId, SessionId};
 pub use info::{
     Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning,
 };
+pub use inspect::{Inspection, Probe, inspect};
 pub use isolation::{BadIsolation, Isolation};
 pub use journal::Entry as JournalEntry;
 pub use log::{Log, LogEntry, LogFilter};

@@ -5,6 +5,7 @@ pub(crate) mod blame;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod gc;
 pub(crate) mod log;
 pub(crate) mod man;

@@ -1,0 +1,98 @@
+//! What this machine, a base and its state are like, and what Brio makes of it.
+
+use std::path::Path;
+
+use brio_landing::{DomainError, Inspection, LeaseStatus, Probe, inspect};
+
+use crate::Brio;
+
+/// A diagnosis. Nothing was changed but probe files.
+#[derive(Debug)]
+pub struct Diagnosis {
+    /// The base and its state.
+    pub base: Inspection,
+    /// Whether a session could be mounted.
+    pub fuse: Probe,
+    /// The version of the kernel's landlock interface; `None`: it has none.
+    pub landlock: Option<u32>,
+}
+
+/// What Brio will use of two ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// What it is about.
+    pub what: &'static str,
+    /// What is used.
+    pub used: String,
+    /// Why nothing better is.
+    pub why: Option<String>,
+}
+
+impl Diagnosis {
+    /// What Brio uses here, and why nothing better.
+    pub fn choices(&self) -> Vec<Choice> {
+        let b = &self.base;
+        let reason = |p: &Probe| match p {
+            Probe::Yes => None,
+            Probe::No(why) => Some(why.clone()),
+        };
+        let choice = |what, used: &str, why| Choice { what, used: used.to_owned(), why };
+        let live = match (&b.unsupported, &b.exchange) {
+            (Some(why), _) => choice("sessions", "none", Some(why.to_string())),
+            (None, Probe::No(why)) => choice("sessions", "none", Some(why.clone())),
+            (None, Probe::Yes) => choice("sessions", "live", None),
+        };
+        let first_write = match &b.reflink {
+            Probe::Yes => choice("first write", "shares blocks", None),
+            Probe::No(why) => choice("first write", "copies the file once", Some(why.clone())),
+        };
+        let frozen = match (&b.snapshot, &b.reflink) {
+            (Probe::Yes, _) => choice("--lower frozen", "snapshot", None),
+            (snapshot, Probe::Yes) => choice("--lower frozen", "reflink", reason(snapshot)),
+            (Probe::No(a), Probe::No(b)) => {
+                choice("--lower frozen", "copy", Some(format!("no snapshot: {a}; no reflink: {b}")))
+            }
+        };
+        vec![live, first_write, frozen]
+    }
+
+    /// Sessions that lost what the base held, and those whose run died.
+    pub fn troubled(&self) -> impl Iterator<Item = (&brio_landing::SessionInfo, &'static str)> {
+        self.base.sessions.iter().filter_map(|s| match s.lease {
+            _ if s.stale => Some((s, "stale")),
+            LeaseStatus::Dead { .. } => Some((s, "dead")),
+            _ if s.unclean => Some((s, "unclean")),
+            _ => None,
+        })
+    }
+}
+
+impl Brio {
+    /// Looks at a directory, at its state and at this machine. Recovers nothing.
+    ///
+    /// # Errors
+    /// When the directory is missing, is none, or cannot be read.
+    pub fn doctor(&self, base: &Path) -> Result<Diagnosis, DomainError> {
+        let inspected = inspect(base, self.domain_options(base, false))?;
+        Ok(Diagnosis { base: inspected, fuse: fuse(), landlock: landlock() })
+    }
+}
+
+fn fuse() -> Probe {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+    match opened {
+        Ok(_) => Probe::Yes,
+        Err(e) => Probe::No(format!("/dev/fuse: {e}")),
+    }
+}
+
+/// `landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)`.
+#[allow(unsafe_code, reason = "no crate of ours speaks landlock yet")]
+fn landlock() -> Option<u32> {
+    // SAFETY: with a null pointer, size 0 and this flag the call reads and writes no memory: it
+    // answers the version, or an error.
+    let version = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, 1u32)
+    };
+    u32::try_from(version).ok().filter(|v| *v > 0)
+}
