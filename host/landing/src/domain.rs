@@ -282,7 +282,8 @@ impl Domain {
             window: options.window.unwrap_or(own.window),
             quota: options.quota.unwrap_or(own.quota),
         };
-        let run = gc::Run { state, retention, count: true, all: true, dry, flush: true };
+        let run =
+            gc::Run { state, retention, count: true, all: true, recount: true, dry, flush: true };
         let mut done = run.with_reserve(&lock).doing("pre-images")?;
         drop(lock);
         freed += if dry { tidy::forecast(state) } else { tidy::tidy(state) }.doing("trash")?;

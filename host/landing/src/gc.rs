@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -59,10 +60,18 @@ fn after(state: &State, lock: &Lock, flush: bool) -> io::Result<u64> {
     let counted = state.counted.load(Ordering::Relaxed);
     let count = newest / COUNT_EVERY > counted / COUNT_EVERY;
     let retention = state.options.retention;
-    let run = Run { state, retention, count, all: count, dry: false, flush };
+    if !count && !flush && is_young(state, state.oldest.load(Ordering::Relaxed), retention.window) {
+        return Ok(0);
+    }
+    let run = Run { state, retention, count, all: count, recount: false, dry: false, flush };
     let done = run.with_reserve(lock)?;
     state.counted.store(newest, Ordering::Relaxed);
     Ok(done.bytes_freed)
+}
+
+/// Whether a landing's pre-images stay whatever sessions need; so do those of all later ones.
+fn is_young(state: &State, k: u64, window: Duration) -> bool {
+    k > 0 && matches!(ended(state, k), Ended::Finished(age) if age < window)
 }
 
 /// One pass over the landings.
@@ -73,6 +82,8 @@ pub(crate) struct Run<'a> {
     pub(crate) count: bool,
     /// Whether landings are looked at that were collected before.
     pub(crate) all: bool,
+    /// Whether what was counted before is counted again.
+    pub(crate) recount: bool,
     /// Whether nothing is done.
     pub(crate) dry: bool,
     /// Whether what ended a moment ago is flushed, where its record could go.
@@ -107,17 +118,28 @@ impl Run<'_> {
         let mut total = 0;
         let mut sizes = Vec::new();
         if self.count {
+            // They change by late edits only; whoever asks explicitly has all of it counted.
+            let mut known = state.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|k, _| !self.recount && numbers.binary_search(k).is_ok());
             for k in kept.clone() {
-                let bytes = pre_images(state, *k, &mut seen)?;
+                let bytes = match known.get(k) {
+                    Some(bytes) => *bytes,
+                    None => pre_images(state, *k, &mut seen)?,
+                };
+                known.insert(*k, bytes);
                 sizes.push(bytes);
                 total += bytes;
             }
         }
         let over = if self.count { total.saturating_sub(self.quota()?) } else { 0 };
         let sizes = sizes.into_iter().chain(std::iter::repeat(0));
-        let held =
-            kept.zip(sizes).map(|(k, bytes)| Held { number: *k, ended: ended(state, *k), bytes });
+        let held = kept.clone().zip(sizes).map(|(k, bytes)| Held {
+            number: *k,
+            ended: ended(state, *k),
+            bytes,
+        });
         let choice = quota::choose(held, needs, self.retention.window, over);
+        let oldest = kept.clone().find(|k| choice.landings.binary_search(k).is_err());
         if self.dry {
             return self.forecast(choice, &numbers, lowest);
         }
@@ -148,6 +170,7 @@ impl Run<'_> {
                 state.disk.rename(&state.landings, &name, &state.trash, &trash)?;
             }
         }
+        state.oldest.store(oldest.copied().unwrap_or(0), Ordering::Relaxed);
         out.landings = choice.landings;
         out.stale = choice.stale;
         if !out.landings.is_empty() {

@@ -1,5 +1,6 @@
 //! An open domain: handles of its root and of the directories of `.brio`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -63,6 +64,10 @@ pub(crate) struct State {
     pub(crate) hidden: Option<RelPath>,
     /// The last landing after which what is kept was looked at.
     pub(crate) counted: AtomicU64,
+    /// The oldest landing whose pre-images were kept then; 0: not known.
+    pub(crate) oldest: AtomicU64,
+    /// What the pre-images of landings take on disk, as far as somebody counted.
+    pub(crate) sizes: Mutex<HashMap<u64, u64>>,
     home_sessions: Mutex<Option<File>>,
     inside: Mutex<Option<(SystemTime, Option<PathBuf>)>>,
 }
@@ -114,6 +119,8 @@ impl State {
         let hidden = options.home.as_ref().and_then(|h| hidden(h, &root_path));
         let seq = Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?, &options.boot_id).doing(&what)?;
         Ok(Self {
+            oldest: AtomicU64::new(0),
+            sizes: Mutex::default(),
             counted: AtomicU64::new(seq.get().doing(&what)?.landing()),
             sessions: sub(SESSIONS).doing(&what)?,
             landings: sub(LANDINGS).doing(&what)?,
