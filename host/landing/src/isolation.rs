@@ -9,7 +9,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use brio_session::{ReadSet, View};
+use brio_session::{ReadSet, RelPath, View};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::Doing;
@@ -102,6 +102,28 @@ fn joined(state: &State, id: &SessionId) -> std::io::Result<Vec<ReadSet>> {
         }
     }
     Ok(out)
+}
+
+/// Before a session's layers give way to one that was made of them: what was read in them stays
+/// known, but for what was settled there.
+pub(crate) fn carry<'a>(
+    state: &Arc<State>,
+    m: &Meta,
+    settled: impl Iterator<Item = &'a RelPath>,
+) -> Result<(), CommitError> {
+    if m.isolation != Isolation::Serializable {
+        return Ok(());
+    }
+    let fail = |source| CommitError::View { path: m.subdir.clone(), source };
+    let view = layers::view(state, m, layers::read_only(state)).map_err(fail)?;
+    let mut set = reads(state, m, &view)?;
+    for path in settled {
+        set.paths.remove(path);
+    }
+    let raw = encode(MAGIC, &set).doing(&m.id)?;
+    let dir = meta::dir(state, &m.id).doing(&m.id)?;
+    let name = format!("{JOINED}{}", m.id);
+    Ok(state.disk.replace(dir.as_fd(), name.as_bytes(), &raw, true).doing(&m.id)?)
 }
 
 /// Before a child goes: what it read becomes part of what its parent read.

@@ -81,9 +81,9 @@ pub(crate) fn land(
         let rebased = round.fresh.stack(m);
         let settled = Settled::new(options.policy, &conflicts);
         match prepare(state, &rebased, options, Some(settled))?.run() {
-            // Somebody was faster: from the original again. A file that is being written stays so.
+            // Somebody was faster: from the original again. What is being written, or was read, stays so.
             Err(CommitError::Conflict { conflicts, .. })
-                if conflicts.iter().all(|c| c.theirs != Theirs::Busy) => {}
+                if conflicts.iter().all(|c| c.theirs != Theirs::Busy && !c.read) => {}
             Ok(landed) => {
                 round.fresh.keep();
                 return Ok(landed);

@@ -16,7 +16,9 @@ use crate::meta::{Layer, Meta, cap, layer_dir};
 use crate::replay::{Replay, Stuck};
 use crate::state::State;
 use crate::versions::Versions;
-use crate::{BeginError, CommitError, HostError, LowerInfo, SessionError, SessionId, meta};
+use crate::{
+    BeginError, CommitError, HostError, Isolation, LowerInfo, SessionError, SessionId, layers, meta,
+};
 
 /// What the paths in conflict are to be, relative to what the session branches. Every other
 /// path is as the session has it.
@@ -29,6 +31,8 @@ pub(crate) struct Fresh {
     /// The base as of which landing it is for, and its T0.
     pub(crate) landing: u64,
     pub(crate) t0: Time,
+    /// The session notes what it reads.
+    tracked: bool,
     kept: bool,
 }
 
@@ -37,7 +41,9 @@ impl Fresh {
     /// under which none seals.
     pub(crate) fn on_base(state: &Arc<State>, m: &Meta) -> Result<Self, CommitError> {
         let (_lock, value) = begin::quiet(state).map_err(quiet_error)?;
-        Self::make(state, m, value.landing())
+        let mut fresh = Self::make(state, m, value.landing())?;
+        fresh.tracked = m.isolation == Isolation::Serializable;
+        Ok(fresh)
     }
 
     /// Makes the layer for a child, whose base is its parent's.
@@ -55,8 +61,14 @@ impl Fresh {
         let name = meta::layer_name(layer.n);
         // What a crash left of an earlier attempt.
         state.disk.remove_tree(&dir, name.as_bytes()).doing(what)?;
-        let mut fresh =
-            Self { state: state.clone(), layer, landing, t0: Time::default(), kept: false };
+        let mut fresh = Self {
+            state: state.clone(),
+            layer,
+            landing,
+            t0: Time::default(),
+            tracked: false,
+            kept: false,
+        };
         state.disk.mkdir(&dir, name.as_bytes(), 0o700).doing(what)?;
         let made = layer_dir(state, &fresh.layer).doing(what)?;
         fresh.t0 = View::create_layer(&cap(made), &state.disk.0)
@@ -101,17 +113,19 @@ impl Fresh {
         synced: bool,
     ) -> Result<(), Stuck> {
         let at_root = |source| Stuck::View(RelPath::root(), source);
-        let view = self.open(below).map_err(at_root)?;
-        Replay::new(&view, versions, resolutions).run()?;
+        // What is kept has a record of reads, as every layer of such a session has: an empty one.
+        let track = synced && self.tracked;
+        let view = self.open(layers::below(below, track), track).map_err(at_root)?;
+        view.unnoted(|| Replay::new(&view, versions, resolutions).run())?;
         if synced {
             view.sync().map_err(at_root)?;
         }
         Ok(())
     }
 
-    fn open(&self, below: Arc<dyn Lower>) -> FsResult<View> {
-        let options =
-            ViewOptions { vcs: true, door: self.state.disk.0.clone(), ..ViewOptions::default() };
+    fn open(&self, below: Arc<dyn Lower>, track_reads: bool) -> FsResult<View> {
+        let door = self.state.disk.0.clone();
+        let options = ViewOptions { vcs: true, door, track_reads, ..ViewOptions::default() };
         View::open(cap(layer_dir(&self.state, &self.layer)?), below, options)
     }
 }

@@ -20,8 +20,8 @@ use crate::rebase::{Fresh, Resolutions, stuck};
 use crate::state::State;
 use crate::versions::{Versions, stat};
 use crate::{
-    CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, checkpoint, layers,
-    manifest, nesting,
+    CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, checkpoint, isolation,
+    layers, manifest, nesting,
 };
 
 /// Which side of a conflict is taken.
@@ -197,6 +197,7 @@ fn keep(
     new.boot.clone_from(&state.options.boot_id);
     let what = &m.id;
     let commit = |e: crate::HostError| ResolveError::from(CommitError::from(e));
+    isolation::carry(state, m, resolutions.keys())?;
     manifest::write(state, &new, &view).doing(what).map_err(commit)?;
     drop(view);
     meta::store_surely(state, &new, true).doing(what).map_err(commit)?;

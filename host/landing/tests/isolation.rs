@@ -425,3 +425,22 @@ fn no_policy_resolves_what_was_read() {
         }
     }
 }
+
+#[test]
+fn what_was_read_before_a_resolve_counts_after_it() {
+    for (changed, refused) in [("y", false), ("x", true)] {
+        let (_dir, d) = base();
+        let s = begin(&d, Isolation::Serializable, "reader", None);
+        run(&s, |v| {
+            read(v, "x").unwrap();
+            v.set_mode_at(&v.root(), b"y", true, 0o600).unwrap();
+        });
+        d.resolve(s.id(), brio_landing::ResolveOptions::default()).unwrap();
+        let other = begin(&d, Isolation::Snapshot, "other", None);
+        edit(&other, &[(changed, b"2")]);
+        commit(&d, other.id()).unwrap();
+        let options = CommitOptions { policy: Policy::Merge, ..Default::default() };
+        let expected = if refused { vec![("x".to_owned(), true)] } else { Vec::new() };
+        assert_eq!(conflicts(d.commit(s.id(), options)), expected, "{changed}");
+    }
+}

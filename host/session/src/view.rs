@@ -210,6 +210,12 @@ impl View {
         Ok(set)
     }
 
+    /// Does something on the host's account: nothing that this thread reads meanwhile is noted.
+    pub fn unnoted<T>(&self, act: impl FnOnce() -> T) -> T {
+        let _quiet = tracked::Quiet::new();
+        act()
+    }
+
     /// Whether this view notes what is read.
     pub fn tracks_reads(&self) -> bool {
         self.inner.options.track_reads
