@@ -4,7 +4,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use brio_host::{
-    Change, FileHandle, Handle, Kind, Lower, Meta, OpenOptions, RelPath, SessionHandle, View,
+    Change, FileHandle, FsError, Handle, Kind, Lower, Meta, OpenOptions, RelPath, SessionHandle,
+    View,
 };
 use similar::{ChangeTag, TextDiff};
 
@@ -53,6 +54,8 @@ pub(crate) enum Counts {
 enum Content {
     Text(Vec<u8>),
     Binary(u64),
+    /// Of so many bytes, which are no longer kept: the session is stale.
+    Gone(u64),
     Nothing,
 }
 
@@ -84,6 +87,12 @@ impl Sides {
                 unified(&mut out, change, &before, &after);
             }
             (Content::Text(_), Content::Text(_)) => {}
+            (Content::Gone(n), after) => {
+                out.line("", format!("What was there ({n} bytes) is no longer kept").as_bytes());
+                if let Content::Text(after) = after {
+                    unified(&mut out, change, b"", &after);
+                }
+            }
             (before, after) => {
                 let (b, a) = (size(&before), size(&after));
                 if b.is_some() || a.is_some() {
@@ -119,8 +128,12 @@ impl Sides {
 
     /// Both contents; a side that is not there is an empty text beside a text.
     fn contents(&self, change: &Change) -> Result<(Content, Content), Failure> {
-        let fail = |e: brio_host::FsError| {
-            Failure::new("IO", format!("{} in the session: {e}", change.path))
+        let fail = |e: FsError| {
+            let code = match e {
+                FsError::SnapshotGone => "SNAPSHOT_GONE",
+                _ => "IO",
+            };
+            Failure::new(code, format!("{} in the session: {e}", change.path))
         };
         let path = &change.path;
         let before = match (&change.before, &self.before) {
@@ -130,7 +143,10 @@ impl Sides {
             (Some(meta), Before::Snapshot) => self
                 .after
                 .with_base(|base| of_base(base, path, meta))
-                .and_then(|content| content)
+                .and_then(|content| match content {
+                    Err(FsError::SnapshotGone) => Ok(Content::Gone(meta.size)),
+                    content => content,
+                })
                 .map_err(fail)?,
         };
         let after = match &change.after {
@@ -145,7 +161,7 @@ impl Sides {
     }
 }
 
-fn of_base(base: &dyn Lower, path: &RelPath, meta: &Meta) -> Result<Content, brio_host::FsError> {
+fn of_base(base: &dyn Lower, path: &RelPath, meta: &Meta) -> Result<Content, FsError> {
     match meta.kind {
         Kind::Symlink => base.read_link(path).map(Content::Text),
         Kind::File if meta.size <= LONGEST => {
@@ -158,7 +174,7 @@ fn of_base(base: &dyn Lower, path: &RelPath, meta: &Meta) -> Result<Content, bri
     }
 }
 
-fn of_view(view: &View, path: &RelPath, meta: &Meta) -> Result<Content, brio_host::FsError> {
+fn of_view(view: &View, path: &RelPath, meta: &Meta) -> Result<Content, FsError> {
     let root = view.root();
     match meta.kind {
         Kind::Symlink => view.read_link_at(&root, path.as_bytes()).map(Content::Text),
@@ -174,7 +190,7 @@ fn of_view(view: &View, path: &RelPath, meta: &Meta) -> Result<Content, brio_hos
     }
 }
 
-fn read(file: &FileHandle) -> Result<Vec<u8>, brio_host::FsError> {
+fn read(file: &FileHandle) -> Result<Vec<u8>, FsError> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 64 * 1024];
     loop {
@@ -197,7 +213,7 @@ fn text_or_not(bytes: Vec<u8>) -> Content {
 fn size(content: &Content) -> Option<u64> {
     match content {
         Content::Text(bytes) => Some(bytes.len() as u64),
-        Content::Binary(size) => Some(*size),
+        Content::Binary(size) | Content::Gone(size) => Some(*size),
         Content::Nothing => None,
     }
 }

@@ -133,6 +133,7 @@ fn gc_keeps_to_window_and_quota() {
     let env = TestEnvironment::new();
     land(&env, "s/two/zwei/", "translate");
     let idle = env.begin();
+    env.ok(&["run", "replace", "--task", "s/three/three, mine/", "--session", &idle]);
     land(&env, "s/one/eins/", "translate more");
     let (status, doc) = env.json(&["gc", "--json"]);
     assert_eq!(status, 0);
@@ -151,6 +152,10 @@ fn gc_keeps_to_window_and_quota() {
     let ran = env.brio(&["gc", "--quota", "0"]);
     assert!(ran.stderr.contains(&format!("warning: {idle} is stale")), "{}", ran.stderr);
     assert!(env.ok(&["session", "show", &idle]).contains("stale"));
+    // Its own work is still shown.
+    let diff = env.ok(&["session", "diff", &idle]);
+    assert!(diff.contains("is no longer kept\n") && diff.contains("+three, mine\n"), "{diff}");
+    assert!(env.ok(&["session", "diff", &idle, "--stat"]).contains("notes.txt"));
     env.error(&["gc", "--window", "soon"], 2, "CONFIG");
     env.error(&["gc", "--quota", "200%"], 2, "CONFIG");
     // The same by a file in the base, at the landing itself.
