@@ -4,6 +4,8 @@
 //! `tests/PROMISES.md` says in our own words what Brio promises and names the test that proves
 //! each line; [`promises`] reads it, and a test fails when a named test is missing or ignored.
 
+#[cfg(target_os = "linux")]
+pub mod fuzz;
 pub mod mounted;
 pub mod promises;
 pub mod rng;

@@ -88,8 +88,11 @@ pub(crate) fn mend(state: &State) -> io::Result<()> {
 
 /// All lines that can be read.
 pub(crate) fn entries(domain: &State) -> io::Result<Vec<Entry>> {
-    let raw = disk::read(&domain.dir, JOURNAL)?.unwrap_or_default();
-    Ok(raw.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect())
+    Ok(parse(&disk::read(&domain.dir, JOURNAL)?.unwrap_or_default()))
+}
+
+pub(crate) fn parse(raw: &[u8]) -> Vec<Entry> {
+    raw.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect()
 }
 
 /// Why a session has no directory: it ended, or never was. For messages; it reads the journal.

@@ -53,6 +53,9 @@ mod finish;
 mod flat;
 mod flush;
 mod frozen;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gc;
 mod git;
 mod history;

@@ -142,7 +142,13 @@ impl Plain {
             Op::Mkdir { path } => done(self.dir.create_dir(os(path))),
             // cap-std says EINVAL of a directory with a slash after it.
             Op::Rmdir { path } => done(self.dir.remove_dir(os(bare(path)))),
-            Op::Rename { from, to } => done(self.dir.rename(os(from), &self.dir, os(to))),
+            Op::Rename { from, to } => {
+                // Of a directory that is not empty POSIX allows both; xfs says the other.
+                match done(self.dir.rename(os(from), &self.dir, os(to))) {
+                    Err(Class::Exists) => Err(Class::NotEmpty),
+                    r => r,
+                }
+            }
             Op::Link { from, to } => done(self.dir.hard_link(os(from), &self.dir, os(to))),
             Op::Symlink { target, path } => done(self.dir.symlink(os(target), os(path))),
             Op::ReadLink { path } => {
