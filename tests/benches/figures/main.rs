@@ -1,12 +1,13 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
-//! Sections: `begin`, `landing`, `durable`, `throughput`, `changes`, `recovery`,
+//! Sections: `begin`, `lowers`, `landing`, `durable`, `throughput`, `changes`, `recovery`,
 //! `checkpoints`, `isolation`, `agents`. Each prints a table; what is compared was measured
 //! in the same run, turn by turn, so the ratios hold where the times drift.
 
 mod agents;
 mod begin;
 mod landing;
+mod lowers;
 mod measure;
 mod stack;
 mod tree;
@@ -16,8 +17,9 @@ type Section = (&'static str, fn() -> measure::Outcome);
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 9] = [
+    let sections: [Section; 10] = [
         ("begin", begin::run),
+        ("lowers", lowers::run),
         ("landing", landing::run),
         ("durable", landing::durable),
         ("throughput", trust::throughput),
