@@ -331,6 +331,7 @@ pub(crate) fn executes(c: &Change) -> bool {
     matches!(
         name,
         b".envrc"
+            | b"brio.toml"
             | b".gitlab-ci.yml"
             | b"Jenkinsfile"
             | b".pre-commit-config.yaml"
