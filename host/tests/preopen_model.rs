@@ -31,7 +31,7 @@ use permitted::{Form, agrees};
 use script::{Script, display, generate};
 
 /// Sequences of an ordinary run of the tests.
-const COUNT: u64 = 200;
+const COUNT: u64 = 500;
 /// After so many failures no more are looked for.
 const FAILURES: usize = 4;
 

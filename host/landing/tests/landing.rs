@@ -72,6 +72,24 @@ fn a_conflict_names_every_path_both_sides_and_the_landing() {
 }
 
 #[test]
+fn the_mode_of_a_directory_above_is_not_the_sessions_doing() {
+    // B-080, T22: what another did there since is no change of ours, and stays.
+    let base = tempfile::tempdir().unwrap();
+    fs::create_dir(base.path().join("dir")).unwrap();
+    fs::write(base.path().join("dir/f"), "old").unwrap();
+    let d = open(base.path());
+    let s = begin(&d, "");
+    edit(&s, &[("dir/f", b"new")]);
+    fs::set_permissions(base.path().join("dir"), PermissionsExt::from_mode(0o711)).unwrap();
+    let set = s.view(Default::default()).unwrap().changes().unwrap();
+    assert_eq!(set.changes.iter().map(|c| c.path.to_string()).collect::<Vec<_>>(), ["dir/f"]);
+    commit(&d, s.id()).unwrap();
+    let mode = fs::metadata(base.path().join("dir")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o711);
+    assert_eq!(fs::read(base.path().join("dir/f")).unwrap(), b"new");
+}
+
+#[test]
 fn drift_of_every_kind_is_found() {
     // B-080, T22
     type Edit = fn(&std::path::Path);

@@ -77,15 +77,15 @@ impl View {
     pub fn changes(&self) -> FsResult<ChangeSet> {
         let _quiet = Quiet::new();
         let state = self.inner.read()?;
-        let mut walk = Walk { stack: &state.stack, out: Vec::new(), links: HashMap::new() };
-        walk.visit(&RelPath::root())?;
-        let changes = walk.out;
         let mut observed = Observations::new();
         state.stack.below.observations(&mut observed);
         for (p, o) in &state.stack.tree.observed {
             merge_observed(&mut observed, p.clone(), o.clone());
         }
-        Ok(ChangeSet { changes, observed })
+        let (stack, links) = (&state.stack, HashMap::new());
+        let mut walk = Walk { stack, observed: &observed, out: Vec::new(), links };
+        walk.visit(&RelPath::root())?;
+        Ok(ChangeSet { changes: walk.out, observed })
     }
 
     /// Where the content of a path of this view is to be had.
@@ -144,6 +144,7 @@ enum Identity {
 
 struct Walk<'a> {
     stack: &'a Stack,
+    observed: &'a Observations,
     out: Vec<Change>,
     links: HashMap<Identity, RelPath>,
 }
@@ -232,7 +233,9 @@ impl Walk<'_> {
         if !same {
             return Ok(Some(ChangeKind::Modified));
         }
-        let mode = a.kind != Kind::Symlink && a.mode != b.mode;
+        // A mode that is still what the session found is not its doing: another changed it since.
+        let found = self.observed.get(path).and_then(|o| o.fingerprint).map(|f| f.mode);
+        let mode = a.kind != Kind::Symlink && a.mode != b.mode && found != Some(a.mode);
         let times = times_of(self.stack, at)?.is_some_and(|(_, m)| m != b.mtime);
         Ok((mode || times).then_some(ChangeKind::MetaOnly))
     }
