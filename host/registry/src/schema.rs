@@ -1,8 +1,8 @@
 //! The tables, and the version that says which tables they are.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 /// The version of the tables below. Another one is refused, never guessed.
 pub(crate) const VERSION: i64 = 1;
@@ -32,7 +32,7 @@ const TABLES: &str = "
 /// Prepares a fresh or known database; the error is the version it has instead.
 pub(crate) fn prepare(db: &mut Connection) -> rusqlite::Result<Result<(), i64>> {
     db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
+    write_ahead(db)?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     // Two processes may open a new home at once: the version is read again under the write lock.
     if version(db)? == VERSION {
@@ -49,6 +49,23 @@ pub(crate) fn prepare(db: &mut Connection) -> rusqlite::Result<Result<(), i64>> 
         other => return Ok(Err(other)),
     }
     Ok(Ok(()))
+}
+
+/// Turns the write-ahead log on. SQLite asks for the whole file to do that, and does not wait
+/// for it (the busy handler is not called), so this does.
+fn write_ahead(db: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            Err(e)
+                if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < BUSY =>
+            {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            r => return r,
+        }
+    }
 }
 
 fn version(db: &Connection) -> rusqlite::Result<i64> {
