@@ -1,0 +1,144 @@
+//! Why a session cannot begin.
+
+use super::*;
+
+/// A session could not begin. Nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BeginError {
+    /// The domain is unusable.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// A directory below has sessions of its own.
+    #[error("DOMAIN_INSIDE: {} has sessions of its own; land or roll them back and remove its .brio, or branch that directory instead", path.display())]
+    DomainInside {
+        /** The inner domain's root. */
+        path: PathBuf,
+    },
+    /// The directory to branch is not one.
+    #[error("BASE_NOT_A_DIRECTORY: {path} is no directory of the base; give one that is")]
+    Subdir {
+        /** The path. */
+        path: RelPath,
+    },
+    /// The parent cannot be branched.
+    #[error(transparent)]
+    Parent(#[from] LeaseError),
+    /// Patterns of what is to be left out cannot be used.
+    #[error(
+        "EXCLUDE_INVALID: {what} cannot be used ({why}); patterns are written as in .gitignore"
+    )]
+    Excludes {
+        /** The pattern, or the file. */
+        what: String,
+        /** Why. */
+        why: String,
+    },
+    /// A full copy has no room.
+    #[error("NO_SPACE: {}; leave out what is not needed (--exclude, .brioignore), keep large files elsewhere behind symbolic links, or use the live lower, which copies nothing", Room(.0))]
+    Space(Short),
+    /// Something is written again and again while it is copied.
+    #[error(
+        "BASE_BUSY: {path} kept changing, or was held open for writing, while it was copied; stop what writes it, leave it out with --exclude, or use the live lower"
+    )]
+    Changing {
+        /** The path. */
+        path: RelPath,
+    },
+    /// A frozen copy ends at other file systems.
+    #[error(
+        "BASE_NESTED: {}: a copy does not cross that; leave it out with --exclude, or use the live lower",
+        nested(boundaries)
+    )]
+    Boundaries {
+        /** They. */
+        boundaries: Vec<Boundary>,
+    },
+    /// The host failed.
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
+    Io(#[from] HostError),
+}
+
+/// Where a frozen copy ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boundary {
+    /// The path, in the domain.
+    pub path: RelPath,
+    /// What is there.
+    pub kind: BoundaryKind,
+}
+
+/// What lies at the end of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundaryKind {
+    /// A mount.
+    Mount,
+    /// A subvolume of its own.
+    Subvolume,
+}
+
+/// Why a full copy has no room. Sizes are in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Short {
+    /// It would take more of what is available than it may.
+    Share {
+        /** What it takes. */
+        need: u64,
+        /** What is available. */
+        have: u64,
+        /** What it may take of that, in percent. */
+        share: u32,
+    },
+    /// It would fit, without room to work.
+    Room {
+        /** What is wanted. */
+        need: u64,
+        /** What is available. */
+        have: u64,
+    },
+}
+
+struct Room<'a>(&'a Short);
+
+impl fmt::Display for Room<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What is needed is rounded up, what there is down.
+        let (up, down) = (|b: u64| b.div_ceil(1_000_000), |b: u64| b / 1_000_000);
+        match *self.0 {
+            Short::Share { need, have, share } => write!(
+                f,
+                "Insufficient disk space for session: a copy takes {}MB, more than {share} % of the {}MB that are available",
+                up(need),
+                down(have)
+            ),
+            Short::Room { need, have } => {
+                write!(f, "Insufficient space: need {}MB, have {}MB", up(need), down(have))
+            }
+        }
+    }
+}
+
+fn nested(boundaries: &[Boundary]) -> String {
+    let one = |b: &Boundary| match b.kind {
+        BoundaryKind::Mount => format!("another file system is mounted at {}", b.path),
+        BoundaryKind::Subvolume => format!("{} is a subvolume of its own", b.path),
+    };
+    boundaries.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+impl BeginError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Domain(e) => e.code(),
+            Self::DomainInside { .. } => "DOMAIN_INSIDE",
+            Self::Subdir { .. } => "BASE_NOT_A_DIRECTORY",
+            Self::Excludes { .. } => "EXCLUDE_INVALID",
+            Self::Space(_) => "NO_SPACE",
+            Self::Changing { .. } => "BASE_BUSY",
+            Self::Boundaries { .. } => "BASE_NESTED",
+            Self::Parent(e) => e.code(),
+            Self::Io(e) => io_code(e),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Why a session cannot be found, written or thrown away.
+
+use super::*;
+
+/// A session could not be found or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// No session has this id.
+    #[error("SESSION_UNKNOWN: no session {id} here; `brio session list` shows the open ones")]
+    Unknown {
+        /** What was asked for. */
+        id: String,
+    },
+    /// It has landed or was rolled back.
+    #[error("SESSION_ENDED: {id} has ended ({}); begin a new one", state.as_str())]
+    Ended {
+        /** The session. */
+        id: SessionId,
+        /** How it ended. */
+        state: State,
+    },
+    /// Several ids begin so.
+    #[error("SESSION_AMBIGUOUS: {prefix} fits {} sessions; give more of the id", ids.len())]
+    Ambiguous {
+        /** What was asked for. */
+        prefix: String,
+        /** Which fit. */
+        ids: Vec<SessionId>,
+    },
+    /// Its files cannot be understood.
+    #[error(
+        "SESSION_CORRUPT: {id} cannot be read ({what}); `brio session rollback {id}` removes it"
+    )]
+    Corrupt {
+        /** The session. */
+        id: SessionId,
+        /** What is wrong. */
+        what: String,
+    },
+    /// The domain itself is unusable.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// The host failed.
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
+    Io(#[from] HostError),
+}
+
+impl SessionError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown { .. } => "SESSION_UNKNOWN",
+            Self::Ended { .. } => "SESSION_ENDED",
+            Self::Ambiguous { .. } => "SESSION_AMBIGUOUS",
+            Self::Corrupt { .. } => "SESSION_CORRUPT",
+            Self::Domain(e) => e.code(),
+            Self::Io(e) => io_code(e),
+        }
+    }
+}
+
+/// A session could not be written in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaseError {
+    /// Somebody else does.
+    #[error("SESSION_BUSY: process {pid} works in {id}; wait, stop it, or give --stop")]
+    Busy {
+        /** The session. */
+        id: SessionId,
+        /** The holder; 0: unknown. */
+        pid: u32,
+    },
+    /// The session cannot be used.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Its layers cannot be opened.
+    #[error("{}: the layers of {id} cannot be opened: {source}", fs_code(*source))]
+    View {
+        /** The session. */
+        id: SessionId,
+        /** Why. */
+        source: FsError,
+    },
+    /// The host failed.
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
+    Io(#[from] HostError),
+}
+
+impl LeaseError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Busy { .. } => "SESSION_BUSY",
+            Self::Session(e) => e.code(),
+            Self::View { source, .. } => fs_code(*source),
+            Self::Io(e) => io_code(e),
+        }
+    }
+}
+
+/// A rollback was refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RollbackError {
+    /// Somebody works in it, or it cannot be opened.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// Sessions that branch it are open.
+    #[error(
+        "OPEN_CHILDREN: {session} has open children ({}); commit or roll them back first, or give --cascade",
+        ids(children)
+    )]
+    OpenChildren {
+        /** The session. */
+        session: SessionId,
+        /** They. */
+        children: Vec<SessionId>,
+    },
+    /// A cascade ended early. What is not named here is kept.
+    #[error("{source}; rolled back before that: {}", ids(rolled_back))]
+    Cascade {
+        /** Sessions that are gone, in this order. */
+        rolled_back: Vec<SessionId>,
+        /** What ended it. */
+        source: Box<RollbackError>,
+    },
+    /// It cannot be found.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The domain is unusable.
+    #[error(transparent)]
+    Domain(#[from] DomainError),
+    /// The host failed.
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
+    Io(#[from] HostError),
+}
+
+impl RollbackError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Lease(e) => e.code(),
+            Self::OpenChildren { .. } => "OPEN_CHILDREN",
+            Self::Cascade { source, .. } => source.code(),
+            Self::Session(e) => e.code(),
+            Self::Domain(e) => e.code(),
+            Self::Io(e) => io_code(e),
+        }
+    }
+}
