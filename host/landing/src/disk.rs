@@ -48,17 +48,29 @@ impl Disk {
         bytes: &[u8],
         durable: bool,
     ) -> io::Result<()> {
+        self.put(dir, name, bytes, durable)?;
+        if durable { self.sync_dir(dir) } else { Ok(()) }
+    }
+
+    /// As [`replace`](Self::replace), its name not durable. `synced`: its content is before it
+    /// takes the place of what may be durable, so that a power cut leaves one of the two.
+    pub(crate) fn put(
+        &self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        bytes: &[u8],
+        synced: bool,
+    ) -> io::Result<()> {
         let beside = [name, b".new"].concat();
         match rfs::unlinkat(dir, &*beside, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => return Err(e.into()),
         }
         let file = self.write_new(dir, &beside, bytes)?;
-        if durable {
+        if synced {
             self.sync_file(&file)?;
         }
-        self.rename(dir, &beside, dir, name)?;
-        if durable { self.sync_dir(dir) } else { Ok(()) }
+        self.rename(dir, &beside, dir, name)
     }
 
     pub(crate) fn append(&self, file: &File, bytes: &[u8]) -> io::Result<()> {

@@ -275,16 +275,8 @@ impl Parents {
 
 pub(crate) fn store(state: &State, id: &SessionId, meta: &Meta, durable: bool) -> io::Result<()> {
     let dir = dir(state, id)?;
-    let raw = serde_json::to_vec(meta)?;
-    // Its content always: it takes the place of one that may be durable, and a power cut must
-    // not leave neither.
-    let beside = [META, b".new"].concat();
-    let disk = &state.disk;
-    disk.remove_tree(&dir, &beside)?;
-    let file = disk.write_new(&dir, &beside, &raw)?;
-    disk.sync_file(&file)?;
-    disk.rename(&dir, &beside, &dir, META)?;
-    if durable { disk.sync_dir(&dir) } else { Ok(()) }
+    state.disk.put(dir.as_fd(), META, &serde_json::to_vec(meta)?, true)?;
+    if durable { state.disk.sync_dir(&dir) } else { Ok(()) }
 }
 
 /// As [`store`]. It may have been replaced although that was reported as failed: then
