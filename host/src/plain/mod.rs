@@ -7,15 +7,19 @@ mod materialise;
 mod space;
 mod take_back;
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, FileTimes, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use brio_session::{DirHandle, FsError, RelPath, View};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use materialise::Known;
+
+/// How long a file system's clock may stand still.
+const CLOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The plain directory could not be made or taken back.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +85,7 @@ pub(crate) struct Plain {
     lock_path: PathBuf,
     known: Known,
     /// Held as long as the directory is in use: a sweep takes only what nobody locks.
-    _lock: File,
+    lock: File,
 }
 
 impl Plain {
@@ -97,11 +101,31 @@ impl Plain {
         let lock_path = scratch.join(format!("{name}.lock"));
         let lock = File::create(&lock_path).map_err(PlainError::host(&lock_path))?;
         lock.lock().map_err(PlainError::host(&lock_path))?;
-        let mut plain =
-            Self { dir: scratch.join(name), lock_path, known: Known::default(), _lock: lock };
+        let mut plain = Self { dir: scratch.join(name), lock_path, known: Known::default(), lock };
         space::check(scratch, materialise::size(view, root)?)?;
         plain.known = materialise::materialise(view, root, &plain.dir)?;
+        plain.outlast_stamps().map_err(PlainError::host(&plain.lock_path))?;
         Ok(plain)
+    }
+
+    /// Waits until what changes from here on carries a later change time than all that was
+    /// stamped: a clock may stand still for some milliseconds, and a change in the instant of
+    /// its stamp would look like none.
+    fn outlast_stamps(&self) -> io::Result<()> {
+        let Some(newest) = self.known.values().map(|stamp| stamp.ctime).max() else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        loop {
+            self.lock.set_times(FileTimes::new().set_modified(SystemTime::now()))?;
+            if materialise::stamp(&self.lock_path)?.ctime > newest {
+                return Ok(());
+            }
+            if begun.elapsed() > CLOCK_PATIENCE {
+                return Err(io::Error::other("the clock of this file system stands still"));
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
     }
 
     /// The directory, to preopen.
