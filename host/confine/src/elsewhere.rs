@@ -1,0 +1,69 @@
+//! Where there are no namespaces, every room is refused.
+
+use crate::{Command, Exit, Report, Room, RoomError};
+
+/// Does nothing here.
+pub fn enter_if_asked() {}
+
+/// Refuses.
+///
+/// # Errors
+/// [`RoomError::Unsupported`], always.
+pub fn probe() -> Result<Report, RoomError> {
+    Err(RoomError::Unsupported)
+}
+
+impl Room {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// A path that cannot be in a room, else [`RoomError::Unsupported`].
+    pub fn spawn(&self, command: Command) -> Result<Running, RoomError> {
+        drop(command);
+        crate::places::plan(self)?;
+        Err(RoomError::Unsupported)
+    }
+}
+
+/// A command in a room. There are none here.
+#[derive(Debug)]
+pub enum Running {}
+
+impl Running {
+    /// What confines it.
+    pub fn report(&self) -> &Report {
+        match *self {}
+    }
+
+    /// What controls it from another thread.
+    pub fn handle(&self) -> Handle {
+        match *self {}
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// None: there are no rooms here.
+    pub fn wait(&mut self) -> Result<Exit, RoomError> {
+        match *self {}
+    }
+}
+
+/// What controls a room from another thread. There are none here.
+#[derive(Debug, Clone)]
+pub enum Handle {}
+
+impl Handle {
+    /// Kills everything in the room.
+    pub fn kill(&self) {
+        match *self {}
+    }
+
+    /// Sends a signal to the command.
+    ///
+    /// # Errors
+    /// None: there are no rooms here.
+    pub fn signal(&self, _signal: i32) -> std::io::Result<()> {
+        match *self {}
+    }
+}

@@ -1,0 +1,22 @@
+//! The room, as Linux makes it.
+//!
+//! Three processes: the *caller*; the *helper* (`helper`), which makes the namespaces and waits;
+//! and *process 1* of the room (`init`), which builds the root (`root`), confines itself
+//! (`caps`, `landlock`, `seccomp`), and starts the command. Helper and process 1 are this
+//! program, executed again: no code runs between a fork and an exec. They speak over sockets
+//! (`wire`), which are their standard input: nothing else is inherited.
+
+mod caps;
+mod helper;
+mod init;
+mod landlock;
+mod limits;
+mod loopback;
+mod mounts;
+mod root;
+mod running;
+mod seccomp;
+mod wire;
+
+pub use helper::enter_if_asked;
+pub use running::{Handle, Running, probe};

@@ -1,0 +1,264 @@
+//! A command in a room, as its caller sees it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Child;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, pidfd_send_signal};
+
+use super::helper;
+use super::wire::{self, Answer, Spec};
+use crate::room::Stdio;
+use crate::{Command, Exit, Report, Room, RoomError, Workspace, places};
+
+/// Makes an empty room and ends it: what a room on this machine would be confined by.
+///
+/// # Errors
+/// As [`Room::spawn`].
+pub fn probe() -> Result<Report, RoomError> {
+    let mut running = Room::empty().spawn(Command::default())?;
+    running.wait()?;
+    Ok(running.report.clone())
+}
+
+impl Room {
+    /// Makes the room and starts the command in it. A command without arguments only makes it.
+    ///
+    /// Returns when the room is made; the command starts as soon as its workspace answers, so
+    /// a [`Workspace::Fuse`] must be served from then on. Whether it could be started is what
+    /// [`Running::wait`] tells.
+    ///
+    /// # Errors
+    /// A place that cannot be in a room, a mechanism that this machine refuses, or no FUSE.
+    /// Nothing of the command ran then, and nothing is left behind.
+    pub fn spawn(&self, command: Command) -> Result<Running, RoomError> {
+        let places = wire::wire_places(places::plan(self)?);
+        let workspace = self.workspace.as_ref().map_or(Path::new("/"), Workspace::path);
+        let cwd = command.cwd.as_deref().unwrap_or(workspace);
+        let stdio = [
+            descriptor(command.stdin, &io::stdin())?,
+            descriptor(command.stdout, &io::stdout())?,
+            descriptor(command.stderr, &io::stderr())?,
+        ];
+        let spec = Spec {
+            caller: std::process::id().cast_signed(),
+            places,
+            network: self.network,
+            limits: self.limits,
+            argv: command.argv.into_iter().map(OsStringExt::into_vec).collect(),
+            env: command
+                .env
+                .into_iter()
+                .map(|(name, value)| (name.into_vec(), value.into_vec()))
+                .collect(),
+            cwd: cwd.as_os_str().as_bytes().to_vec(),
+            null: stdio.each_ref().map(Option::is_none),
+        };
+        let (socket, child) = helper::start(helper::HELPER).map_err(failed("start the helper"))?;
+        let mut starting = Starting { socket, child: Some(child) };
+        let fds: Vec<_> = stdio.iter().flatten().map(AsFd::as_fd).collect();
+        if wire::send(&starting.socket, &spec, &fds).is_err() {
+            return Err(starting.no_answer());
+        }
+        let (answer, fds) = starting.receive()?;
+        let (Answer::Started, Some(init)) = (answer, fds.into_iter().next()) else {
+            return Err(starting.no_answer());
+        };
+        let (answer, fds) = starting.receive()?;
+        let Answer::Ready(report) = answer else { return Err(starting.no_answer()) };
+        let Some(child) = starting.child.take() else { return Err(starting.no_answer()) };
+        let socket = starting.socket.try_clone().map_err(failed("keep the socket"))?;
+        Ok(Running {
+            fuse: fds.into_iter().next(),
+            report,
+            child,
+            handle: Handle { init: Arc::new(init), socket: Arc::new(socket) },
+            exit: None,
+        })
+    }
+}
+
+/// A helper that has not yet said that the room is ready. Dropped, it is killed and reaped.
+struct Starting {
+    socket: UnixStream,
+    child: Option<Child>,
+}
+
+impl Starting {
+    fn receive(&mut self) -> Result<(Answer, Vec<OwnedFd>), RoomError> {
+        match wire::receive::<Answer>(&self.socket) {
+            Ok(Some((Answer::Failed(failure), _))) => Err(failure.into()),
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) | Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    fn no_answer(&mut self) -> RoomError {
+        let status = self.child.take().map(|mut child| {
+            let _ = child.kill(); // it may have ended
+            child.wait()
+        });
+        RoomError::Helper {
+            status: match status {
+                Some(Ok(status)) => status.to_string(),
+                Some(Err(e)) => e.to_string(),
+                None => "gone".to_owned(),
+            },
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A command in a room. Dropped before its end, it is killed with everything in the room.
+#[derive(Debug)]
+pub struct Running {
+    /// The `/dev/fuse` descriptor of a [`Workspace::Fuse`], to be served. Take it.
+    pub fuse: Option<OwnedFd>,
+    report: Report,
+    child: Child,
+    handle: Handle,
+    exit: Option<Exit>,
+}
+
+impl Running {
+    /// What confines it.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The process id of the helper, which ends with the room. Killing it kills the room.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What controls it from another thread.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits for the command's end, and that of everything in the room.
+    ///
+    /// When it returns, no process of the room is left, and its mounts are gone. A FUSE
+    /// workspace must be served until then.
+    ///
+    /// # Errors
+    /// [`RoomError::Command`] if the command could not be started, [`RoomError::Bind`] if its
+    /// directory could not be entered, [`RoomError::Refused`] if process 1 could not be confined.
+    pub fn wait(&mut self) -> Result<Exit, RoomError> {
+        if let Some(exit) = self.exit {
+            return Ok(exit);
+        }
+        let mut answer = None;
+        while let Ok(Some((said, _))) = wire::receive::<Answer>(&self.handle.socket) {
+            answer = Some(said);
+        }
+        self.child.wait().map_err(failed("wait for the helper"))?;
+        self.gone()?;
+        let exit = match answer {
+            Some(Answer::Failed(failure)) => {
+                self.exit = Some(Exit::Killed);
+                return Err(failure.into());
+            }
+            Some(Answer::Ended(status)) if libc::WIFSIGNALED(status) => {
+                Exit::Signal(libc::WTERMSIG(status))
+            }
+            Some(Answer::Ended(status)) => Exit::Code(libc::WEXITSTATUS(status)),
+            _ => Exit::Killed,
+        };
+        self.exit = Some(exit);
+        Ok(exit)
+    }
+
+    /// As [`wait`](Self::wait), for at most that long: `None` if the command still runs.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>, RoomError> {
+        let timeout = Timespec::try_from(timeout).ok();
+        let mut fds = [PollFd::new(&self.handle.socket, PollFlags::IN)];
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(0) | Err(rustix::io::Errno::INTR) if self.exit.is_none() => Ok(None),
+            _ => self.wait().map(Some),
+        }
+    }
+
+    /// Waits until process 1 is gone, also where the helper was killed before it: its end is
+    /// the end of all others in the room.
+    fn gone(&self) -> Result<(), RoomError> {
+        loop {
+            let mut fds = [PollFd::new(&self.handle.init, PollFlags::IN)];
+            match poll(&mut fds, None) {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(failed("wait for the end of the room")(e.into())),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            self.handle.kill();
+            let _ = self.child.wait();
+            let _ = self.gone();
+        }
+    }
+}
+
+/// What controls a room from another thread.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    init: Arc<OwnedFd>,
+    socket: Arc<UnixStream>,
+}
+
+impl Handle {
+    /// Kills everything in the room. Does nothing if it has ended.
+    pub fn kill(&self) {
+        let _ = pidfd_send_signal(&self.init, Signal::KILL);
+    }
+
+    /// Sends a signal to the command, by its number.
+    ///
+    /// # Errors
+    /// The room has ended, or there is no such signal.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        let byte = Signal::from_named_raw(signal).and_then(|_| u8::try_from(signal).ok());
+        let byte = byte.ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
+        io::Write::write_all(&mut &*self.socket, &[byte])
+    }
+}
+
+/// Nothing stands for the room's own `/dev/null`: the host's must not be handed in, where who
+/// owns it could change its mode.
+fn descriptor(stdio: Stdio, own: &impl AsFd) -> Result<Option<OwnedFd>, RoomError> {
+    match stdio {
+        Stdio::Null => Ok(None),
+        Stdio::Inherit => own
+            .as_fd()
+            .try_clone_to_owned()
+            .map(Some)
+            .map_err(failed("duplicate a standard stream")),
+        Stdio::Descriptor(fd) => Ok(Some(fd)),
+    }
+}
+
+fn failed(step: &str) -> impl FnOnce(io::Error) -> RoomError {
+    let step = step.to_owned();
+    move |source| RoomError::Io { step, source }
+}

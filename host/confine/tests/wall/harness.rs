@@ -1,0 +1,96 @@
+//! Runs tests as libtest does, twice where it can: as root and as an ordinary user.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
+use std::time::Instant;
+
+pub(crate) const ORDINARY: u32 = 65534;
+
+/// A name and what proves it. `Err` is why it cannot run here.
+pub(crate) type Test = (&'static str, fn() -> Result<(), String>);
+
+pub(crate) fn run(tests: &[Test]) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let filters: Vec<&String> = arguments.iter().filter(|a| !a.starts_with("--")).collect();
+    let exact = arguments.iter().any(|a| a == "--exact");
+    let user = rustix::process::geteuid().as_raw();
+    let prefix = if user == 0 { "as_root" } else { "as_user" };
+    let chosen: Vec<(String, &Test)> = tests
+        .iter()
+        .map(|test| (format!("{prefix}::{}", test.0), test))
+        .filter(|(name, _)| {
+            let matches =
+                |f: &&String| if exact { *name == **f } else { name.contains(f.as_str()) };
+            filters.is_empty() || filters.iter().any(matches)
+        })
+        .collect();
+    if arguments.iter().any(|a| a == "--list") {
+        chosen.iter().for_each(|(name, _)| println!("{name}: test"));
+        return;
+    }
+    let start = Instant::now();
+    println!("\nrunning {} tests", chosen.len());
+    let mut failed = Vec::new();
+    for (name, (_, test)) in &chosen {
+        print!("test {name} ... ");
+        std::io::stdout().flush().unwrap();
+        match catch_unwind(AssertUnwindSafe(test)) {
+            Ok(Ok(())) => println!("ok"),
+            Ok(Err(reason)) => {
+                println!("ok");
+                skip(name, &reason);
+            }
+            Err(_) => {
+                println!("FAILED");
+                failed.push(name.clone());
+            }
+        }
+    }
+    for name in &failed {
+        println!("failed: {name}");
+    }
+    println!(
+        "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {} filtered out; finished in {:.2}s",
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        chosen.len() - failed.len(),
+        failed.len(),
+        tests.len() - chosen.len(),
+        start.elapsed().as_secs_f64()
+    );
+    let mut status = i32::from(!failed.is_empty()) * 101;
+    if user == 0 {
+        status = status.max(again_as_ordinary(&arguments));
+    } else if std::env::var_os("BRIO_WALL_AGAIN").is_none() {
+        skip("wall::as_root", "not root: the rooms that root makes were not tried");
+    }
+    std::process::exit(status);
+}
+
+/// This binary where every user can execute it, as another user.
+fn again_as_ordinary(arguments: &[String]) -> i32 {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = dir.path().join("wall");
+    std::fs::copy("/proc/self/exe", &copy).unwrap();
+    let status = Command::new(&copy)
+        .args(arguments)
+        .env("BRIO_WALL_AGAIN", "1")
+        .current_dir("/")
+        .uid(ORDINARY)
+        .gid(ORDINARY)
+        .status()
+        .unwrap();
+    status.code().unwrap_or(101)
+}
+
+/// Says loudly that a test could not run, and has it counted.
+pub(crate) fn skip(name: &str, reason: &str) {
+    eprintln!("SKIPPED: {name}: {reason}");
+    if let Some(list) = std::env::var_os("BRIO_SKIPS") {
+        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        writeln!(list, "{name}: {reason}").unwrap();
+    }
+}

@@ -1,0 +1,154 @@
+//! How a command lives and ends in a room.
+
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use brio_confine::{Command, Exit, Room, RoomError, Stdio};
+
+use crate::harness::Test;
+use crate::setup::{place, run, sh, spawn};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("the_exit_status_passes", exit_status),
+    ("a_signal_that_ends_the_command_is_told", ended_by_signal),
+    ("signals_reach_the_command", signals),
+    ("standard_streams_pass", streams),
+    ("nothing_of_the_environment_is_inherited", environment),
+    ("a_missing_command_is_a_typed_error", missing_command),
+    ("daemons_die_with_the_room", daemons),
+    ("zombies_are_reaped", zombies),
+    ("a_killed_room_leaves_nothing", killed),
+    ("probe_says_what_is_in_force", probe),
+];
+
+fn exit_status() -> Result<(), String> {
+    let place = place();
+    for code in [0, 1, 7, 125, 255] {
+        assert_eq!(sh(&place.room, &format!("exit {code}")).exit, Exit::Code(code));
+    }
+    Ok(())
+}
+
+fn ended_by_signal() -> Result<(), String> {
+    let done = sh(&place().room, "kill -SEGV $$");
+    assert_eq!(done.exit, Exit::Signal(libc::SIGSEGV));
+    assert_eq!(done.exit.code(), 139);
+    Ok(())
+}
+
+fn signals() -> Result<(), String> {
+    let place = place();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let script = "trap 'echo got; exit 42' USR1; echo ready; while :; do sleep 0.05; done";
+    let mut running = spawn(
+        &place.room,
+        &["sh", "-c", script],
+        theirs.try_clone().unwrap().into(),
+        theirs.into(),
+    );
+    let mut ours = ours;
+    read_line(&mut ours, "ready");
+    assert_eq!(running.wait_timeout(Duration::from_millis(20)).unwrap(), None);
+    running.handle().signal(libc::SIGUSR1).unwrap();
+    assert_eq!(running.wait().unwrap(), Exit::Code(42));
+    read_line(&mut ours, "got");
+    Ok(())
+}
+
+fn read_line(stream: &mut UnixStream, expected: &str) {
+    let mut line = vec![0; expected.len() + 1];
+    stream.read_exact(&mut line).unwrap();
+    assert_eq!(String::from_utf8_lossy(&line).trim_end(), expected);
+}
+
+fn streams() -> Result<(), String> {
+    let place = place();
+    let (mut input, theirs) = UnixStream::pair().unwrap();
+    let (mut output, out) = UnixStream::pair().unwrap();
+    let (mut errors, err) = UnixStream::pair().unwrap();
+    let mut command = Command::new(["/bin/sh", "-c", "cat; echo wrong >&2"]);
+    command.stdin = Stdio::Descriptor(theirs.into());
+    command.stdout = Stdio::Descriptor(out.into());
+    command.stderr = Stdio::Descriptor(OwnedFd::from(err));
+    let mut running = place.room.spawn(command).unwrap();
+    input.write_all(b"through\n").unwrap();
+    drop(input);
+    assert_eq!(running.wait().unwrap(), Exit::Code(0));
+    let (mut out, mut err) = (String::new(), String::new());
+    // They end only when nobody in the room, nor the helper, holds the other side.
+    output.read_to_string(&mut out).unwrap();
+    errors.read_to_string(&mut err).unwrap();
+    assert_eq!((out.as_str(), err.as_str()), ("through\n", "wrong\n"));
+    Ok(())
+}
+
+fn environment() -> Result<(), String> {
+    let done = run(&place().room, &["env"]);
+    assert_eq!(done.out, "PATH=/usr/local/bin:/usr/bin:/bin\n", "{}", done.err);
+    Ok(())
+}
+
+fn missing_command() -> Result<(), String> {
+    let file = || OwnedFd::from(tempfile::tempfile().unwrap());
+    let error = spawn(&place().room, &["/no/such"], file(), file()).wait().unwrap_err();
+    assert!(
+        matches!(&error, RoomError::Command { program, .. } if program == "/no/such"),
+        "{error}"
+    );
+    Ok(())
+}
+
+/// A daemon writes to a file of the workspace as long as it lives.
+fn daemons() -> Result<(), String> {
+    let place = place();
+    let script = "(setsid sh -c 'while :; do echo x >> alive; sleep 0.01; done' &) ; sleep 0.2";
+    assert_eq!(sh(&place.room, script).exit, Exit::Code(0));
+    stays_as_it_is(&place.path().join("alive"));
+    Ok(())
+}
+
+fn stays_as_it_is(path: &std::path::Path) {
+    let size = || path.metadata().unwrap().len();
+    let before = size();
+    assert!(before > 0, "the daemon never ran");
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(size(), before, "the daemon lives on");
+}
+
+fn zombies() -> Result<(), String> {
+    let script = "for i in 1 2 3 4 5; do (sh -c 'exit 0' &); done; sleep 0.3; ps -eo stat";
+    let done = sh(&place().room, script);
+    assert!(done.out.contains('S') || done.out.contains('R'), "ps tells nothing: {}", done.err);
+    assert!(!done.out.contains('Z'), "{}", done.out);
+    Ok(())
+}
+
+fn killed() -> Result<(), String> {
+    let place = place();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let script = "(setsid sh -c 'while :; do echo x >> alive; sleep 0.01; done' &) ; sleep 0.2; echo up; sleep 100";
+    let mut running = spawn(
+        &place.room,
+        &["sh", "-c", script],
+        theirs.try_clone().unwrap().into(),
+        theirs.into(),
+    );
+    read_line(&mut ours, "up");
+    running.handle().kill();
+    assert_eq!(running.wait().unwrap(), Exit::Killed);
+    stays_as_it_is(&place.path().join("alive"));
+    Ok(())
+}
+
+fn probe() -> Result<(), String> {
+    let report = brio_confine::probe().unwrap_or_else(|e| panic!("{e}"));
+    assert!(report.seccomp && report.no_new_privs);
+    assert!(report.namespaces.contains(&brio_confine::Namespace::Network));
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(report.privilege == brio_confine::Privilege::Root, root);
+    let network = Room::empty().network(true).spawn(Command::default()).unwrap();
+    assert!(!network.report().namespaces.contains(&brio_confine::Namespace::Network));
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The wall: what a hostile program tries from inside of a room, and what a room promises.
+//!
+//! This binary is the tests, the hostile program (`attempt NAME …`), and by
+//! `enter_if_asked` the helper of its own rooms. Each attempt is made outside of the room first,
+//! where it must succeed: so nothing is refused for a wrong reason. As root, all is run again
+//! as user 65534.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that unwraps fails with the line that did"
+)]
+
+#[cfg(target_os = "linux")]
+mod harness;
+#[cfg(target_os = "linux")]
+mod life;
+#[cfg(target_os = "linux")]
+mod setup;
+
+#[cfg(target_os = "linux")]
+fn main() {
+    brio_confine::enter_if_asked();
+    let tests = [life::TESTS].concat();
+    harness::run(&tests);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    println!("test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+}
