@@ -3,22 +3,20 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 
-use crate::handle::{Borrowed, Content, DirHandle, Object, OpenOptions, stale};
-use crate::io::{create, read_full, set_file_times};
-use crate::ops::pick;
+use crate::handle::{Borrowed, Content, DirHandle, Object, OpenOptions, Use, stale};
+use crate::io::{create, read_full};
 use crate::promote::now;
 use crate::sealed::data_name;
 use crate::state::State;
-use crate::tracked::What;
 use crate::tree::{Body, Child, Record, Ref};
-use crate::{FsError, FsResult, Meta, Op, SetTime, View, hostdir};
+use crate::{FsError, FsResult, Kind, Meta, NodeHandle, Op, SetTime, View, hostdir};
 
 /// An open regular file. Clones are the same handle. It follows its file through renames,
 /// sees what other handles write, and outlives the file's last name.
 #[derive(Clone)]
 pub struct FileHandle {
     view: View,
-    object: Arc<Object>,
+    object: Use,
     read: bool,
     write: bool,
     /// It was opened in a `.git`.
@@ -26,7 +24,7 @@ pub struct FileHandle {
 }
 
 impl FileHandle {
-    pub(crate) fn new(view: View, object: Arc<Object>, protected: bool, how: &OpenOptions) -> Self {
+    pub(crate) fn new(view: View, object: Use, protected: bool, how: &OpenOptions) -> Self {
         Self { view, object, read: how.read, write: how.write || how.truncate, protected }
     }
 
@@ -179,36 +177,7 @@ impl FileHandle {
     /// # Errors
     /// `Stale`, and the host's.
     pub fn meta(&self) -> FsResult<Meta> {
-        let seen = match &*self.object.content.read().unwrap_or_else(PoisonError::into_inner) {
-            Content::Borrowed(b) => b.seen,
-            _ => None,
-        };
-        {
-            let state = self.view.inner.read().map_err(stale)?;
-            self.view.inner.current(&self.object)?;
-            let place = self.object.place(&state.stack.tree);
-            state.note(&place, What::Metadata)?;
-            if let (Ref::Lower(_), Some(seen)) = (&place, seen) {
-                return Ok(seen);
-            }
-            match state.stack.meta(&place) {
-                Err(FsError::NotFound) => {}
-                found => return found,
-            }
-        }
-        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
-        let (Content::Borrowed(Borrowed { file: f, .. }) | Content::Own(f)) = &*content else {
-            return Err(FsError::Stale);
-        };
-        let mut m = hostdir::stat_file(f)?.0;
-        m.nlink = 0;
-        if let Some(n) = &*self.object.orphan.lock().unwrap_or_else(PoisonError::into_inner) {
-            (m.ino, m.mode) = (n.ino, n.mode);
-            if let Content::Borrowed(..) = &*content {
-                (m.atime, m.mtime, m.ctime) = (n.atime, n.mtime, n.mtime);
-            }
-        }
-        Ok(m)
+        self.view.meta_of(&self.object)
     }
 
     /// Sets its times.
@@ -216,25 +185,7 @@ impl FileHandle {
     /// # Errors
     /// As every change.
     pub fn set_times(&self, atime: SetTime, mtime: SetTime) -> FsResult<()> {
-        let _gate = self.view.inner.admit().map_err(stale)?;
-        self.view.inner.current(&self.object)?;
-        self.view.writable(self.protected)?;
-        {
-            let mut state = self.view.inner.write().map_err(stale)?;
-            let place = self.object.place(&state.stack.tree);
-            match self.view.set_times_of(&mut state, &place, atime, mtime) {
-                Err(FsError::NotFound) => {}
-                done => return done,
-            }
-        }
-        // Without a name left it is nobody's but its handles'.
-        self.view.copy_up(&self.object, u64::MAX).map_err(stale)?;
-        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
-        let Content::Own(f) = &*content else { return Err(FsError::Stale) };
-        let m = hostdir::stat_file(f)?.0;
-        let (atime, mtime) = (pick(atime, m.atime)?, pick(mtime, m.mtime)?);
-        let door = &self.view.inner.options.door;
-        Ok(door.run(Op::SetTimes, || set_file_times(f, atime, mtime))?)
+        self.view.change_times(&self.object, self.protected, atime, mtime)
     }
 
     /// Sets its permission bits.
@@ -242,24 +193,18 @@ impl FileHandle {
     /// # Errors
     /// As every change.
     pub fn set_mode(&self, mode: u32) -> FsResult<()> {
-        let _gate = self.view.inner.admit().map_err(stale)?;
-        self.view.inner.current(&self.object)?;
-        self.view.writable(self.protected)?;
-        let mut state = self.view.inner.write().map_err(stale)?;
-        let place = self.object.place(&state.stack.tree);
-        match self.view.set_mode_of(&mut state, &place, mode) {
-            Err(FsError::NotFound) => {}
-            done => return done,
-        }
-        if let Some(n) = &mut *self.object.orphan.lock().unwrap_or_else(PoisonError::into_inner) {
-            n.mode = mode & 0o7777;
-        }
-        Ok(())
+        self.view.change_mode(&self.object, self.protected, mode)
     }
 
     /// Whether both are open on one file.
     pub fn same_file(&self, other: &FileHandle) -> bool {
         Arc::ptr_eq(&self.object, &other.object)
+    }
+
+    /// The file that it is open on.
+    pub fn node(&self) -> NodeHandle {
+        let object = Arc::clone(&self.object);
+        NodeHandle::new(self.view.clone(), object, self.protected, Kind::File)
     }
 
     fn alive(&self) -> FsResult<()> {
@@ -299,7 +244,7 @@ fn open_content(state: &State, at: &Ref, meta: Meta) -> FsResult<Content> {
 
 /// A regular file that was found, and its content if its object lacked it.
 pub(crate) struct Opened {
-    object: Arc<Object>,
+    object: Use,
     generation: u64,
     content: Option<Content>,
 }
@@ -307,7 +252,7 @@ pub(crate) struct Opened {
 impl Opened {
     /// Gives the object its content; no lock of the state is held, for a copy-up takes the
     /// content's lock first. `None`: the view was restacked in between.
-    pub(crate) fn settle(self, view: &View) -> Option<Arc<Object>> {
+    pub(crate) fn settle(self, view: &View) -> Option<Use> {
         {
             let mut content = self.object.content.write().unwrap_or_else(PoisonError::into_inner);
             if let Content::None = &*content {
@@ -322,17 +267,32 @@ impl Opened {
 }
 
 impl View {
-    /// The shared object of a regular file, and what its content is to be.
-    pub(crate) fn open_in(&self, state: &State, at: Ref, meta: Meta) -> FsResult<Opened> {
-        let at = state.stack.identity(at, meta.nlink)?;
-        let object = self.inner.object(at.clone());
+    /// A share in a regular file, which lies at `at`, and what its content is to be.
+    pub(crate) fn open_in(
+        &self,
+        state: &State,
+        object: Arc<Object>,
+        at: Ref,
+        meta: Meta,
+    ) -> FsResult<Opened> {
+        let object = Use::new(object);
         // One that is locked is being opened or copied up: it will have its content.
         let open = match object.content.try_read() {
             Ok(c) => !matches!(&*c, Content::None),
             Err(TryLockError::Poisoned(c)) => !matches!(&*c.into_inner(), Content::None),
             Err(TryLockError::WouldBlock) => false,
         };
-        let content = if open { None } else { Some(open_content(state, &at, meta)?) };
+        let content = match open {
+            true => None,
+            false => match open_content(state, &at, meta) {
+                Ok(content) => Some(content),
+                Err(e) => {
+                    // Whoever holds the content may be waiting for the state.
+                    object.give_back();
+                    return Err(e);
+                }
+            },
+        };
         Ok(Opened { object, generation: state.generation, content })
     }
 
@@ -342,11 +302,11 @@ impl View {
         &self,
         dir: &DirHandle,
         path: &[u8],
-        follow: bool,
-    ) -> FsResult<Option<(Arc<Object>, bool)>> {
+        how: &OpenOptions,
+    ) -> FsResult<Option<(Use, bool)>> {
         let door = &self.inner.options.door;
         let mut state = self.inner.write()?;
-        let place = dir.resolve(&state, path, follow)?;
+        let place = dir.resolve(&state, path, how.follow && !how.exclusive)?;
         if place.at.is_some() {
             return Ok(None);
         }
@@ -367,7 +327,11 @@ impl View {
             }
             other => other?,
         };
-        let node = state.fresh(id, crate::NEW_FILE_MODE, Body::Own { from: None });
+        let node = state.fresh(
+            id,
+            how.mode.unwrap_or(crate::NEW_FILE_MODE) & 0o7777,
+            Body::Own { from: None },
+        );
         let mut batch = self.first_sight(&state, dir, &place.name)?;
         batch.push(Record::Node { id, node });
         let child = Some(Child::Node(id));
@@ -376,7 +340,7 @@ impl View {
             let _ = door.run(Op::Unlink, || state.stack.dir.remove_file(&name));
             return Err(e);
         }
-        let object = self.inner.object(Ref::Node(id));
+        let object = Use::new(self.inner.object(Ref::Node(id)));
         if let Some(f) = file {
             *object.content.write().unwrap_or_else(PoisonError::into_inner) = Content::Own(f);
         }

@@ -1,7 +1,7 @@
 //! Handles of a view: directories and files that somebody holds open.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::io::{ends_after, read_full};
@@ -17,6 +17,8 @@ use crate::{DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, View};
 pub(crate) struct Object {
     place: Mutex<Ref>,
     pub content: RwLock<Content>,
+    /// Open files: with the last one goes the content.
+    uses: AtomicUsize,
     /// What it was when it lost its last name.
     pub orphan: Mutex<Option<Node>>,
     /// Which stack of its view it belongs to.
@@ -92,6 +94,7 @@ impl Object {
             root: AtomicBool::new(false),
             place: Mutex::new(place),
             content: RwLock::new(Content::None),
+            uses: AtomicUsize::new(0),
             orphan: Mutex::new(None),
         }
     }
@@ -154,6 +157,50 @@ impl Object {
             };
         }
         Some(place.clone())
+    }
+}
+
+/// A share in an object's content. While there is one, what is open stays so.
+pub(crate) struct Use {
+    object: Arc<Object>,
+    counts: bool,
+}
+
+impl Use {
+    pub(crate) fn new(object: Arc<Object>) -> Self {
+        object.uses.fetch_add(1, Ordering::SeqCst);
+        Self { object, counts: true }
+    }
+
+    /// Gives the share back where the content must not be locked, and leaves the content be.
+    pub(crate) fn give_back(mut self) {
+        self.counts = false;
+        self.object.uses.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Clone for Use {
+    fn clone(&self) -> Self {
+        Self::new(self.object.clone())
+    }
+}
+
+impl std::ops::Deref for Use {
+    type Target = Arc<Object>;
+
+    fn deref(&self) -> &Arc<Object> {
+        &self.object
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        if self.counts && self.object.uses.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let mut content = self.object.content.write().unwrap_or_else(PoisonError::into_inner);
+            if self.object.uses.load(Ordering::SeqCst) == 0 {
+                *content = Content::None;
+            }
+        }
     }
 }
 
@@ -276,6 +323,8 @@ pub struct OpenOptions {
     pub directory: bool,
     /// Follows a link in the last component.
     pub follow: bool,
+    /// The permission bits of a file that is made; `None`: [`NEW_FILE_MODE`](crate::NEW_FILE_MODE).
+    pub mode: Option<u32>,
 }
 
 /// What [`View::open_at`] opened.
@@ -321,7 +370,9 @@ impl View {
                             )));
                         }
                         self.may_open(&meta, protected, how)?;
-                        Some((self.open_in(&state, at, meta)?, protected))
+                        let at = state.stack.identity(at, meta.nlink)?;
+                        let object = self.inner.object(at.clone());
+                        Some((self.open_in(&state, object, at, meta)?, protected))
                     }
                     None if how.create && !how.directory => None,
                     None => return Err(FsError::NotFound),
@@ -332,7 +383,7 @@ impl View {
                     Some(object) => (object, protected),
                     None => continue,
                 },
-                None => match self.create_file(dir, path, follow)? {
+                None => match self.create_file(dir, path, how)? {
                     Some(made) => made,
                     // Somebody was faster; exclusive or not, the next look-up tells.
                     None => continue,
@@ -346,7 +397,7 @@ impl View {
         }
     }
 
-    fn may_open(&self, meta: &Meta, protected: bool, how: &OpenOptions) -> FsResult<()> {
+    pub(crate) fn may_open(&self, meta: &Meta, protected: bool, how: &OpenOptions) -> FsResult<()> {
         match meta.kind {
             _ if how.directory => Err(FsError::NotDirectory),
             Kind::Symlink => Err(FsError::Loop),

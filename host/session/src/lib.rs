@@ -34,6 +34,7 @@ mod io;
 mod log;
 mod lower;
 mod meta;
+mod node;
 mod ops;
 mod path;
 mod promote;
@@ -54,12 +55,14 @@ pub use handle::{DirHandle, Handle, OpenOptions};
 pub use hostdir::DirLower;
 pub use lower::{DirEntry, Lower, Observations, Observed};
 pub use meta::{Fingerprint, Kind, Meta, SetTime, Time};
+pub use node::NodeHandle;
 /// The permission bits that a view gives to new files.
 pub const NEW_FILE_MODE: u32 = 0o644;
 /// The permission bits that a view gives to new directories.
 pub const NEW_DIR_MODE: u32 = 0o755;
 
 pub use log::INDEX;
+pub use ops::Rename;
 pub use path::{RelPath, STATE_DIR, check_name, from_os, to_os};
 pub use reads::{Read, ReadSet, listing_digest};
 pub use sealed::{Sealed, is_layer_file};

@@ -10,6 +10,16 @@ use crate::tracked::What;
 use crate::tree::{Body, Child, NodeId, Record, Ref};
 use crate::{FsError, FsResult, Kind, Meta, Op, RelPath, SetTime, Time, View};
 
+/// What a rename does with what has the new name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rename {
+    /// Replaces it.
+    #[default]
+    Replace,
+    /// Leaves both alone: `Exists`.
+    NoReplace,
+}
+
 impl View {
     /// Metadata of what is at `path` below `dir`. `follow`: of a link's target.
     ///
@@ -37,7 +47,15 @@ impl View {
     /// # Errors
     /// As `mkdir(2)`; `FileLimit`.
     pub fn mkdir_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
-        self.make(dir, path, true, crate::NEW_DIR_MODE, Body::Dir { lower: None })
+        self.make_dir_at(dir, path, crate::NEW_DIR_MODE)
+    }
+
+    /// Makes a directory with these permission bits from the start.
+    ///
+    /// # Errors
+    /// As [`mkdir_at`](Self::mkdir_at).
+    pub fn make_dir_at(&self, dir: &DirHandle, path: &[u8], mode: u32) -> FsResult<()> {
+        self.make(dir, path, true, mode & 0o7777, Body::Dir { lower: None })
     }
 
     /// Makes a symbolic link. A target that is absolute would mean a path of the host:
@@ -120,20 +138,31 @@ impl View {
         let _gate = self.inner.admit()?;
         let mut state = self.inner.write()?;
         let from = old_dir.resolve(&state, old, follow)?;
+        let protected = from.protected;
         let to = new_dir.resolve_name(&state, new)?;
-        self.writable(from.protected || to.protected)?;
+        self.writable(protected || to.protected)?;
         let (at, meta) = from.found()?;
+        self.link_place(&mut state, &at, meta.kind, to)
+    }
+
+    pub(crate) fn link_place(
+        &self,
+        state: &mut State,
+        at: &Ref,
+        kind: Kind,
+        to: Place,
+    ) -> FsResult<()> {
         to.free_name()?;
-        if meta.kind == Kind::Dir {
+        if kind == Kind::Dir {
             return Err(FsError::NotPermitted);
         }
         if to.must_dir {
             return Err(FsError::NotFound);
         }
-        let dir = self.enter(&mut state, &to)?;
+        let dir = self.enter(state, &to)?;
         self.inner.charge_file()?;
-        let id = self.promote(&mut state, &at)?;
-        let mut batch = self.first_sight(&state, dir, &to.name)?;
+        let id = self.promote(state, at)?;
+        let mut batch = self.first_sight(state, dir, &to.name)?;
         batch.push(Record::Entry { dir, name: to.name, child: Some(Child::Node(id)), at: now() });
         state.commit(batch, &self.inner)
     }
@@ -210,6 +239,21 @@ impl View {
         to_dir: &DirHandle,
         to: &[u8],
     ) -> FsResult<()> {
+        self.rename_how_at(from_dir, from, to_dir, to, Rename::Replace)
+    }
+
+    /// Renames; `how` says what becomes of something that has the new name already.
+    ///
+    /// # Errors
+    /// As `renameat2(2)`.
+    pub fn rename_how_at(
+        &self,
+        from_dir: &DirHandle,
+        from: &[u8],
+        to_dir: &DirHandle,
+        to: &[u8],
+        how: Rename,
+    ) -> FsResult<()> {
         let _gate = self.inner.admit()?;
         // What is wrong with it is said below, in its turn.
         let replaced = to_dir.resolve_name(&*self.inner.read()?, to);
@@ -246,6 +290,7 @@ impl View {
         }
         match &to.at {
             None => to.free_name()?,
+            Some(_) if how == Rename::NoReplace => return Err(FsError::Exists),
             Some((there, m)) if same_file(&state, (there, m), (&at, &meta))? => return Ok(()),
             Some((there, m)) => match (is_dir, m.kind == Kind::Dir) {
                 (true, false) => return Err(FsError::NotDirectory),

@@ -195,6 +195,15 @@ impl View {
         Ok(())
     }
 
+    /// What room is left on the file system that the layer lies on, as `statvfs(3)` says it.
+    ///
+    /// # Errors
+    /// The host's; `Ended`.
+    #[cfg(unix)]
+    pub fn space(&self) -> FsResult<rustix::fs::StatVfs> {
+        Ok(rustix::fs::fstatvfs(&*self.inner.read()?.stack.dir)?)
+    }
+
     /// What was read of the base: by this view, if it tracks that, and by all who wrote the layers.
     ///
     /// # Errors

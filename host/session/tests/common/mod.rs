@@ -100,6 +100,7 @@ pub fn how(words: &str) -> OpenOptions {
         truncate: words.contains('t'),
         directory: words.contains('d'),
         follow: !words.contains('n'),
+        mode: None,
     }
 }
 

@@ -49,6 +49,7 @@ impl ViewSubject {
             truncate: how.truncate,
             directory: false,
             follow: how.follow,
+            mode: None,
         };
         Ok(match self.view().open_at(&self.view().root(), path, &how)? {
             Handle::File(f) => Some(f),

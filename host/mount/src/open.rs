@@ -1,0 +1,94 @@
+//! What the kernel has open, by file handle.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use brio_session::{DirEntry, FileHandle, FsError, FsResult, OpenOptions};
+
+use crate::Lent;
+use crate::table::Table;
+
+/// Files and directories that are open.
+#[derive(Default)]
+pub(crate) struct OpenFiles {
+    next: AtomicU64,
+    files: RwLock<HashMap<u64, OpenFile>>,
+    dirs: RwLock<HashMap<u64, Arc<OpenDir>>>,
+}
+
+struct OpenFile {
+    file: FileHandle,
+    ino: u64,
+    epoch: u64,
+}
+
+/// A directory that is being listed: what it held when it was last read from its start.
+#[derive(Default)]
+pub(crate) struct OpenDir(Mutex<Arc<Vec<DirEntry>>>);
+
+impl OpenDir {
+    pub(crate) fn entries(&self) -> Arc<Vec<DirEntry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn start(&self, entries: Vec<DirEntry>) -> Arc<Vec<DirEntry>> {
+        let entries = Arc::new(entries);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = entries.clone();
+        entries
+    }
+}
+
+impl OpenFiles {
+    pub(crate) fn add_file(&self, file: FileHandle, ino: u64, epoch: u64) -> u64 {
+        let fh = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        files.insert(fh, OpenFile { file, ino, epoch });
+        fh
+    }
+
+    /// An open file. One of an earlier epoch is opened again, as what its number stands for now.
+    ///
+    /// # Errors
+    /// `BadDescriptor`; `Stale`, and as [`NodeHandle::open`](brio_session::NodeHandle::open).
+    pub(crate) fn file(&self, fh: u64, lent: &Lent, nodes: &Table) -> FsResult<FileHandle> {
+        let (old, ino) = {
+            let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+            let open = files.get(&fh).ok_or(FsError::BadDescriptor)?;
+            if open.epoch == lent.epoch {
+                return Ok(open.file.clone());
+            }
+            (open.file.clone(), open.ino)
+        };
+        let how =
+            OpenOptions { read: old.readable(), write: old.writable(), ..OpenOptions::default() };
+        let file = nodes.get(ino, lent)?.open(&how)?;
+        let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = files.get_mut(&fh) {
+            (open.file, open.epoch) = (file.clone(), lent.epoch);
+        }
+        Ok(file)
+    }
+
+    pub(crate) fn close_file(&self, fh: u64) {
+        let gone = self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&fh);
+        // It may close a descriptor: not under the lock.
+        drop(gone);
+    }
+
+    pub(crate) fn add_dir(&self) -> u64 {
+        let fh = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut dirs = self.dirs.write().unwrap_or_else(PoisonError::into_inner);
+        dirs.insert(fh, Arc::default());
+        fh
+    }
+
+    pub(crate) fn dir(&self, fh: u64) -> FsResult<Arc<OpenDir>> {
+        let dirs = self.dirs.read().unwrap_or_else(PoisonError::into_inner);
+        dirs.get(&fh).cloned().ok_or(FsError::BadDescriptor)
+    }
+
+    pub(crate) fn close_dir(&self, fh: u64) {
+        self.dirs.write().unwrap_or_else(PoisonError::into_inner).remove(&fh);
+    }
+}

@@ -1,0 +1,67 @@
+//! Where a mount gets its view from.
+
+use brio_session::{FsResult, View};
+
+/// Lends the view that a mount shows, one operation at a time.
+///
+/// A source that moves to another state of its session (another stack, a view that was opened
+/// anew) says so by another epoch. Then a mount finds what the kernel knows again by the paths
+/// that it had; what is not there, or is of another kind now, is `ESTALE`. The kernel's caches
+/// are told.
+pub trait Source: Send + Sync + 'static {
+    /// For an operation that changes nothing.
+    ///
+    /// # Errors
+    /// What the operation is to answer: `Ended`, for one.
+    fn read(&self) -> FsResult<Lent>;
+
+    /// For an operation that changes something.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `ReadOnly`.
+    fn write(&self) -> FsResult<Lent>;
+
+    /// Whether nobody else changes what the view shows for as long as the mount lives, and the
+    /// epoch never moves: then the kernel caches without end.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+}
+
+/// A view, for one operation.
+pub struct Lent {
+    /// The view.
+    pub view: View,
+    /// Which state of the session it is.
+    pub epoch: u64,
+    _guard: Option<Box<dyn Send>>,
+}
+
+impl Lent {
+    /// Lends `view`, which is the session's state `epoch`.
+    pub fn new(view: View, epoch: u64) -> Self {
+        Self { view, epoch, _guard: None }
+    }
+
+    /// The same, with something that is dropped when the operation is done.
+    pub fn with_guard(self, guard: impl Send + 'static) -> Self {
+        Self { _guard: Some(Box::new(guard)), ..self }
+    }
+}
+
+/// One view for ever, which nobody else changes.
+pub struct Fixed(pub View);
+
+impl Source for Fixed {
+    fn read(&self) -> FsResult<Lent> {
+        Ok(Lent::new(self.0.clone(), 0))
+    }
+
+    fn write(&self) -> FsResult<Lent> {
+        self.read()
+    }
+
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+}

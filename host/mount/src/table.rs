@@ -1,0 +1,131 @@
+//! What the kernel knows, by inode number.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use brio_session::{FsError, FsResult, NodeHandle};
+
+use crate::Lent;
+
+/// FUSE's own number for the root.
+pub(crate) const ROOT: u64 = 1;
+
+/// Numbers for what has none of its own, which no view gives: it sets the highest bit of what a
+/// layer made, and file systems do not get this far.
+const OWN: u64 = 1 << 62;
+
+#[derive(Default)]
+pub(crate) struct Table(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    by_ino: HashMap<u64, Entry>,
+    by_node: HashMap<NodeHandle, u64>,
+    given: u64,
+    epoch: u64,
+}
+
+struct Entry {
+    node: NodeHandle,
+    epoch: u64,
+    /// How often the kernel was told of it; it says how many of these it forgets.
+    lookups: u64,
+}
+
+impl Table {
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The node of a number.
+    ///
+    /// # Errors
+    /// `Stale` for what the kernel should have forgotten, and for what has no path, or another
+    /// kind, since the epoch moved.
+    pub(crate) fn get(&self, ino: u64, lent: &Lent) -> FsResult<NodeHandle> {
+        let mut known = self.lock();
+        let entry = match known.by_ino.get(&ino) {
+            Some(e) if e.epoch == lent.epoch => return Ok(e.node.clone()),
+            Some(e) => Some((e.node.clone(), e.lookups)),
+            None if ino == ROOT => None,
+            None => return Err(FsError::Stale),
+        };
+        let root = lent.view.root();
+        let (node, lookups) = match &entry {
+            None => (root.node(), 0),
+            Some((_, lookups)) if ino == ROOT => (root.node(), *lookups),
+            Some((old, lookups)) => {
+                let path = old.path().map_err(|_| FsError::Stale)?;
+                let below = path.strip_prefix(&root.path()?).ok_or(FsError::Stale)?;
+                let found = lent.view.node_at(&root, below.as_bytes(), false);
+                let (node, _) = found.map_err(|_| FsError::Stale)?;
+                if node.kind() != old.kind() {
+                    return Err(FsError::Stale);
+                }
+                (node, *lookups)
+            }
+        };
+        if let Some((old, _)) = entry
+            && known.by_node.get(&old) == Some(&ino)
+        {
+            known.by_node.remove(&old);
+        }
+        known.by_node.entry(node.clone()).or_insert(ino);
+        known.by_ino.insert(ino, Entry { node: node.clone(), epoch: lent.epoch, lookups });
+        Ok(node)
+    }
+
+    /// The number of a node that the kernel is about to be told of; `ino` is the view's.
+    pub(crate) fn tell(&self, node: &NodeHandle, ino: u64, epoch: u64) -> u64 {
+        let mut known = self.lock();
+        if let Some(n) = known.by_node.get(node).copied() {
+            if let Some(e) = known.by_ino.get_mut(&n) {
+                e.lookups += 1;
+            }
+            return n;
+        }
+        let mut n = ino;
+        while n <= ROOT || known.by_ino.contains_key(&n) {
+            known.given += 1;
+            n = OWN + known.given;
+        }
+        known.by_node.insert(node.clone(), n);
+        known.by_ino.insert(n, Entry { node: node.clone(), epoch, lookups: 1 });
+        n
+    }
+
+    /// The number that the kernel knows a node by, or would be told now.
+    pub(crate) fn number(&self, node: &NodeHandle, ino: u64) -> u64 {
+        self.lock().by_node.get(node).copied().unwrap_or(ino)
+    }
+
+    /// The kernel forgot this many look-ups.
+    pub(crate) fn forget(&self, ino: u64, lookups: u64) {
+        let gone = {
+            let mut known = self.lock();
+            let Some(e) = known.by_ino.get_mut(&ino) else { return };
+            e.lookups = e.lookups.saturating_sub(lookups);
+            if e.lookups > 0 || ino == ROOT {
+                return;
+            }
+            let gone = known.by_ino.remove(&ino);
+            if let Some(e) = &gone
+                && known.by_node.get(&e.node) == Some(&ino)
+            {
+                known.by_node.remove(&e.node);
+            }
+            gone
+        };
+        drop(gone);
+    }
+
+    /// Whether the epoch is another than at the last call.
+    pub(crate) fn moved(&self, epoch: u64) -> bool {
+        std::mem::replace(&mut self.lock().epoch, epoch) != epoch
+    }
+
+    /// Every number that the kernel knows.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.lock().by_ino.keys().copied().collect()
+    }
+}
