@@ -1,14 +1,14 @@
 //! How a command lives and ends in a room.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use brio_confine::{Command, Exit, Room, RoomError, Stdio};
+use brio_confine::{Command, Exit, Room, RoomError, Stdio, Workspace};
 
 use crate::harness::Test;
-use crate::setup::{place, run, sh, spawn};
+use crate::setup::{exe, place, run, sh, spawn};
 
 pub(crate) const TESTS: &[Test] = &[
     ("the_exit_status_passes", exit_status),
@@ -20,6 +20,11 @@ pub(crate) const TESTS: &[Test] = &[
     ("daemons_die_with_the_room", daemons),
     ("zombies_are_reaped", zombies),
     ("a_killed_room_leaves_nothing", killed),
+    ("a_room_dies_with_its_caller", caller_killed),
+    ("a_room_dies_with_its_helper", helper_killed),
+    ("a_room_outlives_the_thread_that_made_it", thread_ended),
+    ("a_dropped_room_leaves_nothing", dropped),
+    ("limits_are_in_force", limits),
     ("probe_says_what_is_in_force", probe),
 ];
 
@@ -127,18 +132,129 @@ fn zombies() -> Result<(), String> {
 
 fn killed() -> Result<(), String> {
     let place = place();
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let script = "(setsid sh -c 'while :; do echo x >> alive; sleep 0.01; done' &) ; sleep 0.2; echo up; sleep 100";
-    let mut running = spawn(
-        &place.room,
-        &["sh", "-c", script],
-        theirs.try_clone().unwrap().into(),
-        theirs.into(),
-    );
-    read_line(&mut ours, "up");
+    let mut running = started(&place);
     running.handle().kill();
     assert_eq!(running.wait().unwrap(), Exit::Killed);
     stays_as_it_is(&place.path().join("alive"));
+    Ok(())
+}
+
+/// Where a daemon in a room says, again and again, that it lives.
+const DAEMON: &str = "(setsid sh -c 'while :; do echo x >> alive; sleep 0.01; done' &) ; sleep 0.2; echo up; sleep 100";
+
+/// `wall caller WORKSPACE`: a program that makes a room, and is killed.
+pub(crate) fn caller_if_asked() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, word, workspace] = &arguments[..]
+        && word == "caller"
+    {
+        let path = std::path::PathBuf::from(workspace);
+        let room = Room::new(Workspace::Bind { source: path.clone(), path });
+        let mut command = Command::new(["/bin/sh", "-c", DAEMON]);
+        (command.stdout, command.stderr) = (Stdio::Inherit, Stdio::Inherit);
+        let mut running = room.spawn(command).unwrap();
+        println!("{}", running.pid());
+        running.wait().unwrap();
+    }
+}
+
+/// Processes of this machine in whose mount namespace this directory is the workspace.
+fn inside_of(workspace: &std::path::Path) -> usize {
+    let line = format!(" {} {} ", workspace.display(), workspace.display());
+    let mounts = |pid: std::ffi::OsString| {
+        std::fs::read_to_string(std::path::Path::new("/proc").join(pid).join("mountinfo"))
+    };
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| mounts(entry.ok()?.file_name()).ok())
+        .filter(|text| text.contains(&line))
+        .count()
+}
+
+fn caller_killed() -> Result<(), String> {
+    let place = place();
+    let workspace = place.path().canonicalize().unwrap();
+    let mut caller = std::process::Command::new(exe())
+        .arg("caller")
+        .arg(&workspace)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = std::io::BufReader::new(caller.stdout.take().unwrap()).lines();
+    let helper = out.next().unwrap().unwrap();
+    assert_eq!(out.next().unwrap().unwrap(), "up");
+    assert!(inside_of(&workspace) >= 3, "process 1, the command and the daemon");
+    caller.kill().unwrap();
+    caller.wait().unwrap();
+    let start = std::time::Instant::now();
+    let helper = std::path::Path::new("/proc").join(helper);
+    while inside_of(&workspace) > 0 || helper.exists() {
+        assert!(start.elapsed() < Duration::from_secs(10), "the room outlives its caller");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    stays_as_it_is(&workspace.join("alive"));
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(workspace.to_str().unwrap()), "{mounts}");
+    Ok(())
+}
+
+fn started(place: &crate::setup::Place) -> brio_confine::Running {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let argv = ["sh", "-c", DAEMON];
+    let running = spawn(&place.room, &argv, theirs.try_clone().unwrap().into(), theirs.into());
+    read_line(&mut ours, "up");
+    running
+}
+
+fn helper_killed() -> Result<(), String> {
+    let place = place();
+    let mut running = started(&place);
+    let pid = rustix::process::Pid::from_raw(running.pid().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(running.wait().unwrap(), Exit::Killed);
+    assert_eq!(inside_of(&place.path().canonicalize().unwrap()), 0);
+    stays_as_it_is(&place.path().join("alive"));
+    Ok(())
+}
+
+fn thread_ended() -> Result<(), String> {
+    let place = place();
+    let room = place.room.clone();
+    let file = || OwnedFd::from(tempfile::tempfile().unwrap());
+    let (out, err) = (file(), file());
+    let made = move || spawn(&room, &["sh", "-c", "sleep 0.3; exit 5"], out, err);
+    let mut running = std::thread::spawn(made).join().unwrap();
+    assert_eq!(running.wait().unwrap(), Exit::Code(5));
+    Ok(())
+}
+
+fn dropped() -> Result<(), String> {
+    let place = place();
+    drop(started(&place));
+    assert_eq!(inside_of(&place.path().canonicalize().unwrap()), 0);
+    stays_as_it_is(&place.path().join("alive"));
+    Ok(())
+}
+
+fn limits() -> Result<(), String> {
+    let place = place();
+    let limits = brio_confine::Limits {
+        cpu_seconds: Some(100),
+        address_space: Some(1 << 30),
+        file_size: Some(1 << 20),
+        open_files: Some(64),
+        private_bytes: 1 << 20,
+        ..brio_confine::Limits::default()
+    };
+    let room = place.room.clone().limits(limits);
+    let done = sh(
+        &room,
+        "ulimit -t; ulimit -v; ulimit -f; ulimit -n; ulimit -c; ulimit -n 65 || echo kept",
+    );
+    assert_eq!(done.out, "100\n1048576\n2048\n64\n0\nkept\n", "{}", done.err);
+    let fill = "head -c 900000 /dev/zero > /tmp/a && head -c 900000 /dev/zero > /tmp/b";
+    assert!(sh(&room, fill).err.contains("No space left"));
+    assert_eq!(sh(&place.room, fill).exit, Exit::Code(0));
     Ok(())
 }
 

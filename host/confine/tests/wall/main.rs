@@ -12,7 +12,13 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod attacks;
+#[cfg(target_os = "linux")]
+mod fuse;
+#[cfg(target_os = "linux")]
 mod harness;
+#[cfg(target_os = "linux")]
+mod hostile;
 #[cfg(target_os = "linux")]
 mod life;
 #[cfg(target_os = "linux")]
@@ -21,7 +27,10 @@ mod setup;
 #[cfg(target_os = "linux")]
 fn main() {
     brio_confine::enter_if_asked();
-    let tests = [life::TESTS].concat();
+    hostile::attempt_if_asked();
+    life::caller_if_asked();
+    fuse::no_fuse_if_asked();
+    let tests = [life::TESTS, fuse::TESTS, attacks::TESTS].concat();
     harness::run(&tests);
 }
 

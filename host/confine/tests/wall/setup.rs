@@ -57,7 +57,7 @@ pub(crate) fn sh(room: &Room, script: &str) -> Done {
     run(room, &["sh", "-c", script])
 }
 
-fn text(file: &mut File) -> String {
+pub(crate) fn text(file: &mut File) -> String {
     let mut text = String::new();
     file.rewind().unwrap();
     file.read_to_string(&mut text).unwrap();
