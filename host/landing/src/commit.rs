@@ -201,7 +201,9 @@ pub(crate) fn prepare(
 impl Commit {
     pub(crate) fn run(self: Arc<Self>) -> Result<Landed, CommitError> {
         let (state, id) = (&self.state, &self.meta.id);
+        let mut failed = None;
         for _ in 0..ATTEMPTS {
+            let before = state.seq.get().doing("the landing sequence")?;
             let planned = match self.plan() {
                 Ok(steps) if !steps.is_empty() => steps,
                 // Somebody may be landing, or have died at it: what ends a commit is found out
@@ -216,10 +218,26 @@ impl Commit {
                     steps
                 }
             };
-            match state.queue.land(state, self.stage(planned)?) {
+            let job = match self.stage(planned) {
+                Ok(job) => job,
+                // Staging reads a base that another landing may have been changing.
+                Err(e) => {
+                    let now = state.seq.get().doing("the landing sequence")?;
+                    if state.disk.0.stopped() || (before.quiet() && before == now) {
+                        return Err(e);
+                    }
+                    failed = Some(e);
+                    recover::now(state).map_err(Box::new)?;
+                    continue;
+                }
+            };
+            match state.queue.land(state, job) {
                 Outcome::Over(result) => return result,
-                Outcome::Replan => {}
+                Outcome::Replan => failed = None,
             }
+        }
+        if let Some(e) = failed {
+            return Err(e);
         }
         let e = io::Error::other("other landings kept getting in between");
         Err(HostError::new(format!("commit of {id}"), e).into())

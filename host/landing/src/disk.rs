@@ -255,16 +255,49 @@ impl Disk {
                 self.0.run(Op::Chmod, || Ok(rfs::chmod(&*by_fd, Mode::from_raw_mode(0o700))?))?;
                 rfs::openat(dir, name, DIR | OFlags::NOFOLLOW, Mode::empty())?
             }
+            Err(Errno::NOENT) => return Ok(0),
             r => r?,
         };
         let mut freed = own;
-        for child in names(&inner)? {
+        for child in gone_is_empty(names(&inner))? {
             freed += self.remove_tree(&inner, &child)?;
         }
         match self.rmdir(dir, name) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(freed),
             r => r.map(|()| freed),
         }
+    }
+
+    /// As [`remove_tree`](Self::remove_tree), as far as `budget` goes: it counts the entries of
+    /// `name` itself, where a layer and a landing have their many files.
+    pub(crate) fn remove_some(
+        &self,
+        dir: impl AsFd,
+        name: &[u8],
+        budget: &mut usize,
+    ) -> io::Result<u64> {
+        let dir = dir.as_fd();
+        let mut freed = 0;
+        if *budget < usize::MAX
+            && let Ok(inner) = open_dir(dir, name)
+        {
+            for child in gone_is_empty(names(&inner))? {
+                if *budget == 0 {
+                    return Ok(freed);
+                }
+                *budget -= 1;
+                freed += self.remove_tree(&inner, &child)?;
+            }
+        }
+        Ok(freed + self.remove_tree(dir, name)?)
+    }
+}
+
+/// A directory that is removed while it is open cannot be read any more.
+pub(crate) fn gone_is_empty(names: io::Result<Vec<Vec<u8>>>) -> io::Result<Vec<Vec<u8>>> {
+    match names {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        r => r,
     }
 }
 
@@ -307,8 +340,11 @@ pub(crate) fn usage(
     };
     let mut bytes = s.st_blocks as u64 * 512;
     if is_dir(s.st_mode) {
-        let inner = rfs::openat(&dir, name, DIR | OFlags::NOFOLLOW, Mode::empty())?;
-        for child in names(&inner)? {
+        let inner = match open_dir(&dir, name) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+            r => r?,
+        };
+        for child in gone_is_empty(names(&inner))? {
             bytes += usage(&inner, &child, seen)?;
         }
     } else if s.st_nlink > 1 && !seen.insert(s.st_ino) {

@@ -47,7 +47,7 @@ impl Domain {
                 Err(e) => return Err(Box::new(e).into()),
             }
         }
-        if let Err(e) = tidy::tidy(&state) {
+        if let Err(e) = tidy::briefly(&state) {
             tracing::warn!("what a crash left was not removed: {e}");
         }
         let recovered = Arc::new(Mutex::new(recovered));

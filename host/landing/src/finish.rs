@@ -117,16 +117,23 @@ pub(crate) fn discard(state: &State, id: &SessionId) -> io::Result<()> {
 }
 
 fn unlink_shared(state: &State, dir: &std::os::fd::OwnedFd) -> io::Result<()> {
-    for name in disk::names(dir)? {
+    // Somebody may be emptying the trash meanwhile: what is gone is no error.
+    for name in disk::gone_is_empty(disk::names(dir))? {
         // A frozen copy shares names with nothing, and may be large.
         if name == LOWER {
             continue;
         }
         match Look::at(dir, &name)? {
-            Some(l) if l.kind() == Kind::Dir => {
-                unlink_shared(state, &disk::open_dir(dir, &name)?)?;
+            Some(l) if l.kind() == Kind::Dir => match disk::open_dir(dir, &name) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                inner => unlink_shared(state, &inner?)?,
+            },
+            Some(l) if l.kind() == Kind::File && l.nlink() > 1 => {
+                match state.disk.unlink(dir, &name) {
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                    r => r?,
+                }
             }
-            Some(l) if l.kind() == Kind::File && l.nlink() > 1 => state.disk.unlink(dir, &name)?,
             _ => {}
         }
     }
@@ -136,9 +143,15 @@ fn unlink_shared(state: &State, dir: &std::os::fd::OwnedFd) -> io::Result<()> {
 /// Deletes what lies in `trash/`; returns the bytes that are free again. What another process
 /// deletes meanwhile is no error.
 pub(crate) fn empty_trash(state: &State) -> io::Result<u64> {
+    let mut unbounded = usize::MAX;
+    empty_some(state, &mut unbounded)
+}
+
+/// As [`empty_trash`], until `budget` entries are gone.
+pub(crate) fn empty_some(state: &State, budget: &mut usize) -> io::Result<u64> {
     let mut freed = 0;
     for name in disk::names(&state.trash)? {
-        freed += state.disk.remove_tree(&state.trash, &name)?;
+        freed += state.disk.remove_some(&state.trash, &name, budget)?;
     }
     Ok(freed)
 }

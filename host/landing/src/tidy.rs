@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::disk;
 use crate::errors::Doing;
-use crate::finish::{discard, empty_trash};
+use crate::finish::{discard, empty_some};
 use crate::lease::{self, Ask, Lease};
 use crate::lock::Lock;
 use crate::lower;
@@ -16,13 +16,27 @@ use crate::nesting::family;
 use crate::state::State;
 use crate::{SessionError, SessionId};
 
+/// How many entries who opens a domain removes: nobody waits for the end of a large one.
+const BRIEFLY: usize = 1000;
+
 /// Trash, and staging of sessions that nobody commits.
 pub(crate) fn tidy(state: &State) -> io::Result<u64> {
-    let mut freed = empty_trash(state)?;
+    some(state, usize::MAX)
+}
+
+/// As [`tidy`], as far as it goes at once. The next one goes on.
+pub(crate) fn briefly(state: &State) -> io::Result<u64> {
+    some(state, BRIEFLY)
+}
+
+fn some(state: &State, mut budget: usize) -> io::Result<u64> {
+    let mut freed = empty_some(state, &mut budget)?;
     for name in disk::names(&state.staging)? {
         freed += match lower::sweep(state, &name)? {
             Some(bytes) => bytes,
-            None if is_dead(state, &name) => state.disk.remove_tree(&state.staging, &name)?,
+            None if is_dead(state, &name) => {
+                state.disk.remove_some(&state.staging, &name, &mut budget)?
+            }
             None => 0,
         };
     }

@@ -9,6 +9,7 @@ mod take_back;
 
 use std::fs::{File, FileTimes, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -99,8 +100,7 @@ impl Plain {
         crate::brio::make_private(scratch).map_err(PlainError::host(scratch))?;
         sweep(scratch);
         let lock_path = scratch.join(format!("{name}.lock"));
-        let lock = File::create(&lock_path).map_err(PlainError::host(&lock_path))?;
-        lock.lock().map_err(PlainError::host(&lock_path))?;
+        let lock = lock(&lock_path).map_err(PlainError::host(&lock_path))?;
         let mut plain = Self { dir: scratch.join(name), lock_path, known: Known::default(), lock };
         space::check(scratch, materialise::size(view, root)?)?;
         plain.known = materialise::materialise(view, root, &plain.dir)?;
@@ -128,6 +128,11 @@ impl Plain {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.dir
+    }
+
     /// The directory, to preopen.
     pub(crate) fn open(&self) -> Result<Dir, PlainError> {
         Dir::open_ambient_dir(&self.dir, ambient_authority()).map_err(PlainError::host(&self.dir))
@@ -142,6 +147,19 @@ impl Plain {
 impl Drop for Plain {
     fn drop(&mut self) {
         remove(&self.dir, &self.lock_path);
+    }
+}
+
+/// Makes a lock file and takes it. A sweep may find it before it is locked, and remove it.
+fn lock(path: &Path) -> io::Result<File> {
+    loop {
+        let lock = File::create(path)?;
+        lock.lock()?;
+        match (materialise::stamp(path), lock.metadata()?.ino()) {
+            (Ok(there), ours) if there.ino == ours => return Ok(lock),
+            (Err(e), _) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
 }
 
