@@ -21,6 +21,7 @@
 //! | `listing` | every session of every domain |
 //! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
 //! | `run`, `inputs`, `plain`, `guest` | an agent in a session; its files; as a plain directory; the sessions it may begin |
+//! | `exec` | a native command in a session |
 //! | `task` | a session per task |
 //! | `history` | what landed: listing, undoing, forgetting |
 //! | `doctor` | what a base and this machine are like |
@@ -30,6 +31,7 @@ mod bundled;
 mod conflicts;
 mod doctor;
 mod error;
+mod exec;
 mod finding;
 mod guard;
 mod guest;
@@ -48,6 +50,7 @@ mod task;
 mod wrapper;
 
 pub use brio::Brio;
+pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_room_if_asked};
 pub use brio_landing::{
     Access, Adopted, BEFORE_RESTORE, BadIsolation, BadPolicy, BadTake, BeginError, BeginOptions,
     Blame, BlameError, BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo,
@@ -71,6 +74,7 @@ pub use brio_session::{
 pub use bundled::{Bundled, bundled, bundled_agent};
 pub use doctor::{Choice, Diagnosis};
 pub use error::{FindError, OpenError, RunError};
+pub use exec::{Confinement, ExecEnd, ExecError, ExecReport, ExecRequest, ShownAs};
 pub use guard::SessionGuard;
 pub use inputs::InputError;
 pub use listing::ListFilter;

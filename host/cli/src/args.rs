@@ -55,6 +55,7 @@ pub(crate) enum Session {
     Commit(commands::session::commit::Commit),
     Resolve(commands::session::resolve::Resolve),
     Rollback(commands::session::rollback::Rollback),
+    Exec(Box<commands::session::exec::Exec>),
     Checkpoint(commands::session::checkpoint::Checkpoint),
     Restore(commands::session::restore::Restore),
 }

@@ -4,35 +4,55 @@ use std::process::ExitCode;
 
 /// How the command ended, as scripts see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Exit {
     /// Landed, unchanged or kept; the command did what it was asked.
-    Ok = 0,
+    Ok,
     /// The agent reported failure; rolled back, or kept with `--keep` or `--session`.
-    Failed = 1,
+    Failed,
     /// Usage, or an input that cannot be used.
-    Usage = 2,
+    Usage,
     /// A conflict; the session is kept.
-    Conflict = 3,
+    Conflict,
     /// A limit, trap, time-out or kill; rolled back, or kept likewise.
-    Stopped = 4,
+    Stopped,
     /// The landing failed or was refused; the base is unchanged, the session kept.
-    Refused = 5,
+    Refused,
     /// A gate rejected; rolled back, or kept likewise.
-    Rejected = 6,
+    Rejected,
     /// The base is damaged or needs recovery.
-    Damaged = 7,
+    Damaged,
     /// Interrupted; rolled back, or kept with `--keep` or `--session`.
-    Interrupted = 130,
+    Interrupted,
+    /// `exec` only: Brio's own failure.
+    Own,
+    /// `exec` only: the command's.
+    Status(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        ExitCode::from(exit as u8)
+        ExitCode::from(exit.code())
     }
 }
 
 impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Conflict => 3,
+            Self::Stopped => 4,
+            Self::Refused => 5,
+            Self::Rejected => 6,
+            Self::Damaged => 7,
+            Self::Own => 125,
+            Self::Interrupted => 130,
+            Self::Status(code) => code,
+        }
+    }
+
     /// The status for an error by its stable code; [`Exit::Usage`] for everything that is
     /// about the input.
     pub(crate) fn of_code(code: &str) -> Self {

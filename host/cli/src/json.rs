@@ -31,6 +31,27 @@ pub(crate) struct Session {
     pub(crate) created_at: String,
 }
 
+/// `brio session exec --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct Executed {
+    pub(crate) schema: u32,
+    pub(crate) session: String,
+    /// `exited`, `signalled`, `timed-out` or `stopped`; null: nothing ran.
+    pub(crate) end: Option<&'static str>,
+    /// The status of `brio` itself.
+    pub(crate) status: u8,
+    /// What kept it in; `none` with `--unconfined`.
+    pub(crate) confinement: Option<String>,
+    /// `mount` or `export`.
+    pub(crate) shown: Option<&'static str>,
+    /// What was left out of the room, and why.
+    pub(crate) left_out: Vec<String>,
+    pub(crate) stdout: Option<String>,
+    pub(crate) stderr: Option<String>,
+    pub(crate) changes: Option<Changes>,
+    pub(crate) error: Option<Error>,
+}
+
 /// `brio session show --json`
 #[derive(Debug, Serialize)]
 pub(crate) struct Shown {

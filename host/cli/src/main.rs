@@ -24,6 +24,8 @@ use failure::{Failure, one_line};
 use ui::Ui;
 
 fn main() -> ExitCode {
+    // This program is also the helper that makes the room of a native command.
+    brio_host::enter_room_if_asked();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => return usage(&e),
@@ -50,6 +52,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Commit(c)) => c.run(ui),
         Command::Session(Session::Resolve(c)) => c.run(ui),
         Command::Session(Session::Rollback(c)) => c.run(ui),
+        Command::Session(Session::Exec(c)) => c.run(ui),
         Command::Session(Session::Checkpoint(c)) => c.run(ui),
         Command::Session(Session::Restore(c)) => c.run(ui),
         Command::Log(c) => c.run(ui),

@@ -3,6 +3,7 @@ pub(crate) mod begin;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod diff;
+pub(crate) mod exec;
 pub(crate) mod list;
 pub(crate) mod resolve;
 pub(crate) mod restore;

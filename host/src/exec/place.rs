@@ -1,0 +1,198 @@
+//! Where a command finds the session.
+
+use std::path::{Path, PathBuf};
+
+use brio_confine::{Bind, Command, Room, RoomError, Workspace, toolchains};
+use brio_session::View;
+
+use super::environment::{confined, of_caller, unconfined};
+use super::process::Process;
+use super::streams::Streams;
+use super::{ExecError, ExecRequest, ShownAs};
+use crate::SessionHandle;
+use crate::plain::Plain;
+
+/// What the session is shown by, until the command has ended.
+pub(super) struct Place {
+    pub(super) shown: ShownAs,
+    #[cfg(target_os = "linux")]
+    mount: Option<brio_mount::Mount>,
+    /// A directory that it was mounted on.
+    at: Option<PathBuf>,
+    plain: Option<Plain>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            shown: ShownAs::Mount,
+            #[cfg(target_os = "linux")]
+            mount: None,
+            at: None,
+            plain: None,
+        }
+    }
+}
+
+impl Place {
+    /// Shows the view and starts the command there.
+    pub(super) fn start(
+        &mut self,
+        session: &SessionHandle,
+        view: &View,
+        base: &Path,
+        request: &ExecRequest,
+        streams: &Streams,
+    ) -> Result<Process, ExecError> {
+        if request.unconfined {
+            return self.start_unconfined(session, view, request, streams);
+        }
+        let mounted = Workspace::Fuse { path: base.to_owned(), options: String::new() };
+        match self.start_in_room(view, mounted, request, streams) {
+            Err(ExecError::Room(RoomError::NoFuse { .. })) => {}
+            done => return done,
+        }
+        let source = self.export(session, view)?;
+        let copied = Workspace::Bind { source, path: base.to_owned() };
+        self.start_in_room(view, copied, request, streams)
+    }
+
+    fn start_in_room(
+        &mut self,
+        view: &View,
+        workspace: Workspace,
+        request: &ExecRequest,
+        streams: &Streams,
+    ) -> Result<Process, ExecError> {
+        let found = toolchains(|name| of_caller(request, name));
+        let mut room = Room::new(workspace).binds(found.binds).network(request.network);
+        if let Some(home) = of_caller(request, "HOME") {
+            room = room.home(home);
+        }
+        room = room
+            .binds(request.read.iter().map(Bind::read))
+            .binds(request.write.iter().map(Bind::write));
+        let [stdin, stdout, stderr] = streams.give().map_err(ExecError::host("pipes"))?;
+        let command = Command {
+            argv: request.argv.clone(),
+            env: confined(request),
+            cwd: None,
+            stdin,
+            stdout,
+            stderr,
+        };
+        #[allow(unused_mut, reason = "only where there is FUSE")]
+        let mut running = room.spawn(command)?;
+        #[cfg(target_os = "linux")]
+        if let Some(device) = running.fuse.take() {
+            let source = brio_mount::Fixed(view.clone());
+            self.mount = Some(brio_mount::Mount::serve(device, source, &Default::default())?);
+        }
+        Ok(Process::Room { running, left_out: found.left_out })
+    }
+
+    /// Mounted in a private directory of the home; where that cannot be, a copy.
+    #[cfg(unix)]
+    fn start_unconfined(
+        &mut self,
+        session: &SessionHandle,
+        view: &View,
+        request: &ExecRequest,
+        streams: &Streams,
+    ) -> Result<Process, ExecError> {
+        use std::os::unix::process::CommandExt;
+        let at = match self.mount(session, view)? {
+            Some(at) => at,
+            None => self.export(session, view)?,
+        };
+        let [stdin, stdout, stderr] = streams.give().map_err(ExecError::host("pipes"))?;
+        let mut command = std::process::Command::new(&request.argv[0]);
+        command
+            .args(&request.argv[1..])
+            .env_clear()
+            .envs(unconfined(request))
+            .current_dir(at)
+            .stdin(stdio(stdin))
+            .stdout(stdio(stdout))
+            .stderr(stdio(stderr));
+        if !request.interactive {
+            command.process_group(0);
+        }
+        let what = format!("starting {}", request.argv[0].to_string_lossy());
+        command.spawn().map(Process::Unconfined).map_err(ExecError::host(what))
+    }
+
+    #[cfg(not(unix))]
+    fn start_unconfined(
+        &mut self,
+        _: &SessionHandle,
+        _: &View,
+        _: &ExecRequest,
+        _: &mut Streams,
+    ) -> Result<Process, ExecError> {
+        Err(RoomError::Unsupported.into())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn mount(
+        &mut self,
+        session: &SessionHandle,
+        view: &View,
+    ) -> Result<Option<PathBuf>, ExecError> {
+        use brio_mount::MountError;
+        let at = session.brio().home().join("mnt").join(format!("{}-exec", session.id()));
+        crate::brio::make_private(&at).map_err(ExecError::host(at.display().to_string()))?;
+        self.at = Some(at.clone());
+        let source = brio_mount::Fixed(view.clone());
+        match brio_mount::Mount::at(&at, source, &Default::default()) {
+            Ok(mount) => {
+                self.mount = Some(mount);
+                Ok(Some(at))
+            }
+            Err(MountError::NoDevice { .. } | MountError::NoHelper { .. }) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn mount(&mut self, _: &SessionHandle, _: &View) -> Result<Option<PathBuf>, ExecError> {
+        Ok(None)
+    }
+
+    fn export(&mut self, session: &SessionHandle, view: &View) -> Result<PathBuf, ExecError> {
+        let scratch = session.brio().scratch();
+        let plain = Plain::make(&scratch, session.id().as_str(), view, &view.root())?;
+        let at = plain.path().to_owned();
+        (self.plain, self.shown) = (Some(plain), ShownAs::Export);
+        Ok(at)
+    }
+
+    /// Takes down what the session was shown by. A copy is taken back, whatever the command's
+    /// status: what it wrote is in the session, as it is on a mount.
+    pub(super) fn end(&mut self, view: &View) -> Result<(), ExecError> {
+        #[cfg(target_os = "linux")]
+        if let Some(mount) = self.mount.take() {
+            if self.at.is_some() && mount.unmount().is_err() {
+                // Something that it left behind still works there.
+                mount.unmount_lazily()?;
+            }
+            mount.wait();
+        }
+        if let Some(at) = self.at.take() {
+            let _ = std::fs::remove_dir(at);
+        }
+        match self.plain.take() {
+            Some(plain) => Ok(plain.take_back(view, &view.root())?),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn stdio(stdio: brio_confine::Stdio) -> std::process::Stdio {
+    match stdio {
+        brio_confine::Stdio::Null => std::process::Stdio::null(),
+        brio_confine::Stdio::Inherit => std::process::Stdio::inherit(),
+        brio_confine::Stdio::Descriptor(fd) => fd.into(),
+    }
+}
