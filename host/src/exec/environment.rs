@@ -28,6 +28,9 @@ const KEPT: [&str; 20] = [
     "LINES",
 ];
 
+/// Where programs are looked up for a caller who does not say.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
 /// The whole environment of a confined command.
 pub(super) fn confined(request: &ExecRequest) -> Vec<(OsString, OsString)> {
     let mut env: Vec<_> = request
@@ -38,6 +41,9 @@ pub(super) fn confined(request: &ExecRequest) -> Vec<(OsString, OsString)> {
         })
         .cloned()
         .collect();
+    if !env.iter().any(|(name, _)| name == "PATH") {
+        set(&mut env, "PATH", DEFAULT_PATH);
+    }
     set(&mut env, "TMPDIR", "/tmp");
     for (name, value) in &request.env {
         set(&mut env, name, value);
