@@ -3,8 +3,8 @@
 //!
 //! It lies on top of namespaces and dropped capabilities, which refuse most of this already.
 //! What it does alone: terminal input (`TIOCSTI`), keyrings (which know no namespace that a
-//! room has), socket families that know no network namespace, and new user namespaces, in which
-//! a command would have capabilities again.
+//! room has), socket families that know no network namespace, new user namespaces, in which
+//! a command would have capabilities again, and set-user-ID files in what is writable.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,6 +28,8 @@ enum When {
     Always,
     /// Argument 0 has this bit. An entry for each bit: a condition does not ask for "any".
     Flag(libc::c_int),
+    /// This argument has the set-user-ID bit.
+    SetUserId(u8),
     /// Argument 1 is this.
     Request(u32),
     /// Argument 0 is none of these.
@@ -136,15 +138,37 @@ const SOCKETS: &[Refused] = &[
 
 const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
+/// A program that is left behind with this bit runs with the caller's rights for other users of
+/// the host, and the room is no longer around it. The set-group-ID bit is not refused:
+/// directories of shared repositories have it.
+const SET_USER_ID: &[Refused] = &[
+    Refused { call: libc::SYS_fchmod, when: When::SetUserId(1) },
+    Refused { call: libc::SYS_fchmodat, when: When::SetUserId(2) },
+    Refused { call: FCHMODAT2, when: When::SetUserId(2) },
+    Refused { call: libc::SYS_openat, when: When::SetUserId(3) },
+    Refused { call: libc::SYS_mknodat, when: When::SetUserId(2) },
+    #[cfg(target_arch = "x86_64")]
+    Refused { call: libc::SYS_chmod, when: When::SetUserId(1) },
+    #[cfg(target_arch = "x86_64")]
+    Refused { call: libc::SYS_open, when: When::SetUserId(2) },
+    #[cfg(target_arch = "x86_64")]
+    Refused { call: libc::SYS_creat, when: When::SetUserId(1) },
+    #[cfg(target_arch = "x86_64")]
+    Refused { call: libc::SYS_mknod, when: When::SetUserId(1) },
+];
+
 /// For these, programs have another way when the kernel does not know them: flags of `clone3`
-/// lie in memory, where no filter sees them; io_uring passes by every filter.
+/// and the mode of `openat2` lie in memory, where no filter sees them; io_uring passes by every
+/// filter.
 const UNKNOWN: &[Refused] = &[
     call(libc::SYS_clone3),
+    call(libc::SYS_openat2),
     call(libc::SYS_io_uring_setup),
     call(libc::SYS_io_uring_enter),
     call(libc::SYS_io_uring_register),
 ];
 
+const FCHMODAT2: i64 = 452;
 const OPEN_TREE_ATTR: i64 = 467;
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541C;
@@ -164,7 +188,7 @@ pub(super) fn install() -> Result<(), Failure> {
         seccompiler::apply_filter(&no_x32()).map_err(refuse)?;
     }
     let not_permitted =
-        [MOUNTS, NAMESPACES, KERNEL, OF_THE_MACHINE, TERMINAL].into_iter().flatten();
+        [MOUNTS, NAMESPACES, KERNEL, OF_THE_MACHINE, TERMINAL, SET_USER_ID].into_iter().flatten();
     for (errno, table) in [
         (libc::ENOSYS, UNKNOWN.iter().collect::<Vec<_>>()),
         (libc::EAFNOSUPPORT, SOCKETS.iter().collect()),
@@ -207,6 +231,10 @@ fn conditions(when: &When) -> Result<Vec<SeccompCondition>, seccompiler::Backend
     match when {
         When::Always => Ok(Vec::new()),
         When::Flag(flag) => Ok(vec![of(0, SeccompCmpOp::MaskedEq(number(*flag)), number(*flag))?]),
+        When::SetUserId(argument) => {
+            let bit = u64::from(libc::S_ISUID);
+            Ok(vec![of(*argument, SeccompCmpOp::MaskedEq(bit), bit)?])
+        }
         When::Request(request) => Ok(vec![of(1, SeccompCmpOp::Eq, u64::from(*request))?]),
         When::FamilyNotIn(families) => {
             families.iter().map(|family| of(0, SeccompCmpOp::Ne, number(*family))).collect()

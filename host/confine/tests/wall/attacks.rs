@@ -33,6 +33,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("namespaces_cannot_be_made_or_joined", namespaces),
     ("keyrings_bpf_and_the_like_are_refused", kernel),
     ("nothing_can_be_typed_into_the_terminal", terminal),
+    ("other_tables_of_system_calls_are_refused", other_tables),
+    ("no_file_is_left_with_the_set_user_id_bit", set_user_id),
+    ("shared_memory_of_the_host_cannot_be_reached", shared_memory),
+    ("the_system_is_read_only", system),
     ("there_are_no_capabilities_in_any_set", capabilities),
     ("proc_and_dev_change_nothing_on_the_host", proc_and_dev),
     ("a_fork_bomb_is_bounded", fork_bomb),
@@ -475,6 +479,73 @@ fn kernel() -> Result<(), String> {
         (&["syslog"], Who::Root),
         (&["host-name"], Who::Perhaps),
     ]);
+    Ok(())
+}
+
+fn other_tables() -> Result<(), String> {
+    let place = place();
+    let done = inside(&place.room, &["32-bit-table"]);
+    if cfg!(target_arch = "x86_64") && outside(&["32-bit-table"]).is_ok() {
+        assert_eq!(done.exit, Exit::Signal(libc::SIGSYS));
+    }
+    assert_eq!(refused(&place.room, &["x32-table"]), libc::ENOSYS);
+    Ok(())
+}
+
+fn set_user_id() -> Result<(), String> {
+    let dir = tempfile::tempdir().unwrap();
+    let said = outside(&["set-user-id", dir.path().to_str().unwrap()])?;
+    // `fchmodat2` and `openat2` may not be there.
+    assert!(said.starts_with(['6', '7', '8']), "{said}");
+    let place = place();
+    let done = inside(&place.room, &["set-user-id", place.path().to_str().unwrap()]);
+    assert_eq!(done.out, "0 of 8 calls\n1\n", "{}", done.err);
+    Ok(())
+}
+
+/// A segment of System V shared memory, which every process of the same user may attach.
+fn shared_memory() -> Result<(), String> {
+    let key = (std::process::id() | 0x4272_0000).to_string();
+    let Ok(out) = Command::new("python3").args(["-c", MAKE_SEGMENT, &key]).output() else {
+        return Err("python3 is not there to make a segment".to_owned());
+    };
+    let id = String::from_utf8(out.stdout).unwrap();
+    let tried = outside(&["shared-memory", &key]);
+    let done = inside(&place().room, &["shared-memory", &key]);
+    let removed = Command::new("ipcrm").args(["-m", id.trim()]).status();
+    tried?;
+    assert!(removed.is_ok_and(|status| status.success()), "the segment {id} was not removed");
+    assert_eq!(done.exit, Exit::Code(1));
+    Ok(())
+}
+
+const MAKE_SEGMENT: &str = r"
+import ctypes, sys
+print(ctypes.CDLL(None).shmget(int(sys.argv[1]), 16, 0o1600))
+";
+
+/// Root owns all of it, and has the right to change it without any capability.
+fn system() -> Result<(), String> {
+    let place = place();
+    for path in ["/usr/bin/env", "/etc/passwd", "/usr/lib", "/etc/ld.so.cache"] {
+        let before = fs::metadata(path).unwrap();
+        for op in ["chmod", "chown", "utime", "setxattr", "write", "truncate", "rename", "unlink"] {
+            refused(&place.room, &["change", op, path]);
+        }
+        let after = fs::metadata(path).unwrap();
+        assert_eq!(
+            (before.mode(), before.ctime(), before.ctime_nsec()),
+            (after.mode(), after.ctime(), after.ctime_nsec()),
+            "{path}"
+        );
+    }
+    for dir in ["/", "/usr", "/etc", "/dev", "/proc", "/var", "/run", "/sys/devices/system/cpu"] {
+        refused(&place.room, &["change", "create", &format!("{dir}/brio-wall")]);
+    }
+    for dir in ["/tmp", "/var/tmp", "/dev/shm", place.path().to_str().unwrap()] {
+        let done = inside(&place.room, &["change", "create", &format!("{dir}/brio-wall")]);
+        assert_eq!(done.exit, Exit::Code(0), "{dir}: {}", done.err);
+    }
     Ok(())
 }
 

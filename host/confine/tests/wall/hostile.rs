@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +32,7 @@ fn attempt(name: &str, given: &[&str]) -> Got {
     let path = || PathBuf::from(given[0]);
     match name {
         "files" => files(given),
+        "change" => change(given[0], Path::new(given[1]), Path::new("/")),
         "read" => fs::File::open(path())?.read_exact(&mut [0]),
         "list" => match fs::read_dir(path())?.count() {
             0 => Err(io::ErrorKind::NotFound.into()),
@@ -62,6 +63,10 @@ fn attempt(name: &str, given: &[&str]) -> Got {
             UnixStream::connect_addr(&address)?.write_all(b"abstract")
         }
         "own-loopback" => own_loopback(),
+        "set-user-id" => set_user_id(&path()),
+        "shared-memory" => call(libc::SYS_shmget, [number(given[0]), 16, 0, 0, 0]),
+        "32-bit-table" => old_table(),
+        "x32-table" => call(0x4000_0000 | libc::SYS_getpid, [0; 5]),
         "forks" => forks(given[0].parse().unwrap()),
         _ => kernel(name, given),
     }
@@ -161,6 +166,54 @@ fn raw(number: i64, words: [i64; 5]) -> io::Result<i64> {
 
 fn call(number: i64, words: [i64; 5]) -> Got {
     raw(number, words).map(drop)
+}
+
+/// `getpid` by the 32-bit table, whose numbers are others.
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "a hostile program makes raw system calls")]
+fn old_table() -> Got {
+    let mut word = 20u64;
+    // SAFETY: the call takes no arguments and writes no memory.
+    unsafe { std::arch::asm!("int 0x80", inout("rax") word, options(nostack)) };
+    if word == u64::from(std::process::id()) {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn old_table() -> Got {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// By every call that takes a mode: one is enough.
+fn set_user_id(dir: &Path) -> Got {
+    let at = |name: &str| {
+        std::ffi::CString::new(dir.join(name).into_os_string().into_encoded_bytes()).unwrap()
+    };
+    let file = fs::File::create(dir.join("f"))?;
+    let fd = i64::from(std::os::fd::AsRawFd::as_raw_fd(&file));
+    let pointer = |text: &std::ffi::CStr| text.as_ptr() as i64;
+    let (f, a, b, c) = (at("f"), at("a"), at("b"), at("c"));
+    let how = [(libc::O_CREAT | libc::O_WRONLY) as u64, 0o4755, 0];
+    let create = i64::from(libc::O_CREAT | libc::O_WRONLY);
+    let tries = [
+        call(libc::SYS_fchmod, [fd, 0o4755, 0, 0, 0]),
+        call(libc::SYS_fchmodat, [-100, pointer(&f), 0o4755, 0, 0]),
+        call(452, [-100, pointer(&f), 0o4755, 0, 0]),
+        call(libc::SYS_openat, [-100, pointer(&a), create, 0o4755, 0]),
+        call(libc::SYS_openat2, [-100, pointer(&b), how.as_ptr() as i64, 24, 0]),
+        call(libc::SYS_mknodat, [-100, pointer(&c), i64::from(libc::S_IFREG | 0o4755), 0, 0]),
+        fs::set_permissions(dir.join("f"), fs::Permissions::from_mode(0o4755)),
+        fs::OpenOptions::new().create(true).write(true).mode(0o4755).open(dir.join("d")).map(drop),
+    ];
+    let set = |name: &str| {
+        fs::metadata(dir.join(name)).is_ok_and(|meta| meta.permissions().mode() & 0o4000 != 0)
+    };
+    let wrong = ["f", "a", "b", "c", "d"].into_iter().filter(|name| set(name)).count();
+    println!("{} of {} calls", tries.iter().filter(|got| got.is_ok()).count(), tries.len());
+    if wrong > 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EPERM)) }
 }
 
 fn number(word: &str) -> i64 {
