@@ -48,7 +48,7 @@ pub fn toolchains(env: impl Fn(&str) -> Option<OsString>) -> Toolchains {
         cargo_home(&cargo, &mut found);
     }
     if let Some(rustup) = place("RUSTUP_HOME", ".rustup") {
-        for name in ["toolchains", "settings.toml"] {
+        for name in ["toolchains", "settings.toml", "update-hashes"] {
             found.add(rustup.join(name), Access::Read);
         }
     }

@@ -39,11 +39,17 @@ fn attempt(name: &str, given: &[&str]) -> Got {
             _ => Ok(()),
         },
         "write" => fs::OpenOptions::new().write(true).open(path())?.write_all(given[1].as_bytes()),
-        "chmod" => fs::set_permissions(path(), fs::Permissions::from_mode(0o644)),
-        "chmod-stdout" => rustix::fs::fchmod(io::stdout(), 0o600.into()).map_err(Into::into),
+        "chmod-stdout" => {
+            let mode = rustix::fs::fstat(io::stdout())?.st_mode;
+            Ok(rustix::fs::fchmod(io::stdout(), mode.into())?)
+        }
+        "open-to-write" => fs::OpenOptions::new().write(true).open(path()).map(drop),
+        "descriptors" => match fs::read_dir("/proc/self/fd")?.count() {
+            ..=4 => Err(io::ErrorKind::NotFound.into()), // the streams, and the listing's own
+            _ => Ok(()),
+        },
         "inherited" => inherited(given[0]),
         "signal" => signal(number(given[0]), libc::SIGUSR1),
-        "signal-all" => signal(-1, libc::SIGKILL),
         "ptrace" => ptrace(number(given[0])),
         "read-memory" => read_memory(number(given[0])),
         "pidfd" => call(libc::SYS_pidfd_open, [number(given[0]), 0, 0, 0, 0]),
@@ -336,6 +342,12 @@ fn change(op: &str, file: &Path, workspace: &Path) -> Got {
     let name = file.file_name().unwrap();
     match op {
         "chmod" => fs::set_permissions(file, fs::Permissions::from_mode(0o777)),
+        "same-mode" => fs::set_permissions(file, file.metadata()?.permissions()),
+        "same-times" => {
+            let times = fs::FileTimes::new().set_modified(file.metadata()?.modified()?);
+            fs::File::open(file)?.set_times(times)
+        }
+        "open-to-write" => fs::OpenOptions::new().write(true).open(file).map(drop),
         "chown" => {
             let user = rustix::process::geteuid().as_raw();
             std::os::unix::fs::chown(file, Some(user), None)

@@ -12,7 +12,7 @@
 )]
 
 #[cfg(target_os = "linux")]
-mod attacks;
+mod files;
 #[cfg(target_os = "linux")]
 mod fuse;
 #[cfg(target_os = "linux")]
@@ -20,9 +20,19 @@ mod harness;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]
+mod kernel;
+#[cfg(target_os = "linux")]
 mod life;
 #[cfg(target_os = "linux")]
+mod network;
+#[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
 mod setup;
+#[cfg(target_os = "linux")]
+mod traps;
+#[cfg(target_os = "linux")]
+mod tries;
 
 #[cfg(target_os = "linux")]
 fn main() {
@@ -30,7 +40,16 @@ fn main() {
     hostile::attempt_if_asked();
     life::caller_if_asked();
     fuse::no_fuse_if_asked();
-    let tests = [life::TESTS, fuse::TESTS, attacks::TESTS].concat();
+    let tests = [
+        life::TESTS,
+        fuse::TESTS,
+        files::TESTS,
+        processes::TESTS,
+        network::TESTS,
+        kernel::TESTS,
+        traps::TESTS,
+    ]
+    .concat();
     harness::run(&tests);
 }
 
