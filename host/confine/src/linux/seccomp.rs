@@ -92,7 +92,7 @@ const KERNEL: &[Refused] = &[
     call(libc::SYS_perf_event_open),
     call(libc::SYS_userfaultfd),
     call(libc::SYS_kexec_load),
-    call(libc::SYS_kexec_file_load),
+    call(KEXEC_FILE_LOAD),
     call(libc::SYS_init_module),
     call(libc::SYS_finit_module),
     call(libc::SYS_delete_module),
@@ -169,6 +169,11 @@ const UNKNOWN: &[Refused] = &[
 ];
 
 const FCHMODAT2: i64 = 452;
+#[cfg(target_arch = "x86_64")]
+const KEXEC_FILE_LOAD: i64 = libc::SYS_kexec_file_load;
+/// Not named by every libc.
+#[cfg(not(target_arch = "x86_64"))]
+const KEXEC_FILE_LOAD: i64 = 294;
 const OPEN_TREE_ATTR: i64 = 467;
 const TIOCSTI: u32 = 0x5412;
 const TIOCLINUX: u32 = 0x541C;

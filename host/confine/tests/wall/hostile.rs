@@ -212,7 +212,12 @@ fn set_user_id(dir: &Path) -> Got {
         call(libc::SYS_openat2, [-100, pointer(&b), how.as_ptr() as i64, 24, 0]),
         call(libc::SYS_mknodat, [-100, pointer(&c), i64::from(libc::S_IFREG | 0o4755), 0, 0]),
         fs::set_permissions(dir.join("f"), fs::Permissions::from_mode(0o4755)),
-        fs::OpenOptions::new().create(true).write(true).mode(0o4755).open(dir.join("d")).map(drop),
+        fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o4755)
+            .open(dir.join("d"))
+            .map(drop),
     ];
     let set = |name: &str| {
         fs::metadata(dir.join(name)).is_ok_and(|meta| meta.permissions().mode() & 0o4000 != 0)

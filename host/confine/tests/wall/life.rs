@@ -25,6 +25,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_room_outlives_the_thread_that_made_it", thread_ended),
     ("a_dropped_room_leaves_nothing", dropped),
     ("limits_are_in_force", limits),
+    ("a_room_that_cannot_be_made_says_what_was_missing", refused),
     ("probe_says_what_is_in_force", probe),
 ];
 
@@ -255,6 +256,29 @@ fn limits() -> Result<(), String> {
     let fill = "head -c 900000 /dev/zero > /tmp/a && head -c 900000 /dev/zero > /tmp/b";
     assert!(sh(&room, fill).err.contains("No space left"));
     assert_eq!(sh(&place.room, fill).exit, Exit::Code(0));
+    Ok(())
+}
+
+/// `wall probe`: the error, where no room can be made.
+pub(crate) fn probe_if_asked() {
+    if std::env::args().nth(1).is_some_and(|word| word == "probe") {
+        match brio_confine::probe() {
+            Ok(report) => println!("{report}"),
+            Err(e) => println!("{}\n{e}", e.code()),
+        }
+        std::process::exit(0);
+    }
+}
+
+/// In a room no other can be made: it may make no user namespace.
+fn refused() -> Result<(), String> {
+    let exe = exe();
+    let plain = std::process::Command::new(&exe).arg("probe").output().unwrap();
+    assert!(plain.stdout.starts_with(b"namespaces ("), "{plain:?}");
+    let done = run(&place().room, &[exe.to_str().unwrap(), "probe"]);
+    let said = "ROOM_REFUSED\nROOM_REFUSED: unshare a user namespace: Operation not permitted";
+    assert!(done.out.starts_with(said), "{}{}", done.out, done.err);
+    assert!(done.out.contains("kernel.unprivileged_userns_clone"), "{}", done.out);
     Ok(())
 }
 

@@ -39,6 +39,7 @@ fn main() {
     brio_confine::enter_if_asked();
     hostile::attempt_if_asked();
     life::caller_if_asked();
+    life::probe_if_asked();
     fuse::no_fuse_if_asked();
     let tests = [
         life::TESTS,
