@@ -93,7 +93,7 @@ fn as_command() -> Outcome {
 }
 
 /// The release binary beside this benchmark.
-fn brio_binary() -> Outcome<std::path::PathBuf> {
+pub(crate) fn brio_binary() -> Outcome<std::path::PathBuf> {
     let me = std::env::current_exe()?;
     let brio = me.ancestors().nth(2).map(|d| d.join("brio")).unwrap_or_default();
     if brio.exists() {

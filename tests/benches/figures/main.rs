@@ -1,7 +1,7 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
 //! Sections: `begin`, `lowers`, `landing`, `durable`, `throughput`, `changes`, `recovery`,
-//! `checkpoints`, `isolation`, `agents`. Each prints a table; what is compared was measured
+//! `checkpoints`, `isolation`, `native`, `agents`. Each prints a table; what is compared was measured
 //! in the same run, turn by turn, so the ratios hold where the times drift.
 
 mod agents;
@@ -9,6 +9,7 @@ mod begin;
 mod landing;
 mod lowers;
 mod measure;
+mod native;
 mod stack;
 mod tree;
 mod trust;
@@ -17,7 +18,7 @@ type Section = (&'static str, fn() -> measure::Outcome);
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 10] = [
+    let sections: [Section; 11] = [
         ("begin", begin::run),
         ("lowers", lowers::run),
         ("landing", landing::run),
@@ -27,6 +28,7 @@ fn main() {
         ("recovery", trust::recovery),
         ("checkpoints", stack::checkpoints),
         ("isolation", stack::isolation),
+        ("native", native::run),
         ("agents", agents::run),
     ];
     let mut failed = false;
