@@ -1,7 +1,7 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
-//! Sections: `begin`, `lowers`, `landing`, `durable`, `throughput`, `changes`, `recovery`,
-//! `checkpoints`, `isolation`, `native`, `agents`. Each prints a table; what is compared was measured
+//! Sections: `begin`, `lowers`, `landing`, `durable`, `throughput`, `changes`, `undo`,
+//! `recovery`, `checkpoints`, `isolation`, `native`, `agents`. Each prints a table; what is compared was measured
 //! in the same run, turn by turn, so the ratios hold where the times drift.
 
 mod agents;
@@ -18,13 +18,14 @@ type Section = (&'static str, fn() -> measure::Outcome);
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 11] = [
+    let sections: [Section; 12] = [
         ("begin", begin::run),
         ("lowers", lowers::run),
         ("landing", landing::run),
         ("durable", landing::durable),
         ("throughput", trust::throughput),
         ("changes", trust::changes),
+        ("undo", trust::undo),
         ("recovery", trust::recovery),
         ("checkpoints", stack::checkpoints),
         ("isolation", stack::isolation),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use brio_landing::{BeginOptions, CommitOptions, Domain, OpenOptions, SessionId};
+use brio_landing::{BeginOptions, CommitOptions, Domain, OpenOptions, SessionId, UndoOptions};
 use brio_session::{Door, Handle, Hook, Op, OpenOptions as Open, Verdict, ViewOptions};
 
 use super::measure::{Outcome, command, head, median, ms, row, time};
@@ -183,5 +183,28 @@ pub(crate) fn recovery() -> Outcome {
     row(&["recovery, killed after the seal", &ms(took)]);
     row(&["bare exchanges and one flush", &ms(bare)]);
     row(&["recovery beyond that", &ms(took.saturating_sub(bare))]);
+    Ok(())
+}
+
+/// A landing, and taking it back.
+pub(crate) fn undo() -> Outcome {
+    const FILES: usize = 20_000;
+    let base = tempfile::tempdir()?;
+    tree::fill(base.path(), FILES)?;
+    let domain = open(base.path(), Door::default())?;
+    let (mut landings, mut undos) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let text = format!("round {round}\n");
+        let id = changed(&domain, spread(FILES, 100), text.as_bytes())?;
+        let (took, landed) = time(|| Ok(domain.commit(&id, CommitOptions::default())?))?;
+        landings.push(took);
+        let landing = landed.landing.ok_or("nothing landed")?;
+        undos.push(time(|| Ok(domain.undo(landing, &UndoOptions::default())?))?.0);
+    }
+    let (landing, undo) = (median(&landings), median(&undos));
+    head(&["100 changed files in 20,000, durable", "ms", "times the landing"]);
+    row(&["landing", &ms(landing), "1"]);
+    let ratio = undo.as_secs_f64() / landing.as_secs_f64();
+    row(&["undo of it", &ms(undo), &format!("{ratio:.2}")]);
     Ok(())
 }
