@@ -45,8 +45,9 @@ fn empty(answer: Answer<()>, reply: ReplyEmpty) {
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // Not ATOMIC_O_TRUNC: with it the kernel has a file truncated before it finds that a
+        // process is running it (ETXTBSY).
         let mut wanted = vec![
-            InitFlags::FUSE_ATOMIC_O_TRUNC,
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_ASYNC_DIO,
             InitFlags::FUSE_CACHE_SYMLINKS,

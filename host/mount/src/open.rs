@@ -70,6 +70,19 @@ impl OpenFiles {
         Ok(file)
     }
 
+    /// Opens again whatever is of an earlier epoch, while it can still be found.
+    pub(crate) fn settle(&self, lent: &Lent, nodes: &Table) {
+        let of_then: Vec<_> = {
+            let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+            let old = files.iter().filter(|(_, open)| open.epoch != lent.epoch);
+            old.map(|(fh, _)| *fh).collect()
+        };
+        for fh in of_then {
+            // One that is lost says so when it is used.
+            let _ = self.file(fh, lent, nodes);
+        }
+    }
+
     pub(crate) fn close_file(&self, fh: u64) {
         let gone = self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&fh);
         // It may close a descriptor: not under the lock.

@@ -71,6 +71,15 @@ impl Served {
         self.source.write().inspect(|lent| self.seen(lent))
     }
 
+    /// For an operation that makes, moves or removes a name.
+    fn names(&self) -> FsResult<Lent> {
+        let lent = self.write()?;
+        if !self.source.is_exclusive() && self.nodes.settle(&lent) {
+            self.open.settle(&lent, &self.nodes);
+        }
+        Ok(lent)
+    }
+
     fn seen(&self, lent: &Lent) {
         if !self.source.is_exclusive() && self.nodes.moved(lent.epoch) {
             self.invalidate();
@@ -143,21 +152,21 @@ impl Served {
     }
 
     pub(crate) fn mkdir(&self, parent: u64, name: &OsStr, mode: u32) -> FsResult<FileAttr> {
-        let lent = self.write()?;
+        let lent = self.names()?;
         let dir = self.dir(&lent, parent)?;
         lent.view.make_dir_at(&dir, name.as_bytes(), mode)?;
         self.entry_at(&lent, &dir, name)
     }
 
     pub(crate) fn symlink(&self, parent: u64, name: &OsStr, target: &Path) -> FsResult<FileAttr> {
-        let lent = self.write()?;
+        let lent = self.names()?;
         let dir = self.dir(&lent, parent)?;
         lent.view.import_symlink_at(target.as_os_str().as_bytes(), &dir, name.as_bytes())?;
         self.entry_at(&lent, &dir, name)
     }
 
     pub(crate) fn link(&self, ino: u64, parent: u64, name: &OsStr) -> FsResult<FileAttr> {
-        let lent = self.write()?;
+        let lent = self.names()?;
         let dir = self.dir(&lent, parent)?;
         let node = self.node(&lent, ino)?;
         node.link(&dir, name.as_bytes())?;
@@ -166,12 +175,12 @@ impl Served {
     }
 
     pub(crate) fn unlink(&self, parent: u64, name: &OsStr) -> FsResult<()> {
-        let lent = self.write()?;
+        let lent = self.names()?;
         lent.view.unlink_at(&self.dir(&lent, parent)?, name.as_bytes())
     }
 
     pub(crate) fn rmdir(&self, parent: u64, name: &OsStr) -> FsResult<()> {
-        let lent = self.write()?;
+        let lent = self.names()?;
         lent.view.rmdir_at(&self.dir(&lent, parent)?, name.as_bytes())
     }
 
@@ -188,7 +197,7 @@ impl Served {
         } else {
             return Err(FsError::Invalid);
         };
-        let lent = self.write()?;
+        let lent = self.names()?;
         let (from, to) = (self.dir(&lent, from)?, self.dir(&lent, to)?);
         lent.view.rename_how_at(&from, old.as_bytes(), &to, new.as_bytes(), how)
     }
@@ -201,7 +210,7 @@ impl Served {
         mode: u32,
         flags: OpenFlags,
     ) -> FsResult<(FileAttr, u64)> {
-        let lent = self.write()?;
+        let lent = self.names()?;
         let dir = self.dir(&lent, parent)?;
         let how = OpenOptions {
             create: true,

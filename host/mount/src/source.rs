@@ -7,7 +7,7 @@ use brio_session::{FsResult, View};
 /// A source that moves to another state of its session (another stack, a view that was opened
 /// anew) says so by another epoch. Then a mount finds what the kernel knows again by the paths
 /// that it had; what is not there, or is of another kind now, is `ESTALE`. The kernel's caches
-/// are told.
+/// are told. The epoch moves only while nothing is lent of the one before.
 pub trait Source: Send + Sync + 'static {
     /// For an operation that changes nothing.
     ///

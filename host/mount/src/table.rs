@@ -22,7 +22,10 @@ struct Known {
     by_ino: HashMap<u64, Entry>,
     by_node: HashMap<NodeHandle, u64>,
     given: u64,
+    /// Of the last operation.
     epoch: u64,
+    /// All that is known is of this epoch, or lost.
+    settled: Option<u64>,
 }
 
 struct Entry {
@@ -30,6 +33,40 @@ struct Entry {
     epoch: u64,
     /// How often the kernel was told of it; it says how many of these it forgets.
     lookups: u64,
+    /// It was not there when the epoch moved.
+    lost: bool,
+}
+
+impl Entry {
+    fn new(node: NodeHandle, epoch: u64, lookups: u64) -> Self {
+        Self { node, epoch, lookups, lost: false }
+    }
+}
+
+impl Known {
+    fn find_again(&mut self, ino: u64, lent: &Lent) -> FsResult<NodeHandle> {
+        let e = self.by_ino.get(&ino).ok_or(FsError::Stale)?;
+        let (old, lookups) = (e.node.clone(), e.lookups);
+        let root = lent.view.root();
+        let node = if ino == ROOT {
+            root.node()
+        } else {
+            let path = old.path().map_err(|_| FsError::Stale)?;
+            let below = path.strip_prefix(&root.path()?).ok_or(FsError::Stale)?;
+            let found = lent.view.unnoted(|| lent.view.node_at(&root, below.as_bytes(), false));
+            let (node, _) = found.map_err(|_| FsError::Stale)?;
+            if node.kind() != old.kind() {
+                return Err(FsError::Stale);
+            }
+            node
+        };
+        if self.by_node.get(&old) == Some(&ino) {
+            self.by_node.remove(&old);
+        }
+        self.by_node.entry(node.clone()).or_insert(ino);
+        self.by_ino.insert(ino, Entry::new(node.clone(), lent.epoch, lookups));
+        Ok(node)
+    }
 }
 
 impl Table {
@@ -40,39 +77,41 @@ impl Table {
     /// The node of a number.
     ///
     /// # Errors
-    /// `Stale` for what the kernel should have forgotten, and for what has no path, or another
-    /// kind, since the epoch moved.
+    /// `Stale` for what the kernel should have forgotten, and for what had no path, or another
+    /// kind, when the epoch moved.
     pub(crate) fn get(&self, ino: u64, lent: &Lent) -> FsResult<NodeHandle> {
         let mut known = self.lock();
-        let entry = match known.by_ino.get(&ino) {
-            Some(e) if e.epoch == lent.epoch => return Ok(e.node.clone()),
-            Some(e) => Some((e.node.clone(), e.lookups)),
-            None if ino == ROOT => None,
-            None => return Err(FsError::Stale),
-        };
-        let root = lent.view.root();
-        let (node, lookups) = match &entry {
-            None => (root.node(), 0),
-            Some((_, lookups)) if ino == ROOT => (root.node(), *lookups),
-            Some((old, lookups)) => {
-                let path = old.path().map_err(|_| FsError::Stale)?;
-                let below = path.strip_prefix(&root.path()?).ok_or(FsError::Stale)?;
-                let found = lent.view.node_at(&root, below.as_bytes(), false);
-                let (node, _) = found.map_err(|_| FsError::Stale)?;
-                if node.kind() != old.kind() {
-                    return Err(FsError::Stale);
-                }
-                (node, *lookups)
+        match known.by_ino.get(&ino) {
+            Some(e) if e.lost => Err(FsError::Stale),
+            Some(e) if e.epoch == lent.epoch => Ok(e.node.clone()),
+            Some(_) => known.find_again(ino, lent),
+            None if ino == ROOT => {
+                let node = lent.view.root().node();
+                known.by_node.insert(node.clone(), ROOT);
+                known.by_ino.insert(ROOT, Entry::new(node.clone(), lent.epoch, 0));
+                Ok(node)
             }
-        };
-        if let Some((old, _)) = entry
-            && known.by_node.get(&old) == Some(&ino)
-        {
-            known.by_node.remove(&old);
+            None => Err(FsError::Stale),
         }
-        known.by_node.entry(node.clone()).or_insert(ino);
-        known.by_ino.insert(ino, Entry { node: node.clone(), epoch: lent.epoch, lookups });
-        Ok(node)
+    }
+
+    /// Finds again all that is of an earlier epoch, before names move in this one: after that,
+    /// a path of then would lead to something else. What is not there is lost. False: it was
+    /// done before.
+    pub(crate) fn settle(&self, lent: &Lent) -> bool {
+        let mut known = self.lock();
+        if known.settled == Some(lent.epoch) {
+            return false;
+        }
+        let old = known.by_ino.iter().filter(|(_, e)| e.epoch != lent.epoch && !e.lost);
+        for ino in old.map(|(ino, _)| *ino).collect::<Vec<_>>() {
+            let found = known.find_again(ino, lent);
+            if let (Err(_), Some(e)) = (found, known.by_ino.get_mut(&ino)) {
+                e.lost = true;
+            }
+        }
+        known.settled = Some(lent.epoch);
+        true
     }
 
     /// The number of a node that the kernel is about to be told of; `ino` is the view's.
@@ -90,7 +129,7 @@ impl Table {
             n = OWN + known.given;
         }
         known.by_node.insert(node.clone(), n);
-        known.by_ino.insert(n, Entry { node: node.clone(), epoch, lookups: 1 });
+        known.by_ino.insert(n, Entry::new(node.clone(), epoch, 1));
         n
     }
 

@@ -126,6 +126,7 @@ impl View {
             batch.push(Record::Entry { dir: *dir, name: name.clone(), child, at });
         }
         state.commit(batch, &self.inner)?;
+        state.stack.tree.changed.insert(id, m.ctime);
         for (p, ..) in places {
             state.stack.tree.promoted.insert(p.clone(), id);
             self.inner.rekey(Ref::Lower(p), Ref::Node(id));

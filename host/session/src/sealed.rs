@@ -113,6 +113,11 @@ impl Stack {
             Body::Symlink { target } => (target.len() as u64, n.atime, n.mtime, n.mtime),
             Body::Dir { .. } => (4096, n.atime, n.mtime, n.mtime),
         };
+        let ctime = match (self.tree.changed.get(&id), &n.body) {
+            (Some(changed), Body::Own { .. }) => ctime.max(*changed),
+            (Some(changed), _) => *changed,
+            (None, _) => ctime,
+        };
         let nlink = if n.body.kind() == Kind::Dir { 2 } else { n.names.len() as u64 };
         Ok(Meta { kind: n.body.kind(), ino: n.ino, nlink, size, mode: n.mode, atime, mtime, ctime })
     }

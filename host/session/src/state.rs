@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use cap_std::fs::Dir;
 
 use crate::log::Log;
+use crate::promote::now;
 use crate::sealed::Stack;
 use crate::tracked::{Notes, READS, What};
 use crate::tree::{Body, Record, Ref};
@@ -75,8 +76,14 @@ impl State {
         let door = &inner.options.door;
         self.log.as_mut().ok_or(FsError::ReadOnly)?.append(&records)?;
         for r in records {
+            let changed = match &r {
+                Record::Node { id, .. } if self.stack.tree.nodes.contains_key(id) => Some(*id),
+                _ => None,
+            };
+            self.stack.tree.changed.extend(changed.map(|id| (id, now())));
             let Some(gone) = self.stack.tree.apply(r) else { continue };
             let Some(node) = self.stack.tree.nodes.remove(&gone) else { continue };
+            self.stack.tree.changed.remove(&gone);
             if matches!(node.body, Body::Own { .. }) {
                 let name = crate::sealed::data_name(gone);
                 // A file that stays is swept when the session ends.

@@ -82,6 +82,9 @@ pub(crate) enum Ref {
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     pub nodes: HashMap<NodeId, Node>,
+    /// When a node was last changed, where that is later than its times tell: its names as the
+    /// log has it, its attributes for as long as the layer is open.
+    pub changed: HashMap<NodeId, Time>,
     pub next: NodeId,
     pub observed: Observations,
     /// Lower path -> the node that stands for it. Kept when the node is gone: then so is the path.
@@ -106,6 +109,7 @@ impl Tree {
         };
         Self {
             nodes: HashMap::from([(ROOT, root)]),
+            changed: HashMap::new(),
             next: 1,
             observed: Observations::new(),
             promoted: HashMap::from([(RelPath::root(), ROOT)]),
@@ -143,18 +147,29 @@ impl Tree {
             Record::Entry { dir, name, child, at } => {
                 let d = self.nodes.get_mut(&dir)?;
                 // An entry moves the time on; a promotion passes the one that is there.
-                d.times_set &= d.mtime == at;
+                let moved = d.mtime != at;
+                d.times_set &= !moved;
                 d.mtime = at;
                 let old = match child {
                     Some(c) => d.children.insert(name.clone(), c),
                     None => d.children.remove(&name),
                 };
+                if moved {
+                    self.changed.insert(dir, at);
+                }
                 if let Some(Child::Node(new)) = child
                     && let Some(n) = self.nodes.get_mut(&new)
                 {
+                    // What has its first name was made just now.
+                    if moved && !n.names.is_empty() {
+                        self.changed.insert(new, at);
+                    }
                     n.names.push((dir, name.clone()));
                 }
                 let Some(Child::Node(old)) = old else { return None };
+                if moved {
+                    self.changed.insert(old, at);
+                }
                 let n = self.nodes.get_mut(&old)?;
                 if let Some(i) = n.names.iter().position(|(d, x)| *d == dir && *x == name) {
                     n.names.remove(i);
@@ -250,6 +265,7 @@ impl Tree {
         self.nodes.retain(|id, n| *id == ROOT || !n.names.is_empty());
         // No handle is left that would have to be told that its place is gone.
         self.promoted.retain(|_, id| self.nodes.contains_key(id));
+        self.changed.retain(|id, _| self.nodes.contains_key(id));
     }
 }
 
