@@ -76,6 +76,50 @@ pub fn mount(test: &str, at: &Path, source: impl Source) -> Option<Mount> {
     }
 }
 
+/// A file, mapped and shared.
+pub struct Mapped {
+    at: *mut std::ffi::c_void,
+    len: usize,
+}
+
+#[allow(unsafe_code, reason = "mapping a file has no safe form")]
+impl Mapped {
+    pub fn new(file: &std::fs::File, len: usize) -> Self {
+        use rustix::mm::{MapFlags, ProtFlags, mmap};
+        let how = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the kernel chooses where; nothing else is mapped there.
+        let at = unsafe { mmap(std::ptr::null_mut(), len, how, MapFlags::SHARED, file, 0) };
+        Self { at: at.unwrap(), len }
+    }
+
+    pub fn read(&self, at: usize, len: usize) -> Vec<u8> {
+        assert!(at + len <= self.len);
+        // SAFETY: it lies in the mapping, and the file is not cut while it is there.
+        (0..len).map(|i| unsafe { self.at.cast::<u8>().add(at + i).read_volatile() }).collect()
+    }
+
+    pub fn write(&self, at: usize, bytes: &[u8]) {
+        assert!(at + bytes.len() <= self.len);
+        for (i, byte) in bytes.iter().enumerate() {
+            // SAFETY: as above; nobody holds a reference into it.
+            unsafe { self.at.cast::<u8>().add(at + i).write_volatile(*byte) };
+        }
+    }
+
+    pub fn sync(&self) {
+        // SAFETY: it is the mapping.
+        unsafe { rustix::mm::msync(self.at, self.len, rustix::mm::MsyncFlags::SYNC) }.unwrap();
+    }
+}
+
+#[allow(unsafe_code, reason = "as above")]
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: it is the mapping, and nobody uses it any more.
+        let _ = unsafe { rustix::mm::munmap(self.at, self.len) };
+    }
+}
+
 /// Says loudly that a test cannot run here, and has it counted (`$BRIO_SKIPS`).
 pub fn skip(name: &str, why: &str) {
     eprintln!("SKIPPED: {name}: {why}");
