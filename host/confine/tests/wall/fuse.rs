@@ -18,6 +18,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_workspace_that_covers_the_room_is_refused", covers),
     ("binds_that_make_no_sense_are_refused", binds),
     ("binds_are_read_only_or_writable_as_asked", access),
+    ("what_is_hidden_reads_as_empty", hidden),
     ("nothing_is_made_on_the_host", nothing_made),
 ];
 
@@ -253,6 +254,22 @@ fn access() -> Result<(), String> {
     let done = sh(&room, &script(write.path()));
     assert_eq!((done.exit, done.out.as_str()), (Exit::Code(0), "content"), "{}", done.err);
     assert!(write.path().join("new").exists() && !write.path().join("f").exists());
+    Ok(())
+}
+
+/// Credentials inside of the system, as those of a `CARGO_HOME` at `/usr/local/cargo`.
+fn hidden() -> Result<(), String> {
+    let hide = |path: &str| Bind {
+        path: path.into(),
+        access: brio_confine::Access::Hidden,
+        optional: true,
+    };
+    let show = "wc -c < /usr/bin/env; ls /usr/share | wc -l";
+    let plain = sh(&Room::empty(), show);
+    assert!(!plain.out.contains("0\n0\n"), "{}", plain.out);
+    let room = Room::empty().bind(hide("/usr/bin/env")).bind(hide("/usr/share"));
+    assert_eq!(sh(&room, show).out, "0\n0\n");
+    assert!(sh(&room, "echo x > /usr/bin/env").err.contains("ermission denied"));
     Ok(())
 }
 
