@@ -148,11 +148,13 @@ fn kernel(name: &str, given: &[&str]) -> Got {
             call(libc::SYS_fchownat, [-100, pointer(&at), 1, 1, 0])
         }
         "tiocsti" => {
+            own_terminal();
             let byte = b"x";
             call(libc::SYS_ioctl, [0, 0x5412, byte.as_ptr() as i64, 0, 0])
         }
         "tiocsti-high-bits" => {
             // The kernel reads the lower half only; so must the filter.
+            own_terminal();
             let byte = b"x";
             call(libc::SYS_ioctl, [0, 0x1_0000_5412, byte.as_ptr() as i64, 0, 0])
         }
@@ -225,6 +227,12 @@ fn set_user_id(dir: &Path) -> Got {
     let wrong = ["f", "a", "b", "c", "d"].into_iter().filter(|name| set(name)).count();
     println!("{} of {} calls", tries.iter().filter(|got| got.is_ok()).count(), tries.len());
     if wrong > 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::EPERM)) }
+}
+
+/// Makes standard input the controlling terminal, into which a process may type.
+fn own_terminal() {
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::ioctl_tiocsctty(io::stdin());
 }
 
 fn number(word: &str) -> i64 {

@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_room_dies_with_its_caller", caller_killed),
     ("a_room_dies_with_its_helper", helper_killed),
     ("a_room_outlives_the_thread_that_made_it", thread_ended),
+    ("the_terminals_signals_pass_the_helper_by", terminal_signals),
     ("a_dropped_room_leaves_nothing", dropped),
     ("limits_are_in_force", limits),
     ("a_room_that_cannot_be_made_says_what_was_missing", refused),
@@ -226,6 +227,24 @@ fn thread_ended() -> Result<(), String> {
     let made = move || spawn(&room, &["sh", "-c", "sleep 0.3; exit 5"], out, err);
     let mut running = std::thread::spawn(made).join().unwrap();
     assert_eq!(running.wait().unwrap(), Exit::Code(5));
+    Ok(())
+}
+
+/// ^C goes to a process group of the terminal's session: the command is in it, the helper,
+/// whose end would end the room, is not.
+fn terminal_signals() -> Result<(), String> {
+    use rustix::process::{Pid, getpgid, getsid};
+    let place = place();
+    let running = started(&place);
+    let helper = Pid::from_raw(running.pid().cast_signed()).unwrap();
+    assert_eq!(getsid(Some(helper)), Ok(helper));
+    let children = format!("/proc/{}/task/{}/children", running.pid(), running.pid());
+    let Ok(children) = std::fs::read_to_string(children) else {
+        return Err("this kernel does not list children".to_owned());
+    };
+    let init = Pid::from_raw(children.trim().parse().unwrap()).unwrap();
+    assert_eq!(getsid(Some(init)), getsid(None));
+    assert_eq!(getpgid(Some(init)), getpgid(None));
     Ok(())
 }
 
