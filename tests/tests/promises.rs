@@ -9,7 +9,7 @@ const TABLE: &str = include_str!("../PROMISES.md");
 /// The lines that must be proven by now; later work extends the list.
 fn due() -> BTreeSet<String> {
     let ranges = [
-        ("B-", vec![1..=4, 10..=16, 20..=24, 30..=34, 42..=43, 60..=63, 70..=73, 80..=83]),
+        ("B-", vec![1..=4, 10..=16, 20..=24, 30..=34, 40..=40, 42..=43, 60..=63, 70..=73, 80..=83]),
         ("B-", vec![90..=90, 100..=102, 105..=105, 110..=112, 114..=117]),
         ("T", vec![1..=9, 14..=23]),
     ];
