@@ -29,6 +29,7 @@
 mod brio;
 mod bundled;
 mod conflicts;
+mod directory;
 mod doctor;
 mod error;
 mod exec;
@@ -72,6 +73,10 @@ pub use brio_session::{
     OpenOptions, RelPath, STATE_DIR, Time, View, ViewOptions,
 };
 pub use bundled::{Bundled, bundled, bundled_agent};
+pub use directory::{
+    DirectoryError, ExportError, ExportOptions, Exported, Import, ImportError, ImportOptions,
+    Progress, Watch,
+};
 pub use doctor::{Choice, Diagnosis};
 pub use error::{FindError, OpenError, RunError};
 pub use exec::{Confinement, ExecEnd, ExecError, ExecReport, ExecRequest, ShownAs};

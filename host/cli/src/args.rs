@@ -58,6 +58,8 @@ pub(crate) enum Session {
     Exec(Box<commands::session::exec::Exec>),
     Checkpoint(commands::session::checkpoint::Checkpoint),
     Restore(commands::session::restore::Restore),
+    Export(commands::session::export::Export),
+    Import(commands::session::import::Import),
 }
 
 /// The commands on agents.

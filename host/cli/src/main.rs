@@ -9,6 +9,7 @@ mod json;
 mod lower;
 mod open;
 mod patch;
+mod progress;
 mod summary;
 mod time;
 mod ui;
@@ -55,6 +56,8 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Exec(c)) => c.run(ui),
         Command::Session(Session::Checkpoint(c)) => c.run(ui),
         Command::Session(Session::Restore(c)) => c.run(ui),
+        Command::Session(Session::Export(c)) => c.run(ui),
+        Command::Session(Session::Import(c)) => c.run(ui),
         Command::Log(c) => c.run(ui),
         Command::Undo(c) => c.run(ui),
         Command::Blame(c) => c.run(ui),

@@ -25,7 +25,7 @@ pub(crate) struct Sides {
 enum Before {
     /// The base as of the session's landing.
     Snapshot,
-    /// The session's parent as it is now.
+    /// The session's parent as it is now, or the session as it was.
     Parent(View),
     /// The base as it is now.
     Now(Arc<dyn Lower>),
@@ -66,6 +66,11 @@ impl Sides {
             None => Before::Snapshot,
         };
         Ok(Self { after: session.view()?, before })
+    }
+
+    /// Of two states of a session.
+    pub(crate) fn between(before: View, after: View) -> Self {
+        Self { after, before: Before::Parent(before) }
     }
 
     /// As [`open`](Self::open), with the base as it is now on the other side.

@@ -47,6 +47,7 @@ mod diagnose;
 mod discover;
 mod disk;
 mod domain;
+mod draft;
 mod errors;
 mod facts;
 mod finish;
@@ -107,6 +108,7 @@ pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
 pub use conflict::{Conflict, Side, Sides, Theirs, What, change_word};
 pub use diagnose::{SessionDebug, SessionFile};
 pub use domain::Domain;
+pub use draft::{Draft, Reading};
 pub use errors::{
     BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError, LeaseError,
     LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError, SessionError, Short,

@@ -11,7 +11,7 @@ use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
-    Conflict, Isolation, Landed, LeaseError, SessionDebug, SessionError, SessionId, SessionInfo,
+    Conflict, Draft, Isolation, Landed, LeaseError, Reading, SessionDebug, SessionError, SessionId, SessionInfo,
     State, against, cascade, checkpoint, diagnose, layers, manifest, meta, nesting,
 };
 
@@ -119,6 +119,22 @@ impl Session {
     pub fn delete_checkpoint(&self, name: &str) -> Result<(), CheckpointError> {
         let _lease = self.held("checkpoint")?;
         checkpoint::delete(&self.domain, &self.id, name)
+    }
+
+    /// A read-only view that nobody changes as long as it is held: it holds the writer lease.
+    ///
+    /// # Errors
+    /// `SESSION_BUSY` when somebody works in it.
+    pub fn reading(&self, purpose: &str) -> Result<Reading, LeaseError> {
+        Reading::take(&self.domain, &self.id, purpose)
+    }
+
+    /// A writable view whose changes become the session's all at once, or never.
+    ///
+    /// # Errors
+    /// `SESSION_BUSY` when somebody works in it; the session is what it was.
+    pub fn draft(&self, purpose: &str, options: ViewOptions) -> Result<Draft, LeaseError> {
+        Draft::begin(&self.domain, &self.id, purpose, options)
     }
 
     fn held(&self, purpose: &str) -> Result<Lease, LeaseError> {

@@ -134,6 +134,28 @@ impl FileHandle {
         self.view.fill(to, from, size, size).map(drop)
     }
 
+    /// Gives the empty file `to` of the host what this one holds; returns the bytes that were
+    /// copied, and not shared. `reflink`: try to share. Holes stay holes.
+    ///
+    /// # Errors
+    /// As [`read_at`](Self::read_at), and the host's about `to`.
+    pub fn copy_to(&self, to: &std::fs::File, reflink: bool) -> FsResult<u64> {
+        if !self.read {
+            return Err(FsError::BadDescriptor);
+        }
+        self.alive()?;
+        let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
+        let from = match &*content {
+            Content::Borrowed(b) => {
+                b.note(&self.view).map_err(stale)?;
+                &b.file
+            }
+            Content::Own(f) => f,
+            Content::None => return Err(FsError::BadDescriptor),
+        };
+        Ok(crate::copy_content(from, to, reflink)?)
+    }
+
     /// As [`set_len`](Self::set_len); the caller holds the gate.
     pub(crate) fn truncate(&self, len: u64) -> FsResult<()> {
         if len > i64::MAX as u64 {

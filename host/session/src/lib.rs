@@ -25,6 +25,7 @@
 //! [`Door`]. No wasm, network, async or database: see `ARCHITECTURE.md`.
 
 mod changes;
+mod copy;
 mod door;
 mod error;
 mod file;
@@ -48,6 +49,7 @@ mod tree;
 mod view;
 
 pub use changes::{Change, ChangeKind, ChangeSet, Content};
+pub use copy::copy_content;
 pub use door::{Door, Hook, Op, Verdict, is_stop};
 pub use error::{FsError, FsResult};
 pub use file::FileHandle;

@@ -35,7 +35,7 @@ pub enum BeginError {
         why: String,
     },
     /// A full copy has no room.
-    #[error("NO_SPACE: {}; leave out what is not needed (--exclude, .brioignore), keep large files elsewhere behind symbolic links, or use the live lower, which copies nothing", Room(.0))]
+    #[error("NO_SPACE: {}; leave out what is not needed (--exclude, .brioignore), keep large files elsewhere behind symbolic links, or use the live lower, which copies nothing", .0)]
     Space(Short),
     /// Something is written again and again while it is copied.
     #[error(
@@ -98,13 +98,11 @@ pub enum Short {
     },
 }
 
-struct Room<'a>(&'a Short);
-
-impl fmt::Display for Room<'_> {
+impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What is needed is rounded up, what there is down.
         let (up, down) = (|b: u64| b.div_ceil(1_000_000), |b: u64| b / 1_000_000);
-        match *self.0 {
+        match *self {
             Short::Share { need, have, share } => write!(
                 f,
                 "Insufficient disk space for session: a copy takes {}MB, more than {share} % of the {}MB that are available",

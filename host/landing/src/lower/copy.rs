@@ -11,10 +11,9 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 
-use brio_session::{Fingerprint, Kind, Op, RelPath, Time};
-use rustix::fs::{Mode, OFlags, SeekFrom, openat};
+use brio_session::{Fingerprint, Kind, Op, RelPath, Time, copy_content};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::index::{Content, Entry, Index, file_name};
@@ -173,7 +172,7 @@ impl<'a> Copier<'a> {
             if !look.fingerprint().same_as(seen) {
                 return Ok((0, false));
             }
-            let bytes = disk.0.pass(Op::Clone, || fill(&from, &to, &look, self.reflink), || 0)?;
+            let bytes = disk.0.pass(Op::Clone, || copy_content(&from, &to, self.reflink), || 0)?;
             Ok((bytes, Look::of(&from)?.fingerprint().same_as(seen)))
         });
         let (bytes, same) = match copied {
@@ -238,58 +237,4 @@ fn difference(a: &Index, b: &Index) -> Option<RelPath> {
         Some(more) => Some(more.path.clone()),
         None => (!a.root.same_as(&b.root)).then(RelPath::root),
     }
-}
-
-/// Gives `to` the content of `from`; returns the bytes that were copied and not shared.
-fn fill(from: &File, to: &File, look: &Look, reflink: bool) -> io::Result<u64> {
-    if look.size() == 0 || (reflink && rustix::fs::ioctl_ficlone(to, from).is_ok()) {
-        return Ok(0);
-    }
-    let size = look.size();
-    if look.bytes_on_disk() >= size {
-        return copy_range(from, to, 0, size);
-    }
-    let (mut at, mut copied) = (0, 0);
-    while at < size {
-        let data = match rustix::fs::seek(from, SeekFrom::Data(at)) {
-            Ok(data) => data,
-            // Nothing but a hole from here on.
-            Err(Errno::NXIO) => break,
-            Err(_) => at,
-        };
-        let hole = rustix::fs::seek(from, SeekFrom::Hole(data)).unwrap_or(size).min(size);
-        if hole <= data {
-            break;
-        }
-        copied += copy_range(from, to, data, hole)?;
-        at = hole;
-    }
-    to.set_len(size)?;
-    Ok(copied)
-}
-
-fn copy_range(from: &File, to: &File, mut at: u64, end: u64) -> io::Result<u64> {
-    let start = at;
-    while at < end {
-        let (mut a, mut b) = (at, at);
-        let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(1 << 30);
-        match rustix::fs::copy_file_range(from, Some(&mut a), to, Some(&mut b), most) {
-            Ok(0) => break,
-            Ok(n) => at += n as u64,
-            Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::IO)) => return Err(e.into()),
-            // Not between these two: by hand.
-            Err(_) => break,
-        }
-    }
-    let mut buf = vec![0; 1 << 18];
-    while at < end {
-        let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(buf.len());
-        let n = from.read_at(&mut buf[..most], at)?;
-        if n == 0 {
-            break;
-        }
-        to.write_all_at(&buf[..n], at)?;
-        at += n as u64;
-    }
-    Ok(at - start)
 }

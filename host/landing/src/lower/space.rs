@@ -18,7 +18,16 @@ impl Default for SpaceGuards {
     }
 }
 
-/// Whether a copy of `source` bytes may be made where `have` are available.
+impl SpaceGuards {
+    /// Whether a full copy of `source` bytes may be made where `have` are available.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check(self, source: u64, have: u64) -> Result<(), Short> {
+        check(source, have, self)
+    }
+}
+
 pub(super) fn check(source: u64, have: u64, guards: SpaceGuards) -> Result<(), Short> {
     let SpaceGuards { share, factor } = guards;
     if u128::from(source) * 100 > u128::from(have) * u128::from(share) {

@@ -49,7 +49,7 @@ struct Json {
 }
 
 #[derive(Serialize)]
-struct JsonChange {
+pub(super) struct JsonChange {
     path: String,
     /// `added`, `modified`, `removed`, `replaced`, `metadata`.
     change: &'static str,
@@ -97,7 +97,8 @@ impl Diff {
     }
 }
 
-fn stat(ui: &Ui, sides: &Sides, set: &ChangeSet) -> Result<(), Failure> {
+/// A line for each change, and how many there are.
+pub(super) fn stat(ui: &Ui, sides: &Sides, set: &ChangeSet) -> Result<(), Failure> {
     let width = set.changes.iter().map(|c| c.path.to_string().len()).max().unwrap_or(0).min(60);
     for change in &set.changes {
         let counts = match sides.counts(change)? {
@@ -111,7 +112,7 @@ fn stat(ui: &Ui, sides: &Sides, set: &ChangeSet) -> Result<(), Failure> {
     ui.line(one_line_stat(set))
 }
 
-fn json(change: &Change) -> JsonChange {
+pub(super) fn json(change: &Change) -> JsonChange {
     JsonChange {
         path: change.path.to_string(),
         change: change_name(change.kind),

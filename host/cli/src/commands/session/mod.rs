@@ -4,6 +4,8 @@ pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod diff;
 pub(crate) mod exec;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod resolve;
 pub(crate) mod restore;
