@@ -97,7 +97,8 @@ impl Plain {
     pub(crate) fn take_back(&self, view: &View, root: &DirHandle) -> Result<(), PlainError> {
         let (dir, watch) = (DirLower::new(self.open()?), Watch::default());
         let now = look(&dir, &self.dir)?.known;
-        let sides = Sides { dir: &dir, shown: &self.dir, view, root, watch: &watch };
+        let sides =
+            Sides { dir: &dir, shown: &self.dir, view, root, watch: &watch, dir_times: true };
         take_back(&sides, &self.known, &now)?;
         Ok(())
     }
@@ -152,9 +153,6 @@ mod tests {
         assert!(GUARDS.check(10_000_000, 20_000_000).is_ok());
         let short = GUARDS.check(10_000_001, 20_000_000).expect_err("one byte too many");
         let error = PlainError::Space(short).to_string();
-        assert!(
-            error.starts_with("NO_SPACE: Insufficient space: need 21MB, have 20MB"),
-            "{error}"
-        );
+        assert!(error.starts_with("NO_SPACE: Insufficient space: need 21MB, have 20MB"), "{error}");
     }
 }

@@ -57,7 +57,8 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // What is read-only cannot be removed by its owner.
-        let _ = std::process::Command::new("chmod").args(["-R", "u+rwX"]).arg(self.tmp.path()).output();
+        let _ =
+            std::process::Command::new("chmod").args(["-R", "u+rwX"]).arg(self.tmp.path()).output();
     }
 }
 
@@ -191,7 +192,11 @@ fn an_export_that_fails_leaves_nothing() {
     let session = w.begin();
     let before = w.names();
     let stopped = || ExportOptions {
-        watch: watched(|p, stop| if p.done > 5 { stop.stop() }),
+        watch: watched(|p, stop| {
+            if p.done > 5 {
+                stop.stop()
+            }
+        }),
         ..ExportOptions::default()
     };
     let e = session.export(&w.at("out"), &stopped()).unwrap_err();

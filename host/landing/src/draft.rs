@@ -71,7 +71,9 @@ impl Draft {
         let layer = upper.n;
         let opened = layers::base(state, &meta)
             .and_then(|base| layers::seal_over(state, base, &written))
-            .and_then(|below| View::open(dir, below, ViewOptions { track_reads: false, ..options }));
+            .and_then(|below| {
+                View::open(dir, below, ViewOptions { track_reads: false, ..options })
+            });
         let opened = match opened {
             Ok(opened) => opened,
             Err(e) => {

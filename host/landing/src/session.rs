@@ -11,8 +11,8 @@ use crate::lease::{self, Ask, Lease};
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
-    Conflict, Draft, Isolation, Landed, LeaseError, Reading, SessionDebug, SessionError, SessionId, SessionInfo,
-    State, against, cascade, checkpoint, diagnose, layers, manifest, meta, nesting,
+    Conflict, Draft, Isolation, Landed, LeaseError, Reading, SessionDebug, SessionError, SessionId,
+    SessionInfo, State, against, cascade, checkpoint, diagnose, layers, manifest, meta, nesting,
 };
 
 /// A session of a domain.

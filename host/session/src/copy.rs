@@ -25,12 +25,7 @@ mod host {
     use rustix::fs::SeekFrom;
     use rustix::io::Errno;
 
-    pub(super) fn copy(
-        from: &File,
-        to: &File,
-        meta: &Metadata,
-        reflink: bool,
-    ) -> io::Result<u64> {
+    pub(super) fn copy(from: &File, to: &File, meta: &Metadata, reflink: bool) -> io::Result<u64> {
         if reflink && rustix::fs::ioctl_ficlone(to, from).is_ok() {
             return Ok(0);
         }

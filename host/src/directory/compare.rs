@@ -23,7 +23,11 @@ pub(super) struct Both<'a> {
 
 /// What the directory would hold, were it the session: an entry equals that of `now` where the
 /// session has just that. `quick`: a file of the same size and times is the same.
-pub(super) fn compare(both: &Both<'_>, quick: bool, watch: &Watch) -> Result<Known, DirectoryError> {
+pub(super) fn compare(
+    both: &Both<'_>,
+    quick: bool,
+    watch: &Watch,
+) -> Result<Known, DirectoryError> {
     let identities = Identities::of(both);
     let mut progress = Progress {
         of: both.listing.entries.len() as u64,
@@ -70,14 +74,11 @@ fn same(
         let theirs = both.dir.read_link(path).map_err(DirectoryError::host(&host))?;
         return Ok(ours.map_err(DirectoryError::view(path))? == theirs);
     }
-    if (meta.mode, meta.mtime) != (new.mode, new.mtime) {
-        return Ok(false);
-    }
     match meta.kind {
+        _ if meta.mode != new.mode => Ok(false),
+        Kind::File if meta.mtime != new.mtime => Ok(false),
         Kind::File if meta.size != new.size => Ok(false),
-        Kind::File if !quick => {
-            same_content(both.dir, both.shown, path, new, both.view, both.root)
-        }
+        Kind::File if !quick => same_content(both.dir, both.shown, path, new, both.view, both.root),
         _ => Ok(true),
     }
 }

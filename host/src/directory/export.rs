@@ -100,14 +100,14 @@ impl SessionHandle {
         let closed = [(info.base.as_path(), "the base"), (home.as_path(), "Brio's home")];
         let mut target = Target::make(dir, &closed)?;
         let listing = Listing::of(view, &view.root(), &options.watch)?;
-        let reflink = same_device(&info.base, target.work()) && check_reflink_support(target.work());
+        let reflink =
+            same_device(&info.base, target.work()) && check_reflink_support(target.work());
         if !reflink {
             let have = space_left(target.work())?;
             options.space.check(listing.bytes, have).map_err(ExportError::Space)?;
         }
         target.expect(&listing);
-        let made =
-            write_out(view, &view.root(), &listing, target.work(), reflink, &options.watch)?;
+        let made = write_out(view, &view.root(), &listing, target.work(), reflink, &options.watch)?;
         let dir = target.finish(&root_meta(view)?)?;
         Ok(Exported {
             dir,

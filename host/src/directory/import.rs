@@ -104,7 +104,8 @@ impl Import {
 impl SessionHandle {
     /// Makes the session what `dir` is: additions, changes of content, kind, mode and time,
     /// deletions, symbolic links with whatever target, hard links. Only what differs is
-    /// touched. `dir`'s own mode, owners and extended attributes are not taken; `.brio` at
+    /// touched. Not taken are `dir`'s own mode, times of directories and links (which would be
+    /// changes wherever an entry is), owners and extended attributes; `.brio` at
     /// every depth, and what the session excludes, is on neither side. All of it becomes the
     /// session's at once, durably, or nothing does, also under `kill -9`. Returns what changed.
     ///
@@ -146,7 +147,8 @@ impl SessionHandle {
                 now: &sorted.now,
             };
             let known = compare(&both, options.quick, watch)?;
-            let sides = Sides { dir: &opened, shown: dir, view, root: &root, watch };
+            let dir_times = false;
+            let sides = Sides { dir: &opened, shown: dir, view, root: &root, watch, dir_times };
             let mut touched = remove_special(&sides, &listing.special, &sorted.now)?;
             touched.append(&mut take_back(&sides, &known, &sorted.now)?);
             still(&opened, dir, &looked.known)?;
@@ -283,6 +285,8 @@ fn changes(draft: &Draft, touched: BTreeSet<RelPath>) -> Result<ChangeSet, Direc
         }
     }
     set.changes.sort_by(|a, b| a.path.cmp(&b.path));
-    debug_assert!(set.changes.iter().all(|c| c.path.components().all(|n| n != STATE_DIR.as_bytes())));
+    debug_assert!(
+        set.changes.iter().all(|c| c.path.components().all(|n| n != STATE_DIR.as_bytes()))
+    );
     Ok(set)
 }

@@ -21,6 +21,9 @@ pub(crate) struct Sides<'a> {
     pub(crate) view: &'a View,
     pub(crate) root: &'a DirHandle,
     pub(crate) watch: &'a Watch,
+    /// Take the modification times of directories: they move with their entries, and are changes
+    /// of their own once they are told.
+    pub(crate) dir_times: bool,
 }
 
 /// Makes the view show what lies in the directory, touching only what differs between `known`
@@ -367,7 +370,7 @@ impl Taking<'_> {
             view.set_mode_at(root, path.as_bytes(), false, new.mode)
                 .map_err(DirectoryError::view(path))?;
         }
-        if shown.mtime != new.mtime {
+        if shown.mtime != new.mtime && (new.kind != Kind::Dir || self.sides.dir_times) {
             if new.kind != Kind::Dir {
                 self.touched.insert(path.clone());
             }
