@@ -124,14 +124,19 @@ impl Stamp {
             FileType::Symlink => Kind::Symlink,
             _ => Kind::Other,
         };
-        let time = |secs, nanos: u64| Time { secs, nanos: u32::try_from(nanos).unwrap_or(0) };
         Self {
             kind,
             ino: stat.st_ino,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             mode: stat.st_mode & 0o7777,
-            mtime: time(stat.st_mtime, stat.st_mtime_nsec as u64),
-            ctime: time(stat.st_ctime, stat.st_ctime_nsec as u64),
+            mtime: Time {
+                secs: stat.st_mtime,
+                nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            },
+            ctime: Time {
+                secs: stat.st_ctime,
+                nanos: u32::try_from(stat.st_ctime_nsec).unwrap_or(0),
+            },
         }
     }
 
