@@ -149,7 +149,7 @@ impl Place {
                 self.mount = Some(mount);
                 Ok(Some(at))
             }
-            Err(MountError::NoDevice { .. } | MountError::NoHelper { .. }) => Ok(None),
+            Err(MountError::NoDevice { .. } | MountError::NoHelper) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
