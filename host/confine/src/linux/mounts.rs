@@ -16,6 +16,9 @@ use super::wire::{Failure, Needing as _, errno};
 use crate::Needed;
 use crate::room::Access;
 
+const EVERY_RESTRICTION: MountFlags =
+    MountFlags::RDONLY.union(MountFlags::NOSUID).union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+
 /// Where a path of the host is while the root is built.
 pub(super) fn on_host(path: &Path) -> PathBuf {
     Path::new(HOST).join(path.strip_prefix("/").unwrap_or(path))
@@ -95,12 +98,18 @@ impl Mounter {
         restrict(path, access)?;
         for inside in self.host_mounts.iter().filter(|mount| *mount != source) {
             let Ok(rest) = inside.strip_prefix(source) else { continue };
-            match restrict(&path.join(rest), access) {
+            let inside = path.join(rest);
+            match restrict(&inside, access) {
                 // Another mount hides it: it cannot be reached.
                 Err(Failure::Refused {
                     errno: libc::EINVAL | libc::ENOENT | libc::ENOTDIR,
                     ..
                 }) => {}
+                // A FUSE mount of somebody else, or one whose server is gone, tells nothing of
+                // itself. It is restricted as far as that goes.
+                Err(Failure::Refused { errno: libc::EACCES | libc::ENOTCONN, .. }) => {
+                    remount(&inside, EVERY_RESTRICTION)?;
+                }
                 other => other?,
             }
         }

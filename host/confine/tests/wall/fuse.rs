@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("binds_that_make_no_sense_are_refused", binds),
     ("binds_are_read_only_or_writable_as_asked", access),
     ("what_is_hidden_reads_as_empty", hidden),
+    ("a_dead_mount_inside_of_a_bind_is_no_obstacle", dead_mount),
     ("nothing_is_made_on_the_host", nothing_made),
 ];
 
@@ -270,6 +271,51 @@ fn hidden() -> Result<(), String> {
     let room = Room::empty().bind(hide("/usr/bin/env")).bind(hide("/usr/share"));
     assert_eq!(sh(&room, show).out, "0\n0\n");
     assert!(sh(&room, "echo x > /usr/bin/env").err.contains("ermission denied"));
+    Ok(())
+}
+
+/// `wall dead-mount DIR`, in a mount namespace of its own: in DIR is a FUSE mount without a
+/// server, which answers nothing about itself.
+pub(crate) fn dead_mount_if_asked() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, word, dir] = &arguments[..] else { return };
+    if word != "dead-mount" {
+        return;
+    }
+    let dir = PathBuf::from(dir);
+    let device = std::fs::File::options().read(true).write(true).open("/dev/fuse").unwrap();
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&device);
+    let options = std::ffi::CString::new(format!("fd={fd},rootmode=40000,user_id=0,group_id=0"));
+    let flags = rustix::mount::MountFlags::empty();
+    rustix::mount::mount("dead", dir.join("dead"), "fuse", flags, &*options.unwrap()).unwrap();
+    drop(device);
+    assert!(rustix::fs::statvfs(dir.join("dead")).is_err());
+    let done = sh(
+        &Room::new(Workspace::Bind { source: dir.clone(), path: dir }),
+        "grep /dead /proc/mounts; echo x > written",
+    );
+    print!("{}{}", done.out, done.err);
+    std::process::exit(done.exit.code());
+}
+
+fn dead_mount() -> Result<(), String> {
+    have_fuse()?;
+    if !rustix::process::geteuid().is_root() {
+        return Err("root makes the mount".to_owned());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("dead")).unwrap();
+    let out = std::process::Command::new("unshare")
+        .arg("--mount")
+        .arg(exe())
+        .arg("dead-mount")
+        .arg(dir.path())
+        .output()
+        .map_err(|e| format!("unshare: {e}"))?;
+    let said = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{said}{}", String::from_utf8_lossy(&out.stderr));
+    assert!(said.contains(" ro,nosuid,nodev,noexec,"), "{said}");
+    assert!(dir.path().join("written").exists());
     Ok(())
 }
 

@@ -41,6 +41,7 @@ fn main() {
     life::caller_if_asked();
     life::probe_if_asked();
     fuse::no_fuse_if_asked();
+    fuse::dead_mount_if_asked();
     let tests = [
         life::TESTS,
         fuse::TESTS,
