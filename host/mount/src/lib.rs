@@ -4,7 +4,8 @@
 //! [`NodeHandle`](brio_session::NodeHandle), which follows renames, copy-up and the loss of its
 //! last name; so nothing here keeps paths, and hard links and unlinked files are no special
 //! cases. There is no write-back cache: what was written is in the layer's index before the call
-//! returns; a store to a mapped page is there after `msync`, `close` or [`Mount::unmount`].
+//! returns; a store to a mapped page is there after `msync`, `close`, [`Mount::sync`] or
+//! [`Mount::unmount`].
 //!
 //! Inode numbers are the view's own, except where two files of a view share one (hard links of
 //! the base, which a view keeps apart) and for the root, which FUSE numbers itself: those get

@@ -198,6 +198,19 @@ impl Mount {
         self.served.invalidate();
     }
 
+    /// Has the kernel hand over what it still holds: stores to mapped pages. For a source that is
+    /// about to let others change the session. Not from a thread that the source lends in. Of a
+    /// mount that somebody else made: nothing is done.
+    ///
+    /// # Errors
+    /// `At`.
+    pub fn sync(&self) -> Result<(), MountError> {
+        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(at) = at else { return Ok(()) };
+        let sync = || rustix::fs::syncfs(&File::open(&at)?).map_err(io::Error::from);
+        sync().map_err(|source| MountError::At { at: at.clone(), source })
+    }
+
     /// Unmounts, and waits until everything was answered.
     ///
     /// # Errors

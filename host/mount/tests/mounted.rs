@@ -210,8 +210,8 @@ fn mapped_pages_are_the_file() {
     map.write(5000, b"by store");
     map.sync();
     assert_eq!(&fs::read(b.at("map")).unwrap()[5000..5008], b"by store");
-    map.write(9000, b"and close");
-    drop((map, f));
+    map.write(6000, b"by sync");
+    b.mount.sync().unwrap();
     // Not through the kernel: it is in the layer.
     let read = |at, len| {
         let how = brio_session::OpenOptions { read: true, ..Default::default() };
@@ -222,7 +222,11 @@ fn mapped_pages_are_the_file() {
         bytes
     };
     assert_eq!(read(5000, 8), b"by store");
-    assert_eq!(read(9000, 9), b"and close");
+    assert_eq!(read(6000, 7), b"by sync");
+    map.write(7000, b"at the end");
+    drop((map, f));
+    b.mount.unmount().unwrap();
+    assert_eq!(read(7000, 10), b"at the end");
 }
 
 #[test]
