@@ -96,6 +96,7 @@ pub struct Mount {
     at: Mutex<Option<PathBuf>>,
     /// Answers whether the kernel still has the mount.
     device: OwnedFd,
+    kernel: Notifier,
     served: Shared,
     session: Mutex<Option<BackgroundSession>>,
 }
@@ -174,13 +175,14 @@ impl Mount {
         device: OwnedFd,
         at: Option<PathBuf>,
     ) -> Result<Self, MountError> {
+        let kernel = session.notifier();
         if !served.source.is_exclusive() {
             let (send, moves) = mpsc::channel();
             *served.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(send);
-            tell_moves(&served, session.notifier(), moves).map_err(MountError::Session)?;
+            tell_moves(&served, kernel.clone(), moves).map_err(MountError::Session)?;
         }
         let session = session.spawn().map_err(MountError::Session)?;
-        Ok(Self { at: Mutex::new(at), device, served, session: Mutex::new(Some(session)) })
+        Ok(Self { at: Mutex::new(at), device, kernel, served, session: Mutex::new(Some(session)) })
     }
 
     /// Whether the kernel still has it.
@@ -199,16 +201,14 @@ impl Mount {
     }
 
     /// Has the kernel hand over what it still holds: stores to mapped pages. For a source that is
-    /// about to let others change the session. Not from a thread that the source lends in. Of a
-    /// mount that somebody else made: nothing is done.
-    ///
-    /// # Errors
-    /// `At`.
-    pub fn sync(&self) -> Result<(), MountError> {
-        let at = self.at.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(at) = at else { return Ok(()) };
-        let sync = || rustix::fs::syncfs(&File::open(&at)?).map_err(io::Error::from);
-        sync().map_err(|source| MountError::At { at: at.clone(), source })
+    /// about to let others change the session; not from a thread that is lending.
+    pub fn sync(&self) {
+        // `syncfs` does not wait for FUSE. To drop a page, the kernel writes it and waits; and a
+        // mapping keeps its file open.
+        for ino in self.served.open.writable() {
+            // Only a mount that is gone answers with an error, and it holds nothing.
+            let _ = self.kernel.inval_inode(INodeNo(ino), 0, 0);
+        }
     }
 
     /// Unmounts, and waits until everything was answered.

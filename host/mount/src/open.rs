@@ -83,6 +83,16 @@ impl OpenFiles {
         }
     }
 
+    /// The numbers of what is open for writing.
+    pub(crate) fn writable(&self) -> Vec<u64> {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> =
+            files.values().filter(|open| open.file.writable()).map(|open| open.ino).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
     pub(crate) fn close_file(&self, fh: u64) {
         let gone = self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&fh);
         // It may close a descriptor: not under the lock.

@@ -194,6 +194,8 @@ impl Served {
             Rename::Replace
         } else if flags == RenameFlags::RENAME_NOREPLACE {
             Rename::NoReplace
+        } else if flags == RenameFlags::RENAME_EXCHANGE {
+            Rename::Exchange
         } else {
             return Err(FsError::Invalid);
         };

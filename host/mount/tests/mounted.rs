@@ -105,13 +105,18 @@ fn hard_links_are_one_file_and_the_bases_are_kept_apart() {
 }
 
 #[test]
-fn a_rename_may_refuse_to_replace() {
-    let Some(b) = Branch::new("a_rename_may_refuse_to_replace", few) else { return };
+fn a_rename_may_refuse_to_replace_and_exchange() {
+    let Some(b) = Branch::new("a_rename_may_refuse_to_replace_and_exchange", few) else { return };
     let rename = |from, to, how| rustix::fs::renameat_with(CWD, b.at(from), CWD, b.at(to), how);
     assert_eq!(rename("f", "d/f2", RenameFlags::NOREPLACE), Err(Errno::EXIST));
     assert_eq!(rename("f", "new", RenameFlags::NOREPLACE), Ok(()));
-    assert_eq!(rename("new", "d/f2", RenameFlags::EXCHANGE), Err(Errno::INVAL));
-    assert_eq!(fs::read(b.at("new")).unwrap(), b"as it was");
+    assert_eq!(rename("new", "d/f2", RenameFlags::EXCHANGE), Ok(()));
+    assert_eq!(rename("new", "d", RenameFlags::EXCHANGE), Ok(()));
+    assert_eq!(fs::read(b.at("d")).unwrap(), b"as it was");
+    assert_eq!(fs::read(b.at("new/f2")).unwrap(), b"as it was");
+    assert_eq!(rename("f", "absent", RenameFlags::EXCHANGE), Err(Errno::NOENT));
+    let whiteout = rename("d", "other", RenameFlags::WHITEOUT);
+    assert_eq!(whiteout, Err(Errno::INVAL));
 }
 
 #[test]
@@ -211,7 +216,7 @@ fn mapped_pages_are_the_file() {
     map.sync();
     assert_eq!(&fs::read(b.at("map")).unwrap()[5000..5008], b"by store");
     map.write(6000, b"by sync");
-    b.mount.sync().unwrap();
+    b.mount.sync();
     // Not through the kernel: it is in the layer.
     let read = |at, len| {
         let how = brio_session::OpenOptions { read: true, ..Default::default() };

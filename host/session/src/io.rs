@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::time::UNIX_EPOCH;
 
-use crate::{FsError, FsResult, Op, Time};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::FsError;
+use crate::{FsResult, Op, Time};
 
 /// Makes a data file; `None` when the door lied about it.
 pub(crate) fn create(

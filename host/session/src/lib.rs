@@ -40,6 +40,7 @@ mod ops;
 mod path;
 mod promote;
 mod reads;
+mod rename;
 mod resolve;
 mod sealed;
 mod state;
@@ -64,9 +65,9 @@ pub const NEW_FILE_MODE: u32 = 0o644;
 pub const NEW_DIR_MODE: u32 = 0o755;
 
 pub use log::INDEX;
-pub use ops::Rename;
 pub use path::{RelPath, STATE_DIR, check_name, from_os, to_os};
 pub use reads::{Read, ReadSet, listing_digest};
+pub use rename::Rename;
 pub use sealed::{Sealed, is_layer_file};
 pub use switch::NewStack;
 pub use tracked::{Notes, Tracked};
