@@ -4,13 +4,14 @@
 //! It cannot enforce limits on disk and files, nor show child sessions. After a crash nothing
 //! is taken back: the session is as it was before the run.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, FileTimes, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use brio_landing::{Short, SpaceGuards};
-use brio_session::{DirHandle, DirLower, View};
+use brio_session::{DirHandle, DirLower, RelPath, SetTime, Time, View};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
@@ -58,7 +59,15 @@ pub(crate) struct Plain {
     known: Known,
     /// Held as long as the directory is in use: a sweep takes only what nobody locks.
     lock: File,
+    /// When the guest got it.
+    given: SystemTime,
 }
+
+/// The root is the guest's alone.
+const ROOT_MODE: u32 = 0o700;
+
+/// A clock of files lags behind the system's by less.
+const LAG: Duration = Duration::from_millis(20);
 
 impl Plain {
     /// Copies what `root` shows into a directory below `scratch`.
@@ -72,14 +81,28 @@ impl Plain {
         sweep(scratch);
         let lock_path = scratch.join(format!("{name}.lock"));
         let lock = lock(&lock_path).map_err(DirectoryError::host(&lock_path))?;
-        let mut plain = Self { dir: scratch.join(name), lock_path, known: Known::default(), lock };
+        let (dir, given) = (scratch.join(name), SystemTime::now());
+        let mut plain = Self { dir, lock_path, known: Known::default(), lock, given };
         let listing = Listing::of(view, root, &Watch::default())?;
         GUARDS.check(listing.bytes, space_left(scratch)?).map_err(PlainError::Space)?;
         make_private_and_write(view, root, &listing, &plain.dir, false)?;
+        plain.time_root(root)?;
         // Stamped last: a second name moves the change time of the first.
         plain.known = stamps_of(&plain.dir)?;
         outlast(&plain.known, &plain.lock).map_err(DirectoryError::host(&plain.lock_path))?;
+        plain.given = SystemTime::now();
         Ok(plain)
+    }
+
+    /// Gives the root the modification time that it has in the view.
+    fn time_root(&self, root: &DirHandle) -> Result<(), PlainError> {
+        let Time { secs, nanos } =
+            root.meta().map_err(DirectoryError::view(&RelPath::root()))?.mtime;
+        let whole = Duration::from_secs(secs.unsigned_abs());
+        let time = if secs < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
+        let times = FileTimes::new().set_modified(time + Duration::from_nanos(nanos.into()));
+        let set = File::open(&self.dir).and_then(|dir| dir.set_times(times));
+        Ok(set.map_err(DirectoryError::host(&self.dir))?)
     }
 
     /// Where it is.
@@ -93,13 +116,55 @@ impl Plain {
         Ok(opened.map_err(DirectoryError::host(&self.dir))?)
     }
 
-    /// Writes into the session what differs from what was copied out.
-    pub(crate) fn take_back(&self, view: &View, root: &DirHandle) -> Result<(), PlainError> {
+    /// Leaves the directory where it is, for a person.
+    pub(crate) fn keep(self) -> PathBuf {
+        remove_tree(&self.lock_path);
+        std::mem::take(&mut std::mem::ManuallyDrop::new(self).dir)
+    }
+
+    /// Writes into the session what differs from what was copied out; of `.git` nothing, if it
+    /// is to be left alone. Returns whether something was left there.
+    pub(crate) fn take_back(
+        &self,
+        view: &View,
+        root: &DirHandle,
+        leave_git: bool,
+    ) -> Result<bool, PlainError> {
         let (dir, watch) = (DirLower::new(self.open()?), Watch::default());
-        let now = look(&dir, &self.dir)?.known;
+        let mut now = look(&dir, &self.dir)?.known;
+        let mut known = self.known.clone();
+        let mut left = false;
+        if leave_git {
+            let of = |all: &mut Known| -> Known {
+                all.extract_if(.., |path, _| path.components().any(|name| name == b".git"))
+                    .collect()
+            };
+            left = of(&mut now) != of(&mut known);
+        }
         let sides =
             Sides { dir: &dir, shown: &self.dir, view, root, watch: &watch, dir_times: true };
-        take_back(&sides, &self.known, &now)?;
+        take_back(&sides, &known, &now)?;
+        self.take_root(root)?;
+        Ok(left)
+    }
+
+    /// The root's own mode and time, where they were told. A time between the start and now came
+    /// with its entries, which have moved the view's root as well.
+    fn take_root(&self, root: &DirHandle) -> Result<(), PlainError> {
+        let fail = |e| DirectoryError::view(&RelPath::root())(e);
+        let meta = std::fs::symlink_metadata(&self.dir).map_err(DirectoryError::host(&self.dir))?;
+        let modified = meta.modified().map_err(DirectoryError::host(&self.dir))?;
+        let mtime =
+            Time { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) };
+        let by_entries = (self.given - LAG..=SystemTime::now()).contains(&modified);
+        let told = !by_entries && root.meta().map_err(fail)?.mtime != mtime;
+        if told {
+            root.set_times(SetTime::Keep, SetTime::At(mtime)).map_err(fail)?;
+        }
+        let mode = meta.mode() & 0o7777;
+        if mode != ROOT_MODE {
+            root.set_mode(mode).map_err(fail)?;
+        }
         Ok(())
     }
 }

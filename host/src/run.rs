@@ -265,7 +265,7 @@ impl Brio {
         guests.end();
         drop(guests);
         let not_taken = match &plain {
-            Some(plain) if report.succeeded() => plain.take_back(&view, &view.root()).err(),
+            Some(plain) if report.succeeded() => plain.take_back(&view, &view.root(), false).err(),
             _ => None,
         };
         let mut changes = writer.view().changes().map_err(fault)?;

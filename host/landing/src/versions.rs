@@ -107,12 +107,16 @@ impl<'a> Versions<'a> {
     }
 
     /// A link that drifted still leads where it led if it is the same inode: a link's target
-    /// cannot be changed in place.
+    /// cannot be changed in place. The number of one that is gone is given to the next: its
+    /// time and its length tell them apart.
     fn same_link(&self, path: &RelPath) -> FsResult<Content> {
         let was = self.set.observed.get(path).and_then(|o| o.fingerprint);
         let now = present(self.theirs.stat(path))?;
         match (was, now) {
-            (Some(a), Some(b)) if b.kind == Kind::Symlink && a.ino == b.ino => {
+            (Some(a), Some(b))
+                if b.kind == Kind::Symlink
+                    && (a.ino, a.mtime, a.size) == (b.ino, b.mtime, b.size) =>
+            {
                 Ok(Content::Symlink(self.theirs.read_link(path)?))
             }
             _ => Ok(Content::Other),

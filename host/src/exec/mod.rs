@@ -140,6 +140,14 @@ pub enum ExecError {
     /// The session could not be copied out or taken back.
     #[error(transparent)]
     Plain(#[from] PlainError),
+    /// What the command did in its copy could not be taken back.
+    #[error("{source}; the copy that it worked in is kept: {}", at.display())]
+    NotTakenBack {
+        /// The copy.
+        at: PathBuf,
+        /// Why.
+        source: PlainError,
+    },
     /// The host failed.
     #[error("EXEC: {what}: {source}")]
     Host {
@@ -160,6 +168,7 @@ impl ExecError {
             #[cfg(target_os = "linux")]
             Self::Mount(_) => "MOUNT",
             Self::Plain(e) => e.code(),
+            Self::NotTakenBack { source, .. } => source.code(),
             Self::Host { .. } => "EXEC",
         }
     }
@@ -211,9 +220,9 @@ impl SessionHandle {
         });
         let (stdout, stderr) = streams.finish();
         // Whatever it is shown by goes before the lease, and a copy is taken back.
-        let put_back = place.end(&view);
-        let (end, confinement, left_out) = ran?;
-        put_back?;
+        let put_back = place.end(&view, request.grants.vcs);
+        let (end, confinement, mut left_out) = ran?;
+        left_out.extend(put_back?);
         let shown = place.shown;
         let changes = self.changed(&view)?;
         let report = ExecReport {

@@ -48,25 +48,26 @@ impl Place {
             return self.start_unconfined(session, view, request, streams);
         }
         let mounted = Workspace::Fuse { path: base.to_owned(), options: String::new() };
-        match self.start_in_room(view, mounted, request, streams) {
+        match self.start_in_room(view, base, mounted, request, streams) {
             Err(ExecError::Room(RoomError::NoFuse { .. })) => {}
             done => return done,
         }
         let source = self.export(session, view)?;
         let copied = Workspace::Bind { source, path: base.to_owned() };
-        self.start_in_room(view, copied, request, streams)
+        self.start_in_room(view, base, copied, request, streams)
     }
 
     fn start_in_room(
         &mut self,
         view: &View,
+        base: &Path,
         workspace: Workspace,
         request: &ExecRequest,
         streams: &Streams,
     ) -> Result<Process, ExecError> {
         let found = toolchains(|name| of_caller(request, name));
         let mut room = Room::new(workspace).binds(found.binds).network(request.network);
-        if let Some(home) = of_caller(request, "HOME") {
+        if let Some(home) = home(request, base) {
             room = room.home(home);
         }
         room = room
@@ -169,7 +170,7 @@ impl Place {
 
     /// Takes down what the session was shown by. A copy is taken back, whatever the command's
     /// status: what it wrote is in the session, as it is on a mount.
-    pub(super) fn end(&mut self, view: &View) -> Result<(), ExecError> {
+    pub(super) fn end(&mut self, view: &View, vcs: bool) -> Result<Option<String>, ExecError> {
         #[cfg(target_os = "linux")]
         if let Some(mount) = self.mount.take() {
             if self.at.is_some() && mount.unmount().is_err() {
@@ -181,11 +182,20 @@ impl Place {
         if let Some(at) = self.at.take() {
             let _ = std::fs::remove_dir(at);
         }
-        match self.plain.take() {
-            Some(plain) => Ok(plain.take_back(view, &view.root())?),
-            None => Ok(()),
+        let Some(plain) = self.plain.take() else { return Ok(None) };
+        match plain.take_back(view, &view.root(), !vcs) {
+            Ok(left) => {
+                Ok(left
+                    .then(|| "what changed in .git was left out; --grant vcs takes it".to_owned()))
+            }
+            Err(source) => Err(ExecError::NotTakenBack { at: plain.keep(), source }),
         }
     }
+}
+
+/// A private home lies where the caller's is; not over the session, should that hold it.
+fn home(request: &ExecRequest, base: &Path) -> Option<PathBuf> {
+    of_caller(request, "HOME").map(PathBuf::from).filter(|home| !home.starts_with(base))
 }
 
 #[cfg(unix)]
