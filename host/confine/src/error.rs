@@ -141,6 +141,11 @@ pub enum RoomError {
         /// Why not.
         source: io::Error,
     },
+    /// This program cannot be its own helper.
+    #[error(
+        "ROOM_HELPER: this program does not call `enter_if_asked` first thing in its `main`, so it cannot make rooms"
+    )]
+    NotEntered,
     /// The helper ended without saying why.
     #[error("ROOM_HELPER: the helper process ended without an answer ({status}); {}", Needed::Helper.remedy())]
     Helper {
@@ -163,6 +168,7 @@ impl RoomError {
         match self {
             Self::Unsupported => "ROOM_UNSUPPORTED",
             Self::Refused { .. } => "ROOM_REFUSED",
+            Self::NotEntered => "ROOM_HELPER",
             Self::NoFuse { .. } => "ROOM_NO_FUSE",
             Self::BadPath { .. } => "ROOM_PATH",
             Self::Covers { .. } => "ROOM_COVERS",

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -30,8 +31,16 @@ pub fn enter_if_asked() {
     match name.as_deref().and_then(|name| name.to_str()) {
         Some(HELPER) => std::process::exit(helper()),
         Some(INIT) => std::process::exit(init::run()),
-        _ => {}
+        // Release: nothing but the flag itself.
+        _ => ENTERED.store(true, Ordering::Release),
     }
+}
+
+/// Without the call in `main` a helper would be this whole program once more, and so on.
+static ENTERED: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn entered() -> bool {
+    ENTERED.load(Ordering::Acquire)
 }
 
 /// This program again, with its end of a new socket as its standard input and nothing else.

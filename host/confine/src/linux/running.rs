@@ -38,6 +38,9 @@ impl Room {
     /// A place that cannot be in a room, a mechanism that this machine refuses, or no FUSE.
     /// Nothing of the command ran then, and nothing is left behind.
     pub fn spawn(&self, command: Command) -> Result<Running, RoomError> {
+        if !helper::entered() {
+            return Err(RoomError::NotEntered);
+        }
         let places = wire::wire_places(places::plan(self)?);
         let workspace = self.workspace.as_ref().map_or(Path::new("/"), Workspace::path);
         let cwd = command.cwd.as_deref().unwrap_or(workspace);
