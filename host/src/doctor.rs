@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use brio_confine::{Report, RoomError};
 use brio_landing::{DomainError, Inspection, LeaseStatus, Probe, inspect};
 
 use crate::Brio;
@@ -13,8 +14,8 @@ pub struct Diagnosis {
     pub base: Inspection,
     /// Whether a session could be mounted.
     pub fuse: Probe,
-    /// The version of the kernel's landlock interface; `None`: it has none.
-    pub landlock: Option<u32>,
+    /// What a room for a native command is made of here, or why there is none: one was made.
+    pub room: Result<Report, RoomError>,
 }
 
 /// What Brio will use of two ways.
@@ -29,6 +30,11 @@ pub struct Choice {
 }
 
 impl Diagnosis {
+    /// The version of landlock that a room has; `None`: this kernel has none, or no room.
+    pub fn landlock(&self) -> Option<u32> {
+        self.room.as_ref().ok()?.landlock.map(|l| l.abi)
+    }
+
     /// What Brio uses here, and why nothing better.
     pub fn choices(&self) -> Vec<Choice> {
         let b = &self.base;
@@ -53,7 +59,14 @@ impl Diagnosis {
                 choice("--lower frozen", "copy", Some(format!("no snapshot: {a}; no reflink: {b}")))
             }
         };
-        vec![live, first_write, frozen]
+        let native = match (&self.room, &self.fuse) {
+            (Err(e), _) => choice("session exec", "none", Some(e.to_string())),
+            (Ok(room), Probe::Yes) => choice("session exec", &format!("a mount; {room}"), None),
+            (Ok(room), Probe::No(why)) => {
+                choice("session exec", &format!("a copy; {room}"), Some(why.clone()))
+            }
+        };
+        vec![live, first_write, frozen, native]
     }
 
     /// Sessions that lost what the base held, and those whose run died.
@@ -74,7 +87,7 @@ impl Brio {
     /// When the directory is missing, is none, or cannot be read.
     pub fn doctor(&self, base: &Path) -> Result<Diagnosis, DomainError> {
         let inspected = inspect(base, self.domain_options(base, false))?;
-        Ok(Diagnosis { base: inspected, fuse: fuse(), landlock: landlock() })
+        Ok(Diagnosis { base: inspected, fuse: fuse(), room: brio_confine::probe() })
     }
 }
 
@@ -84,15 +97,4 @@ fn fuse() -> Probe {
         Ok(_) => Probe::Yes,
         Err(e) => Probe::No(format!("/dev/fuse: {e}")),
     }
-}
-
-/// `landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)`.
-#[allow(unsafe_code, reason = "no crate of ours speaks landlock yet")]
-fn landlock() -> Option<u32> {
-    // SAFETY: with a null pointer, size 0 and this flag the call reads and writes no memory: it
-    // answers the version, or an error.
-    let version = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, 1u32)
-    };
-    u32::try_from(version).ok().filter(|v| *v > 0)
 }

@@ -55,8 +55,17 @@ fn a_healthy_base_is_ok_and_untouched() {
     let frozen = env.json(&["session", "begin", "--lower", "frozen", "--json"]).1;
     assert_eq!(of("--lower frozen")["used"], frozen["lower"]["method"], "as it is then done");
     for u in uses {
-        let best = ["live", "shares blocks", "snapshot"].contains(&u["used"].as_str().unwrap());
-        assert_eq!(best, u["why"].is_null(), "{u}");
+        let used = u["used"].as_str().unwrap();
+        let best = ["live", "shares blocks", "snapshot"].contains(&used);
+        assert_eq!(best || used.starts_with("a mount; "), u["why"].is_null(), "{u}");
+    }
+    // What is said of a room is what a command gets.
+    let exec = env.json(&["session", "exec", &id, "--json", "--", "/bin/true"]).1;
+    match exec["confinement"].as_str() {
+        Some(room) => {
+            assert!(of("session exec")["used"].as_str().unwrap().ends_with(room), "{exec}")
+        }
+        None => assert_eq!(of("session exec")["used"], "none", "{exec}"),
     }
     let text = env.ok(&["doctor"]);
     for line in

@@ -120,7 +120,7 @@ fn json(d: &Diagnosis) -> Json {
         reflink: Tried::from(&b.reflink),
         snapshot: Tried::from(&b.snapshot),
         fuse: Tried::from(&d.fuse),
-        landlock: d.landlock,
+        landlock: d.landlock(),
         access: b.access.as_ref().map(|a| Access {
             writable: a.writable,
             mode: format!("{:04o}", a.mode),
@@ -174,7 +174,7 @@ fn tell(ui: &Ui, d: &Diagnosis) -> Result<(), Failure> {
     ] {
         say(key, &probe(p))?;
     }
-    match d.landlock {
+    match d.landlock() {
         Some(v) => say("landlock", &format!("version {v}"))?,
         None => say("landlock", "no: the kernel has none, or it is off")?,
     }
