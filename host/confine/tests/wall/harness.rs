@@ -78,6 +78,10 @@ fn again_as_ordinary(arguments: &[String]) -> i32 {
     let copy = dir.path().join("wall");
     std::fs::copy("/proc/self/exe", &copy).unwrap();
     let user = ORDINARY.to_string();
+    // The list of what is skipped is ours: what is added to it comes by a file of its own.
+    let skips = dir.path().join("skips");
+    std::fs::write(&skips, "").unwrap();
+    std::fs::set_permissions(&skips, PermissionsExt::from_mode(0o666)).unwrap();
     let status = Command::new("unshare")
         .args(["--mount", "sh", "-c", DEVICES])
         .arg(dir.path())
@@ -85,8 +89,10 @@ fn again_as_ordinary(arguments: &[String]) -> i32 {
         .arg(&copy)
         .args(arguments)
         .env("BRIO_WALL_AGAIN", "1")
+        .env("BRIO_SKIPS", &skips)
         .current_dir("/")
         .status();
+    list_skipped(&std::fs::read_to_string(&skips).unwrap());
     match status {
         Ok(status) => status.code().unwrap_or(101),
         Err(e) => {
@@ -109,8 +115,12 @@ exec "$@"
 /// Says loudly that a test could not run, and has it counted.
 pub(crate) fn skip(name: &str, reason: &str) {
     eprintln!("SKIPPED: {name}: {reason}");
+    list_skipped(&format!("{name}: {reason}\n"));
+}
+
+fn list_skipped(lines: &str) {
     if let Some(list) = std::env::var_os("BRIO_SKIPS") {
         let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
-        writeln!(list, "{name}: {reason}").unwrap();
+        list.write_all(lines.as_bytes()).unwrap();
     }
 }
