@@ -51,9 +51,7 @@ fn as_command() -> Outcome {
     let out = tempfile::tempdir()?;
     tree::fill(base.path(), 20_000)?;
     let git = |args: &[&str]| command("git", args, base.path());
-    git(&["init", "-q"])?;
-    git(&["add", "-A"])?;
-    git(&["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "base"])?;
+    tree::repository(base.path())?;
     let home_dir = home.path().to_string_lossy().into_owned();
     let (mut begin, mut worktree, mut copy) = (Vec::new(), Vec::new(), Vec::new());
     for i in 0..5 {

@@ -20,10 +20,7 @@ pub(crate) fn run() -> Outcome {
     for files in sizes {
         let base = tempfile::tempdir()?;
         tree::fill(base.path(), files)?;
-        let git = |args: &[&str]| command("git", args, base.path());
-        git(&["init", "-q"])?;
-        git(&["add", "-A"])?;
-        git(&["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "base"])?;
+        tree::repository(base.path())?;
         let (domain, _) = Domain::open(base.path(), OpenOptions::default())?;
         bases.push((files, base, domain, vec![Vec::<Duration>::new(); 3]));
     }
@@ -58,9 +55,7 @@ pub(crate) fn durable() -> Outcome {
     let base = tempfile::tempdir()?;
     tree::fill(base.path(), FILES)?;
     let git = |args: &[&str]| command("git", args, base.path());
-    git(&["init", "-q"])?;
-    git(&["add", "-A"])?;
-    git(&["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "base"])?;
+    tree::repository(base.path())?;
     let (domain, _) = Domain::open(base.path(), OpenOptions::default())?;
     let mut medians = Vec::new();
     for changed in [10, 100] {

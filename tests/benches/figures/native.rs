@@ -8,7 +8,7 @@ use brio_mount::{Fixed, Mount, Options};
 use brio_session::ViewOptions;
 
 use super::begin::brio_binary;
-use super::measure::{Outcome, command, head, median, ms, row, time};
+use super::measure::{Outcome, head, median, ms, row, time};
 use super::tree;
 
 const FILES: usize = 20_000;
@@ -23,10 +23,7 @@ pub(crate) fn run() -> Outcome {
 fn tools() -> Outcome {
     let base = tempfile::tempdir()?;
     tree::fill(base.path(), FILES)?;
-    let git = |args: &[&str]| command("git", args, base.path());
-    git(&["init", "-q"])?;
-    git(&["add", "-A"])?;
-    git(&["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "base"])?;
+    tree::repository(base.path())?;
     let options = OpenOptions { boot_id: "bench".into(), ..OpenOptions::default() };
     let domain = Domain::open(base.path(), options)?.0;
     let session = domain.begin(BeginOptions::default())?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::measure::Outcome;
+use super::measure::{Outcome, command};
 
 const PER_DIR: usize = 12;
 
@@ -18,6 +18,14 @@ pub(crate) fn fill(dir: &Path, files: usize) -> Outcome {
         fs::write(path, &text[..400 + (i * 7919) % 8000])?;
     }
     Ok(())
+}
+
+/// Makes a repository of a directory, and commits all that is in it.
+pub(crate) fn repository(dir: &Path) -> Outcome {
+    let git = |args: &[&str]| command("git", args, dir);
+    git(&["init", "-q"])?;
+    git(&["add", "-A"])?;
+    git(&["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "base"])
 }
 
 /// The i-th file of a filled directory.

@@ -99,9 +99,7 @@ pub(crate) fn changes() -> Outcome {
     let base = tempfile::tempdir()?;
     tree::fill(base.path(), 100_000)?;
     let git = |args: &[&str]| command("git", args, base.path());
-    git(&["init", "-q"])?;
-    git(&["add", "-A"])?;
-    git(&["-c", "user.name=b", "-c", "user.email=b@b", "commit", "-qm", "base"])?;
+    tree::repository(base.path())?;
     let domain = open(base.path(), Door::default())?;
     let mut samples = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
