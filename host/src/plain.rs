@@ -17,8 +17,8 @@ use cap_std::fs::Dir;
 
 use crate::DirectoryError;
 use crate::directory::{
-    Known, Listing, Sides, Watch, look, make_private_and_write, outlast, remove_tree, space_left,
-    stamps_of, take_back,
+    Known, Listing, Sides, Watch, in_git, look, make_private_and_write, outlast, remove_tree,
+    space_left, stamps_of, take_back,
 };
 
 /// The plain directory could not be made or taken back.
@@ -135,10 +135,8 @@ impl Plain {
         let mut known = self.known.clone();
         let mut left = false;
         if leave_git {
-            let of = |all: &mut Known| -> Known {
-                all.extract_if(.., |path, _| path.components().any(|name| name == b".git"))
-                    .collect()
-            };
+            let of =
+                |all: &mut Known| -> Known { all.extract_if(.., |path, _| in_git(path)).collect() };
             left = of(&mut now) != of(&mut known);
         }
         let sides =

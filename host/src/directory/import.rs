@@ -11,7 +11,7 @@ use brio_session::{
 use super::compare::{Both, compare};
 use super::stamp::{self, Known, Stamp, look};
 use super::take_back::{Sides, still, take_back};
-use super::{DirectoryError, Listing, Watch};
+use super::{DirectoryError, Listing, Watch, in_git};
 use crate::SessionHandle;
 
 /// How a directory is imported.
@@ -209,10 +209,6 @@ fn sort(
         sorted
     });
     sorted.map_err(DirectoryError::view(&RelPath::root()))
-}
-
-fn in_git(path: &RelPath) -> bool {
-    path.components().any(|name| name == b".git")
 }
 
 /// A device or the like stays where the session shows one already.

@@ -123,3 +123,8 @@ impl fmt::Debug for Watch {
         f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
+
+/// Whether a path is, or lies in, a `.git`.
+pub(crate) fn in_git(path: &RelPath) -> bool {
+    path.components().any(|name| name == b".git")
+}
