@@ -21,6 +21,7 @@
 //! | `listing` | every session of every domain |
 //! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
 //! | `run`, `inputs`, `plain`, `guest` | an agent in a session; its files; as a plain directory; the sessions it may begin |
+//! | `mounted` | a session as a directory that stays |
 //! | `exec` | a native command in a session |
 //! | `task` | a session per task |
 //! | `history` | what landed: listing, undoing, forgetting |
@@ -41,6 +42,8 @@ mod inputs;
 mod listing;
 mod manager;
 mod metadata;
+#[cfg(target_os = "linux")]
+mod mounted;
 mod nested;
 mod options;
 mod plain;
@@ -85,6 +88,8 @@ pub use inputs::InputError;
 pub use listing::ListFilter;
 pub use manager::{ActiveSession, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;
+#[cfg(target_os = "linux")]
+pub use mounted::{SessionMount, SessionMountError};
 pub use options::{BrioOptions, system_boot_id};
 pub use plain::PlainError;
 pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};

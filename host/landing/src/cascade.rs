@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::lease::{Ask, Lease};
+use crate::lease::{Ask, Hold, Lease};
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Landed, RollbackError, RolledBack, SessionError, SessionId, commit,
@@ -30,7 +30,7 @@ pub(crate) fn commit(
     }
     if options.stop {
         // Its children land in it while nobody writes there.
-        drop(Lease::take(state, id, "commit", Ask::Stop, false)?);
+        drop(Lease::take(state, id, "commit", Ask::Stop, Hold::Brief)?);
     }
     let mut first = Vec::new();
     let landed = land_children(state, id, options, &mut first)

@@ -13,7 +13,7 @@ use crate::facts::Facts;
 use crate::finish::{discard, empty_trash};
 use crate::history::History;
 use crate::intent::{Intent, Step};
-use crate::lease::{Ask, Lease};
+use crate::lease::{Ask, Hold, Lease};
 use crate::lock::Lock;
 use crate::meta::Meta;
 use crate::plan::{Input, NoPlan, plan};
@@ -37,11 +37,11 @@ pub(crate) fn commit(
 ) -> Result<Landed, CommitError> {
     let first = meta::load_open(state, id)?;
     if let Some(parent) = &first.parent {
-        let _lease = Lease::take(state, parent, "commit of a child", Ask::Refuse, false)?;
+        let _lease = Lease::take(state, parent, "commit of a child", Ask::Refuse, Hold::Brief)?;
         return nesting::land(state, parent, id, options, None);
     }
     let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
-    let _lease = Lease::take(state, id, "commit", ask, false)?;
+    let _lease = Lease::take(state, id, "commit", ask, Hold::Brief)?;
     let mut m = meta::load_open(state, id)?;
     admit(state, &m, options)?;
     let mut landed = land(state, &m, options);

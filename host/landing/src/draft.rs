@@ -9,7 +9,7 @@ use std::sync::Arc;
 use brio_session::{View, ViewOptions};
 
 use crate::errors::Doing;
-use crate::lease::{Ask, Lease};
+use crate::lease::{Ask, Hold, Lease};
 use crate::meta::Meta;
 use crate::state::State;
 use crate::{HostError, LeaseError, SessionId, checkpoint, layers, manifest, meta, nesting};
@@ -26,7 +26,7 @@ impl Reading {
         id: &SessionId,
         purpose: &str,
     ) -> Result<Self, LeaseError> {
-        let lease = Lease::take(state, id, purpose, Ask::Refuse, true)?;
+        let lease = Lease::take(state, id, purpose, Ask::Refuse, Hold::Run)?;
         let meta = meta::load_open(state, id)?;
         let view = layers::view(state, &meta, layers::read_only(state))
             .map_err(|source| LeaseError::View { id: id.clone(), source })?;
@@ -62,7 +62,7 @@ impl Draft {
         purpose: &str,
         options: ViewOptions,
     ) -> Result<Self, LeaseError> {
-        let lease = Lease::take(state, id, purpose, Ask::Refuse, true)?;
+        let lease = Lease::take(state, id, purpose, Ask::Refuse, Hold::Run)?;
         let mut meta = meta::load_open(state, id)?;
         let view = |source| LeaseError::View { id: id.clone(), source };
         let before = layers::view(state, &meta, layers::read_only(state)).map_err(view)?;

@@ -35,6 +35,20 @@ struct Holder {
     boot: String,
     heartbeat: Time,
     purpose: String,
+    /// It lets go when it is asked, and loses nothing by that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    yields: bool,
+}
+
+/// For what a lease is held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// For one operation.
+    Brief,
+    /// For a run, which lasts.
+    Run,
+    /// As long as nobody else wants it.
+    Yielding,
 }
 
 /// The right to write in a session, held.
@@ -59,13 +73,13 @@ pub(crate) enum Ask {
 }
 
 impl Lease {
-    /// Takes the lease of a session. `heartbeat`: for a run, which lasts.
+    /// Takes the lease of a session. A holder that yields is asked to let go by everybody.
     pub(crate) fn take(
         state: &Arc<State>,
         id: &SessionId,
         purpose: &str,
         ask: Ask,
-        heartbeat: bool,
+        hold: Hold,
     ) -> Result<Self, LeaseError> {
         let dir = match meta::dir(state, id) {
             Ok(dir) => dir,
@@ -96,11 +110,11 @@ impl Lease {
             }
         }
         let _ = rustix::fs::unlinkat(&dir, STOP, rustix::fs::AtFlags::empty());
-        let holder = holder(state, purpose);
+        let holder = Holder { yields: hold == Hold::Yielding, ..holder(state, purpose) };
         let file = Arc::new(file);
         let stop = Arc::new(AtomicBool::new(false));
         write(&file, &holder).doing(id)?;
-        let beat = heartbeat
+        let beat = (hold != Hold::Brief)
             .then(|| start_beat(state.options.now, dir, file.clone(), holder, stop.clone()));
         let beat = beat.transpose().doing(id)?;
         Ok(Self { file, beat, stop })
@@ -139,6 +153,7 @@ fn holder(state: &State, purpose: &str) -> Holder {
         boot: state.options.boot_id.clone(),
         heartbeat: state.now(),
         purpose: purpose.to_owned(),
+        yields: false,
     }
 }
 
@@ -167,8 +182,7 @@ fn wait(
     ask: Ask,
 ) -> io::Result<Result<(), Option<Holder>>> {
     let begun = Instant::now();
-    // Who looks at a lease holds it for an instant: never be refused because of that.
-    let patience = if ask == Ask::Stop { PATIENCE } else { Duration::from_millis(30) };
+    let mut ask = ask;
     let mut asked = false;
     loop {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
@@ -177,6 +191,11 @@ fn wait(
             Err(Errno::INTR) => continue,
             Err(e) => return Err(e.into()),
         }
+        if ask == Ask::Refuse && read(file).is_some_and(|h| h.yields) {
+            ask = Ask::Stop;
+        }
+        // Who looks at a lease holds it for an instant: never be refused because of that.
+        let patience = if ask == Ask::Stop { PATIENCE } else { Duration::from_millis(30) };
         if begun.elapsed() >= patience {
             if asked {
                 let _ = rustix::fs::unlinkat(dir, STOP, rustix::fs::AtFlags::empty());

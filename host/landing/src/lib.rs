@@ -133,5 +133,5 @@ pub use options::{
     Retention, system_time,
 };
 pub use resolve::{BadTake, ResolveOptions, Resolved, Take};
-pub use session::{Session, Writer};
+pub use session::{Session, SessionMark, Writer};
 pub use undo::{UndoError, UndoOptions};

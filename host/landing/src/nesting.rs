@@ -13,7 +13,7 @@ use brio_session::{Change, ChangeKind, ChangeSet, FsError, FsResult, Kind, Lower
 use crate::begin::{self, New, fs_io};
 use crate::errors::Doing;
 use crate::flat::Flat;
-use crate::lease::{Ask, Lease};
+use crate::lease::{Ask, Hold, Lease};
 use crate::meta::{Layer, Meta, cap, layer_dir};
 use crate::policy::{Settled, by_policy, fill, settle, too_often, view_error};
 use crate::reads::Nested;
@@ -64,7 +64,7 @@ pub(crate) fn begin_idle(
     parent: &SessionId,
     options: BeginOptions,
 ) -> Result<Session, BeginError> {
-    let _lease = Lease::take(state, parent, "begin of a child", Ask::Refuse, false)?;
+    let _lease = Lease::take(state, parent, "begin of a child", Ask::Refuse, Hold::Brief)?;
     begin(state, parent, options, None)
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn land(
     live: Option<&View>,
 ) -> Result<Landed, CommitError> {
     let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
-    let _lease = Lease::take(state, child, "commit", ask, false)?;
+    let _lease = Lease::take(state, child, "commit", ask, Hold::Brief)?;
     let mut c = meta::load_open(state, child)?;
     commit::admit(state, &c, options)?;
     let mut p = meta::load_open(state, parent)?;

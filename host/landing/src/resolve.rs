@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::{admit, entry};
 use crate::errors::Doing;
-use crate::lease::{Ask, Lease};
+use crate::lease::{Ask, Hold, Lease};
 use crate::merge::{Case, Resolution, Unmerged, force, merge};
 use crate::merge_text::{Labels, is_marked};
 use crate::meta::{self, Meta};
@@ -96,13 +96,13 @@ pub(crate) fn resolve(
     let first = meta::load_open(state, id).map_err(commit)?;
     let _parent = match &first.parent {
         Some(parent) => {
-            let taken = Lease::take(state, parent, "resolve of a child", Ask::Refuse, false);
+            let taken = Lease::take(state, parent, "resolve of a child", Ask::Refuse, Hold::Brief);
             Some(taken.map_err(CommitError::from)?)
         }
         None => None,
     };
     let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
-    let _lease = Lease::take(state, id, "resolve", ask, false).map_err(CommitError::from)?;
+    let _lease = Lease::take(state, id, "resolve", ask, Hold::Brief).map_err(CommitError::from)?;
     let m = meta::load_open(state, id).map_err(commit)?;
     let fits = CommitOptions { accept_unclean: true, ..CommitOptions::default() };
     match admit(state, &m, &fits) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::errors::{Doing, is_full};
 use crate::finish::{discard, empty_trash};
-use crate::lease::{Ask, Lease};
+use crate::lease::{Ask, Hold, Lease};
 use crate::state::State;
 use crate::{RollbackError, RolledBack, SessionError, SessionId, gc, isolation, meta, recover};
 
@@ -31,7 +31,7 @@ pub(crate) fn rollback(
 
 fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack, RollbackError> {
     let ask = if stop { Ask::Stop } else { Ask::Refuse };
-    let lease = Lease::take(state, id, "rollback", ask, false)?;
+    let lease = Lease::take(state, id, "rollback", ask, Hold::Brief)?;
     let known = match meta::load_open(state, id) {
         Ok(m) => Some(m),
         // What cannot be read can still be thrown away.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use brio_session::{ChangeSet, FsError, FsResult, Lower, View, ViewOptions};
+use brio_session::{ChangeSet, Fingerprint, FsError, FsResult, INDEX, Lower, View, ViewOptions};
 
 use crate::errors::Doing;
-use crate::lease::{self, Ask, Lease};
+use crate::lease::{self, Ask, Hold, Lease};
+use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
@@ -138,7 +139,7 @@ impl Session {
     }
 
     fn held(&self, purpose: &str) -> Result<Lease, LeaseError> {
-        Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, false)
+        Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, Hold::Brief)
     }
 
     /// Takes the writer lease and opens it for writing. `purpose` is shown to others.
@@ -146,7 +147,42 @@ impl Session {
     /// # Errors
     /// `SESSION_BUSY` when somebody holds it.
     pub fn writer(&self, purpose: &str, options: ViewOptions) -> Result<Writer, LeaseError> {
-        let lease = Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, true)?;
+        self.writer_by(
+            Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, Hold::Run)?,
+            options,
+        )
+    }
+
+    /// As [`writer`](Self::writer), for one that holds nothing that it could not take again:
+    /// everybody who wants the lease asks it to let go, and waits for five seconds. It must look
+    /// at [`stop_requested`](Writer::stop_requested) and end then.
+    ///
+    /// # Errors
+    /// As [`writer`](Self::writer).
+    pub fn yielding_writer(
+        &self,
+        purpose: &str,
+        options: ViewOptions,
+    ) -> Result<Writer, LeaseError> {
+        let hold = Hold::Yielding;
+        self.writer_by(Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, hold)?, options)
+    }
+
+    /// What tells whether the session is still in the state that was looked at: who writes in
+    /// it, or moves it to another stack, changes it.
+    ///
+    /// # Errors
+    /// `NotFound` when it has ended, and the host's.
+    pub fn mark(&self) -> FsResult<SessionMark> {
+        let dir = meta::dir(&self.domain, &self.id)?;
+        let record = Look::at(&dir, meta::META)?.ok_or(FsError::NotFound)?.fingerprint();
+        let layer = self.meta()?.layers.last().cloned().ok_or(FsError::NotFound)?;
+        let layer = meta::layer_dir(&self.domain, &layer)?;
+        let index = Look::at(&layer, INDEX.as_bytes())?.ok_or(FsError::NotFound)?.fingerprint();
+        Ok(SessionMark { record, index: (index.ino, index.size) })
+    }
+
+    fn writer_by(&self, lease: Lease, options: ViewOptions) -> Result<Writer, LeaseError> {
         let mut meta = meta::load_open(&self.domain, &self.id)?;
         let boot = &self.domain.options.boot_id;
         if meta.clean || meta.boot != *boot {
@@ -164,6 +200,13 @@ impl Session {
         let (domain, id) = (self.domain.clone(), self.id.clone());
         Ok(Writer { domain, id, view, lease, stack: Mutex::default() })
     }
+}
+
+/// A state of a session: see [`Session::mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionMark {
+    record: Fingerprint,
+    index: (u64, u64),
 }
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::disk;
 use crate::errors::Doing;
 use crate::finish::{discard, empty_some};
-use crate::lease::{self, Ask, Lease};
+use crate::lease::{self, Ask, Hold, Lease};
 use crate::lock::Lock;
 use crate::lower;
 use crate::meta;
@@ -102,7 +102,7 @@ pub(crate) fn layers(state: &Arc<State>, dry: bool) -> Result<u64, SessionError>
             continue;
         }
         // Who adds layers to a session, or branches it, holds its lease.
-        let Ok(_lease) = Lease::take(state, &id, "gc", Ask::Refuse, false) else { continue };
+        let Ok(_lease) = Lease::take(state, &id, "gc", Ask::Refuse, Hold::Brief) else { continue };
         let Ok(m) = meta::load_open(state, &id) else { continue };
         let Some(listed) = listed(state).doing("sessions")? else { break };
         for id in family(&m) {
