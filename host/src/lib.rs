@@ -89,7 +89,7 @@ pub use listing::ListFilter;
 pub use manager::{ActiveSession, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;
 #[cfg(target_os = "linux")]
-pub use mounted::{SessionMount, SessionMountError};
+pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use options::{BrioOptions, system_boot_id};
 pub use plain::PlainError;
 pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};

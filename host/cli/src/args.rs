@@ -60,6 +60,7 @@ pub(crate) enum Session {
     Restore(commands::session::restore::Restore),
     Export(commands::session::export::Export),
     Import(commands::session::import::Import),
+    Path(commands::session::path::Path),
 }
 
 /// The commands on agents.
@@ -72,6 +73,13 @@ pub(crate) enum Agent {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     Show(commands::config::Show),
+}
+
+/// What a native command, or a person with an editor, may do in a session beyond changing files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Grant {
+    /// Change `.git`.
+    Vcs,
 }
 
 /// The base of a command that takes one: the directory that was named, or the current one.

@@ -111,6 +111,9 @@ from_typed! {
     brio_host::RollbackError, brio_host::RunError, brio_host::SessionError,
 }
 
+#[cfg(target_os = "linux")]
+from_typed!(brio_host::SessionMountError);
+
 impl Failure {
     /// Conflicts, a line each, however many.
     fn conflict(what: &str, conflicts: &[brio_host::Conflict], hint: String) -> Self {

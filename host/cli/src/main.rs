@@ -58,6 +58,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Restore(c)) => c.run(ui),
         Command::Session(Session::Export(c)) => c.run(ui),
         Command::Session(Session::Import(c)) => c.run(ui),
+        Command::Session(Session::Path(c)) => c.run(ui),
         Command::Log(c) => c.run(ui),
         Command::Undo(c) => c.run(ui),
         Command::Blame(c) => c.run(ui),

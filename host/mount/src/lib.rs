@@ -38,6 +38,6 @@ mod source;
 mod table;
 
 #[cfg(target_os = "linux")]
-pub use mount::{DEVICE, Mount, MountError, Options, mount_data};
+pub use mount::{DEVICE, Mount, MountError, Options, mount_data, unmount_at};
 #[cfg(target_os = "linux")]
 pub use source::{Fixed, Lent, Source};

@@ -72,7 +72,7 @@ pub enum MountError {
     /// Files of the mount are open.
     #[error(
         "MOUNT_BUSY: {}: files are open in it, or a process has it as its directory; \
-         end that, or unmount lazily", .0.display()
+         end that first, or unmount it lazily (`umount -l`)", .0.display()
     )]
     Busy(PathBuf),
     /// The kernel and this program did not agree on the protocol, or the threads would not start.
@@ -211,6 +211,11 @@ impl Mount {
         }
     }
 
+    /// Whether a file is open that has no name any more: no later epoch finds it again.
+    pub fn has_unlinked(&self) -> bool {
+        self.served.open.has_unlinked()
+    }
+
     /// Unmounts, and waits until everything was answered.
     ///
     /// # Errors
@@ -260,6 +265,23 @@ impl Drop for Mount {
             let _ = self.unmount_lazily();
         }
     }
+}
+
+/// Unmounts what some process has mounted at `at`; also one that nobody serves any more. False:
+/// nothing is mounted there, or there is no such directory.
+///
+/// # Errors
+/// `Busy`, unless `lazily`; `At`.
+pub fn unmount_at(at: &Path, lazily: bool) -> Result<bool, MountError> {
+    use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+    match statx(CWD, at, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE) {
+        Ok(found) if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) => {}
+        Ok(_) | Err(Errno::NOENT) => return Ok(false),
+        // Its server is gone.
+        Err(Errno::NOTCONN | Errno::CONNABORTED) => {}
+        Err(e) => return Err(MountError::At { at: at.into(), source: e.into() }),
+    }
+    take_down(at, lazily).map(|()| true)
 }
 
 fn adapter(source: impl Source, options: &Options) -> (Shared, Adapter) {

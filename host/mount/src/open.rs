@@ -19,6 +19,8 @@ pub(crate) struct OpenFiles {
 
 struct OpenFile {
     file: FileHandle,
+    /// As it was asked for; a handle of a view that cannot be written does without.
+    write: bool,
     ino: u64,
     epoch: u64,
 }
@@ -43,7 +45,7 @@ impl OpenFiles {
     pub(crate) fn add_file(&self, file: FileHandle, ino: u64, epoch: u64) -> u64 {
         let fh = self.next.fetch_add(1, Ordering::Relaxed);
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
-        files.insert(fh, OpenFile { file, ino, epoch });
+        files.insert(fh, OpenFile { write: file.writable(), file, ino, epoch });
         fh
     }
 
@@ -52,16 +54,16 @@ impl OpenFiles {
     /// # Errors
     /// `BadDescriptor`; `Stale`, and as [`NodeHandle::open`](brio_session::NodeHandle::open).
     pub(crate) fn file(&self, fh: u64, lent: &Lent, nodes: &Table) -> FsResult<FileHandle> {
-        let (old, ino) = {
+        let (old, write, ino) = {
             let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
             let open = files.get(&fh).ok_or(FsError::BadDescriptor)?;
             if open.epoch == lent.epoch {
                 return Ok(open.file.clone());
             }
-            (open.file.clone(), open.ino)
+            (open.file.clone(), open.write, open.ino)
         };
-        let how =
-            OpenOptions { read: old.readable(), write: old.writable(), ..OpenOptions::default() };
+        let write = write && !lent.view.is_read_only();
+        let how = OpenOptions { read: old.readable(), write, ..OpenOptions::default() };
         let file = nodes.get(ino, lent)?.open(&how)?;
         let mut files = self.files.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = files.get_mut(&fh) {
@@ -87,10 +89,15 @@ impl OpenFiles {
     pub(crate) fn writable(&self) -> Vec<u64> {
         let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> =
-            files.values().filter(|open| open.file.writable()).map(|open| open.ino).collect();
+            files.values().filter(|open| open.write).map(|open| open.ino).collect();
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    pub(crate) fn has_unlinked(&self) -> bool {
+        let files = self.files.read().unwrap_or_else(PoisonError::into_inner);
+        files.values().any(|open| open.file.node().path().is_err())
     }
 
     pub(crate) fn close_file(&self, fh: u64) {

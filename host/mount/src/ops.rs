@@ -238,8 +238,7 @@ impl Served {
 
     pub(crate) fn open(&self, ino: u64, flags: OpenFlags) -> FsResult<u64> {
         let how = how(flags);
-        // What is only opened for writing is not changed yet.
-        let lent = if how.truncate { self.write()? } else { self.read()? };
+        let lent = if how.write || how.truncate { self.write()? } else { self.read()? };
         let file = self.node(&lent, ino)?.open(&how)?;
         Ok(self.open.add_file(file, ino, lent.epoch))
     }

@@ -225,6 +225,11 @@ impl View {
         act()
     }
 
+    /// Whether nothing can be changed through it.
+    pub fn is_read_only(&self) -> bool {
+        self.inner.options.read_only
+    }
+
     /// Whether this view notes what is read.
     pub fn tracks_reads(&self) -> bool {
         self.inner.options.track_reads

@@ -93,12 +93,40 @@ impl SessionHandle {
     /// # Errors
     /// [`ExportError`]; `dir` is as it was.
     pub fn export(&self, dir: &Path, options: &ExportOptions) -> Result<Exported, ExportError> {
+        let base = self.info().map_err(LeaseError::from)?.base;
+        let closed = [(base.as_path(), "the base"), (self.brio().home(), "Brio's home")];
+        self.export_unless_in(&closed, dir, options)
+    }
+
+    /// Writes the session out as [`export`](Self::export) does, to its own directory in Brio's
+    /// home, which no session shows.
+    ///
+    /// # Errors
+    /// As [`export`](Self::export); `Exists` when that was done before, see
+    /// [`exported_home`](Self::exported_home).
+    pub fn export_home(&self, options: &ExportOptions) -> Result<Exported, ExportError> {
+        let dir = self.exported_home();
+        let exports = self.brio().home().join("exports");
+        crate::brio::make_private(&exports).map_err(DirectoryError::host(&exports))?;
+        self.export_unless_in(&[], &dir, options)
+    }
+
+    /// The directory in Brio's home that [`export_home`](Self::export_home) makes. Who deletes
+    /// it is whoever works there.
+    pub fn exported_home(&self) -> PathBuf {
+        self.brio().home().join("exports").join(self.id().as_str())
+    }
+
+    fn export_unless_in(
+        &self,
+        closed: &[(&Path, &'static str)],
+        dir: &Path,
+        options: &ExportOptions,
+    ) -> Result<Exported, ExportError> {
         let info = self.info().map_err(LeaseError::from)?;
         let reading = self.session().map_err(LeaseError::from)?.reading("export")?;
         let view = reading.view();
-        let home = self.brio().home().to_owned();
-        let closed = [(info.base.as_path(), "the base"), (home.as_path(), "Brio's home")];
-        let mut target = Target::make(dir, &closed)?;
+        let mut target = Target::make(dir, closed)?;
         let listing = Listing::of(view, &view.root(), &options.watch)?;
         let reflink =
             same_device(&info.base, target.work()) && check_reflink_support(target.work());

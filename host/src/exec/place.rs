@@ -142,6 +142,8 @@ impl Place {
     ) -> Result<Option<PathBuf>, ExecError> {
         use brio_mount::MountError;
         let at = session.brio().home().join("mnt").join(format!("{}-exec", session.id()));
+        // One who was killed may have left it; who holds the lease is the only one now.
+        brio_mount::unmount_at(&at, true)?;
         crate::brio::make_private(&at).map_err(ExecError::host(at.display().to_string()))?;
         self.at = Some(at.clone());
         let source = brio_mount::Fixed(view.clone());

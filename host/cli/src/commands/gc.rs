@@ -66,6 +66,10 @@ impl Gc {
             }
             out.forgotten = lost.into_iter().map(|r| r.id).collect();
         } else {
+            #[cfg(target_os = "linux")]
+            if !self.dry_run && brio.sweep_mounts()? > 0 {
+                ui.say("unmounted what a killed process had mounted");
+            }
             let base = base_or_here(self.dir);
             let flags =
                 [("undo_window", self.window.as_deref()), ("undo_quota", self.quota.as_deref())];

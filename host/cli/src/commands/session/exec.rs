@@ -9,6 +9,7 @@ use brio_host::{
     ShownAs,
 };
 
+use crate::args::Grant;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -64,13 +65,6 @@ pub(crate) struct Exec {
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     argv: Vec<OsString>,
-}
-
-/// A capability that a flag grants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Grant {
-    /// Change `.git`.
-    Vcs,
 }
 
 impl Exec {

@@ -6,6 +6,7 @@ use brio_host::{Import as Prepared, ImportOptions};
 use serde::Serialize;
 
 use super::diff::{JsonChange, json, stat};
+use crate::args::Grant;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -39,13 +40,6 @@ pub(crate) struct Import {
     /// Print `{schema, session, dry_run, changes, vcs_differs, excluded}`.
     #[arg(long)]
     json: bool,
-}
-
-/// What an import may do beyond changing files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Grant {
-    /// Change `.git`.
-    Vcs,
 }
 
 #[derive(Serialize)]

@@ -7,6 +7,7 @@ pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod path;
 pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rollback;

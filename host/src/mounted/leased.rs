@@ -1,0 +1,206 @@
+//! The source of such a mount: the session as it is, and the lease when somebody writes.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use brio_landing::{Isolation, LeaseError, SessionMark, Writer};
+use brio_mount::{Lent, Source};
+use brio_session::{FsError, FsResult, View, ViewOptions};
+
+use rustix::io::Errno;
+
+use crate::SessionHandle;
+
+/// How old an answer may be while somebody else writes in the session.
+const STALE: Duration = Duration::from_millis(100);
+/// How long reading does not ask again for a lease that somebody has.
+const REFUSED: Duration = Duration::from_secs(1);
+const BUSY: Errno = Errno::BUSY;
+
+/// What the threads that serve share.
+pub(super) struct State {
+    pub(super) session: SessionHandle,
+    vcs: bool,
+    /// Whether the session validates what it read.
+    records: bool,
+    held: Mutex<Held>,
+    /// An operation ended, or the lease was given back.
+    changed: Condvar,
+}
+
+struct Held {
+    view: View,
+    epoch: u64,
+    writer: Option<Writer>,
+    /// What the read-only view shows, and when that was looked at.
+    mark: Option<SessionMark>,
+    looked: Instant,
+    /// Operations that are lent a view now.
+    lent: usize,
+    /// The lease is about to be given back: no new operation begins.
+    draining: bool,
+    used: Instant,
+    written: Instant,
+    ended: bool,
+    /// When somebody else had the lease that reading wanted.
+    refused: Option<Instant>,
+}
+
+impl State {
+    pub(super) fn new(session: SessionHandle, vcs: bool) -> Result<Arc<Self>, LeaseError> {
+        let now = Instant::now();
+        let held = Held {
+            view: session.view()?,
+            epoch: 0,
+            writer: None,
+            mark: session.session().map_err(LeaseError::from)?.mark().ok(),
+            looked: now,
+            lent: 0,
+            draining: false,
+            used: now,
+            written: now,
+            ended: false,
+            refused: None,
+        };
+        let records =
+            session.info().map_err(LeaseError::from)?.isolation == Isolation::Serializable;
+        Ok(Arc::new(Self {
+            session,
+            vcs,
+            records,
+            held: Mutex::new(held),
+            changed: Condvar::new(),
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When it was last used, whether the lease is held, whether the session has ended.
+    pub(super) fn standing(&self) -> (Instant, bool, bool) {
+        let held = self.lock();
+        (held.used, held.writer.is_some(), held.ended)
+    }
+
+    /// Whether somebody asked for the lease.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.lock().writer.as_ref().is_some_and(Writer::stop_requested)
+    }
+
+    /// Whether no change came for so long.
+    pub(super) fn is_at_rest(&self, rest: Duration) -> bool {
+        self.lock().written.elapsed() >= rest
+    }
+
+    /// Waits for operations that are under way, makes the session durable, and lets go.
+    pub(super) fn let_go(&self) {
+        let mut held = self.lock();
+        held.draining = true;
+        while held.lent > 0 {
+            held = self.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        if let Some(writer) = held.writer.take()
+            && let Err(error) = writer.finish()
+        {
+            tracing::warn!(session = %self.session.id(), %error, "the session could not be synced");
+        }
+        if self.look_again(&mut held).is_err() {
+            held.ended = true;
+        }
+        held.draining = false;
+        drop(held);
+        self.changed.notify_all();
+    }
+
+    /// Shows the session as it is now.
+    fn look_again(&self, held: &mut Held) -> FsResult<()> {
+        let session = self.session.session().map_err(|_| FsError::Ended)?;
+        let mark = session.mark().map_err(|_| FsError::Ended)?;
+        held.view = self.session.view().map_err(|e| match e {
+            LeaseError::View { source, .. } => source,
+            _ => FsError::Ended,
+        })?;
+        held.epoch += 1;
+        (held.mark, held.looked) = (Some(mark), Instant::now());
+        Ok(())
+    }
+
+    /// Waits until operations may begin.
+    fn open(&self) -> FsResult<MutexGuard<'_, Held>> {
+        let mut held = self.lock();
+        while held.draining {
+            held = self.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        if held.ended { Err(FsError::Ended) } else { Ok(held) }
+    }
+
+    fn take_lease(&self, held: &mut Held) -> FsResult<()> {
+        if held.writer.is_none() {
+            let options = ViewOptions { vcs: self.vcs, ..ViewOptions::default() };
+            let session = self.session.session().map_err(|_| FsError::Ended)?;
+            let writer = session.yielding_writer("mount", options).map_err(|e| match e {
+                LeaseError::Busy { .. } => BUSY.into(),
+                LeaseError::View { source, .. } => source,
+                _ => FsError::Ended,
+            })?;
+            held.view = writer.view().clone();
+            held.epoch += 1;
+            held.writer = Some(writer);
+        }
+        held.written = Instant::now();
+        Ok(())
+    }
+
+    fn lend(self: &Arc<Self>, mut held: MutexGuard<'_, Held>) -> Lent {
+        held.lent += 1;
+        held.used = Instant::now();
+        Lent::new(held.view.clone(), held.epoch).with_guard(Using(self.clone()))
+    }
+}
+
+/// What the mount asks.
+pub(super) struct Leased(pub(super) Arc<State>);
+
+impl Source for Leased {
+    fn read(&self) -> FsResult<Lent> {
+        let mut held = self.0.open()?;
+        // Reads are recorded with the lease. While a run has it, what a person looks at is not.
+        if self.0.records
+            && held.writer.is_none()
+            && held.refused.is_none_or(|at| at.elapsed() >= REFUSED)
+        {
+            match self.0.take_lease(&mut held) {
+                Err(FsError::Io(e)) if e == BUSY.raw_os_error() => {
+                    held.refused = Some(Instant::now())
+                }
+                taken => taken?,
+            }
+        }
+        if held.writer.is_none() && held.looked.elapsed() >= STALE {
+            let now = self.0.session.session().map_err(|_| FsError::Ended)?.mark();
+            let now = now.map_err(|_| FsError::Ended)?;
+            held.looked = Instant::now();
+            if held.mark != Some(now) {
+                self.0.look_again(&mut held)?;
+            }
+        }
+        Ok(self.0.lend(held))
+    }
+
+    fn write(&self) -> FsResult<Lent> {
+        let mut held = self.0.open()?;
+        self.0.take_lease(&mut held)?;
+        Ok(self.0.lend(held))
+    }
+}
+
+/// One operation that uses a view.
+struct Using(Arc<State>);
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        self.0.lock().lent -= 1;
+        self.0.changed.notify_all();
+    }
+}
