@@ -6,6 +6,7 @@ mod common;
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -122,8 +123,13 @@ fn who_wants_the_session_has_it_and_open_files_go_on() {
     });
     open.write_all(b"four\n").unwrap();
     assert_eq!(it.read("notes.txt"), "ONE\nzwei\nthree\nfour\n");
-    drop(open);
+    let number = open.metadata().unwrap().ino();
     env.ok(&["session", "checkpoint", &it.id, "here"]);
+    // Longer than the kernel trusts a name.
+    std::thread::sleep(Duration::from_millis(1500));
+    let numbers = [fs::metadata(&notes).unwrap().ino(), open.metadata().unwrap().ino()];
+    assert_eq!(numbers, [number; 2], "it is one file to whoever compares");
+    drop(open);
     it.write("notes.txt", "gone");
     env.ok(&["session", "restore", &it.id, "here"]);
     until("a restored session", || it.read("notes.txt") == "ONE\nzwei\nthree\nfour\n");

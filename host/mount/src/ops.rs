@@ -103,7 +103,7 @@ impl Served {
 
     /// What the kernel is told of a node that it has looked up.
     pub(crate) fn entry(&self, lent: &Lent, (node, meta): (NodeHandle, Meta)) -> FileAttr {
-        file_attr(self.nodes.tell(&node, meta.ino, lent.epoch), &meta, self.owner)
+        file_attr(self.nodes.tell(&node, meta.ino, lent), &meta, self.owner)
     }
 
     fn entry_at(&self, lent: &Lent, dir: &DirHandle, name: &OsStr) -> FsResult<FileAttr> {

@@ -21,6 +21,8 @@ pub(crate) struct Table(Mutex<Known>);
 struct Known {
     by_ino: HashMap<u64, Entry>,
     by_node: HashMap<NodeHandle, u64>,
+    /// The mount's own numbers, by the number that the view gives to all of them.
+    shared: HashMap<u64, Vec<u64>>,
     given: u64,
     /// Of the last operation.
     epoch: u64,
@@ -30,6 +32,8 @@ struct Known {
 
 struct Entry {
     node: NodeHandle,
+    /// The view's own number.
+    view_ino: u64,
     epoch: u64,
     /// How often the kernel was told of it; it says how many of these it forgets.
     lookups: u64,
@@ -38,15 +42,28 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(node: NodeHandle, epoch: u64, lookups: u64) -> Self {
-        Self { node, epoch, lookups, lost: false }
+    fn new(node: NodeHandle, view_ino: u64, epoch: u64, lookups: u64) -> Self {
+        Self { node, view_ino, epoch, lookups, lost: false }
     }
 }
 
 impl Known {
+    /// The number that a node has already. One that was known in an earlier epoch keeps it: two
+    /// numbers for one file are two files to the kernel, and to whoever compares them.
+    fn number_of(&mut self, node: &NodeHandle, ino: u64, lent: &Lent) -> Option<u64> {
+        if let Some(n) = self.by_node.get(node) {
+            return Some(*n);
+        }
+        let of_then = |e: &Entry| e.epoch != lent.epoch && !e.lost;
+        let shared = self.shared.get(&ino).into_iter().flatten().copied();
+        let known = std::iter::once(ino).chain(shared).filter(|n| *n != ROOT);
+        let known: Vec<_> = known.filter(|n| self.by_ino.get(n).is_some_and(of_then)).collect();
+        known.into_iter().find(|n| self.find_again(*n, lent).is_ok_and(|found| found == *node))
+    }
+
     fn find_again(&mut self, ino: u64, lent: &Lent) -> FsResult<NodeHandle> {
         let e = self.by_ino.get(&ino).ok_or(FsError::Stale)?;
-        let (old, lookups) = (e.node.clone(), e.lookups);
+        let (old, view_ino, lookups) = (e.node.clone(), e.view_ino, e.lookups);
         let root = lent.view.root();
         let node = if ino == ROOT {
             root.node()
@@ -64,7 +81,7 @@ impl Known {
             self.by_node.remove(&old);
         }
         self.by_node.entry(node.clone()).or_insert(ino);
-        self.by_ino.insert(ino, Entry::new(node.clone(), lent.epoch, lookups));
+        self.by_ino.insert(ino, Entry::new(node.clone(), view_ino, lent.epoch, lookups));
         Ok(node)
     }
 }
@@ -88,7 +105,7 @@ impl Table {
             None if ino == ROOT => {
                 let node = lent.view.root().node();
                 known.by_node.insert(node.clone(), ROOT);
-                known.by_ino.insert(ROOT, Entry::new(node.clone(), lent.epoch, 0));
+                known.by_ino.insert(ROOT, Entry::new(node.clone(), ROOT, lent.epoch, 0));
                 Ok(node)
             }
             None => Err(FsError::Stale),
@@ -115,9 +132,9 @@ impl Table {
     }
 
     /// The number of a node that the kernel is about to be told of; `ino` is the view's.
-    pub(crate) fn tell(&self, node: &NodeHandle, ino: u64, epoch: u64) -> u64 {
+    pub(crate) fn tell(&self, node: &NodeHandle, ino: u64, lent: &Lent) -> u64 {
         let mut known = self.lock();
-        if let Some(n) = known.by_node.get(node).copied() {
+        if let Some(n) = known.number_of(node, ino, lent) {
             if let Some(e) = known.by_ino.get_mut(&n) {
                 e.lookups += 1;
             }
@@ -128,8 +145,11 @@ impl Table {
             known.given += 1;
             n = OWN + known.given;
         }
+        if n != ino {
+            known.shared.entry(ino).or_default().push(n);
+        }
         known.by_node.insert(node.clone(), n);
-        known.by_ino.insert(n, Entry::new(node.clone(), epoch, 1));
+        known.by_ino.insert(n, Entry::new(node.clone(), ino, lent.epoch, 1));
         n
     }
 
@@ -152,6 +172,9 @@ impl Table {
                 && known.by_node.get(&e.node) == Some(&ino)
             {
                 known.by_node.remove(&e.node);
+            }
+            if let Some(numbers) = gone.as_ref().and_then(|e| known.shared.get_mut(&e.view_ino)) {
+                numbers.retain(|n| *n != ino);
             }
             gone
         };
