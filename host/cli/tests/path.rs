@@ -189,7 +189,7 @@ fn it_is_unmounted_when_nobody_uses_it() {
     assert!(busy.contains("end that first"), "{busy}");
     drop(open);
     until("nobody uses it", || !it.is_mounted() && !it.at.exists());
-    assert!(!it.at.with_extension("lock").exists(), "nothing is left of it");
+    until("nothing is left of it", || !it.at.with_extension("lock").exists());
     let (_, shown) = env.json(&["session", "path", "--unmount", "--json", &it.id]);
     assert_eq!(shown["path"], serde_json::Value::Null);
     env.ok(&["session", "path", &it.id]);
@@ -201,9 +201,13 @@ fn a_killed_server_loses_nothing_and_is_cleaned_up() {
     let env = TestEnvironment::new();
     let Some(it) = Mounted::of(&env, &[], &[]) else { return };
     let kill = || {
-        let killed = Command::new("kill").args(["-9", &it.server()]).status();
+        let server = it.server();
+        let killed = Command::new("kill").args(["-9", &server]).status();
         assert!(killed.unwrap().success());
-        until("it is dead", || fs::metadata(it.at.join("notes.txt")).is_err());
+        // Whether or not somebody reaps it, it has no open file and no lock any more.
+        let files = || fs::read_dir(format!("/proc/{server}/fd")).map_or(0, Iterator::count);
+        until("it is dead", || files() == 0);
+        assert!(fs::metadata(it.at.join("notes.txt")).is_err());
     };
     it.write("made.txt", "made\n");
     kill();
