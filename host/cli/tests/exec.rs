@@ -279,3 +279,40 @@ fn an_ordinary_user_runs_commands_too() {
     assert_eq!(env.read("d/y"), "x\n");
     assert!(!env.base().join("notes.txt").exists());
 }
+
+#[test]
+fn a_feature_lands_only_after_its_tests_and_its_lint() {
+    // B-120: implement, tests, lint with its fix, land; each failure rolls back
+    if !rooms() {
+        return;
+    }
+    let env = TestEnvironment::new();
+    env.write("test.sh", "grep -q 'fn color' src/lib.rs || { echo no color; exit 1; }\n");
+    let lint =
+        "if [ \"$1\" = --fix ]; then sed -i 's/ *$//' src/lib.rs; fi\n! grep -n ' $' src/lib.rs\n";
+    env.write("lint.sh", lint);
+    let exec = |id: &str, args: &[&str]| {
+        env.brio(&[&["session", "exec", id, "--", "/bin/sh"], args].concat())
+    };
+    let implement = |task: &str| {
+        let id = env.begin();
+        env.ok(&["run", "replace", "--task", task, "--session", &id]);
+        id
+    };
+    let before = env.snapshot();
+
+    let id = implement("s/colour/hue/");
+    let tests = exec(&id, &["test.sh"]);
+    assert_eq!((tests.status, tests.stdout.as_str()), (1, "no color\n"), "{}", tests.stderr);
+    env.ok(&["session", "rollback", &id]);
+
+    let id = implement("s/colour() {}/color() {}   /");
+    assert_eq!(exec(&id, &["test.sh"]).status, 0);
+    let found = exec(&id, &["lint.sh"]);
+    assert_eq!(found.status, 1);
+    assert!(found.stdout.starts_with("2:pub fn color"), "{}", found.stdout);
+    assert_eq!(env.snapshot(), before, "nothing of either is in the base");
+    assert_eq!(exec(&id, &["lint.sh", "--fix"]).status, 0);
+    env.ok(&["session", "commit", &id]);
+    assert_eq!(env.read("src/lib.rs"), "// TODO: write it\npub fn color() {}\n");
+}
