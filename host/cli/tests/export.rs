@@ -10,7 +10,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use brio_tests::mounted::Mounted;
+use brio_tests::rng::{Rng, from_env};
 use brio_tests::skip::skip;
+use brio_tests::tree::{difference, on_disk, same};
 use common::{TestEnvironment, ran};
 
 #[test]
@@ -84,6 +86,76 @@ fn an_interrupted_export_leaves_nothing() {
     assert_eq!(names(env.path()), before);
     env.ok(&["session", "export", &id, "../out"]);
     assert_eq!(env.ok(&["session", "import", &id, "../out"]), "nothing\n");
+}
+
+#[test]
+fn a_killed_export_or_import_leaves_all_or_nothing() {
+    let env = TestEnvironment::new();
+    for n in 0..300 {
+        env.write(&format!("{n}"), &format!("content {n}"));
+    }
+    let id = env.begin();
+    let mut rng = Rng::new(from_env("BRIO_SEED", 1));
+    let mut killed = |args: &[&str], usual: &mut Duration| {
+        let begun = Instant::now();
+        let mut command = env.command(args);
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
+        let after = Duration::from_micros(rng.next_u64() % (usual.as_micros() as u64 * 5 / 4));
+        std::thread::sleep(after);
+        let _ = child.kill();
+        let ended = child.wait().expect("ends").success();
+        if ended {
+            *usual = begun.elapsed();
+        }
+        ended
+    };
+
+    let (mut left, mut whole) = (0, 0);
+    let out = env.path().join("out");
+    let before = on_disk(&env.base());
+    let begun = Instant::now();
+    env.ok(&["session", "export", &id, "../first"]);
+    let mut usual = begun.elapsed();
+    for _ in 0..30 {
+        let ended = killed(&["session", "export", &id, "../out"], &mut usual);
+        if out.exists() {
+            assert_eq!(difference(&on_disk(&out), &before), Vec::<String>::new());
+            fs::remove_dir_all(&out).expect("removed");
+            whole += 1;
+        } else {
+            assert!(!ended, "it said that it was done");
+        }
+        left += usize::from(names(env.path()).iter().any(|name| name.starts_with(".out.brio-")));
+    }
+    env.ok(&["session", "export", &id, "../out"]);
+    assert!(!names(env.path()).iter().any(|name| name.starts_with('.')), "the next one cleans up");
+
+    let (mut old, mut new) = (0, 0);
+    fs::write(out.join("first"), "first").expect("written");
+    let begun = Instant::now();
+    env.ok(&["session", "import", &id, "../out"]);
+    usual = begun.elapsed();
+    for round in 0..30 {
+        let stat = env.ok(&["session", "diff", "--stat", &id]);
+        for n in 0..20 {
+            fs::write(out.join(format!("{}", round * 7 + n)), format!("{round}")).expect("written");
+        }
+        fs::write(out.join(format!("new {round}")), "new").expect("written");
+        fs::remove_file(out.join(format!("{}", 299 - round))).expect("removed");
+        let ended = killed(&["session", "import", &id, "../out"], &mut usual);
+        if env.ok(&["session", "diff", "--stat", &id]) == stat {
+            assert!(!ended, "it said that it was done");
+            old += 1;
+        } else {
+            assert_eq!(env.ok(&["session", "import", &id, "../out"]), "nothing\n", "all of it");
+            new += 1;
+        }
+    }
+    eprintln!("exports: {left} left something, {whole} whole; imports: {old} old, {new} new");
+    env.ok(&["session", "import", &id, "../out"]);
+    env.ok(&["session", "commit", &id]);
+    same(&on_disk(&env.base()), &on_disk(&out), "what was imported landed");
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -88,7 +88,8 @@ impl SessionHandle {
     /// in the session meanwhile; what others land in its base does not show.
     ///
     /// `dir` is there as a whole when this returns, though not synced. Where it was not there
-    /// before, it appears at once, under a power of `kill -9` too.
+    /// before, it appears at once, also under `kill -9`; what a killed export left beside it is
+    /// removed by the next one to the same name.
     ///
     /// # Errors
     /// [`ExportError`]; `dir` is as it was.

@@ -19,6 +19,8 @@ pub(super) struct Target {
     work: PathBuf,
     /// It was there, and empty: what it looked like, and the names that are made in it.
     was: Option<(fs::Metadata, Vec<PathBuf>)>,
+    /// The lock of what is written beside `at`: the one of a killed process is free.
+    _lock: Option<fs::File>,
     finished: bool,
 }
 
@@ -42,14 +44,12 @@ impl Target {
                 None => Some((meta, Vec::new())),
             },
         };
-        let work = if was.is_some() { at.clone() } else { beside(&at)? };
-        if was.is_none() {
-            let mut builder = fs::DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            builder.create(&work).map_err(DirectoryError::host(&work))?;
+        if was.is_some() {
+            return Ok(Self { work: at.clone(), at, was, _lock: None, finished: false });
         }
-        Ok(Self { at, work, was, finished: false })
+        remove_left(&at).map_err(DirectoryError::host(&at))?;
+        let (work, lock) = beside(&at)?;
+        Ok(Self { at, work, was, _lock: lock, finished: false })
     }
 
     /// Where to write.
@@ -137,13 +137,55 @@ fn same_as(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok()
 }
 
-/// A name that is free, in the same directory.
-fn beside(at: &Path) -> Result<PathBuf, DirectoryError> {
+/// What the names begin with that are made beside `at`.
+fn prefix(at: &Path) -> String {
     let name = at.file_name().unwrap_or_default().to_string_lossy();
     let short: String = name.chars().take(60).collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-    let id = std::process::id();
-    Ok(at.with_file_name(format!(".{short}.brio-{id:x}-{now:x}")))
+    format!(".{short}.brio-")
+}
+
+/// Makes a directory in the same directory, and locks it.
+fn beside(at: &Path) -> Result<(PathBuf, Option<fs::File>), DirectoryError> {
+    loop {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let id = std::process::id();
+        let work = at.with_file_name(format!("{}{id:x}-{now:x}", prefix(at)));
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&work).map_err(DirectoryError::host(&work))?;
+        if !cfg!(unix) {
+            return Ok((work, None));
+        }
+        // Somebody who cleans up may have seen it before it was locked.
+        if let Ok(lock) = fs::File::open(&work)
+            && lock.try_lock().is_ok()
+            && work.exists()
+        {
+            return Ok((work, Some(lock)));
+        }
+    }
+}
+
+/// Removes what exports to `at` left that were killed.
+fn remove_left(at: &Path) -> io::Result<()> {
+    let prefix = prefix(at);
+    let Some(parent) = at.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(&prefix)
+            || !entry.file_type().is_ok_and(|kind| kind.is_dir())
+        {
+            continue;
+        }
+        // What cannot be looked at is somebody else's.
+        if let Ok(lock) = fs::File::open(entry.path())
+            && lock.try_lock().is_ok()
+        {
+            remove_tree(&entry.path());
+        }
+    }
+    Ok(())
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
