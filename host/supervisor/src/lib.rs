@@ -1,0 +1,14 @@
+//! What becomes of a description of work: sessions, runs, gates, one landing or none.
+//!
+//! A [`Task`] is the life of a session. What a task file says is read into one; the queue keeps
+//! it; the engine carries it to one [`Outcome`], through whatever is killed. How sessions and
+//! runs are made is not known here: that is the [`Runner`]'s.
+
+mod outcome;
+mod task;
+
+pub use outcome::{Kind, Outcome, PartOutcome};
+pub use task::{
+    After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits,
+    Lower, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+};
