@@ -1,15 +1,17 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
 //! Sections: `begin`, `lowers`, `landing`, `durable`, `throughput`, `changes`, `undo`,
-//! `recovery`, `checkpoints`, `isolation`, `native`, `agents`. Each prints a table; what is compared was measured
-//! in the same run, turn by turn, so the ratios hold where the times drift.
+//! `recovery`, `checkpoints`, `isolation`, `native`, `export`, `agents`. Each prints a table; what is
+//! compared was measured in the same run, turn by turn, so the ratios hold where the times drift.
 
 mod agents;
 mod begin;
+mod export;
 mod landing;
 mod lowers;
 mod measure;
 mod native;
+mod session;
 mod stack;
 mod tree;
 mod trust;
@@ -18,7 +20,7 @@ type Section = (&'static str, fn() -> measure::Outcome);
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 12] = [
+    let sections: [Section; 13] = [
         ("begin", begin::run),
         ("lowers", lowers::run),
         ("landing", landing::run),
@@ -30,6 +32,7 @@ fn main() {
         ("checkpoints", stack::checkpoints),
         ("isolation", stack::isolation),
         ("native", native::run),
+        ("export", export::run),
         ("agents", agents::run),
     ];
     let mut failed = false;
