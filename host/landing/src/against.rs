@@ -13,6 +13,7 @@ use crate::{HostError, LowerInfo, layers};
 
 /// The base as of the last landing, from the directory down that a session branches.
 pub(crate) fn base_now(state: &Arc<State>, m: &Meta) -> FsResult<Arc<dyn Lower>> {
+    state.root()?;
     let newest = state.seq.get().doing("the landing sequence").map_err(|e: HostError| e.source)?;
     let now = Meta { landing: newest.landing(), lower: LowerInfo::Live, ..m.clone() };
     layers::base(state, &now)

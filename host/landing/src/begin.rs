@@ -22,6 +22,10 @@ use crate::{
 
 /// Begins a session on the base.
 pub(crate) fn begin(state: &Arc<State>, options: BeginOptions) -> Result<Session, BeginError> {
+    if options.lower.wanted == WantedLower::Live {
+        state.may_land()?;
+    }
+    state.base_is_there()?;
     if let Some(path) = state.domain_inside() {
         return Err(BeginError::DomainInside { path });
     }
@@ -63,7 +67,7 @@ fn excludes(
     state: &State,
     options: &BeginOptions,
 ) -> Result<(Vec<String>, Option<Patterns>), BeginError> {
-    let dir = disk::open_beneath(&state.root, options.subdir.as_bytes(), disk::DIR, true)
+    let dir = disk::open_beneath(state.root().doing("the base")?, options.subdir.as_bytes(), disk::DIR, true)
         .map_err(|_| BeginError::Subdir { path: options.subdir.clone() })?;
     let bad = |what: String, why: String| BeginError::Excludes { what, why };
     let mut lines = lower::read_ignore_file(&dir)
@@ -85,10 +89,11 @@ pub(crate) fn tell(state: &State, id: &SessionId, options: &BeginOptions) {
 
 /// The inodes of the directories from the root to `subdir`, both included.
 pub(crate) fn inodes(state: &State, subdir: &RelPath) -> Result<Vec<u64>, BeginError> {
+    let root = state.root().doing("the base")?;
     let mut out = vec![state.root_ino];
     for path in subdir.ancestors().skip(1).chain((!subdir.is_root()).then(|| subdir.clone())) {
         let how = OFlags::PATH | OFlags::DIRECTORY;
-        let fd = disk::open_beneath(&state.root, path.as_bytes(), how, true)
+        let fd = disk::open_beneath(root, path.as_bytes(), how, true)
             .map_err(|_| BeginError::Subdir { path: path.clone() })?;
         out.push(Look::of(fd).doing(&path)?.ino());
     }

@@ -28,6 +28,10 @@ pub(crate) fn commit(
     if !options.cascade {
         return commit::commit(state, id, options);
     }
+    // What would not land itself takes no children first.
+    if meta::load_open(state, id)?.parent.is_none() && !children(state, id)?.is_empty() {
+        state.may_land_session(id)?;
+    }
     if options.stop {
         // Its children land in it while nobody writes there.
         drop(Lease::take(state, id, "commit", Ask::Stop, Hold::Brief)?);

@@ -7,7 +7,8 @@ use brio_session::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::errors::Doing;
-use crate::{DomainError, disk};
+use crate::seat::Away;
+use crate::{DomainError, OpenOptions, disk};
 
 /// The version of everything in `.brio`.
 pub(crate) const FORMAT: u32 = 1;
@@ -22,6 +23,9 @@ pub(crate) struct Claim {
     pub(crate) root_ino: u64,
     pub(crate) uid: u32,
     pub(crate) created: Time,
+    /// In the home: of which base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<Away>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +34,18 @@ struct Version {
 }
 
 impl Claim {
+    /// A new one, for a base with this inode.
+    pub(crate) fn new(root_ino: u64, options: &OpenOptions) -> std::io::Result<Self> {
+        Ok(Self {
+            format: FORMAT,
+            claim: nonce()? + &nonce()?,
+            root_ino,
+            uid: rustix::process::geteuid().as_raw(),
+            created: (options.now)(),
+            base: None,
+        })
+    }
+
     /// Reads the claim of a state directory; `None` when it has none. `shown` is for messages.
     pub(crate) fn read(state: impl AsFd, shown: &Path) -> Result<Option<Claim>, DomainError> {
         let Some(raw) = disk::read(state, CLAIM).doing(shown.display())? else { return Ok(None) };

@@ -151,6 +151,9 @@ pub(crate) fn land(
     m: &Meta,
     options: &CommitOptions,
 ) -> Result<Landed, CommitError> {
+    if state.frozen_only().is_some() {
+        return prepare(state, m, options, None)?.end_unchanged();
+    }
     match prepare(state, m, options, None)?.run() {
         Err(CommitError::Conflict { .. }) if options.policy != Policy::Reject => {
             policy::land(state, m, options)
@@ -309,6 +312,14 @@ impl Commit {
         if let Err(e) = self.state.disk.remove_tree(&self.state.staging, &staged.name) {
             tracing::warn!("staging was not removed: {e}");
         }
+    }
+
+    /// Where nothing can land: a session that changed nothing ends, another is refused.
+    fn end_unchanged(&self) -> Result<Landed, CommitError> {
+        if !self.set.changes.is_empty() {
+            self.state.may_land_session(&self.meta.id)?;
+        }
+        self.unchanged(self.state.exclusive()?)
     }
 
     /// Nothing to land: the session ends.

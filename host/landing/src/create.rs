@@ -1,19 +1,20 @@
 //! Making a domain, and taking one over.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use brio_session::STATE_DIR;
 use rustix::process::geteuid;
 
-use crate::claim::{CLAIM, Claim, FORMAT, nonce};
+use crate::claim::{CLAIM, Claim, nonce};
 use crate::disk::{self, Disk};
 use crate::errors::Doing;
 use crate::home::{Home, Record};
 use crate::intent::{END, END_MAGIC, End, encode};
 use crate::look::Look;
+use crate::seat::Seat;
 use crate::state::{
     JOURNAL, KEPT, LANDINGS, SEQ, SESSIONS, STAGING, State, TRASH, restore_reserve,
 };
@@ -30,12 +31,12 @@ pub(crate) fn make(base: &discover::Base, options: &OpenOptions) -> Result<bool,
     let disk = Disk(options.door.clone());
     sweep(&disk, &base.fd);
     let name = format!("{NEW}{}", nonce().doing("random bytes")?);
-    let read_only = |e: io::Error| match e.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+    let read_only = |e: io::Error| match is_denied(&e) {
+        true => {
             let access = Access::at(&base.fd, &base.path).map(Box::new);
             DomainError::ReadOnly { path: base.path.clone(), source: e, access }
         }
-        _ => crate::HostError::new(base.path.display(), e).into(),
+        false => crate::HostError::new(base.path.display(), e).into(),
     };
     disk.mkdir(&base.fd, name.as_bytes(), 0o700).map_err(read_only)?;
     let made = fill(&disk, base, &name, options);
@@ -48,6 +49,11 @@ pub(crate) fn make(base: &discover::Base, options: &OpenOptions) -> Result<bool,
         tracing::warn!("git's exclude file was not changed: {e}");
     }
     made
+}
+
+/// Whether the host does not let us write.
+pub(crate) fn is_denied(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 fn fill(
@@ -64,29 +70,27 @@ fn fill(
             why: Unsupported::NoExchange,
         });
     }
-    let content = || -> io::Result<()> {
-        for sub in [LANDINGS, STAGING, SESSIONS, TRASH, KEPT] {
-            disk.mkdir(&dir, sub, 0o700)?;
-        }
-        git::make_empty(disk, &dir)?;
-        disk.write_new(&dir, SEQ, &[0; 8])?;
-        disk.create(&dir, JOURNAL, 0o600)?;
-        restore_reserve(disk, &dir);
-        let claim = Claim {
-            format: FORMAT,
-            claim: nonce()? + &nonce()?,
-            root_ino: Look::of(&base.fd)?.ino(),
-            uid: geteuid().as_raw(),
-            created: (options.now)(),
-        };
-        // Synced: a power cut must not leave a `.brio` whose claim is empty.
-        disk.sync_file(&disk.write_new(&dir, CLAIM, &serde_json::to_vec(&claim)?)?)
-    };
-    content().doing(&what)?;
+    let made = git::make_empty(disk, &dir).and_then(|()| {
+        let claim = Claim::new(Look::of(&base.fd)?.ino(), options)?;
+        content(disk, &dir, &claim)
+    });
+    made.doing(&what)?;
     match disk.rename_noreplace(&base.fd, name.as_bytes(), &base.fd, STATE_DIR.as_bytes()) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         r => r.doing(&what).map(|()| true).map_err(Into::into),
     }
+}
+
+/// What lies in a new state directory.
+pub(crate) fn content(disk: &Disk, dir: &OwnedFd, claim: &Claim) -> io::Result<()> {
+    for sub in [LANDINGS, STAGING, SESSIONS, TRASH, KEPT] {
+        disk.mkdir(dir, sub, 0o700)?;
+    }
+    disk.write_new(dir, SEQ, &[0; 8])?;
+    disk.create(dir, JOURNAL, 0o600)?;
+    restore_reserve(disk, dir);
+    // Synced: a power cut must not leave a state whose claim is empty.
+    disk.sync_file(&disk.write_new(dir, CLAIM, &serde_json::to_vec(claim)?)?)
 }
 
 /// Removes what a crash left of a domain that was being made over a minute ago.
@@ -108,7 +112,7 @@ fn sweep(disk: &Disk, root: impl AsFd) {
 /// Says where the domain is, before its first session begins.
 pub(crate) fn tell_home(state: &State) -> io::Result<()> {
     let Some(home) = &state.home else { return Ok(()) };
-    let look = Look::of(&state.root)?;
+    let look = Look::of(state.root()?)?;
     home.put(&Record {
         claim: state.claim.claim.clone(),
         path: state.root_path.clone(),
@@ -188,7 +192,8 @@ pub(crate) fn adopt(path: &Path, options: OpenOptions) -> Result<Adopted, Domain
     let old = claim.claim;
     claim.claim = nonce().doing("random bytes")? + &nonce().doing("random bytes")?;
     claim.root_ino = look.ino();
-    let state = State::open(base.fd, base.path, claim.clone(), options)?;
+    let seat = Seat::in_base(&base.fd, &base.path).doing(&what)?;
+    let state = State::open(seat, Ok(base.fd), base.path.clone(), claim.clone(), options)?;
     let lock = state.exclusive_unchecked()?;
     let sessions = take_over(&state)?;
     state

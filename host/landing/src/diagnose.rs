@@ -43,6 +43,7 @@ pub(crate) fn conflicts(state: &Arc<State>, id: &SessionId) -> Result<Vec<Confli
         let p = meta::load_open(state, parent)?;
         return nesting::conflicts(state, &m, &p);
     }
+    state.base_is_there()?;
     match commit::prepare(state, &m, &CommitOptions::default(), None)?.plan() {
         Ok(_) => Ok(Vec::new()),
         Err(CommitError::Conflict { conflicts, .. }) => Ok(conflicts),
@@ -74,7 +75,7 @@ pub(crate) fn debug(state: &State, id: &SessionId) -> Result<SessionDebug, Sessi
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let manifest = disk::read(&dir, b"manifest").doing(id)?;
-    let path = state.root_path.join(brio_session::STATE_DIR);
+    let path = &state.seat.path;
     Ok(SessionDebug {
         id: id.clone(),
         path: path.join(&*brio_session::to_os(SESSIONS)).join(id.as_str()),

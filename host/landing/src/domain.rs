@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_session::RelPath;
@@ -10,10 +10,11 @@ use brio_session::RelPath;
 use crate::disk::Disk;
 use crate::errors::Doing;
 use crate::home::Home;
+use crate::seat::{self, Seat};
 use crate::state::State;
 use crate::{
-    Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError, CommitOptions,
-    DomainError, GcOptions, JournalEntry, Landed, Log, LogFilter, OpenOptions, RecoverError,
+    Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError, CommitOptions,
+    DomainError, GcOptions, Gone, JournalEntry, Landed, Log, LogFilter, OpenOptions, RecoverError,
     Recovered, ResolveError, ResolveOptions, Resolved, Retention, RollbackError, RolledBack,
     Session, SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin, blame, cascade,
     create, discover, gc, journal, log, meta, nesting, recover, resolve, rollback, session, tidy,
@@ -36,7 +37,48 @@ impl Domain {
     /// See [`DomainError`].
     pub fn open(base: &Path, options: OpenOptions) -> Result<(Domain, RelPath), DomainError> {
         let at = discover::base(base)?;
-        let (state, below) = find_or_make(at, options)?;
+        let (state, below) = match find_or_make(&at, options.clone()) {
+            Err(e) => (seat::instead(at, e, options)?, RelPath::root()),
+            found => found?,
+        };
+        Ok((Self::opened(state)?, below))
+    }
+
+    /// Opens the domain in the home with this claim, whether its base is there or not; `None`:
+    /// there is none.
+    ///
+    /// # Errors
+    /// See [`DomainError`].
+    pub fn open_in_home(claim: &str, options: OpenOptions) -> Result<Option<Domain>, DomainError> {
+        seat::open(claim, options)?.map(Self::opened).transpose()
+    }
+
+    /// The claim of the domain in the home that has this directory as its base, if there is one.
+    /// What it has of its own, in `.brio`, is [`open`](Self::open)'s to say.
+    ///
+    /// # Errors
+    /// When the directory is missing, is none, or cannot be read.
+    pub fn claim_in_home(
+        base: &Path,
+        options: &OpenOptions,
+    ) -> Result<Option<String>, DomainError> {
+        seat::claim_of(base, options)
+    }
+
+    /// The domains in the home: their claims, and where their bases were last seen.
+    pub fn all_in_home(options: &OpenOptions) -> Vec<(String, PathBuf)> {
+        seat::all(options)
+    }
+
+    /// Removes what crashes left in the home of domains that were being made.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn sweep_home(options: &OpenOptions) -> io::Result<()> {
+        seat::sweep(options)
+    }
+
+    fn opened(state: State) -> Result<Domain, DomainError> {
         create::tell_home(&state).doing("the home's index")?;
         let mut recovered = Recovered::default();
         if recover::pending(&state).doing("the landing sequence")? {
@@ -51,17 +93,36 @@ impl Domain {
             tracing::warn!("what a crash left was not removed: {e}");
         }
         let recovered = Arc::new(Mutex::new(recovered));
-        Ok((Domain { state: Arc::new(state), recovered }, below))
+        Ok(Domain { state: Arc::new(state), recovered })
     }
 
     /// Removes a domain from the home's index: nobody asks for it, or for its sessions, any more.
-    /// If its base is opened again, it is known again.
+    /// If its base is opened again, it is known again. One that lies in the home itself is
+    /// deleted, if its base is gone and no session of it is open; else it stays (false).
     ///
     /// # Errors
-    /// The host's.
-    pub fn forget(claim: &str, options: &OpenOptions) -> io::Result<()> {
-        let Some(home) = &options.home else { return Ok(()) };
-        Home::new(home, Disk(options.door.clone())).remove(claim)
+    /// See [`DomainError`].
+    pub fn forget(claim: &str, options: &OpenOptions) -> Result<bool, DomainError> {
+        let Some(home) = &options.home else { return Ok(false) };
+        if seat::forget(claim, options)? {
+            return Ok(true);
+        }
+        if seat::all(options).iter().any(|(known, _)| known == claim) {
+            return Ok(false);
+        }
+        let home = Home::new(home, Disk(options.door.clone()));
+        home.remove(claim).doing("the home's index")?;
+        Ok(true)
+    }
+
+    /// Why nothing lands in its base, and its state lies in the home; `None`: in the base.
+    pub fn frozen_only(&self) -> Option<&str> {
+        self.state.frozen_only()
+    }
+
+    /// Why its base is not there to look at; only said of one in the home.
+    pub fn base_gone(&self) -> Option<Gone> {
+        self.state.gone()
     }
 
     pub(crate) fn state(&self) -> &Arc<State> {
@@ -292,12 +353,13 @@ impl Domain {
     }
 }
 
+/// The domain whose state lies in the base, or above it.
 fn find_or_make(
-    mut at: discover::Base,
+    at: &discover::Base,
     options: OpenOptions,
 ) -> Result<(State, RelPath), DomainError> {
     loop {
-        let found = match discover::find(&at, &options) {
+        let found = match discover::find(at, &options) {
             // A `.brio` without a claim, of a root that the home knows, is a lost one.
             Err(e @ DomainError::Corrupt { .. }) => {
                 create::check_known(at.fd.as_fd(), &at.path, None, &options)?;
@@ -307,14 +369,30 @@ fn find_or_make(
         };
         if let Some(f) = found {
             create::check_known(f.root.as_fd(), &f.path, Some(&f.claim.claim), &options)?;
-            return Ok((State::open(f.root, f.path, f.claim, options)?, f.below));
+            let below = f.below.clone();
+            return Ok((open_found(f, options)?, below));
         }
         create::check_known(at.fd.as_fd(), &at.path, None, &options)?;
         if !options.create {
-            return Err(DomainError::NoDomain { path: at.path });
+            return Err(DomainError::NoDomain { path: at.path.clone() });
         }
         // False: somebody else made it in this instant. Either way it is found now.
-        create::make(&at, &options)?;
-        at = discover::base(&at.path.clone())?;
+        create::make(at, &options)?;
+    }
+}
+
+/// Opens a `.brio`. On a base that can only be read nothing of it can be used.
+pub(crate) fn open_found(
+    f: discover::Found,
+    options: OpenOptions,
+) -> Result<State, DomainError> {
+    let seat = Seat::in_base(&f.root, &f.path).doing(f.path.display())?;
+    let path = f.path.clone();
+    match State::open(seat, Ok(f.root), f.path, f.claim, options) {
+        Err(DomainError::Io(e)) if create::is_denied(&e.source) => {
+            let access = Access::of(&path).map(Box::new);
+            Err(DomainError::ReadOnly { path, source: e.source, access })
+        }
+        opened => opened,
     }
 }

@@ -34,7 +34,7 @@ impl<'a> Dirs<'a> {
             return Ok(Some(fd.clone()));
         }
         let how = OFlags::PATH | OFlags::DIRECTORY;
-        let fd = match disk::open_beneath(&self.state.root, path.as_bytes(), how, true) {
+        let fd = match disk::open_beneath(self.state.root()?, path.as_bytes(), how, true) {
             Ok(fd) => Rc::new(fd),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
             Err(e) => return Err(e.into()),

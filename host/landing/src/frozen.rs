@@ -122,7 +122,7 @@ impl FrozenBase {
             return Ok(fd.clone());
         }
         let fd = match disk::open_beneath(
-            &self.state.root,
+            self.state.root()?,
             path,
             OFlags::PATH | OFlags::DIRECTORY,
             false,

@@ -149,7 +149,7 @@ fn line(l: &Line) -> Vec<u8> {
 }
 
 /// A path as a string where it is UTF-8, else as bytes.
-mod os_path {
+pub(crate) mod os_path {
     use std::ffi::OsString;
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     use std::path::{Path, PathBuf};
@@ -163,7 +163,7 @@ mod os_path {
         Bytes(Vec<u8>),
     }
 
-    pub(super) fn serialize<S: Serializer>(p: &Path, s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(p: &Path, s: S) -> Result<S::Ok, S::Error> {
         match p.to_str() {
             Some(t) => Form::Text(t.to_owned()),
             None => Form::Bytes(p.as_os_str().as_bytes().to_vec()),
@@ -171,7 +171,7 @@ mod os_path {
         .serialize(s)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<PathBuf, D::Error> {
         Ok(match Form::deserialize(d)? {
             Form::Text(t) => t.into(),
             Form::Bytes(b) => OsString::from_vec(b).into(),

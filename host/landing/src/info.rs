@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brio_session::{ChangeSet, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointInfo, Isolation, LowerInfo, SessionId};
+use crate::{CheckpointInfo, Gone, Isolation, LowerInfo, SessionId};
 
 /// What a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +104,10 @@ pub struct SessionInfo {
     pub lower: LowerInfo,
     /// Patterns of what it leaves out.
     pub excludes: Vec<String>,
+    /// Why nothing lands in its base, and its state lies in the home; `None`: it does in the base.
+    pub frozen_only: Option<String>,
+    /// Why its base is not there to look at; its own work is. Only said of what lies in the home.
+    pub base_gone: Option<Gone>,
 }
 
 /// What a commit did.

@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use brio_session::{Door, Hook, Op, RelPath, Verdict};
-use rustix::fs::{FlockOperation, Mode, flock, fstatfs, fstatvfs, openat};
+use rustix::fs::{FlockOperation, flock, fstatfs, fstatvfs};
 use rustix::io::Errno;
 
 use crate::claim::nonce;
 use crate::disk::{self, Disk};
-use crate::lower::{Reflink, Snapshots, reflink_in, snapshots_in};
+use crate::lower::{
+    Reflink, Snapshots, reflink_across, reflink_in, snapshot_across, snapshots_in,
+};
 use crate::state::{KEPT, State};
 use crate::{
-    Access, DomainError, OpenOptions, SessionInfo, Unsupported, create, discover, history, recover,
-    session, support,
+    Access, DomainError, OpenOptions, SessionInfo, Unsupported, create, discover, domain, history,
+    recover, seat, session, support,
 };
 
 /// What was found out about a base.
@@ -31,6 +33,11 @@ pub struct Inspection {
     pub file_system: String,
     /// Why it can have no live sessions.
     pub unsupported: Option<Unsupported>,
+    /// Why nothing can land in it, so that its sessions are frozen and lie in the home; what was
+    /// tried is then what can be done there. `None`: they lie in it.
+    pub frozen_only: Option<String>,
+    /// Bytes that are available in the home, where its sessions lie there.
+    pub available_in_home: Option<u64>,
     /// Whose it is, and who asks.
     pub access: Option<Access>,
     /// Whether two names can be exchanged; tried.
@@ -92,19 +99,41 @@ pub fn inspect(base: &Path, options: OpenOptions) -> Result<Inspection, DomainEr
         Err(DomainError::Unsupported { why, .. }) => Some(why),
         _ => None,
     };
-    let (state, mut broken) = match open(&at, &options) {
-        Ok(state) => (state, None),
-        Err(e) => (None, Some(e)),
+    let access = Access::at(&at.fd, &at.path);
+    let (state, refused, mut broken) = match open(&at, &options) {
+        Ok(Some(state)) => (Some(state), None, None),
+        Ok(None) => {
+            let closed = access.as_ref().filter(|a| !a.writable).map(ToString::to_string);
+            (None, unsupported.map(|why| why.to_string()).or(closed), None)
+        }
+        Err(e) => match seat::refusal(&at, &e) {
+            Some(why) => (None, Some(why), None),
+            None => (None, None, Some(e)),
+        },
     };
+    let home = options.home.as_deref();
+    let in_home = |why: String| (Probes::in_home(&at, home, &why), Some(why));
+    let (probes, frozen_only) = match (refused, Probes::run) {
+        (Some(why), _) => in_home(why),
+        (None, run) => match run(&at, state.as_ref()) {
+            Probes { exchange: Probe::No(why), .. } if state.is_none() && broken.is_none() => {
+                in_home(why)
+            }
+            probes => (probes, None),
+        },
+    };
+    let beside = seat::claim_of(base, &options).ok().flatten();
+    let beside = beside.and_then(|claim| seat::open(&claim, options.clone()).ok().flatten());
     let vfs = fstatvfs(&at.fd).ok();
     let size = |blocks: u64| vfs.as_ref().map_or(0, |s| blocks.saturating_mul(s.f_frsize));
-    let probes = Probes::run(&at, state.as_ref());
     let mut out = Inspection {
         root: state.as_ref().map(|s| s.root_path.clone()),
         broken: None,
         file_system: fs_name(&at.fd),
         unsupported,
-        access: Access::at(&at.fd, &at.path),
+        available_in_home: frozen_only.as_ref().and(home).and_then(available),
+        frozen_only,
+        access,
         exchange: probes.exchange,
         reflink: probes.reflink,
         snapshot: probes.snapshot,
@@ -122,8 +151,16 @@ pub fn inspect(base: &Path, options: OpenOptions) -> Result<Inspection, DomainEr
     {
         broken = Some(e);
     }
+    if let Some(beside) = beside {
+        out.sessions.extend(session::all(&beside).unwrap_or_default());
+    }
     out.broken = broken;
     Ok(out)
+}
+
+fn available(dir: &Path) -> Option<u64> {
+    let vfs = rustix::fs::statvfs(dir).ok()?;
+    Some(vfs.f_bavail.saturating_mul(vfs.f_frsize))
 }
 
 fn open(at: &discover::Base, options: &OpenOptions) -> Result<Option<State>, DomainError> {
@@ -136,7 +173,7 @@ fn open(at: &discover::Base, options: &OpenOptions) -> Result<Option<State>, Dom
     match found {
         Some(f) => {
             known(f.root.as_fd(), &f.path, Some(&f.claim.claim))?;
-            State::open(f.root, f.path, f.claim, options.clone()).map(Some)
+            domain::open_found(f, options.clone()).map(Some)
         }
         None => known(at.fd.as_fd(), &at.path, None).map(|()| None),
     }
@@ -160,7 +197,7 @@ fn look(state: &State, out: &mut Inspection) -> Result<(), DomainError> {
         out.sessions = sessions;
     }
     if let Ok(kept) = disk::open_dir(&state.dir, KEPT) {
-        let at = state.root_path.join(brio_session::STATE_DIR).join(&*brio_session::to_os(KEPT));
+        let at = state.seat.path.join(&*brio_session::to_os(KEPT));
         let names = disk::names(kept).map_err(|e| io("kept", e))?;
         out.kept = names.iter().map(|n| at.join(&*brio_session::to_os(n))).collect();
     }
@@ -170,7 +207,7 @@ fn look(state: &State, out: &mut Inspection) -> Result<(), DomainError> {
 /// Whether somebody holds the lock exclusively.
 fn is_locked(state: &State) -> bool {
     let how = FlockOperation::NonBlockingLockShared;
-    match openat(&state.root, c".", disk::DIR, Mode::empty()) {
+    match state.locked() {
         Ok(fd) => flock(&fd, how) == Err(Errno::WOULDBLOCK),
         Err(_) => false,
     }
@@ -183,6 +220,30 @@ struct Probes {
 }
 
 impl Probes {
+    /// What can be done in the home for a base that can have no state of its own.
+    fn in_home(at: &discover::Base, home: Option<&Path>, why: &str) -> Self {
+        let exchange = Probe::No(why.to_owned());
+        let none = |why: String| Self {
+            exchange: exchange.clone(),
+            reflink: Probe::No(why.clone()),
+            snapshot: Probe::No(why),
+        };
+        let Some(home) = home else { return none("there is no home".to_owned()) };
+        let disk = Disk::default();
+        let tried = seat::scratch(&disk, home, |dir| Self {
+            exchange: exchange.clone(),
+            reflink: match reflink_across(&disk, &at.fd, dir) {
+                Reflink::Yes => Probe::Yes,
+                Reflink::No(why) => Probe::No(why),
+            },
+            snapshot: match snapshot_across(&disk, &at.fd, dir) {
+                Snapshots::Yes => Probe::Yes,
+                Snapshots::No(why) => Probe::No(why),
+            },
+        });
+        tried.unwrap_or_else(|e| none(format!("{}: {e}", home.display())))
+    }
+
     /// Tries things in a directory of its own, which is removed again.
     fn run(at: &discover::Base, state: Option<&State>) -> Self {
         let all = |why: String| Self {
@@ -191,10 +252,11 @@ impl Probes {
             snapshot: Probe::No(why),
         };
         let disk = Disk::default();
-        let (root, parent, prefix) = match state {
-            Some(s) => (s.root.as_fd(), s.staging.as_fd(), "probe-"),
+        let root = state.and_then(|s| s.root().ok()).unwrap_or(at.fd.as_fd());
+        let (parent, prefix) = match state {
+            Some(s) => (s.staging.as_fd(), "probe-"),
             // What is left of it goes when a domain is made here.
-            None => (at.fd.as_fd(), at.fd.as_fd(), create::NEW),
+            None => (at.fd.as_fd(), create::NEW),
         };
         let name = match nonce() {
             Ok(n) => format!("{prefix}{n}").into_bytes(),

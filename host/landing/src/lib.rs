@@ -22,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Map: `domain` (open, claim, adopt) · `begin`, `session`, `lease` · `frozen`, `history` (the
+//! Map: `domain` (open, claim, adopt), `seat` (where its state lies) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
 //! `versions`, `rebase`, `replay`, `resolve` · `nesting`,
@@ -92,6 +92,7 @@ mod recover;
 mod replay;
 mod resolve;
 mod rollback;
+mod seat;
 mod seq;
 mod session;
 mod stage;
@@ -133,5 +134,6 @@ pub use options::{
     Retention, system_time,
 };
 pub use resolve::{BadTake, ResolveOptions, Resolved, Take};
+pub use seat::Gone;
 pub use session::{Session, SessionMark, Writer};
 pub use undo::{UndoError, UndoOptions};

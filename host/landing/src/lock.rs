@@ -1,16 +1,15 @@
 //! The domain's lock: `flock` on the base's root directory itself, so that deleting `.brio`
-//! cannot split a domain into two that don't see each other.
+//! cannot split a domain into two that don't see each other. Of one in the home: on its state.
 
 use std::os::fd::OwnedFd;
 
-use brio_session::STATE_DIR;
-use rustix::fs::{FlockOperation, Mode, flock, openat};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::DomainError;
 use crate::claim::Claim;
-use crate::disk::DIR;
 use crate::errors::Doing;
 use crate::look::Look;
+use crate::seat::Seat;
 use crate::state::State;
 
 /// The lock, held. Dropping it releases it.
@@ -43,7 +42,7 @@ impl State {
     fn flock(&self, how: FlockOperation) -> Result<Lock, DomainError> {
         let what = self.root_path.display();
         // A descriptor of its own: flock belongs to the open file description.
-        let fd = openat(&self.root, c".", DIR, Mode::empty()).doing(&what)?;
+        let fd = self.locked().doing(&what)?;
         loop {
             match flock(&fd, how) {
                 Err(rustix::io::Errno::INTR) => {}
@@ -61,13 +60,16 @@ impl State {
                 self.home.as_ref().map(|h| h.open_sessions(&self.claim.claim)).unwrap_or_default();
             DomainError::StateLost { path: self.root_path.clone(), sessions }
         };
-        match Look::at(&self.root, STATE_DIR.as_bytes()).doing(&what)? {
-            None => Err(lost()),
+        let Seat { holder, name, path } = &self.seat;
+        match Look::at(holder, name).doing(&what)? {
             Some(l) if l.ino() == self.dir_ino => Ok(()),
+            _ if self.frozen_only().is_some() => {
+                Err(DomainError::NoDomain { path: self.root_path.clone() })
+            }
+            None => Err(lost()),
             Some(_) => {
-                let shown = self.root_path.join(STATE_DIR);
-                let dir = crate::disk::open_dir(&self.root, STATE_DIR.as_bytes()).doing(&what)?;
-                match Claim::read(dir, &shown)? {
+                let dir = crate::disk::open_dir(holder, name).doing(&what)?;
+                match Claim::read(dir, path)? {
                     Some(c) if c.root_ino != self.root_ino => {
                         Err(DomainError::BaseReplaced { path: self.root_path.clone() })
                     }

@@ -18,6 +18,9 @@ pub struct OpenOptions {
     pub user_home: Option<PathBuf>,
     /// Make the domain when there is none; otherwise that is [`DomainError::NoDomain`](crate::DomainError::NoDomain).
     pub create: bool,
+    /// Frozen sessions are what it is opened for: with `create`, where the base can have no
+    /// `.brio` (it cannot be written, or refuses live sessions) the domain is one in `home`.
+    pub frozen: bool,
     /// Identifies this boot of the machine (`/proc/sys/kernel/random/boot_id`).
     pub boot_id: String,
     /// The wall clock.
@@ -63,6 +66,7 @@ impl Default for OpenOptions {
             home: None,
             user_home: None,
             create: true,
+            frozen: false,
             boot_id: String::new(),
             now: system_time,
             door: Door::default(),

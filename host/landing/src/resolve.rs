@@ -94,6 +94,9 @@ pub(crate) fn resolve(
 ) -> Result<Resolved, ResolveError> {
     let commit = CommitError::from;
     let first = meta::load_open(state, id).map_err(commit)?;
+    if first.parent.is_none() {
+        state.may_land_session(id)?;
+    }
     let _parent = match &first.parent {
         Some(parent) => {
             let taken = Lease::take(state, parent, "resolve of a child", Ask::Refuse, Hold::Brief);

@@ -83,6 +83,14 @@ impl Session {
         against::base_now(&self.domain, &self.meta()?)
     }
 
+    /// Whether its base is there to be looked at.
+    ///
+    /// # Errors
+    /// Why it is not, if it is gone.
+    pub fn base_is_there(&self) -> Result<(), SessionError> {
+        Ok(self.domain.base_is_there()?)
+    }
+
     fn meta(&self) -> FsResult<meta::Meta> {
         meta::load_open(&self.domain, &self.id).map_err(|e| match e {
             SessionError::Io(e) => e.source.into(),
@@ -395,6 +403,8 @@ fn describe(
         adopted: meta.adopted,
         lower: meta.lower,
         excludes: meta.excludes,
+        frozen_only: domain.frozen_only().map(str::to_owned),
+        base_gone: domain.gone(),
         id: meta.id,
         subdir: meta.subdir,
         goal: meta.metadata.goal,

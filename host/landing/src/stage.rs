@@ -367,7 +367,7 @@ impl Stager<'_> {
             return Ok(known.clone());
         }
         let how = OFlags::RDONLY | OFlags::DIRECTORY;
-        let found = match disk::open_beneath(&self.state.root, dir.as_bytes(), how, true) {
+        let found = match disk::open_beneath(self.state.root()?, dir.as_bytes(), how, true) {
             Ok(fd) => attribute(&fd, acl::DEFAULT)?.map(Rc::from),
             // New as well, or gone: the validation under the lock will say so. One that cannot
             // be read says nothing.

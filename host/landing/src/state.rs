@@ -20,6 +20,7 @@ use crate::errors::Doing;
 use crate::flush::Flush;
 use crate::home::Home;
 use crate::look::Look;
+use crate::seat::{Gone, Seat};
 use crate::seq::Seq;
 use crate::{DomainError, JournalEntry, OpenOptions, SessionId};
 
@@ -38,10 +39,12 @@ pub(crate) const RESERVE_BYTES: u64 = 1 << 20;
 
 /// What [`Domain`](crate::Domain) shares between its clones.
 pub(crate) struct State {
-    pub(crate) root: OwnedFd,
+    /// The base. See [`root`](Self::root).
+    pub(crate) root: Result<OwnedFd, Gone>,
     pub(crate) root_path: PathBuf,
     pub(crate) root_ino: u64,
     pub(crate) mount: u64,
+    pub(crate) seat: Seat,
     pub(crate) dir: OwnedFd,
     pub(crate) dir_ino: u64,
     pub(crate) sessions: OwnedFd,
@@ -84,17 +87,24 @@ impl State {
         k < self.flushed.load(Ordering::Relaxed)
     }
 
-    /// Opens the `.brio` in `root`, whose claim has been read.
+    /// Opens the state of a base, whose claim has been read.
     pub(crate) fn open(
-        root: OwnedFd,
+        seat: Seat,
+        root: Result<OwnedFd, Gone>,
         root_path: PathBuf,
         claim: Claim,
         options: OpenOptions,
     ) -> Result<Self, DomainError> {
         let disk = Disk(options.door.clone());
-        let shown = root_path.join(STATE_DIR);
-        let look = Look::of(&root).doing(root_path.display())?;
-        let dir = disk::open_dir(&root, STATE_DIR.as_bytes()).doing(shown.display())?;
+        let shown = seat.path.clone();
+        let (root_ino, mount) = match &root {
+            Ok(root) => {
+                let look = Look::of(root).doing(root_path.display())?;
+                (look.ino(), look.mount())
+            }
+            Err(_) => (claim.root_ino, 0),
+        };
+        let dir = disk::open_dir(&seat.holder, &seat.name).doing(shown.display())?;
         let dir_ino = Look::of(&dir).doing(shown.display())?.ino();
         let sub = |name: &[u8]| match disk::open_dir(&dir, name) {
             // An empty directory may not have survived a power cut, or a restore.
@@ -115,7 +125,9 @@ impl State {
             }
         };
         let what = shown.display();
-        let home = options.home.as_ref().map(|h| Home::new(h, disk.clone()));
+        // What lies in the home needs nothing there to be found by.
+        let home = options.home.as_ref().filter(|_| claim.base.is_none());
+        let home = home.map(|h| Home::new(h, disk.clone()));
         let hidden = options.home.as_ref().and_then(|h| hidden(h, &root_path));
         let seq = Seq::new(file(SEQ, OFlags::RDWR).doing(&what)?, &options.boot_id).doing(&what)?;
         Ok(Self {
@@ -130,11 +142,12 @@ impl State {
             journal: file(JOURNAL, OFlags::RDWR | OFlags::APPEND).doing(&what)?,
             flushed: AtomicU64::new(0),
             ended: crate::history::Ended::default(),
-            flush: Flush::new(disk::open_dir(&root, STATE_DIR.as_bytes()).doing(&what)?),
+            flush: Flush::new(disk::open_dir(&seat.holder, &seat.name).doing(&what)?),
             queue: Queue::default(),
             parents: crate::meta::Parents::default(),
-            root_ino: look.ino(),
-            mount: look.mount(),
+            root_ino,
+            mount,
+            seat,
             root,
             root_path,
             dir,

@@ -25,6 +25,9 @@ const NETWORK: [u64; 11] = [
     0x0bd0_0bd0,
 ];
 
+/// File systems whose times are coarse, or another machine's: FAT, exFAT, HFS, HFS+, FUSE.
+const COARSE: [u64; 5] = [0x4d44, 0x2011_bab0, 0x4244, 0x482b, 0x6573_5546];
+
 const CASEFOLD: u32 = 0x4000_0000;
 
 pub(crate) fn check(root: impl AsFd, shown: &Path) -> Result<(), DomainError> {
@@ -38,6 +41,14 @@ pub(crate) fn check(root: impl AsFd, shown: &Path) -> Result<(), DomainError> {
         return refuse(Unsupported::CaseInsensitive);
     }
     Ok(())
+}
+
+/// Whether times there cannot be compared closely with those of another file system.
+pub(crate) fn is_coarse(dir: impl AsFd) -> bool {
+    fstatfs(&dir).is_ok_and(|s| {
+        let magic = s.f_type as u64 & 0xffff_ffff;
+        COARSE.contains(&magic) || NETWORK.contains(&magic)
+    })
 }
 
 /// Tries an exchange in `dir`, a fresh directory of ours.

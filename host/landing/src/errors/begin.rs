@@ -35,7 +35,7 @@ pub enum BeginError {
         why: String,
     },
     /// A full copy has no room.
-    #[error("NO_SPACE: {}; leave out what is not needed (--exclude, .brioignore), keep large files elsewhere behind symbolic links, or use the live lower, which copies nothing", .0)]
+    #[error("NO_SPACE: {}; leave out what is not needed (--exclude, .brioignore), keep large files elsewhere behind symbolic links, or, if the base can be written, use the live lower, which copies nothing", .0)]
     Space(Short),
     /// Something is written again and again while it is copied.
     #[error(

@@ -119,6 +119,19 @@ pub enum CommitError {
         /** The session. */
         session: SessionId,
     },
+    /// Its base can have frozen sessions only, whose work is taken out by hand.
+    #[error(
+        "FROZEN_ONLY: {session} cannot land in {} ({why}); the session is kept: look at it with `brio session diff {session}`, take it out with `brio session export {session} DIR`",
+        base.display()
+    )]
+    FrozenOnly {
+        /** The session. */
+        session: SessionId,
+        /** The base. */
+        base: PathBuf,
+        /** Why nothing lands there. */
+        why: String,
+    },
     /// What it saw is gone.
     #[error(
         "SNAPSHOT_GONE: what the base held when {session} began is no longer kept; export its work and begin anew"
@@ -205,6 +218,7 @@ impl CommitError {
             Self::NotTracked { .. } => "NOT_TRACKED",
             Self::ReadsUnknown { .. } => "READS_UNKNOWN",
             Self::Adopted { .. } => "SESSION_ADOPTED",
+            Self::FrozenOnly { .. } => "FROZEN_ONLY",
             Self::SnapshotGone { .. } => "SNAPSHOT_GONE",
             Self::DomainInside { .. } => "DOMAIN_INSIDE",
             Self::Refused { .. } => "REFUSED",

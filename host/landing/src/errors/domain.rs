@@ -41,7 +41,7 @@ pub enum DomainError {
         source: io::Error,
     },
     /// It cannot be written.
-    #[error("BASE_READ_ONLY: {} cannot be written ({source}){}; give yourself access, or work on a copy", path.display(), explained(access))]
+    #[error("BASE_READ_ONLY: {} cannot be written ({source}){}; give yourself access, or begin with --lower frozen, to diff and export", path.display(), explained(access))]
     ReadOnly {
         /** The path. */
         path: PathBuf,
@@ -57,12 +57,28 @@ pub enum DomainError {
         path: PathBuf,
     },
     /// Its file system lacks something.
-    #[error("BASE_UNSUPPORTED: {} cannot be branched: {why}; work on a copy on a local file system", path.display())]
+    #[error("BASE_UNSUPPORTED: {} cannot be branched: {why}; begin with --lower frozen, to diff and export, or work on a copy on a local file system", path.display())]
     Unsupported {
         /** The path. */
         path: PathBuf,
         /** What. */
         why: Unsupported,
+    },
+    /// Its state lies in the home: it can have none of its own.
+    #[error("FROZEN_ONLY: nothing can land in {} ({why}), nor be seen live; begin with --lower frozen, and take work out with `brio session export ID DIR`", path.display())]
+    FrozenOnly {
+        /** The base. */
+        path: PathBuf,
+        /** Why. */
+        why: String,
+    },
+    /// The base of frozen sessions in the home is not there.
+    #[error("BASE_GONE: {} cannot be looked at: {why}; what its sessions saw and changed is kept: `brio session diff ID`, `brio session export ID DIR`", path.display())]
+    Gone {
+        /** Where it was. */
+        path: PathBuf,
+        /** Why. */
+        why: Gone,
     },
     /// No domain is there, and none was to be made.
     #[error("NO_DOMAIN: {} has no sessions; `brio session begin {}` starts one", path.display(), path.display())]
@@ -145,6 +161,8 @@ impl DomainError {
             Self::ReadOnly { .. } => "BASE_READ_ONLY",
             Self::InsideState { .. } => "BASE_INSIDE_STATE",
             Self::Unsupported { .. } => "BASE_UNSUPPORTED",
+            Self::FrozenOnly { .. } => "FROZEN_ONLY",
+            Self::Gone { .. } => "BASE_GONE",
             Self::NoDomain { .. } => "NO_DOMAIN",
             Self::Foreign { .. } => "FOREIGN_STATE",
             Self::StateLost { .. } => "STATE_LOST",

@@ -9,7 +9,7 @@ use brio_session::{Op, RelPath, Time, View};
 use rustix::fs::{FlockOperation, flock, fstatvfs};
 
 use super::copy::Copier;
-use super::probe::{Reflink, Snapshots, reflink_in, snapshots_in};
+use super::probe::{Reflink, Snapshots, reflink_across, reflink_in, snapshots_in};
 use super::walk::Source;
 use super::{
     FrozenInfo, LOWER, LOWER_INDEX, LowerInfo, Method, NotUsed, Patterns, btrfs, mounts, space,
@@ -21,7 +21,7 @@ use crate::errors::Doing;
 use crate::look::Look;
 use crate::meta::cap;
 use crate::state::State;
-use crate::{BeginError, BeginOptions, Boundary, BoundaryKind, HostError, SessionId};
+use crate::{BeginError, BeginOptions, Boundary, BoundaryKind, HostError, SessionId, support};
 
 /// How its staging directories are called.
 const STAGED: &str = "frozen-";
@@ -29,6 +29,9 @@ const STAGED: &str = "frozen-";
 /// How often something that changes is looked at again; the waits double.
 const PASSES: u32 = 9;
 const FIRST_WAIT: Duration = Duration::from_millis(2);
+
+/// What times of another file system may lag behind ours.
+const COARSE: Duration = Duration::from_secs(2);
 
 /// How often a snapshot is taken again because a landing got in between.
 const SNAPSHOTS: u32 = 5;
@@ -43,14 +46,18 @@ pub(crate) fn freeze(
     let source = Source::open(state, &options.subdir, patterns)?;
     let staging = Staging::make(state).doing("staging")?;
     let mut new = Freezing { source, staging, options, excludes, not_used: Vec::new() };
-    match snapshots_in(&state.disk, &state.root, &new.staging.dir) {
+    match snapshots_in(&state.disk, state.root().doing("the base")?, &new.staging.dir) {
         Snapshots::Yes => match new.by_snapshot()? {
             Ok(id) => return Ok(id),
             Err(why) => new.not_used.push(NotUsed { method: Method::Snapshot, why }),
         },
         Snapshots::No(why) => new.not_used.push(NotUsed { method: Method::Snapshot, why }),
     }
-    let reflink = match reflink_in(&state.disk, &new.staging.dir) {
+    let reflink = match state.frozen_only() {
+        None => reflink_in(&state.disk, &new.staging.dir),
+        Some(_) => reflink_across(&state.disk, &new.source.root, &new.staging.dir),
+    };
+    let reflink = match reflink {
         Reflink::Yes => true,
         Reflink::No(why) => {
             new.not_used.push(NotUsed { method: Method::Reflink, why });
@@ -72,11 +79,12 @@ impl Freezing<'_> {
     /// A snapshot, or why there is none.
     fn by_snapshot(&self) -> Result<Result<SessionId, String>, BeginError> {
         let state = self.source.state;
-        let nested = match btrfs::nested(&state.root) {
+        let root = state.root().doing("the base")?;
+        let nested = match btrfs::nested(root) {
             Ok(nested) => nested,
             Err(e) => return Ok(Err(format!("its subvolumes cannot be listed: {e}"))),
         };
-        let mounted = mounts::below(&state.root).doing("the table of mounts")?;
+        let mounted = mounts::below(root).doing("the table of mounts")?;
         let all = nested.into_iter().map(|p| (p, BoundaryKind::Subvolume));
         let all = all.chain(mounted.into_iter().map(|p| (p, BoundaryKind::Mount)));
         let boundaries: Vec<_> = all
@@ -94,7 +102,7 @@ impl Freezing<'_> {
             let (lock, value) = begin::quiet(state)?;
             let marker = self.staging.marker(attempt)?;
             drop(lock);
-            let taken = state.disk.0.run(Op::Clone, || btrfs::snapshot(&state.root, staged, LOWER));
+            let taken = state.disk.0.run(Op::Clone, || btrfs::snapshot(root, staged, LOWER));
             if let Err(e) = taken {
                 return Ok(Err(format!("it could not be taken: {e}")));
             }
@@ -122,18 +130,21 @@ impl Freezing<'_> {
         state.disk.mkdir(&self.staging.dir, LOWER, 0o700).doing("staging")?;
         let files = disk::open_dir(&self.staging.dir, LOWER).doing("staging")?;
         let mut copier = Copier::new(&self.source, files, reflink);
-        let mut wait = FIRST_WAIT;
+        let grain = self.grain();
+        let mut wait = FIRST_WAIT.max(grain);
         let mut changed = RelPath::root();
         for pass in 0..PASSES {
             let (lock, value) = begin::quiet(state)?;
-            let marker = self.staging.marker(pass)?;
+            let marker = earlier(self.staging.marker(pass)?, grain);
             drop(lock);
             if let Some(path) = copier.pass(marker)? {
                 changed = path;
                 // The first pass has seen nothing before; the second is the proof.
                 if pass > 0 {
                     std::thread::sleep(wait);
-                    wait *= 2;
+                    if grain.is_zero() {
+                        wait *= 2;
+                    }
                 }
                 continue;
             }
@@ -152,6 +163,15 @@ impl Freezing<'_> {
             }
         }
         Err(BeginError::Changing { path: self.source.subdir.join_path(&changed) })
+    }
+
+    /// By how much a change's time may lie before a marker that was taken earlier. A marker of
+    /// the base's own file system needs none.
+    fn grain(&self) -> Duration {
+        match self.source.state.frozen_only() {
+            Some(_) if support::is_coarse(&self.source.root) => COARSE,
+            _ => Duration::ZERO,
+        }
     }
 
     fn info(
@@ -227,6 +247,10 @@ impl Drop for Staging<'_> {
             tracing::warn!("a frozen copy's staging was not removed: {e}");
         }
     }
+}
+
+fn earlier(t: Time, by: Duration) -> Time {
+    Time { secs: t.secs.saturating_sub_unsigned(by.as_secs()), ..t }
 }
 
 /// Whether [`sweep`] would remove it.

@@ -30,7 +30,9 @@ pub(crate) use btrfs::{ROOT_INO as SUBVOLUME_INO, destroy as destroy_subvolume};
 pub(crate) use excludes::{Patterns, read_ignore_file};
 pub(crate) use freeze::{freeze, is_swept, sweep};
 pub use probe::check_reflink_support;
-pub(crate) use probe::{Reflink, Snapshots, reflink_in, snapshots_in};
+pub(crate) use probe::{
+    Reflink, Snapshots, reflink_across, reflink_in, snapshot_across, snapshots_in,
+};
 pub use space::SpaceGuards;
 
 /// The frozen copy, in the directory of the session that was begun with it.

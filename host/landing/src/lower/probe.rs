@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use brio_session::{Op, STATE_DIR};
+use brio_session::{Kind, Op, RelPath, STATE_DIR};
 use rustix::fs::{AtFlags, Mode, OFlags, ioctl_ficlone, openat, unlinkat};
 use rustix::io::Errno;
 
 use super::btrfs;
 use crate::claim::nonce;
-use crate::disk::{DIR, Disk};
+use crate::disk::{self, DIR, Disk};
+use crate::look::Look;
 
 /// Whether files can share their blocks in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,65 @@ pub(crate) fn reflink_in(disk: &Disk, dir: impl AsFd) -> Reflink {
             }
             _ => format!("a file could not be cloned: {e}"),
         }),
+    }
+}
+
+/// How many entries are looked at for a file to try it with.
+const LOOKED_AT: usize = 4096;
+
+/// Clones a file of a base into a directory, which may lie on another file system.
+pub(crate) fn reflink_across(disk: &Disk, base: impl AsFd, dir: impl AsFd) -> Reflink {
+    let (base, dir) = (base.as_fd(), dir.as_fd());
+    if let no @ Reflink::No(_) = reflink_in(disk, dir) {
+        return no;
+    }
+    let (mut todo, mut looked) = (vec![RelPath::root()], 0);
+    while let Some(at) = todo.pop() {
+        let Ok(fd) = disk::open_beneath(base, at.as_bytes(), DIR, true) else { continue };
+        for name in disk::names(&fd).unwrap_or_default() {
+            looked += 1;
+            if looked > LOOKED_AT {
+                return Reflink::No("no file was found to try it with".to_owned());
+            }
+            let Ok(Some(look)) = Look::at(&fd, &name) else { continue };
+            match look.kind() {
+                Kind::Dir => todo.push(at.join(&name)),
+                Kind::File if look.size() > 0 => match cloned(disk, &fd, &name, dir) {
+                    Ok(()) => return Reflink::Yes,
+                    Err(Errno::XDEV | Errno::OPNOTSUPP) => {
+                        let why = "the base lies on another file system than the home";
+                        return Reflink::No(why.to_owned());
+                    }
+                    // It may be this file's matter.
+                    Err(_) => {}
+                },
+                _ => {}
+            }
+        }
+    }
+    // Nothing is there to be copied either.
+    Reflink::Yes
+}
+
+fn cloned(disk: &Disk, at: &OwnedFd, name: &[u8], into: BorrowedFd<'_>) -> Result<(), Errno> {
+    let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let from = openat(at, name, how, Mode::empty())?;
+    let errno = |e: io::Error| Errno::from_io_error(&e).unwrap_or(Errno::IO);
+    let to = scratch(disk, into).map_err(errno)?;
+    disk.0.run(Op::Clone, || Ok(ioctl_ficlone(&to, &from)?)).map_err(errno)
+}
+
+/// Takes a snapshot of a base into a directory, which may lie on another file system, and
+/// deletes it.
+pub(crate) fn snapshot_across(disk: &Disk, base: impl AsFd, dir: impl AsFd) -> Snapshots {
+    let (base, dir) = (base.as_fd(), dir.as_fd());
+    if let no @ Snapshots::No(_) = snapshots_in(disk, base, dir) {
+        return no;
+    }
+    let tried = disk.0.run(Op::Clone, || btrfs::snapshot(base, dir, super::LOWER));
+    match tried.and_then(|()| disk.remove_tree(dir, super::LOWER)) {
+        Ok(_) => Snapshots::Yes,
+        Err(e) => Snapshots::No(format!("it could not be taken: {e}")),
     }
 }
 

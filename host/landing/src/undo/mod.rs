@@ -49,6 +49,7 @@ pub(crate) fn undo(
     landing: u64,
     options: &UndoOptions,
 ) -> Result<Landed, UndoError> {
+    state.may_land()?;
     if recover::pending(state).doing("the landing sequence")? {
         recover::now(state).map_err(Box::new)?;
     }
