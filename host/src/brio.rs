@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_landing::{
-    BeginError, BeginOptions, Domain, DomainError, LowerOptions, Metadata, OpenOptions,
+    BeginError, BeginOptions, Domain, DomainError, LowerOptions, Metadata, OpenOptions, WantedLower,
 };
 use brio_registry::{DomainRow, Registry};
 use brio_runtime::{Engine, EngineError, EngineOptions};
@@ -52,7 +52,8 @@ impl Brio {
         (self.0.options.now)()
     }
 
-    /// Begins a session on a directory. Nothing is copied and nothing scanned.
+    /// Begins a session on a directory. Nothing is copied and nothing scanned. Where the
+    /// directory can have no `.brio`, which only a frozen session does without, it is refused.
     ///
     /// # Errors
     /// [`BeginError`]; nothing of the session is left then.
@@ -84,7 +85,9 @@ impl Brio {
         base: &Path,
         options: BeginOptions,
     ) -> Result<SessionHandle, BeginError> {
-        let (domain, subdir) = self.domain(base, true)?;
+        let frozen = options.lower.wanted == WantedLower::Frozen;
+        let how = OpenOptions { frozen, ..self.domain_options(base, true) };
+        let (domain, subdir) = Domain::open(base, how)?;
         let session = domain.begin(BeginOptions { subdir, parent: None, ..options })?;
         Ok(self.begun(domain, session.id().clone()))
     }
@@ -98,12 +101,21 @@ impl Brio {
         Domain::open(base, self.domain_options(base, create))
     }
 
+    /// Opens a domain that the index or the home knows; one in the home also if its base is gone.
+    pub(crate) fn known_domain(&self, place: &DomainRow) -> Result<Domain, DomainError> {
+        match Domain::open_in_home(&place.claim, self.domain_options(&place.path, false))? {
+            Some(domain) => Ok(domain),
+            None => self.domain(&place.path, false).map(|(domain, _)| domain),
+        }
+    }
+
     pub(crate) fn domain_options(&self, base: &Path, create: bool) -> OpenOptions {
         let o = &self.0.options;
         OpenOptions {
             home: Some(o.home.clone()),
             user_home: o.user_home.clone(),
             create,
+            frozen: false,
             boot_id: o.boot_id.clone(),
             now: o.now,
             door: o.door.clone(),

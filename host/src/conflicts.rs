@@ -44,7 +44,9 @@ impl SessionHandle {
     /// As [`view`](Self::view).
     pub fn changes_against_base(&self) -> Result<ChangeSet, LeaseError> {
         let fail = |source| LeaseError::View { id: self.id().clone(), source };
-        self.session()?.changes_against_base().map_err(fail)
+        let session = self.session()?;
+        session.base_is_there()?;
+        session.changes_against_base().map_err(fail)
     }
 
     /// Its base as it is now, whatever it sees itself.
@@ -53,7 +55,9 @@ impl SessionHandle {
     /// As [`view`](Self::view).
     pub fn base_now(&self) -> Result<Arc<dyn Lower>, LeaseError> {
         let fail = |source| LeaseError::View { id: self.id().clone(), source };
-        self.session()?.base_now().map_err(fail)
+        let session = self.session()?;
+        session.base_is_there()?;
+        session.base_now().map_err(fail)
     }
 }
 

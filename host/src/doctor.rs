@@ -43,10 +43,13 @@ impl Diagnosis {
             Probe::No(why) => Some(why.clone()),
         };
         let choice = |what, used: &str, why| Choice { what, used: used.to_owned(), why };
-        let live = match (&b.unsupported, &b.exchange) {
-            (Some(why), _) => choice("sessions", "none", Some(why.to_string())),
-            (None, Probe::No(why)) => choice("sessions", "none", Some(why.clone())),
-            (None, Probe::Yes) => choice("sessions", "live", None),
+        let live = match (&b.frozen_only, &b.unsupported, &b.exchange) {
+            (Some(why), ..) => {
+                choice("sessions", "frozen, in the home; nothing lands", Some(why.clone()))
+            }
+            (None, Some(why), _) => choice("sessions", "none", Some(why.to_string())),
+            (None, None, Probe::No(why)) => choice("sessions", "none", Some(why.clone())),
+            (None, None, Probe::Yes) => choice("sessions", "live", None),
         };
         let first_write = match &b.reflink {
             Probe::Yes => choice("first write", "shares blocks", None),

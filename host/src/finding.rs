@@ -46,7 +46,7 @@ impl Brio {
         else {
             return Ok(None);
         };
-        let (domain, _) = self.domain(&place.path, false)?;
+        let domain = self.known_domain(&place)?;
         let id: SessionId = row
             .id
             .parse()

@@ -58,17 +58,34 @@ impl Brio {
         domain.blame(&path)
     }
 
-    /// Deletes what nobody needs any more in the domain that `base` lies in.
+    /// Deletes what nobody needs any more in the domain that `base` lies in, and in the one that
+    /// it has in the home.
     ///
     /// # Errors
     /// [`SessionError`].
     pub fn gc(&self, base: &Path, options: &GcOptions) -> Result<Collected, SessionError> {
+        let how = self.domain_options(base, false);
+        if !options.dry_run
+            && let Err(error) = Domain::sweep_home(&how)
+        {
+            tracing::warn!(%error, "what crashes left in the home was not removed");
+        }
         let (domain, _) = self.domain(base, false)?;
-        domain.gc_with(options)
+        let mut done = domain.gc_with(options)?;
+        if let Some(claim) = Domain::claim_in_home(base, &how)?
+            && claim != domain.claim_id()
+            && let Some(beside) = Domain::open_in_home(&claim, how)?
+        {
+            let more = beside.gc_with(options)?;
+            done.bytes_freed += more.bytes_freed;
+            done.stale.extend(more.stale);
+        }
+        Ok(done)
     }
 
     /// Forgets the domains whose bases are gone, with their sessions; returns those. A base
-    /// that comes back (a disk that is mounted again) is known again when it is opened.
+    /// that comes back (a disk that is mounted again) is known again when it is opened. Sessions
+    /// in the home are not lost with their base; without any its domain there is deleted.
     ///
     /// # Errors
     /// [`RegistryError`].
@@ -77,21 +94,27 @@ impl Brio {
         let sessions = self.registry().sessions()?;
         let mut lost = Vec::new();
         for place in self.known_domains() {
-            match self.domain(&place.path, false) {
-                Ok((domain, _)) if domain.claim_id() != place.claim => {}
+            match self.known_domain(&place) {
+                Ok(domain) if domain.claim_id() != place.claim => {}
+                Ok(domain) if domain.base_gone().is_some() => {}
                 Err(DomainError::Missing { .. } | DomainError::NoDomain { .. }) => {}
                 // There, or for `brio recover --adopt` to take over.
                 _ => continue,
             }
             if dry_run {
-                let its = sessions.iter().filter(|r| r.claim == place.claim && !r.has_ended());
+                let its = sessions.iter().filter(|r| r.claim == place.claim && r.state == "lost");
                 lost.extend(its.cloned());
                 continue;
             }
             let options = self.domain_options(&place.path, false);
-            if let Err(error) = Domain::forget(&place.claim, &options) {
-                tracing::warn!(base = %place.path.display(), %error, "a domain could not be forgotten");
-                continue;
+            match Domain::forget(&place.claim, &options) {
+                Ok(true) => {}
+                // Work is in it.
+                Ok(false) => continue,
+                Err(error) => {
+                    tracing::warn!(base = %place.path.display(), %error, "a domain could not be forgotten");
+                    continue;
+                }
             }
             lost.extend(self.registry().forget_domain(&place.claim)?);
         }

@@ -58,7 +58,7 @@ pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_
 pub use brio_landing::{
     Access, Adopted, BEFORE_RESTORE, BadIsolation, BadPolicy, BadTake, BeginError, BeginOptions,
     Blame, BlameError, BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo,
-    Collected, CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions,
+    Collected, CommitError, CommitOptions, Conflict, DomainError, FrozenInfo, GcOptions, Gone,
     Inspection, Isolation, Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo,
     LowerOptions, Metadata, Method, NotUsed, Origin, Policy, Probe, Quota, RecoverError, Recovered,
     ResolveError, ResolveOptions, Resolved, Retention, RollbackError, RolledBack, SessionDebug,

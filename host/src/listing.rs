@@ -29,15 +29,19 @@ impl Brio {
             self.look_at(base);
         }
         self.refresh_index();
-        let claim = filter.base.as_ref().and_then(|b| {
-            self.domain(b, false).ok().map(|(domain, _)| domain.claim_id().to_owned())
-        });
+        let claims = filter.base.as_ref().map(|b| self.claims_of(b)).unwrap_or_default();
         let mut rows = self.registry().sessions()?;
         rows.retain(|r| {
-            (filter.ended || !r.has_ended())
-                && (filter.base.is_none() || claim.as_deref() == Some(r.claim.as_str()))
+            (filter.ended || !r.has_ended()) && (filter.base.is_none() || claims.contains(&r.claim))
         });
         Ok(rows)
+    }
+
+    /// The domain that a directory lies in, and the one that it has in the home.
+    fn claims_of(&self, base: &Path) -> Vec<String> {
+        let own = self.domain(base, false).map(|(domain, _)| domain.claim_id().to_owned());
+        let beside = Domain::claim_in_home(base, &self.domain_options(base, false));
+        own.into_iter().chain(beside.ok().flatten()).collect()
     }
 
     /// Enters the domain of a directory in the index; not being one is no error.
@@ -50,7 +54,9 @@ impl Brio {
     /// Every domain that the index or the home knows.
     pub(crate) fn known_domains(&self) -> Vec<DomainRow> {
         let mut known = self.registry().domains().unwrap_or_default();
-        for place in domains_in(&self.home().join("domains")) {
+        let in_home = Domain::all_in_home(&self.domain_options(self.home(), false));
+        let in_home = in_home.into_iter().map(|(claim, path)| DomainRow { claim, path });
+        for place in domains_in(&self.home().join("domains")).into_iter().chain(in_home) {
             if !known.iter().any(|d| d.claim == place.claim) {
                 known.push(place);
             }
@@ -61,8 +67,8 @@ impl Brio {
     /// Asks every domain that the index or the home knows.
     pub(crate) fn refresh_index(&self) {
         for place in self.known_domains() {
-            match self.domain(&place.path, false) {
-                Ok((domain, _)) if domain.claim_id() == place.claim => {
+            match self.known_domain(&place) {
+                Ok(domain) if domain.claim_id() == place.claim => {
                     self.index(|r| rebuild(r, &domain));
                 }
                 // Moved, unmounted, replaced or deleted: its sessions are not forgotten.

@@ -75,6 +75,39 @@ impl Drop for Mounted {
     }
 }
 
+/// A directory that is seen at another place as well, where nothing can be written. Dropping it
+/// unmounts it.
+#[derive(Debug)]
+pub struct ReadOnly {
+    point: PathBuf,
+}
+
+impl ReadOnly {
+    /// Shows `from` at `point`, a directory.
+    ///
+    /// # Errors
+    /// Why it cannot be had here: not root.
+    pub fn bind(from: &Path, point: &Path) -> Result<Self, String> {
+        let at = point.display().to_string();
+        run("mount", &["--bind", &from.display().to_string(), &at])?;
+        let made = Self { point: point.to_owned() };
+        run("mount", &["-o", "remount,bind,ro", &at])?;
+        Ok(made)
+    }
+}
+
+impl Drop for ReadOnly {
+    fn drop(&mut self) {
+        for lazily in [&[][..], &["-l"]] {
+            let mut umount = Command::new("umount");
+            let done = umount.args(lazily).arg(&self.point).stderr(Stdio::null()).status();
+            if done.is_ok_and(|s| s.success()) {
+                return;
+            }
+        }
+    }
+}
+
 fn join(a: &str, b: &str) -> String {
     if b.is_empty() { a.to_owned() } else { format!("{a},{b}") }
 }

@@ -72,6 +72,10 @@ pub(crate) struct Shown {
     pub(crate) lower: Lower,
     /// Patterns of what it leaves out.
     pub(crate) excludes: Vec<String>,
+    /// Why nothing lands in its base, and it lies in the home; null: it lands there.
+    pub(crate) frozen_only: Option<String>,
+    /// Why its base is not there to look at; null: it is.
+    pub(crate) base_gone: Option<String>,
     pub(crate) changes: Option<Changes>,
     /// Paths that it changed and that changed outside of it since; null: it cannot be told.
     pub(crate) drift: Option<Vec<Drift>>,

@@ -67,8 +67,13 @@ fn excludes(
     state: &State,
     options: &BeginOptions,
 ) -> Result<(Vec<String>, Option<Patterns>), BeginError> {
-    let dir = disk::open_beneath(state.root().doing("the base")?, options.subdir.as_bytes(), disk::DIR, true)
-        .map_err(|_| BeginError::Subdir { path: options.subdir.clone() })?;
+    let dir = disk::open_beneath(
+        state.root().doing("the base")?,
+        options.subdir.as_bytes(),
+        disk::DIR,
+        true,
+    )
+    .map_err(|_| BeginError::Subdir { path: options.subdir.clone() })?;
     let bad = |what: String, why: String| BeginError::Excludes { what, why };
     let mut lines = lower::read_ignore_file(&dir)
         .map_err(|e| bad(options.subdir.join(b".brioignore").to_string(), e.to_string()))?;

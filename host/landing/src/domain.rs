@@ -13,12 +13,12 @@ use crate::home::Home;
 use crate::seat::{self, Seat};
 use crate::state::State;
 use crate::{
-    Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError, CommitOptions,
-    DomainError, GcOptions, Gone, JournalEntry, Landed, Log, LogFilter, OpenOptions, RecoverError,
-    Recovered, ResolveError, ResolveOptions, Resolved, Retention, RollbackError, RolledBack,
-    Session, SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin, blame, cascade,
-    create, discover, gc, journal, log, meta, nesting, recover, resolve, rollback, session, tidy,
-    undo,
+    Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError,
+    CommitOptions, DomainError, GcOptions, Gone, JournalEntry, Landed, Log, LogFilter, OpenOptions,
+    RecoverError, Recovered, ResolveError, ResolveOptions, Resolved, Retention, RollbackError,
+    RolledBack, Session, SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin,
+    blame, cascade, create, discover, gc, journal, log, meta, nesting, recover, resolve, rollback,
+    session, tidy, undo,
 };
 
 /// A domain: a base directory with its state `.brio/`. Cheap to clone.
@@ -382,10 +382,7 @@ fn find_or_make(
 }
 
 /// Opens a `.brio`. On a base that can only be read nothing of it can be used.
-pub(crate) fn open_found(
-    f: discover::Found,
-    options: OpenOptions,
-) -> Result<State, DomainError> {
+pub(crate) fn open_found(f: discover::Found, options: OpenOptions) -> Result<State, DomainError> {
     let seat = Seat::in_base(&f.root, &f.path).doing(f.path.display())?;
     let path = f.path.clone();
     match State::open(seat, Ok(f.root), f.path, f.claim, options) {

@@ -11,9 +11,7 @@ use rustix::io::Errno;
 
 use crate::claim::nonce;
 use crate::disk::{self, Disk};
-use crate::lower::{
-    Reflink, Snapshots, reflink_across, reflink_in, snapshot_across, snapshots_in,
-};
+use crate::lower::{Reflink, Snapshots, reflink_across, reflink_in, snapshot_across, snapshots_in};
 use crate::state::{KEPT, State};
 use crate::{
     Access, DomainError, OpenOptions, SessionInfo, Unsupported, create, discover, domain, history,

@@ -367,10 +367,9 @@ impl State {
     /// For what lands in the base, or reads it live.
     pub(crate) fn may_land(&self) -> Result<(), DomainError> {
         match self.frozen_only() {
-            Some(why) => Err(DomainError::FrozenOnly {
-                path: self.root_path.clone(),
-                why: why.to_owned(),
-            }),
+            Some(why) => {
+                Err(DomainError::FrozenOnly { path: self.root_path.clone(), why: why.to_owned() })
+            }
             None => Ok(()),
         }
     }

@@ -44,8 +44,9 @@ impl<'a> Source<'a> {
         subdir: &'a RelPath,
         patterns: Option<Patterns>,
     ) -> Result<Self, BeginError> {
-        let root = disk::open_beneath(state.root().doing("the base")?, subdir.as_bytes(), DIR, true)
-            .map_err(|_| BeginError::Subdir { path: subdir.clone() })?;
+        let root =
+            disk::open_beneath(state.root().doing("the base")?, subdir.as_bytes(), DIR, true)
+                .map_err(|_| BeginError::Subdir { path: subdir.clone() })?;
         Ok(Self { state, subdir, root, patterns })
     }
 

@@ -17,7 +17,9 @@ use crate::ui::Ui;
 /// Begin a session on a directory and print its id.
 ///
 /// Nothing is copied and nothing scanned, but with --lower frozen. The session sees the
-/// directory as it is now, until it lands or is rolled back.
+/// directory as it is now, until it lands or is rolled back. Of a directory that cannot be
+/// written, or that cannot exchange files atomically, --lower frozen alone can be had: such a
+/// session lies in $BRIO_HOME, to be diffed and exported.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Begin {
     /// The directory; the current one when left out.
@@ -35,7 +37,7 @@ pub(crate) struct Begin {
     isolation: Option<Isolation>,
     #[command(flatten)]
     lower: LowerArgs,
-    /// Print `{schema, session, lower, excludes}`.
+    /// Print `{schema, session, lower, excludes, frozen_only}`.
     #[arg(long)]
     json: bool,
 }
@@ -46,6 +48,7 @@ struct Begun {
     session: String,
     lower: Lower,
     excludes: Vec<String>,
+    frozen_only: Option<String>,
 }
 
 impl Begin {
@@ -78,10 +81,15 @@ impl Begin {
                     session: session.id().to_string(),
                     lower: Lower::from(&info.lower),
                     excludes: info.excludes,
+                    frozen_only: info.frozen_only,
                 });
             }
             if info.parent.is_none() && info.lower != LowerInfo::Live {
                 describe(&info.lower).iter().for_each(|line| ui.say(line));
+                if let Some(why) = &info.frozen_only {
+                    ui.say(format_args!("kept in the home: nothing lands in the base ({why})"));
+                    ui.say("to take its work out: `brio session export ID DIR`");
+                }
             }
             ui.line(session.id())
         });

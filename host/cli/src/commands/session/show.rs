@@ -16,7 +16,7 @@ pub(crate) struct Show {
     /// The session; a unique prefix is enough.
     id: String,
     /// Print the fields of `session list`, and schema, landing, children, checkpoints, isolation,
-    /// run, clean, unresolved, lower, excludes, changes, drift, debug.
+    /// run, clean, unresolved, lower, excludes, frozen_only, base_gone, changes, drift, debug.
     #[arg(long)]
     json: bool,
     /// Also what lies in its directory: paths with sizes, and its manifest.
@@ -52,6 +52,8 @@ impl Show {
                 unresolved: info.unresolved.iter().map(ToString::to_string).collect(),
                 lower: Lower::from(&info.lower),
                 excludes: info.excludes,
+                frozen_only: info.frozen_only,
+                base_gone: info.base_gone.map(|gone| gone.to_string()),
                 changes: changes.as_ref().ok().map(Changes::from),
                 drift: drift.as_ref().ok().map(|d| d.iter().map(Drift::from).collect()),
                 debug: debug.as_ref().map(Debug::from),
@@ -98,6 +100,13 @@ impl Show {
         }
         if info.lower != LowerInfo::Live {
             lines.extend(describe(&info.lower).into_iter().map(|l| ("lower", l)));
+        }
+        if let Some(why) = &info.frozen_only {
+            lines
+                .push(("lands", format!("not in its base ({why}): it can be diffed and exported")));
+        }
+        if let Some(gone) = info.base_gone {
+            lines.push(("gone", format!("its base: {gone}; what it saw and changed is kept")));
         }
         lines.extend(info.excludes.iter().map(|p| ("excludes", p.clone())));
         // What cannot be told is no drift; a commit says why.
