@@ -66,9 +66,9 @@ impl Brio {
     pub fn gc(&self, base: &Path, options: &GcOptions) -> Result<Collected, SessionError> {
         let how = self.domain_options(base, false);
         if !options.dry_run
-            && let Err(error) = Domain::sweep_home(&how)
+            && let Err(error) = Domain::sweep(base, &how)
         {
-            tracing::warn!(%error, "what crashes left in the home was not removed");
+            tracing::warn!(%error, "what crashes left of domains was not removed");
         }
         let (domain, _) = self.domain(base, false)?;
         let mut done = domain.gc_with(options)?;

@@ -61,6 +61,17 @@ impl Access {
         })
     }
 
+    /// What keeps the caller from it, in words.
+    pub(crate) fn reason(&self) -> String {
+        let Self { mode, uid, gid, as_uid, as_gid, .. } = self;
+        if self.read_only {
+            return "its file system is mounted read-only".to_owned();
+        }
+        format!(
+            "it is {mode:04o} and belongs to user {uid}, group {gid}; you are user {as_uid}, group {as_gid}"
+        )
+    }
+
     /// `UID mismatch (orig, session)`, where owner and caller differ.
     pub fn mismatch(&self) -> Option<String> {
         (self.uid != self.as_uid)
@@ -70,15 +81,8 @@ impl Access {
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mode, uid, gid, as_uid, as_gid, .. } = self;
-        if self.read_only {
-            return write!(f, "its file system is mounted read-only");
-        }
-        write!(
-            f,
-            "it is {mode:04o} and belongs to user {uid}, group {gid}; you are user {as_uid}, group {as_gid}"
-        )?;
-        match self.mismatch() {
+        f.write_str(&self.reason())?;
+        match self.mismatch().filter(|_| !self.read_only) {
             Some(warning) => write!(f, ". {warning}"),
             None => Ok(()),
         }

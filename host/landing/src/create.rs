@@ -94,7 +94,7 @@ pub(crate) fn content(disk: &Disk, dir: &OwnedFd, claim: &Claim) -> io::Result<(
 }
 
 /// Removes what a crash left of a domain that was being made over a minute ago.
-fn sweep(disk: &Disk, root: impl AsFd) {
+pub(crate) fn sweep(disk: &Disk, root: impl AsFd) {
     let old = |name: &[u8]| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let made = Look::at(&root, name).ok().flatten().filter(|l| l.uid() == geteuid().as_raw());

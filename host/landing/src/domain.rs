@@ -70,12 +70,14 @@ impl Domain {
         seat::all(options)
     }
 
-    /// Removes what crashes left in the home of domains that were being made.
+    /// Removes what crashes left of domains that were being made: in the home, and, when it is
+    /// a minute old, in this directory.
     ///
     /// # Errors
-    /// The host's.
-    pub fn sweep_home(options: &OpenOptions) -> io::Result<()> {
-        seat::sweep(options)
+    /// See [`DomainError`].
+    pub fn sweep(base: &Path, options: &OpenOptions) -> Result<(), DomainError> {
+        create::sweep(&Disk(options.door.clone()), &discover::base(base)?.fd);
+        Ok(seat::sweep(options).doing("the home")?)
     }
 
     fn opened(state: State) -> Result<Domain, DomainError> {

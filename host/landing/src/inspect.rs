@@ -36,6 +36,8 @@ pub struct Inspection {
     pub frozen_only: Option<String>,
     /// Bytes that are available in the home, where its sessions lie there.
     pub available_in_home: Option<u64>,
+    /// The state of its domain in the home, if there is one.
+    pub state_in_home: Option<PathBuf>,
     /// Whose it is, and who asks.
     pub access: Option<Access>,
     /// Whether two names can be exchanged; tried.
@@ -101,7 +103,7 @@ pub fn inspect(base: &Path, options: OpenOptions) -> Result<Inspection, DomainEr
     let (state, refused, mut broken) = match open(&at, &options) {
         Ok(Some(state)) => (Some(state), None, None),
         Ok(None) => {
-            let closed = access.as_ref().filter(|a| !a.writable).map(ToString::to_string);
+            let closed = access.as_ref().filter(|a| !a.writable).map(Access::reason);
             (None, unsupported.map(|why| why.to_string()).or(closed), None)
         }
         Err(e) => match seat::refusal(&at, &e) {
@@ -130,6 +132,7 @@ pub fn inspect(base: &Path, options: OpenOptions) -> Result<Inspection, DomainEr
         file_system: fs_name(&at.fd),
         unsupported,
         available_in_home: frozen_only.as_ref().and(home).and_then(available),
+        state_in_home: beside.as_ref().map(|s| s.seat.path.clone()),
         frozen_only,
         access,
         exchange: probes.exchange,

@@ -157,7 +157,7 @@ pub(crate) fn refusal(base: &discover::Base, e: &DomainError) -> Option<String> 
     let access = || Access::at(&base.fd, &base.path).filter(|a| !a.writable);
     match e {
         DomainError::ReadOnly { source, access, .. } => {
-            Some(access.as_ref().map_or_else(|| source.to_string(), ToString::to_string))
+            Some(access.as_ref().map_or_else(|| source.to_string(), |a| a.reason()))
         }
         DomainError::Unsupported { why, .. } => Some(why.to_string()),
         DomainError::Foreign { uid, .. } => Some(format!("its .brio belongs to user {uid}")),
@@ -168,7 +168,7 @@ pub(crate) fn refusal(base: &discover::Base, e: &DomainError) -> Option<String> 
         DomainError::BaseReplaced { .. }
         | DomainError::Corrupt { .. }
         | DomainError::FormatUnknown { .. }
-        | DomainError::StateLost { .. } => access().map(|a| a.to_string()),
+        | DomainError::StateLost { .. } => access().map(|a| a.reason()),
         _ => None,
     }
 }
@@ -214,7 +214,7 @@ pub(crate) fn instead(
     State::open(seat, Ok(base.fd), base.path, claim, options)
 }
 
-/// Writes down where the base is now.
+/// Writes down where the base is now, if it is no longer where it was.
 fn seen(
     disk: &Disk,
     shelf: &Shelf,
@@ -223,7 +223,9 @@ fn seen(
     base: &discover::Base,
 ) -> Result<Claim, DomainError> {
     let dev = Look::of(&base.fd).doing(base.path.display())?.dev();
-    if away.path == base.path && away.dev == dev {
+    // A bind mount shows it at several paths.
+    let is_there = || at(&claim, &away).is_ok_and(|there| there.is_ok());
+    if away.dev == dev && (away.path == base.path || is_there()) {
         return Ok(claim);
     }
     let what = shelf.path.join(&claim.claim);
@@ -266,17 +268,21 @@ pub(crate) fn open(claim: &str, options: OpenOptions) -> Result<Option<State>, D
     let what = home.join(FROZEN);
     let Some(shelf) = Shelf::open(home).doing(what.display())? else { return Ok(None) };
     let Some((claim, away)) = shelf.claim(claim.as_bytes())? else { return Ok(None) };
-    let path = away.path.clone();
-    let base = match discover::base(&path) {
+    let base = at(&claim, &away)?;
+    let seat = shelf.seat(&claim).doing(what.display())?;
+    State::open(seat, base.map(|b| b.fd), away.path, claim, options).map(Some)
+}
+
+/// The base of a claim where it was last seen.
+fn at(claim: &Claim, away: &Away) -> Result<Result<discover::Base, Gone>, DomainError> {
+    Ok(match discover::base(&away.path) {
         Ok(base) => {
-            let look = Look::of(&base.fd).doing(path.display())?;
-            if is_base(&claim, &away, &look, &path) { Ok(base) } else { Err(Gone::Replaced) }
+            let look = Look::of(&base.fd).doing(base.path.display())?;
+            if is_base(claim, away, &look, &away.path) { Ok(base) } else { Err(Gone::Replaced) }
         }
         Err(DomainError::Missing { .. } | DomainError::NotADirectory { .. }) => Err(Gone::Missing),
         Err(_) => Err(Gone::Unreadable),
-    };
-    let seat = shelf.seat(&claim).doing(what.display())?;
-    State::open(seat, base.map(|b| b.fd), path, claim, options).map(Some)
+    })
 }
 
 /// Every domain in the home: its claim, and where its base was last seen.

@@ -381,7 +381,7 @@ fn a_begin_that_dies_anywhere_leaves_nothing_that_is_not_swept() {
             break;
         }
         points += 1;
-        Domain::sweep_home(&w.options()).unwrap();
+        Domain::sweep(&w.base(), &w.options()).unwrap();
         let names = w.shelf();
         assert!(names.len() < 2 && names.iter().all(|n| !n.starts_with('.')), "{at}: {names:?}");
         for claim in names {
@@ -402,7 +402,10 @@ fn a_begin_that_dies_anywhere_leaves_nothing_that_is_not_swept() {
         }
     }
     assert!(points > 20, "{points}");
-    assert_eq!(list(&w.base()), ["a.txt", "dir"]);
+    // What was tried in the base goes when it is a minute old.
+    let tried = |name: &String| name.starts_with(".brio-new-");
+    let left: Vec<_> = list(&w.base()).into_iter().filter(|n| !tried(n)).collect();
+    assert_eq!(left, ["a.txt", "dir"]);
 }
 
 #[test]

@@ -43,6 +43,11 @@ struct Json {
     landlock: Option<u32>,
     access: Option<Access>,
     available: u64,
+    /// Why its sessions are frozen ones in the home; null: they lie in it.
+    frozen_only: Option<String>,
+    /// The state of its domain in the home.
+    domain_in_home: Option<String>,
+    available_in_home: Option<u64>,
     total: u64,
     quota: Option<u64>,
     uses: Vec<Use>,
@@ -130,6 +135,9 @@ fn json(d: &Diagnosis) -> Json {
             as_gid: a.as_gid,
         }),
         available: b.available,
+        frozen_only: b.frozen_only.clone(),
+        domain_in_home: b.state_in_home.as_ref().map(|s| s.display().to_string()),
+        available_in_home: b.available_in_home,
         total: b.total,
         quota: b.quota,
         uses: choices
@@ -159,7 +167,11 @@ fn tell(ui: &Ui, d: &Diagnosis) -> Result<(), Failure> {
     say("base", &b.base.display().to_string())?;
     match &b.root {
         Some(root) => say("domain", &root.display().to_string())?,
+        None if b.state_in_home.is_some() => {}
         None => say("domain", "none: no session was begun here")?,
+    }
+    if let Some(state) = &b.state_in_home {
+        say("domain", &format!("{}, in the home", state.display()))?;
     }
     say("file system", &b.file_system)?;
     if let Some(a) = &b.access {
@@ -179,6 +191,9 @@ fn tell(ui: &Ui, d: &Diagnosis) -> Result<(), Failure> {
         None => say("landlock", "no: the kernel has none, or it is off")?,
     }
     say("disk", &format!("{} of {} available", show_size(b.available), show_size(b.total)))?;
+    if let Some(available) = b.available_in_home {
+        say("home", &format!("{} available, for frozen sessions", show_size(available)))?;
+    }
     match b.quota {
         Some(left) => say("quota", &format!("{} left", show_size(left)))?,
         None => say("quota", "none")?,
