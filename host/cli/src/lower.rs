@@ -11,7 +11,9 @@ use crate::units::show_size;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct LowerArgs {
     /// What the session sees: the directory as it is now, at no cost (live), or a private copy
-    /// of it, by snapshot, reflink or copying (frozen) [default: live].
+    /// of it, by snapshot, reflink or copying (frozen) [default: live]. A directory that cannot
+    /// be written, or that cannot exchange files atomically, can have frozen sessions only: they
+    /// lie in $BRIO_HOME, to be diffed and exported; nothing lands.
     #[arg(long, value_name = "live|frozen")]
     lower: Option<String>,
     /// Leave out what this matches, written as in .gitignore: it is neither seen nor landed.

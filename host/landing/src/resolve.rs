@@ -167,6 +167,8 @@ fn over_parent(
     let mut new = fresh.stack(m);
     new.inherited = below.len();
     new.layers = below.into_iter().chain([fresh.layer().clone()]).collect();
+    // Its parent's layers lie over what they lay over.
+    (new.lower, new.lower_at) = (p.lower.clone(), p.lower_at.clone());
     keep(state, m, new, fresh, &resolutions, options)
 }
 

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use brio_landing::{
     BeginError, BeginOptions, CommitError, CommitOptions, Domain, DomainError, FrozenInfo, Gone,
-    LowerInfo, LowerOptions, Method, OpenOptions, ResolveOptions, Session, Short, UndoOptions,
-    WantedLower,
+    Isolation, LowerInfo, LowerOptions, Method, OpenOptions, Policy, ResolveOptions, Session,
+    Short, Take, UndoOptions, WantedLower,
 };
-use brio_session::{Door, Hook, Op, Verdict, ViewOptions};
+use brio_session::{Door, Hook, Op, RelPath, Verdict, ViewOptions};
 use brio_tests::mounted::{Mounted, ReadOnly};
 use brio_tests::skip::skip;
 use common::{begin, commit, edit, names, read, tree, write, writer};
@@ -211,6 +212,39 @@ fn a_base_that_refuses_live_sessions_gets_frozen_ones_in_the_home() {
 }
 
 #[test]
+fn children_settle_their_conflicts_on_the_copy() {
+    let w = World::new();
+    let d = w.domain();
+    let s = freeze(&d);
+    let child = || {
+        let options = BeginOptions { parent: Some(s.id().clone()), ..BeginOptions::default() };
+        d.begin(options).unwrap()
+    };
+    let (one, two, three) = (child(), child(), child());
+    edit(&one, &[("a.txt", b"of one\n")]);
+    edit(&two, &[("a.txt", b"of two\n"), ("two", b"2\n")]);
+    edit(&three, &[("a.txt", b"of three\n"), ("three", b"3\n")]);
+    commit(&d, one.id()).unwrap();
+    assert_eq!(commit(&d, two.id()).unwrap_err().code(), "CONFLICT");
+    // Whatever becomes of the base.
+    fs::write(w.base().join("dir/b.txt"), "later\n").unwrap();
+    fs::write(w.base().join("a.txt"), "later\n").unwrap();
+    let takes = vec![(RelPath::new("a.txt").unwrap(), Take::Ours)];
+    d.resolve(two.id(), ResolveOptions { takes, stop: false }).unwrap();
+    assert_eq!(sees(&two, "dir/b.txt").unwrap(), b"two\n");
+    assert!(two.info().unwrap().lower == s.info().unwrap().lower);
+    fs::remove_dir_all(w.base()).unwrap();
+    let d = w.by_claim(d.claim_id());
+    commit(&d, two.id()).unwrap();
+    let policy = Policy::LastWriteWins;
+    d.commit(three.id(), CommitOptions { policy, ..CommitOptions::default() }).unwrap();
+    let s = d.session(s.id()).unwrap();
+    assert_eq!(changed(&s), ["a.txt", "three", "two"]);
+    assert_eq!(sees(&s, "a.txt").unwrap(), b"of three\n");
+    assert_eq!(sees(&s, "dir/b.txt").unwrap(), b"two\n");
+}
+
+#[test]
 fn a_base_is_known_by_what_it_is_and_not_by_its_path() {
     let w = World::new();
     let d = w.domain();
@@ -258,6 +292,9 @@ fn a_base_that_is_gone_leaves_what_its_sessions_saw_and_did() {
     let d = w.domain();
     let (claim, s) = (d.claim_id().to_owned(), freeze(&d));
     edit(&s, &[("a.txt", b"changed\n")]);
+    let isolation = Isolation::Serializable;
+    let reader = d.begin(BeginOptions { isolation, ..frozen(&[]) }).unwrap();
+    assert!(read(writer(&reader).view(), "a.txt").is_some());
     drop(d);
     fs::remove_dir_all(w.base()).unwrap();
     assert_eq!(Domain::open(&w.base(), w.options()).err().unwrap().code(), "BASE_MISSING");
@@ -277,6 +314,7 @@ fn a_base_that_is_gone_leaves_what_its_sessions_saw_and_did() {
     }
     assert!(s.changes_against_base().is_err(), "never a base that seems empty");
     assert_eq!(commit(&d, s.id()).unwrap_err().code(), "FROZEN_ONLY");
+    assert_eq!(commit(&d, reader.id()).unwrap().landing, None, "it had nothing to land");
     // Work goes on.
     edit(&s, &[("dir/b.txt", b"more\n")]);
     s.checkpoint("c").unwrap();
@@ -387,6 +425,14 @@ fn a_begin_that_dies_anywhere_leaves_nothing_that_is_not_swept() {
         for claim in names {
             let d = w.by_claim(&claim);
             d.gc().unwrap();
+            // What another test forks meanwhile holds our locks until it is another program.
+            for _ in 0..500 {
+                if w.state(&d, "staging").is_empty() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+                d.gc().unwrap();
+            }
             for s in d.sessions().unwrap() {
                 // It was there before the end was told: a session like any other.
                 assert_eq!(sees(&d.session(&s.id).unwrap(), "a.txt").unwrap(), b"one\n", "{at}");

@@ -17,9 +17,7 @@ use crate::ui::Ui;
 /// Begin a session on a directory and print its id.
 ///
 /// Nothing is copied and nothing scanned, but with --lower frozen. The session sees the
-/// directory as it is now, until it lands or is rolled back. Of a directory that cannot be
-/// written, or that cannot exchange files atomically, --lower frozen alone can be had: such a
-/// session lies in $BRIO_HOME, to be diffed and exported.
+/// directory as it is now, until it lands or is rolled back.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Begin {
     /// The directory; the current one when left out.
