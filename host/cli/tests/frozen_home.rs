@@ -186,7 +186,7 @@ fn a_run_there_is_kept_when_it_has_something_to_land() {
 
 #[test]
 fn another_users_directory_is_worked_on_in_ones_own_home() {
-    // B-115, T18
+    // B-115
     let name = "another_users_directory_is_worked_on_in_ones_own_home";
     if !is_root() {
         return skip(name, "only root can be somebody else");
@@ -284,7 +284,7 @@ fn a_base_that_is_gone_is_said_and_what_was_seen_of_it_is_kept() {
 
 #[test]
 fn a_begin_that_is_killed_leaves_nothing_that_gc_does_not_sweep() {
-    // T3, T19
+    // T19
     let name = "a_begin_that_is_killed_leaves_nothing_that_gc_does_not_sweep";
     let c = match Closed::new() {
         Ok(c) => c,

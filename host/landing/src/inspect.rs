@@ -271,7 +271,7 @@ impl Probes {
             Ok(dir) => Self {
                 exchange: match support::can_exchange(&disk, &dir) {
                     Ok(true) => Probe::Yes,
-                    Ok(false) => Probe::No("the file system cannot exchange two names".to_owned()),
+                    Ok(false) => Probe::No(Unsupported::NoExchange.to_string()),
                     Err(e) => Probe::No(e.to_string()),
                 },
                 reflink: match reflink_in(&disk, &dir) {

@@ -145,10 +145,11 @@ impl Shelf {
     }
 }
 
-/// Whether a directory is the base of a claim. Devices are numbered anew at each boot.
+/// Whether a directory is the base of a claim. Devices are numbered anew at each boot, and
+/// some file systems at each mount.
 fn is_base(claim: &Claim, away: &Away, look: &Look, path: &Path) -> bool {
     (claim.root_ino, away.born) == (look.ino(), look.born())
-        && (away.dev == look.dev() || (away.born.is_some() && away.path == path))
+        && (away.dev == look.dev() || away.path == path)
 }
 
 /// Why a base can have no `.brio` of ours, as the error says that met it; `None`: it is about

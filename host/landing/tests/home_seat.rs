@@ -405,7 +405,7 @@ fn a_home_in_the_base_is_not_copied_into_itself() {
 
 #[test]
 fn a_begin_that_dies_anywhere_leaves_nothing_that_is_not_swept() {
-    // T3, T19
+    // T19
     let w = World::new();
     let mut points = 0;
     for at in 0.. {
@@ -456,6 +456,7 @@ fn a_begin_that_dies_anywhere_leaves_nothing_that_is_not_swept() {
 
 #[test]
 fn a_read_only_mount_is_frozen_also_where_it_has_a_brio() {
+    // T17
     let name = "a_read_only_mount_is_frozen_also_where_it_has_a_brio";
     let w = World::new();
     let point = w.dir.path().join("ro");
