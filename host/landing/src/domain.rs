@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_session::RelPath;
 
+use crate::claim::Claim;
 use crate::disk::Disk;
 use crate::errors::Doing;
 use crate::home::Home;
-use crate::seat::{self, Seat};
+use crate::seat::Seat;
 use crate::state::State;
 use crate::{
     Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError,
@@ -18,10 +19,11 @@ use crate::{
     RecoverError, Recovered, ResolveError, ResolveOptions, Resolved, Retention, RollbackError,
     RolledBack, Session, SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin,
     blame, cascade, create, discover, gc, journal, log, meta, nesting, recover, resolve, rollback,
-    session, tidy, undo,
+    session, shelf, tidy, undo,
 };
 
-/// A domain: a base directory with its state `.brio/`. Cheap to clone.
+/// A domain: a base directory with its state, `.brio/` in it or a directory in the home. Cheap
+/// to clone.
 #[derive(Clone)]
 pub struct Domain {
     state: Arc<State>,
@@ -38,7 +40,7 @@ impl Domain {
     pub fn open(base: &Path, options: OpenOptions) -> Result<(Domain, RelPath), DomainError> {
         let at = discover::base(base)?;
         let (state, below) = match find_or_make(&at, options.clone()) {
-            Err(e) => (seat::instead(at, e, options)?, RelPath::root()),
+            Err(e) => (shelf::instead(at, e, options)?, RelPath::root()),
             found => found?,
         };
         Ok((Self::opened(state)?, below))
@@ -50,7 +52,7 @@ impl Domain {
     /// # Errors
     /// See [`DomainError`].
     pub fn open_in_home(claim: &str, options: OpenOptions) -> Result<Option<Domain>, DomainError> {
-        seat::open(claim, options)?.map(Self::opened).transpose()
+        shelf::open(claim, options)?.map(Self::opened).transpose()
     }
 
     /// The claim of the domain in the home that has this directory as its base, if there is one.
@@ -62,12 +64,12 @@ impl Domain {
         base: &Path,
         options: &OpenOptions,
     ) -> Result<Option<String>, DomainError> {
-        seat::claim_of(base, options)
+        shelf::claim_of(base, options)
     }
 
     /// The domains in the home: their claims, and where their bases were last seen.
     pub fn all_in_home(options: &OpenOptions) -> Vec<(String, PathBuf)> {
-        seat::all(options)
+        shelf::all(options)
     }
 
     /// Removes what crashes left of domains that were being made: in the home, and, when it is
@@ -77,7 +79,7 @@ impl Domain {
     /// See [`DomainError`].
     pub fn sweep(base: &Path, options: &OpenOptions) -> Result<(), DomainError> {
         create::sweep(&Disk(options.door.clone()), &discover::base(base)?.fd);
-        Ok(seat::sweep(options).doing("the home")?)
+        Ok(shelf::sweep(options).doing("the home")?)
     }
 
     fn opened(state: State) -> Result<Domain, DomainError> {
@@ -106,10 +108,10 @@ impl Domain {
     /// See [`DomainError`].
     pub fn forget(claim: &str, options: &OpenOptions) -> Result<bool, DomainError> {
         let Some(home) = &options.home else { return Ok(false) };
-        if seat::forget(claim, options)? {
+        if shelf::forget(claim, options)? {
             return Ok(true);
         }
-        if seat::all(options).iter().any(|(known, _)| known == claim) {
+        if shelf::all(options).iter().any(|(known, _)| known == claim) {
             return Ok(false);
         }
         let home = Home::new(home, Disk(options.door.clone()));
@@ -387,7 +389,9 @@ fn find_or_make(
 pub(crate) fn open_found(f: discover::Found, options: OpenOptions) -> Result<State, DomainError> {
     let seat = Seat::in_base(&f.root, &f.path).doing(f.path.display())?;
     let path = f.path.clone();
-    match State::open(seat, Ok(f.root), f.path, f.claim, options) {
+    // What lies in the base is of that base.
+    let claim = Claim { base: None, ..f.claim };
+    match State::open(seat, Ok(f.root), f.path, claim, options) {
         Err(DomainError::Io(e)) if create::is_denied(&e.source) => {
             let access = Access::of(&path).map(Box::new);
             Err(DomainError::ReadOnly { path, source: e.source, access })

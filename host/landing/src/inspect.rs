@@ -15,7 +15,7 @@ use crate::lower::{Reflink, Snapshots, reflink_across, reflink_in, snapshot_acro
 use crate::state::{KEPT, State};
 use crate::{
     Access, DomainError, OpenOptions, SessionInfo, Unsupported, create, discover, domain, history,
-    recover, seat, session, support,
+    recover, seat, session, shelf, support,
 };
 
 /// What was found out about a base.
@@ -122,8 +122,8 @@ pub fn inspect(base: &Path, options: OpenOptions) -> Result<Inspection, DomainEr
             probes => (probes, None),
         },
     };
-    let beside = seat::claim_of(base, &options).ok().flatten();
-    let beside = beside.and_then(|claim| seat::open(&claim, options.clone()).ok().flatten());
+    let beside = shelf::claim_of(base, &options).ok().flatten();
+    let beside = beside.and_then(|claim| shelf::open(&claim, options.clone()).ok().flatten());
     let vfs = fstatvfs(&at.fd).ok();
     let size = |blocks: u64| vfs.as_ref().map_or(0, |s| blocks.saturating_mul(s.f_frsize));
     let mut out = Inspection {
@@ -231,7 +231,7 @@ impl Probes {
         };
         let Some(home) = home else { return none("there is no home".to_owned()) };
         let disk = Disk::default();
-        let tried = seat::scratch(&disk, home, |dir| Self {
+        let tried = shelf::scratch(&disk, home, |dir| Self {
             exchange: exchange.clone(),
             reflink: match reflink_across(&disk, &at.fd, dir) {
                 Reflink::Yes => Probe::Yes,

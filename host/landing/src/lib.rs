@@ -22,7 +22,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Map: `domain` (open, claim, adopt), `seat` (where its state lies) · `begin`, `session`, `lease` · `frozen`, `history` (the
+//! Map: `domain` (open, claim, adopt), `seat`, `shelf` (where its state lies) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
 //! `versions`, `rebase`, `replay`, `resolve` · `nesting`,
@@ -95,6 +95,7 @@ mod rollback;
 mod seat;
 mod seq;
 mod session;
+mod shelf;
 mod stage;
 mod state;
 mod support;
