@@ -123,7 +123,11 @@ fn run(program: &str, args: &[&str]) -> Result<(), String> {
     let out = out.map_err(|e| format!("{program}: {e}"))?;
     match out.status.success() {
         true => Ok(()),
-        false => Err(format!("{program}: {}", String::from_utf8_lossy(&out.stderr).trim())),
+        false => {
+            // One line, as a list of skipped tests has it.
+            let said = String::from_utf8_lossy(&out.stderr);
+            Err(format!("{program}: {}", said.lines().next().unwrap_or_default().trim()))
+        }
     }
 }
 
