@@ -24,12 +24,12 @@ impl Registry {
     pub fn open(path: &Path) -> Result<Self, RegistryError> {
         let fail = |source| RegistryError::Database { path: path.to_owned(), source };
         let mut db = Connection::open(path).map_err(fail)?;
-        match schema::prepare(&mut db).map_err(fail)? {
+        match schema::prepare(&mut db, &schema::INDEX).map_err(fail)? {
             Ok(()) => Ok(Self { path: path.to_owned(), db: Mutex::new(db) }),
             Err(found) => Err(RegistryError::UnknownVersion {
                 path: path.to_owned(),
                 found,
-                known: schema::VERSION,
+                known: schema::INDEX.version,
             }),
         }
     }

@@ -1,4 +1,7 @@
-//! The index of one person's sessions and domains: `metadata.db` in the home.
+//! What there is one of for a person: the [index](Registry) of sessions and domains, and the
+//! [queue](queue::Queue) of what is to be done.
+//!
+//! # The index: `metadata.db` in the home
 //!
 //! A session's own directory holds its truth. This is an index over it, so that `brio
 //! session list` need not open every domain: it may be deleted at any time and is rebuilt
@@ -25,6 +28,7 @@
 //! ```
 mod error;
 mod index;
+pub mod queue;
 mod rows;
 mod schema;
 

@@ -4,13 +4,22 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
-/// The version of the tables below. Another one is refused, never guessed.
-pub(crate) const VERSION: i64 = 1;
+/// Tables, and their version. Another one is refused, never guessed.
+pub(crate) struct Schema {
+    pub(crate) version: i64,
+    pub(crate) tables: &'static str,
+    /// Whether a transaction is on disk when it has ended.
+    pub(crate) durable: bool,
+}
 
 /// How long one process waits for another's transaction. Each takes milliseconds.
 const BUSY: Duration = Duration::from_secs(10);
 
-const TABLES: &str = "
+/// The index.
+pub(crate) const INDEX: Schema = Schema {
+    version: 1,
+    durable: false,
+    tables: "
     CREATE TABLE domains (
         claim TEXT PRIMARY KEY,
         path  BLOB NOT NULL
@@ -27,23 +36,65 @@ const TABLES: &str = "
         created_at INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX sessions_by_claim ON sessions (claim);
-";
+",
+};
+
+/// The queue.
+pub(crate) const QUEUE: Schema = Schema {
+    version: 1,
+    durable: true,
+    tables: "
+    CREATE TABLE jobs (
+        number       INTEGER PRIMARY KEY AUTOINCREMENT,
+        id           TEXT NOT NULL UNIQUE,
+        parent       TEXT REFERENCES jobs (id),
+        submission   TEXT NOT NULL,
+        name         TEXT NOT NULL,
+        task         TEXT NOT NULL,
+        priority     INTEGER NOT NULL,
+        state        TEXT NOT NULL CHECK (state IN ('queued', 'running', 'waiting', 'done')),
+        attempt      INTEGER NOT NULL DEFAULT 0,
+        interrupted  INTEGER NOT NULL DEFAULT 0,
+        not_before   INTEGER NOT NULL DEFAULT 0,
+        owner        TEXT,
+        session      TEXT,
+        memo         TEXT,
+        cancelled    INTEGER NOT NULL DEFAULT 0,
+        outcome      TEXT,
+        submitted_at INTEGER NOT NULL,
+        started_at   INTEGER,
+        ended_at     INTEGER
+    ) STRICT;
+    CREATE INDEX jobs_by_state ON jobs (state, priority DESC, number);
+    CREATE INDEX jobs_by_parent ON jobs (parent);
+    CREATE TABLE decisions (
+        number   INTEGER PRIMARY KEY AUTOINCREMENT,
+        session  TEXT NOT NULL,
+        seal     TEXT NOT NULL,
+        approved INTEGER NOT NULL,
+        comment  TEXT NOT NULL,
+        author   TEXT NOT NULL,
+        at       INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX decisions_by_session ON decisions (session);
+",
+};
 
 /// Prepares a fresh or known database; the error is the version it has instead.
-pub(crate) fn prepare(db: &mut Connection) -> rusqlite::Result<Result<(), i64>> {
+pub(crate) fn prepare(db: &mut Connection, schema: &Schema) -> rusqlite::Result<Result<(), i64>> {
     db.busy_timeout(BUSY)?;
     write_ahead(db)?;
-    db.pragma_update(None, "synchronous", "NORMAL")?;
+    db.pragma_update(None, "synchronous", if schema.durable { "FULL" } else { "NORMAL" })?;
     // Two processes may open a new home at once: the version is read again under the write lock.
-    if version(db)? == VERSION {
+    if version(db)? == schema.version {
         return Ok(Ok(()));
     }
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match version(&tx)? {
-        VERSION => {}
+        found if found == schema.version => {}
         0 => {
-            tx.execute_batch(TABLES)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
+            tx.execute_batch(schema.tables)?;
+            tx.pragma_update(None, "user_version", schema.version)?;
             tx.commit()?;
         }
         other => return Ok(Err(other)),

@@ -1,0 +1,435 @@
+//! The queue: what is to be done, who works on it, how it ended. `queue.db` in the home.
+//!
+//! Unlike the index it is the truth of what it holds: what a call has returned survives a power
+//! cut (`synchronous = FULL`), and each call happens as a whole or not at all. Any number of
+//! processes use it at once. Whoever works on a job is its *owner*; every change to a running job
+//! names the owner and does nothing when that is another by now.
+
+mod job;
+mod owner;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
+
+pub use job::{Decision, Job, JobState, NewJob};
+pub use owner::{Owner, is_alive};
+
+use crate::schema;
+use job::COLUMNS;
+
+/// The queue could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// The file was written by another version of Brio.
+    #[error(
+        "FORMAT_UNKNOWN: the queue {} has version {found}, this brio knows {known}; use a newer brio",
+        path.display()
+    )]
+    UnknownVersion {
+        /// The database file.
+        path: PathBuf,
+        /// The version it says it has.
+        found: i64,
+        /// The version this code reads and writes.
+        known: i64,
+    },
+    /// A prefix fits several jobs.
+    #[error("TASK_AMBIGUOUS: {prefix} fits {count} tasks; give more of the id")]
+    Ambiguous {
+        /// The prefix as it was given.
+        prefix: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// SQLite refused.
+    #[error("QUEUE: the queue {} cannot be used: {source}", path.display())]
+    Database {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+impl QueueError {
+    /// The stable code that the text begins with.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownVersion { .. } => "FORMAT_UNKNOWN",
+            Self::Ambiguous { .. } => "TASK_AMBIGUOUS",
+            Self::Database { .. } => "QUEUE",
+        }
+    }
+}
+
+/// The open queue.
+#[derive(Debug)]
+pub struct Queue {
+    path: PathBuf,
+    db: Mutex<Connection>,
+}
+
+type Result<T> = std::result::Result<T, QueueError>;
+
+impl Queue {
+    /// Opens the queue, and makes it when it is not there. Its directory must exist.
+    ///
+    /// # Errors
+    /// [`QueueError::UnknownVersion`], [`QueueError::Database`]; so of all that follow.
+    pub fn open(path: &Path) -> Result<Self> {
+        let fail = |source| QueueError::Database { path: path.to_owned(), source };
+        let mut db = Connection::open(path).map_err(fail)?;
+        match schema::prepare(&mut db, &schema::QUEUE).map_err(fail)? {
+            Ok(()) => Ok(Self { path: path.to_owned(), db: Mutex::new(db) }),
+            Err(found) => Err(QueueError::UnknownVersion {
+                path: path.to_owned(),
+                found,
+                known: schema::QUEUE.version,
+            }),
+        }
+    }
+
+    /// Adds jobs, all or none. False: the first one's id is there already, and nothing is added.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open); another id that is there already is one.
+    pub fn submit(&self, jobs: &[NewJob], now: i64) -> Result<bool> {
+        let mut db = self.db();
+        let done = (|| {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if let Some(first) = jobs.first() {
+                let there = "SELECT 1 FROM jobs WHERE id = ?1";
+                if tx.query_row(there, [&first.id], |_| Ok(())).optional()?.is_some() {
+                    return Ok(false);
+                }
+            }
+            for job in jobs {
+                tx.execute(
+                    "INSERT INTO jobs (id, parent, submission, name, task, priority, state, \
+                     submitted_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'queued', ?7)",
+                    params![
+                        job.id,
+                        job.parent,
+                        job.submission,
+                        job.name,
+                        job.task,
+                        job.priority,
+                        now
+                    ],
+                )?;
+            }
+            tx.commit()?;
+            Ok(true)
+        })();
+        drop(db);
+        done.map_err(|e| self.fail(e))
+    }
+
+    /// Gives the next job that is due to an owner: of the highest priority, of the submission
+    /// with the fewest running jobs, the oldest. A group is due when its children are done.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn claim(&self, owner: &str, now: i64) -> Result<Option<Job>> {
+        let next = format!(
+            "UPDATE jobs SET state = 'running', owner = ?1, started_at = coalesce(started_at, ?2) \
+             WHERE number = (
+                WITH busy AS (
+                    SELECT submission, count(*) AS n FROM jobs WHERE state = 'running'
+                    GROUP BY submission
+                )
+                SELECT j.number FROM jobs j LEFT JOIN busy USING (submission)
+                WHERE j.state = 'queued' AND (j.not_before <= ?2 OR j.cancelled)
+                AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent = j.id AND c.state <> 'done')
+                ORDER BY j.priority DESC, coalesce(busy.n, 0), j.number LIMIT 1
+             ) RETURNING {COLUMNS}"
+        );
+        self.one(&next, params![owner, now])
+    }
+
+    /// Gives one certain job to an owner, whatever its turn and its back-off. `None`: it is not
+    /// queued, or a group with children that are not done.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn claim_this(&self, id: &str, owner: &str, now: i64) -> Result<Option<Job>> {
+        let this = format!(
+            "UPDATE jobs SET state = 'running', owner = ?2, started_at = coalesce(started_at, ?3) \
+             WHERE id = ?1 AND state = 'queued' \
+             AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent = ?1 AND c.state <> 'done') \
+             RETURNING {COLUMNS}"
+        );
+        self.one(&this, params![id, owner, now])
+    }
+
+    /// Counts a new attempt of a running job, which has no session yet. `None`: it has another
+    /// owner.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn begin_attempt(&self, id: &str, owner: &str) -> Result<Option<u32>> {
+        let begin = "UPDATE jobs SET attempt = attempt + 1, session = NULL, memo = NULL \
+                     WHERE id = ?1 AND owner = ?2 AND state = 'running' RETURNING attempt";
+        let db = self.db();
+        let attempt = db.query_row(begin, params![id, owner], |row| row.get(0)).optional();
+        drop(db);
+        attempt.map_err(|e| self.fail(e))
+    }
+
+    /// Records the session of a running job's attempt, and what its owner wants to find again.
+    /// False: it has another owner; so of all that follow.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn note(&self, id: &str, owner: &str, session: &str, memo: Option<&str>) -> Result<bool> {
+        self.change(
+            "UPDATE jobs SET session = ?3, memo = ?4 \
+             WHERE id = ?1 AND owner = ?2 AND state = 'running'",
+            params![id, owner, session, memo],
+        )
+    }
+
+    /// Lets a running job go until somebody decides about its session, cancels it, or has done so
+    /// since `seen`, the number of decisions that the owner knew of: then it is queued.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn wait(&self, id: &str, owner: &str, seen: u32) -> Result<bool> {
+        self.change(
+            "UPDATE jobs SET owner = NULL, not_before = 0, state = CASE WHEN cancelled OR ?3 < \
+             (SELECT count(*) FROM decisions d WHERE d.session = jobs.session) \
+             THEN 'queued' ELSE 'waiting' END \
+             WHERE id = ?1 AND owner = ?2 AND state = 'running'",
+            params![id, owner, seen],
+        )
+    }
+
+    /// Puts a running job back, not to begin before `not_before`. Its session is none any more.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn put_back(
+        &self,
+        id: &str,
+        owner: &str,
+        not_before: i64,
+        interrupted: bool,
+    ) -> Result<bool> {
+        self.change(
+            "UPDATE jobs SET owner = NULL, state = 'queued', not_before = ?3, session = NULL, \
+             memo = NULL, interrupted = interrupted + ?4 \
+             WHERE id = ?1 AND owner = ?2 AND state = 'running'",
+            params![id, owner, not_before, interrupted],
+        )
+    }
+
+    /// Ends a running job.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn finish(&self, id: &str, owner: &str, outcome: &str, now: i64) -> Result<bool> {
+        self.change(
+            "UPDATE jobs SET owner = NULL, state = 'done', outcome = ?3, ended_at = ?4 \
+             WHERE id = ?1 AND owner = ?2 AND state = 'running'",
+            params![id, owner, outcome, now],
+        )
+    }
+
+    /// Asks for the end of a job and of its children. Who owns one sees it by
+    /// [`is_cancelled`](Self::is_cancelled); what nobody works on is due at once. The jobs that
+    /// were not done.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn cancel(&self, id: &str) -> Result<Vec<Job>> {
+        let cancel = format!(
+            "UPDATE jobs SET cancelled = 1, \
+             state = CASE state WHEN 'waiting' THEN 'queued' ELSE state END \
+             WHERE (id = ?1 OR parent = ?1) AND state <> 'done' RETURNING {COLUMNS}"
+        );
+        self.all(&cancel, [id])
+    }
+
+    /// Which of its running jobs an owner is asked to end.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn cancelled(&self, owner: &str) -> Result<Vec<String>> {
+        let ids = "SELECT id FROM jobs WHERE cancelled AND state = 'running' AND owner = ?1";
+        self.rows(ids, [owner], |row| row.get(0))
+    }
+
+    /// Whether somebody asked for its end.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn is_cancelled(&self, id: &str) -> Result<bool> {
+        let db = self.db();
+        let read = db
+            .query_row("SELECT cancelled FROM jobs WHERE id = ?1", [id], |row| row.get(0))
+            .optional();
+        drop(db);
+        read.map(|found| found.unwrap_or(false)).map_err(|e| self.fail(e))
+    }
+
+    /// Records what a person said of a session; a job that waits for it is queued.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn decide(&self, decision: &Decision) -> Result<()> {
+        let mut db = self.db();
+        let done = (|| {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            tx.execute(
+                "INSERT INTO decisions (session, seal, approved, comment, author, at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    decision.session,
+                    decision.seal,
+                    decision.approved,
+                    decision.comment,
+                    decision.author,
+                    decision.at
+                ],
+            )?;
+            tx.execute(
+                "UPDATE jobs SET state = 'queued', not_before = 0 \
+                 WHERE state = 'waiting' AND session = ?1",
+                [&decision.session],
+            )?;
+            tx.commit()
+        })();
+        drop(db);
+        done.map_err(|e| self.fail(e))
+    }
+
+    /// What persons said of a session, oldest first.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn decisions(&self, session: &str) -> Result<Vec<Decision>> {
+        let said = "SELECT session, seal, approved, comment, author, at FROM decisions \
+                    WHERE session = ?1 ORDER BY number";
+        self.rows(said, [session], Decision::read)
+    }
+
+    /// The owners of running jobs, each once.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn owners(&self) -> Result<Vec<String>> {
+        let owners = "SELECT DISTINCT owner FROM jobs WHERE state = 'running'";
+        self.rows(owners, [], |row| row.get(0))
+    }
+
+    /// Gives the running jobs of an owner that is dead to another, who finds out how far each
+    /// came.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn take_over(&self, dead: &str, owner: &str) -> Result<Vec<Job>> {
+        let take = format!(
+            "UPDATE jobs SET owner = ?2 WHERE owner = ?1 AND state = 'running' RETURNING {COLUMNS}"
+        );
+        self.all(&take, params![dead, owner])
+    }
+
+    /// When the next queued job is due that is not due yet; a group that waits for its children
+    /// is not counted.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn next_due(&self, now: i64) -> Result<Option<i64>> {
+        let db = self.db();
+        let read = db.query_row(
+            "SELECT min(not_before) FROM jobs WHERE state = 'queued' AND not_before > ?1",
+            [now],
+            |row| row.get(0),
+        );
+        drop(db);
+        read.map_err(|e| self.fail(e))
+    }
+
+    /// The job whose id is `prefix` or, alone, begins with it. `task-` may be left out.
+    ///
+    /// # Errors
+    /// [`QueueError::Ambiguous`] when several begin with it.
+    pub fn find(&self, prefix: &str) -> Result<Option<Job>> {
+        let full =
+            if prefix.starts_with("task-") { prefix.to_owned() } else { format!("task-{prefix}") };
+        if let Some(job) = self.job(prefix)? {
+            return Ok(Some(job));
+        }
+        // substr, not LIKE: a prefix is no pattern.
+        let like = format!("SELECT {COLUMNS} FROM jobs WHERE substr(id, 1, length(?1)) = ?1");
+        let mut found = self.all(&like, [&full])?;
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            count => Err(QueueError::Ambiguous { prefix: prefix.to_owned(), count }),
+        }
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn job(&self, id: &str) -> Result<Option<Job>> {
+        self.one(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"), [id])
+    }
+
+    /// All jobs, in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn jobs(&self) -> Result<Vec<Job>> {
+        self.all(&format!("SELECT {COLUMNS} FROM jobs ORDER BY number"), [])
+    }
+
+    /// The children of a group, in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn children(&self, id: &str) -> Result<Vec<Job>> {
+        self.all(&format!("SELECT {COLUMNS} FROM jobs WHERE parent = ?1 ORDER BY number"), [id])
+    }
+
+    fn one(&self, sql: &str, params: impl Params) -> Result<Option<Job>> {
+        let db = self.db();
+        let read =
+            db.prepare_cached(sql).and_then(|mut s| s.query_row(params, Job::read).optional());
+        read.map_err(|e| self.fail(e))
+    }
+
+    fn all(&self, sql: &str, params: impl Params) -> Result<Vec<Job>> {
+        self.rows(sql, params, Job::read)
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let db = self.db();
+        let rows = db.prepare_cached(sql).and_then(|mut s| s.query_map(params, read)?.collect());
+        rows.map_err(|e| self.fail(e))
+    }
+
+    fn change(&self, sql: &str, params: impl Params) -> Result<bool> {
+        let db = self.db();
+        let changed = db.prepare_cached(sql).and_then(|mut s| s.execute(params));
+        changed.map(|n| n > 0).map_err(|e| self.fail(e))
+    }
+
+    fn db(&self) -> MutexGuard<'_, Connection> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, source: rusqlite::Error) -> QueueError {
+        QueueError::Database { path: self.path.clone(), source }
+    }
+}

@@ -1,0 +1,201 @@
+//! The queue: turns, owners, groups, decisions.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use brio_registry::queue::{Decision, Job, JobState, NewJob, Owner, Queue, is_alive};
+
+fn queue() -> (tempfile::TempDir, Queue) {
+    let dir = tempfile::tempdir().unwrap();
+    let queue = Queue::open(&dir.path().join("queue.db")).unwrap();
+    (dir, queue)
+}
+
+fn job(id: &str, submission: &str, priority: i32) -> NewJob {
+    NewJob {
+        id: id.into(),
+        parent: None,
+        submission: submission.into(),
+        name: id.into(),
+        task: "{}".into(),
+        priority,
+    }
+}
+
+fn child(id: &str, parent: &str) -> NewJob {
+    NewJob { parent: Some(parent.into()), ..job(id, parent, 0) }
+}
+
+fn id(job: Option<Job>) -> String {
+    job.map_or_else(|| "-".into(), |j| j.id)
+}
+
+#[test]
+fn jobs_take_turns_by_priority_submission_and_age() {
+    let (_dir, q) = queue();
+    assert!(q.submit(&[job("a1", "a", 0), job("a2", "a", 0), job("a3", "a", 0)], 1).unwrap());
+    assert!(q.submit(&[job("b1", "b", 0), job("b2", "b", 0)], 2).unwrap());
+    assert!(q.submit(&[job("c1", "c", 5), job("d1", "d", -1)], 3).unwrap());
+    let order: Vec<_> = (0..8).map(|_| id(q.claim("me", 10).unwrap())).collect();
+    assert_eq!(order, ["c1", "a1", "b1", "a2", "b2", "a3", "d1", "-"]);
+    assert!(!q.submit(&[job("a1", "again", 0), job("new", "again", 0)], 4).unwrap());
+    assert_eq!(q.job("new").unwrap(), None, "all or none");
+    assert!(q.submit(&[job("new", "x", 0), job("a1", "x", 0)], 4).is_err());
+    assert_eq!(q.job("new").unwrap(), None, "all or none");
+}
+
+#[test]
+fn what_is_not_due_waits_and_says_when() {
+    let (_dir, q) = queue();
+    q.submit(&[job("a", "a", 0)], 1).unwrap();
+    let claimed = q.claim("me", 5).unwrap().unwrap();
+    assert_eq!((claimed.state, claimed.started_at, claimed.attempt), (JobState::Running, Some(5), 0));
+    assert_eq!(q.begin_attempt("a", "me").unwrap(), Some(1));
+    assert_eq!(q.begin_attempt("a", "you").unwrap(), None);
+    assert!(q.note("a", "me", "sess-1", Some("memo")).unwrap());
+    assert!(q.put_back("a", "me", 100, true).unwrap());
+    assert_eq!((q.next_due(5).unwrap(), q.next_due(100).unwrap()), (Some(100), None));
+    assert_eq!(q.claim("me", 99).unwrap(), None);
+    let again = q.claim("you", 100).unwrap().unwrap();
+    assert_eq!((again.session, again.memo, again.interrupted), (None, None, 1));
+    assert_eq!(q.begin_attempt("a", "you").unwrap(), Some(2));
+    assert!(!q.finish("a", "me", "{}", 101).unwrap(), "it is another's");
+    assert!(q.finish("a", "you", "{\"x\":1}", 102).unwrap());
+    assert!(!q.finish("a", "you", "{}", 103).unwrap(), "once");
+    let done = q.job("a").unwrap().unwrap();
+    assert_eq!((done.state, done.ended_at), (JobState::Done, Some(102)));
+    assert_eq!((done.outcome.as_deref(), done.owner), (Some("{\"x\":1}"), None));
+}
+
+#[test]
+fn a_group_is_due_when_its_children_are_done() {
+    let (_dir, q) = queue();
+    q.submit(&[job("g", "g", 0), child("g/1", "g"), child("g/2", "g")], 1).unwrap();
+    assert_eq!(q.claim_this("g", "me", 2).unwrap(), None);
+    assert_eq!(id(q.claim("me", 2).unwrap()), "g/1");
+    assert_eq!(id(q.claim_this("g/2", "me", 2).unwrap()), "g/2");
+    assert_eq!(q.claim("me", 2).unwrap(), None);
+    q.finish("g/1", "me", "1", 3).unwrap();
+    assert_eq!(q.claim("me", 3).unwrap(), None);
+    q.finish("g/2", "me", "2", 3).unwrap();
+    assert_eq!(id(q.claim("me", 3).unwrap()), "g");
+    let outcomes: Vec<_> = q.children("g").unwrap().into_iter().map(|c| c.outcome).collect();
+    assert_eq!(outcomes, [Some("1".into()), Some("2".into())]);
+}
+
+#[test]
+fn decisions_and_cancellations_wake_what_waits() {
+    let (_dir, q) = queue();
+    let says = |comment: &str| Decision {
+        session: "sess-1".into(),
+        seal: "s".into(),
+        approved: true,
+        comment: comment.into(),
+        author: "me".into(),
+        at: 7,
+    };
+    q.submit(&[job("a", "a", 0)], 1).unwrap();
+    let wait = |seen| {
+        assert_eq!(id(q.claim("me", 1).unwrap()), "a");
+        q.note("a", "me", "sess-1", None).unwrap();
+        q.wait("a", "me", seen).unwrap();
+        q.job("a").unwrap().unwrap().state
+    };
+    assert_eq!(wait(0), JobState::Waiting);
+    assert_eq!(q.claim("me", 1).unwrap(), None);
+    q.decide(&says("fine")).unwrap();
+    let woken = q.job("a").unwrap().unwrap();
+    assert_eq!((woken.state, woken.session.as_deref()), (JobState::Queued, Some("sess-1")));
+    assert_eq!(q.decisions("sess-1").unwrap(), [says("fine")]);
+    assert_eq!(wait(0), JobState::Queued, "somebody decided while it was let go");
+    assert_eq!(wait(1), JobState::Waiting);
+    let cancelled: Vec<_> = q.cancel("a").unwrap().into_iter().map(|j| j.id).collect();
+    assert_eq!(cancelled, ["a"]);
+    assert!(q.is_cancelled("a").unwrap());
+    assert_eq!(wait(1), JobState::Queued);
+    assert_eq!(id(q.claim("me", 1).unwrap()), "a");
+    q.finish("a", "me", "{}", 9).unwrap();
+    assert_eq!(q.cancel("a").unwrap(), []);
+}
+
+#[test]
+fn what_is_cancelled_is_due_at_once_with_its_children() {
+    let (_dir, q) = queue();
+    q.submit(&[job("g", "g", 0), child("g/1", "g"), child("g/2", "g")], 1).unwrap();
+    q.claim("me", 1).unwrap();
+    q.put_back("g/1", "me", 1_000, false).unwrap();
+    assert_eq!(q.cancel("g").unwrap().len(), 3);
+    assert_eq!(id(q.claim("me", 2).unwrap()), "g/1");
+    assert!(q.is_cancelled("g/2").unwrap());
+}
+
+#[test]
+fn the_jobs_of_a_dead_owner_are_taken_over_once() {
+    let (dir, q) = queue();
+    let owners = dir.path().join("owners");
+    let (dead, me) = (Owner::new(&owners).unwrap(), Owner::new(&owners).unwrap());
+    q.submit(&[job("a", "a", 0), job("b", "b", 0)], 1).unwrap();
+    q.claim(dead.name(), 1).unwrap();
+    q.claim(me.name(), 1).unwrap();
+    assert_eq!(q.owners().unwrap().len(), 2);
+    assert!(is_alive(&owners, dead.name()).unwrap());
+    let name = dead.name().to_owned();
+    drop(dead);
+    assert!(!is_alive(&owners, &name).unwrap());
+    let taken: Vec<_> = q.take_over(&name, me.name()).unwrap().into_iter().map(|j| j.id).collect();
+    assert_eq!((taken, q.take_over(&name, "you").unwrap().len()), (vec!["a".to_owned()], 0));
+    assert!(!q.finish("a", &name, "{}", 2).unwrap());
+    assert!(q.finish("a", me.name(), "{}", 2).unwrap());
+}
+
+#[test]
+fn a_prefix_is_enough_if_it_is_one_jobs() {
+    let (_dir, q) = queue();
+    q.submit(&[job("task-ab1", "a", 0), job("task-ab2", "a", 0)], 1).unwrap();
+    assert_eq!(id(q.find("ab1").unwrap()), "task-ab1");
+    assert_eq!(id(q.find("task-ab2").unwrap()), "task-ab2");
+    assert_eq!(q.find("c").unwrap(), None);
+    assert_eq!(q.find("ab").unwrap_err().code(), "TASK_AMBIGUOUS");
+    assert_eq!(q.find("%").unwrap(), None);
+}
+
+#[test]
+fn many_workers_get_each_job_once() {
+    let (dir, q) = queue();
+    let jobs: Vec<_> =
+        (0..200).map(|n| job(&format!("task-{n}"), &format!("{}", n % 7), 0)).collect();
+    q.submit(&jobs, 1).unwrap();
+    let got = AtomicUsize::new(0);
+    let all: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..8)
+            .map(|worker| {
+                let (path, got) = (dir.path().join("queue.db"), &got);
+                scope.spawn(move || {
+                    let (q, me) = (Queue::open(&path).unwrap(), format!("worker {worker}"));
+                    let mut mine = Vec::new();
+                    while let Some(job) = q.claim(&me, 2).unwrap() {
+                        assert!(q.finish(&job.id, &me, &me, 3).unwrap());
+                        got.fetch_add(1, Ordering::Relaxed);
+                        mine.push(job.id);
+                    }
+                    mine
+                })
+            })
+            .collect();
+        workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
+    });
+    assert_eq!((all.len(), all.iter().collect::<HashSet<_>>().len()), (200, 200));
+    assert!(q.jobs().unwrap().iter().all(|j| j.state == JobState::Done));
+}
+
+#[test]
+fn another_version_is_refused() {
+    let (dir, q) = queue();
+    drop(q);
+    let path = dir.path().join("queue.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
+    drop(db);
+    assert_eq!(Queue::open(&path).unwrap_err().code(), "FORMAT_UNKNOWN");
+}
