@@ -50,7 +50,10 @@ fn what_is_not_due_waits_and_says_when() {
     let (_dir, q) = queue();
     q.submit(&[job("a", "a", 0)], 1).unwrap();
     let claimed = q.claim("me", 5).unwrap().unwrap();
-    assert_eq!((claimed.state, claimed.started_at, claimed.attempt), (JobState::Running, Some(5), 0));
+    assert_eq!(
+        (claimed.state, claimed.started_at, claimed.attempt),
+        (JobState::Running, Some(5), 0)
+    );
     assert_eq!(q.begin_attempt("a", "me").unwrap(), Some(1));
     assert_eq!(q.begin_attempt("a", "you").unwrap(), None);
     assert!(q.note("a", "me", "sess-1", Some("memo")).unwrap());

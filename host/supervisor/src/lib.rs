@@ -6,6 +6,7 @@
 
 mod outcome;
 mod task;
+pub mod template;
 
 pub use outcome::{Kind, Outcome, PartOutcome};
 pub use task::{
