@@ -48,6 +48,31 @@ fn a_session_goes_out_and_comes_back() {
 }
 
 #[test]
+fn what_is_in_a_directory_that_nobody_may_write_comes_back_too() {
+    let env = TestEnvironment::new();
+    let id = env.begin();
+    let out = env.path().join("out");
+    let dir = out.to_str().expect("UTF-8");
+    let chmod = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("chmod");
+    };
+    for path in [env.base(), env.base().join("src")] {
+        chmod(&path, 0o555);
+    }
+    env.ok(&["session", "export", &id, dir]);
+    for path in [out.clone(), out.join("src")] {
+        chmod(&path, 0o755);
+        fs::write(path.join("new"), "new\n").expect("written");
+        chmod(&path, 0o555);
+    }
+    env.ok(&["session", "import", &id, dir]);
+    assert_eq!(env.ok(&["session", "diff", &id, "--name-status"]), "A\tnew\nA\tsrc/new\n");
+    for path in [env.base(), env.base().join("src"), out.clone(), out.join("src")] {
+        chmod(&path, 0o755);
+    }
+}
+
+#[test]
 fn what_is_refused_says_why_and_what_next() {
     let env = TestEnvironment::new();
     let id = env.begin();

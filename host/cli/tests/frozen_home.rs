@@ -134,7 +134,10 @@ fn a_directory_that_cannot_be_written_is_worked_on_in_the_home() {
     let out = env.path().join("out");
     env.ok(&["session", "export", id, out.to_str().unwrap()]);
     assert_eq!(fs::read_to_string(out.join("notes.txt")).unwrap(), "one\ntwo\nfour\n");
+    // It has the base's own mode.
+    chmod(&out, 0o755);
     fs::write(out.join("added"), "by hand\n").unwrap();
+    chmod(&out, if is_root() { 0o755 } else { 0o555 });
     env.ok(&["session", "import", id, out.to_str().unwrap()]);
     let names = env.ok(&["session", "diff", id, "--name-status"]);
     assert_eq!(names, "A\tadded\nM\tnotes.txt\nM\tsrc/lib.rs\n");

@@ -40,6 +40,7 @@ pub(crate) fn take_back(
         done: HashSet::new(),
         touched: BTreeSet::new(),
         entered: BTreeSet::new(),
+        closed_root: None,
     };
     for (path, new) in now.iter().filter(|(_, new)| new.kind != Kind::Dir) {
         if known.get(path).is_some_and(|old| (old.kind, old.ino) == (new.kind, new.ino)) {
@@ -68,6 +69,7 @@ pub(crate) fn take_back(
             taking.take_meta(path, new)?;
         }
     }
+    taking.close_root()?;
     Ok(taking.touched)
 }
 
@@ -156,6 +158,8 @@ struct Taking<'a> {
     touched: BTreeSet<RelPath>,
     /// Directories of the view in which something was changed.
     entered: BTreeSet<RelPath>,
+    /// The mode of the top, if nothing could be changed in it.
+    closed_root: Option<u32>,
 }
 
 impl Taking<'_> {
@@ -333,7 +337,7 @@ impl Taking<'_> {
     }
 
     fn meta(&self, path: &RelPath) -> Result<Meta, DirectoryError> {
-        let found = self.sides.view.stat_at(self.sides.root, path.as_bytes(), false);
+        let found = self.sides.view.stat_at(self.sides.root, in_view(path), false);
         found.map_err(DirectoryError::view(path))
     }
 
@@ -348,16 +352,26 @@ impl Taking<'_> {
 
     /// A view lets nobody change a read-only directory; its mode is taken at the end.
     fn enter(&mut self, dir: &RelPath) -> Result<(), DirectoryError> {
-        if !self.entered.insert(dir.clone()) || dir.is_root() {
+        if !self.entered.insert(dir.clone()) {
             return Ok(());
         }
         let mode = self.meta(dir)?.mode;
         if mode & 0o222 != 0 {
             return Ok(());
         }
+        if dir.is_root() {
+            self.closed_root = Some(mode);
+        }
         let (view, root) = (self.sides.view, self.sides.root);
-        view.set_mode_at(root, dir.as_bytes(), false, mode | 0o200)
-            .map_err(DirectoryError::view(dir))
+        view.set_mode_at(root, in_view(dir), false, mode | 0o200).map_err(DirectoryError::view(dir))
+    }
+
+    /// The top is no name of the directory's: its mode is the view's own.
+    fn close_root(&self) -> Result<(), DirectoryError> {
+        let Some(mode) = self.closed_root else { return Ok(()) };
+        let (view, root) = (self.sides.view, self.sides.root);
+        let top = RelPath::root();
+        view.set_mode_at(root, in_view(&top), false, mode).map_err(DirectoryError::view(&top))
     }
 
     /// Gives the view's file the mode and modification time that it has in the directory, where
@@ -379,6 +393,11 @@ impl Taking<'_> {
         }
         Ok(())
     }
+}
+
+/// A path as a view takes it.
+fn in_view(path: &RelPath) -> &[u8] {
+    if path.is_root() { b"." } else { path.as_bytes() }
 }
 
 fn same_file(view: &View, root: &DirHandle, a: &RelPath, b: &RelPath) -> bool {
