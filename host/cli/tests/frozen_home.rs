@@ -139,6 +139,7 @@ fn a_directory_that_cannot_be_written_is_worked_on_in_the_home() {
     fs::write(out.join("added"), "by hand\n").unwrap();
     chmod(&out, if is_root() { 0o755 } else { 0o555 });
     env.ok(&["session", "import", id, out.to_str().unwrap()]);
+    chmod(&out, 0o755);
     let names = env.ok(&["session", "diff", id, "--name-status"]);
     assert_eq!(names, "A\tadded\nM\tnotes.txt\nM\tsrc/lib.rs\n");
 
@@ -274,6 +275,7 @@ fn a_base_that_is_gone_is_said_and_what_was_seen_of_it_is_kept() {
     env.ok(&["session", "export", &id, out.to_str().unwrap()]);
     assert_eq!(fs::read_to_string(out.join("notes.txt")).unwrap(), "one\ntwo\nthree\n");
     assert!(fs::read_to_string(out.join("src/lib.rs")).unwrap().contains("color"));
+    chmod(&out, 0o755);
     // It is not lost, so it is not forgotten; without it nothing is left.
     let (_, doc) = env.json(&["gc", "--forget-lost", "--dry-run", "--json"]);
     assert_eq!(doc["forgotten"], json!([]));
