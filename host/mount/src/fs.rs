@@ -18,19 +18,24 @@ use crate::attr::set_time;
 use crate::ops::{Answer, Change, Shared, appends};
 
 /// What the kernel talks to.
-pub(crate) struct Adapter(pub Shared);
+pub(crate) struct Adapter {
+    pub served: Shared,
+    /// Directories need not be opened: the kernel keeps their listings, and drops one when a name
+    /// is made, moved or removed there.
+    pub caches_listings: bool,
+}
 
 impl Adapter {
     fn entry(&self, answer: Answer<FileAttr>, reply: ReplyEntry) {
         match answer {
-            Ok(attr) => reply.entry(&self.0.ttl(), &attr, Generation(0)),
+            Ok(attr) => reply.entry(&self.served.ttl(), &attr, Generation(0)),
             Err(e) => reply.error(e),
         }
     }
 
     fn attr(&self, answer: Answer<FileAttr>, reply: ReplyAttr) {
         match answer {
-            Ok(attr) => reply.attr(&self.0.ttl(), &attr),
+            Ok(attr) => reply.attr(&self.served.ttl(), &attr),
             Err(e) => reply.error(e),
         }
     }
@@ -52,11 +57,14 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_ASYNC_DIO,
             InitFlags::FUSE_CACHE_SYMLINKS,
         ];
-        if !self.0.source.is_exclusive() {
+        if self.served.source.is_exclusive() {
+            let how = InitFlags::FUSE_NO_OPENDIR_SUPPORT;
+            self.caches_listings = config.add_capabilities(how).is_ok();
+        } else {
             wanted.push(InitFlags::FUSE_AUTO_INVAL_DATA);
         }
         // Where reads are recorded, a listing must not count as having seen what is listed.
-        if !self.0.read().is_ok_and(|lent| lent.view.tracks_reads()) {
+        if !self.served.read().is_ok_and(|lent| lent.view.tracks_reads()) {
             wanted.push(InitFlags::FUSE_DO_READDIRPLUS);
             wanted.push(InitFlags::FUSE_READDIRPLUS_AUTO);
         }
@@ -69,10 +77,10 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let mut found = self.0.run(|s| s.lookup(parent.0, name));
+        let mut found = self.served.run(|s| s.lookup(parent.0, name));
         if let Err(e) = &found
             && e.code() == Errno::ENOENT.code()
-            && self.0.source.is_exclusive()
+            && self.served.source.is_exclusive()
         {
             // Number 0: that nothing is there may be remembered.
             found = Ok(crate::attr::nothing());
@@ -81,14 +89,14 @@ impl Filesystem for Adapter {
     }
 
     fn forget(&self, _: &Request, ino: INodeNo, lookups: u64) {
-        let _ = self.0.run(|s| {
+        let _ = self.served.run(|s| {
             s.nodes.forget(ino.0, lookups);
             Ok(())
         });
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
-        self.attr(self.0.run(|s| s.getattr(ino.0, fh.map(|fh| fh.0))), reply);
+        self.attr(self.served.run(|s| s.getattr(ino.0, fh.map(|fh| fh.0))), reply);
     }
 
     fn setattr(
@@ -111,11 +119,11 @@ impl Filesystem for Adapter {
     ) {
         let (atime, mtime) = (set_time(atime), set_time(mtime));
         let to = Change { mode, uid, gid, size, atime, mtime, fh: fh.map(|fh| fh.0) };
-        self.attr(self.0.run(|s| s.setattr(ino.0, to)), reply);
+        self.attr(self.served.run(|s| s.setattr(ino.0, to)), reply);
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
-        match self.0.run(|s| s.readlink(ino.0)) {
+        match self.served.run(|s| s.readlink(ino.0)) {
             Ok(target) => reply.data(&target),
             Err(e) => reply.error(e),
         }
@@ -133,7 +141,7 @@ impl Filesystem for Adapter {
     ) {
         match FileType::from_raw_mode(mode) {
             FileType::RegularFile => {
-                self.entry(self.0.run(|s| s.make_file(parent.0, name, mode)), reply);
+                self.entry(self.served.run(|s| s.make_file(parent.0, name, mode)), reply);
             }
             _ => reply.error(Errno::EPERM),
         }
@@ -148,15 +156,15 @@ impl Filesystem for Adapter {
         _: u32,
         reply: ReplyEntry,
     ) {
-        self.entry(self.0.run(|s| s.mkdir(parent.0, name, mode)), reply);
+        self.entry(self.served.run(|s| s.mkdir(parent.0, name, mode)), reply);
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        empty(self.0.run(|s| s.unlink(parent.0, name)), reply);
+        empty(self.served.run(|s| s.unlink(parent.0, name)), reply);
     }
 
     fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        empty(self.0.run(|s| s.rmdir(parent.0, name)), reply);
+        empty(self.served.run(|s| s.rmdir(parent.0, name)), reply);
     }
 
     fn symlink(
@@ -167,7 +175,7 @@ impl Filesystem for Adapter {
         target: &Path,
         reply: ReplyEntry,
     ) {
-        self.entry(self.0.run(|s| s.symlink(parent.0, name, target)), reply);
+        self.entry(self.served.run(|s| s.symlink(parent.0, name, target)), reply);
     }
 
     fn rename(
@@ -181,15 +189,15 @@ impl Filesystem for Adapter {
         reply: ReplyEmpty,
     ) {
         let (from, to) = ((parent.0, name), (new_parent.0, new_name));
-        empty(self.0.run(|s| s.rename(from, to, flags)), reply);
+        empty(self.served.run(|s| s.rename(from, to, flags)), reply);
     }
 
     fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        self.entry(self.0.run(|s| s.link(ino.0, parent.0, name)), reply);
+        self.entry(self.served.run(|s| s.link(ino.0, parent.0, name)), reply);
     }
 
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        match self.0.run(|s| s.open(ino.0, flags)) {
+        match self.served.run(|s| s.open(ino.0, flags)) {
             // What another epoch held is told to the kernel when it moves.
             Ok(fh) => reply.opened(FileHandle(fh), FopenFlags::FOPEN_KEEP_CACHE),
             Err(e) => reply.error(e),
@@ -206,9 +214,9 @@ impl Filesystem for Adapter {
         flags: i32,
         reply: ReplyCreate,
     ) {
-        match self.0.run(|s| s.create(parent.0, name, mode, OpenFlags(flags))) {
+        match self.served.run(|s| s.create(parent.0, name, mode, OpenFlags(flags))) {
             Ok((attr, fh)) => reply.created(
-                &self.0.ttl(),
+                &self.served.ttl(),
                 &attr,
                 Generation(0),
                 FileHandle(fh),
@@ -229,7 +237,7 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.0.run(|s| s.read_file(fh.0, offset, size)) {
+        match self.served.run(|s| s.read_file(fh.0, offset, size)) {
             Ok(bytes) => reply.data(&bytes),
             Err(e) => reply.error(e),
         }
@@ -249,7 +257,7 @@ impl Filesystem for Adapter {
     ) {
         // Dirty pages have their place.
         let append = appends(flags) && !how.contains(WriteFlags::FUSE_WRITE_CACHE);
-        match self.0.run(|s| s.write_file(fh.0, offset, data, append)) {
+        match self.served.run(|s| s.write_file(fh.0, offset, data, append)) {
             Ok(n) => reply.written(n),
             Err(e) => reply.error(e),
         }
@@ -270,7 +278,7 @@ impl Filesystem for Adapter {
         _: bool,
         reply: ReplyEmpty,
     ) {
-        let closed = self.0.run(|s| {
+        let closed = self.served.run(|s| {
             s.open.close_file(fh.0);
             Ok(())
         });
@@ -278,13 +286,15 @@ impl Filesystem for Adapter {
     }
 
     fn fsync(&self, _: &Request, _: INodeNo, fh: FileHandle, data_only: bool, reply: ReplyEmpty) {
-        empty(self.0.run(|s| s.file(fh.0)?.1.sync(data_only)), reply);
+        empty(self.served.run(|s| s.file(fh.0)?.1.sync(data_only)), reply);
     }
 
     fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        match self.0.run(|s| Ok(s.open.add_dir())) {
-            Ok(fh) => reply.opened(FileHandle(fh), FopenFlags::empty()),
-            Err(e) => reply.error(e),
+        if self.caches_listings {
+            // Said once, and never asked again.
+            reply.error(Errno::ENOSYS);
+        } else {
+            reply.opened(FileHandle(0), FopenFlags::empty());
         }
     }
 
@@ -292,11 +302,11 @@ impl Filesystem for Adapter {
         &self,
         _: &Request,
         ino: INodeNo,
-        fh: FileHandle,
+        _: FileHandle,
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        match self.0.run(|s| s.readdir(ino.0, fh.0, offset, &mut reply)) {
+        match self.served.run(|s| s.readdir(ino.0, offset, &mut reply)) {
             Ok(()) => reply.ok(),
             Err(e) => reply.error(e),
         }
@@ -306,30 +316,26 @@ impl Filesystem for Adapter {
         &self,
         _: &Request,
         ino: INodeNo,
-        fh: FileHandle,
+        _: FileHandle,
         offset: u64,
         mut reply: ReplyDirectoryPlus,
     ) {
-        match self.0.run(|s| s.readdirplus(ino.0, fh.0, offset, &mut reply)) {
+        match self.served.run(|s| s.readdirplus(ino.0, offset, &mut reply)) {
             Ok(()) => reply.ok(),
             Err(e) => reply.error(e),
         }
     }
 
-    fn releasedir(&self, _: &Request, _: INodeNo, fh: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
-        let closed = self.0.run(|s| {
-            s.open.close_dir(fh.0);
-            Ok(())
-        });
-        empty(closed, reply);
+    fn releasedir(&self, _: &Request, _: INodeNo, _: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        reply.ok();
     }
 
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _: bool, reply: ReplyEmpty) {
-        empty(self.0.run(|s| s.read()?.view.sync()), reply);
+        empty(self.served.run(|s| s.read()?.view.sync()), reply);
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
-        match self.0.run(|s| s.read()?.view.space()) {
+        match self.served.run(|s| s.read()?.view.space()) {
             Ok(v) => reply.statfs(
                 v.f_blocks,
                 v.f_bfree,

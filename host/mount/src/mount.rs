@@ -290,9 +290,10 @@ fn adapter(source: impl Source, options: &Options) -> (Shared, Adapter) {
         owner: (options.uid, options.gid),
         nodes: Default::default(),
         open: Default::default(),
+        listings: Default::default(),
         moved: Mutex::default(),
     });
-    (served.clone(), Adapter(served))
+    (served.clone(), Adapter { served, caches_listings: false })
 }
 
 fn config(options: &Options, acl: SessionACL) -> Config {

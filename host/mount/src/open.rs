@@ -1,20 +1,19 @@
-//! What the kernel has open, by file handle.
+//! What files the kernel has open, by file handle.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
-use brio_session::{DirEntry, FileHandle, FsError, FsResult, OpenOptions};
+use brio_session::{FileHandle, FsError, FsResult, OpenOptions};
 
 use crate::Lent;
 use crate::table::Table;
 
-/// Files and directories that are open.
+/// Files that are open.
 #[derive(Default)]
 pub(crate) struct OpenFiles {
     next: AtomicU64,
     files: RwLock<HashMap<u64, OpenFile>>,
-    dirs: RwLock<HashMap<u64, Arc<OpenDir>>>,
 }
 
 struct OpenFile {
@@ -23,22 +22,6 @@ struct OpenFile {
     write: bool,
     ino: u64,
     epoch: u64,
-}
-
-/// A directory that is being listed: what it held when it was last read from its start.
-#[derive(Default)]
-pub(crate) struct OpenDir(Mutex<Arc<Vec<DirEntry>>>);
-
-impl OpenDir {
-    pub(crate) fn entries(&self) -> Arc<Vec<DirEntry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn start(&self, entries: Vec<DirEntry>) -> Arc<Vec<DirEntry>> {
-        let entries = Arc::new(entries);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = entries.clone();
-        entries
-    }
 }
 
 impl OpenFiles {
@@ -104,21 +87,5 @@ impl OpenFiles {
         let gone = self.files.write().unwrap_or_else(PoisonError::into_inner).remove(&fh);
         // It may close a descriptor: not under the lock.
         drop(gone);
-    }
-
-    pub(crate) fn add_dir(&self) -> u64 {
-        let fh = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut dirs = self.dirs.write().unwrap_or_else(PoisonError::into_inner);
-        dirs.insert(fh, Arc::default());
-        fh
-    }
-
-    pub(crate) fn dir(&self, fh: u64) -> FsResult<Arc<OpenDir>> {
-        let dirs = self.dirs.read().unwrap_or_else(PoisonError::into_inner);
-        dirs.get(&fh).cloned().ok_or(FsError::BadDescriptor)
-    }
-
-    pub(crate) fn close_dir(&self, fh: u64) {
-        self.dirs.write().unwrap_or_else(PoisonError::into_inner).remove(&fh);
     }
 }

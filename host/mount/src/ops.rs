@@ -16,6 +16,7 @@ use rustix::fs::OFlags;
 
 use crate::attr::file_attr;
 use crate::errno::errno;
+use crate::listing::Listings;
 use crate::open::OpenFiles;
 use crate::table::Table;
 use crate::{Lent, Source};
@@ -30,6 +31,7 @@ pub(crate) struct Served {
     pub owner: (u32, u32),
     pub nodes: Table,
     pub open: OpenFiles,
+    pub listings: Listings,
     /// Tells that what the kernel has cached is of an earlier epoch.
     pub moved: Mutex<Option<Sender<()>>>,
 }

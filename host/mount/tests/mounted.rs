@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
@@ -202,6 +203,20 @@ fn a_directory_is_listed_once_and_whole_while_it_changes() {
     fs::write(b.at("many/one-more"), "").unwrap();
     dir.rewind();
     assert_eq!(dir.count(), before + 1);
+    // Somebody else who lists it meanwhile, anew, does not move where a reader is.
+    let mut slow = fs::read_dir(b.at("many")).unwrap();
+    let mut seen: BTreeSet<_> = slow.by_ref().take(100).map(|e| e.unwrap().file_name()).collect();
+    for i in 0..50 {
+        fs::remove_file(b.at(&format!("many/stays-{i}"))).unwrap();
+    }
+    // Without the dots.
+    assert_eq!(fs::read_dir(b.at("many")).unwrap().count(), before + 1 - 50 - 2);
+    for e in slow {
+        let name = e.unwrap().file_name();
+        assert!(seen.insert(name.clone()), "{name:?} came twice");
+    }
+    let stays = (50..20_000).filter(|i| seen.contains(OsStr::new(&format!("stays-{i}"))));
+    assert_eq!(stays.count(), 20_000 - 50);
 }
 
 #[test]
