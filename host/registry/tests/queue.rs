@@ -37,7 +37,7 @@ fn jobs_take_turns_by_priority_submission_and_age() {
     assert!(q.submit(&[job("a1", "a", 0), job("a2", "a", 0), job("a3", "a", 0)], 1).unwrap());
     assert!(q.submit(&[job("b1", "b", 0), job("b2", "b", 0)], 2).unwrap());
     assert!(q.submit(&[job("c1", "c", 5), job("d1", "d", -1)], 3).unwrap());
-    let order: Vec<_> = (0..8).map(|_| id(q.claim("me", 10).unwrap())).collect();
+    let order: Vec<_> = (0..8).map(|_| id(q.claim("me", 10, None).unwrap())).collect();
     assert_eq!(order, ["c1", "a1", "b1", "a2", "b2", "a3", "d1", "-"]);
     assert!(!q.submit(&[job("a1", "again", 0), job("new", "again", 0)], 4).unwrap());
     assert_eq!(q.job("new").unwrap(), None, "all or none");
@@ -49,18 +49,18 @@ fn jobs_take_turns_by_priority_submission_and_age() {
 fn what_is_not_due_waits_and_says_when() {
     let (_dir, q) = queue();
     q.submit(&[job("a", "a", 0)], 1).unwrap();
-    let claimed = q.claim("me", 5).unwrap().unwrap();
+    let claimed = q.claim("me", 5, None).unwrap().unwrap();
     assert_eq!(
         (claimed.state, claimed.started_at, claimed.attempt),
         (JobState::Running, Some(5), 0)
     );
     assert_eq!(q.begin_attempt("a", "me").unwrap(), Some(1));
     assert_eq!(q.begin_attempt("a", "you").unwrap(), None);
-    assert!(q.note("a", "me", "sess-1", Some("memo")).unwrap());
+    assert!(q.note("a", "me", Some("sess-1"), Some("memo")).unwrap());
     assert!(q.put_back("a", "me", 100, true).unwrap());
     assert_eq!((q.next_due(5).unwrap(), q.next_due(100).unwrap()), (Some(100), None));
-    assert_eq!(q.claim("me", 99).unwrap(), None);
-    let again = q.claim("you", 100).unwrap().unwrap();
+    assert_eq!(q.claim("me", 99, None).unwrap(), None);
+    let again = q.claim("you", 100, None).unwrap().unwrap();
     assert_eq!((again.session, again.memo, again.interrupted), (None, None, 1));
     assert_eq!(q.begin_attempt("a", "you").unwrap(), Some(2));
     assert!(!q.finish("a", "me", "{}", 101).unwrap(), "it is another's");
@@ -76,13 +76,13 @@ fn a_group_is_due_when_its_children_are_done() {
     let (_dir, q) = queue();
     q.submit(&[job("g", "g", 0), child("g/1", "g"), child("g/2", "g")], 1).unwrap();
     assert_eq!(q.claim_this("g", "me", 2).unwrap(), None);
-    assert_eq!(id(q.claim("me", 2).unwrap()), "g/1");
+    assert_eq!(id(q.claim("me", 2, None).unwrap()), "g/1");
     assert_eq!(id(q.claim_this("g/2", "me", 2).unwrap()), "g/2");
-    assert_eq!(q.claim("me", 2).unwrap(), None);
+    assert_eq!(q.claim("me", 2, None).unwrap(), None);
     q.finish("g/1", "me", "1", 3).unwrap();
-    assert_eq!(q.claim("me", 3).unwrap(), None);
+    assert_eq!(q.claim("me", 3, None).unwrap(), None);
     q.finish("g/2", "me", "2", 3).unwrap();
-    assert_eq!(id(q.claim("me", 3).unwrap()), "g");
+    assert_eq!(id(q.claim("me", 3, None).unwrap()), "g");
     let outcomes: Vec<_> = q.children("g").unwrap().into_iter().map(|c| c.outcome).collect();
     assert_eq!(outcomes, [Some("1".into()), Some("2".into())]);
 }
@@ -100,13 +100,13 @@ fn decisions_and_cancellations_wake_what_waits() {
     };
     q.submit(&[job("a", "a", 0)], 1).unwrap();
     let wait = |seen| {
-        assert_eq!(id(q.claim("me", 1).unwrap()), "a");
-        q.note("a", "me", "sess-1", None).unwrap();
+        assert_eq!(id(q.claim("me", 1, None).unwrap()), "a");
+        q.note("a", "me", Some("sess-1"), None).unwrap();
         q.wait("a", "me", seen).unwrap();
         q.job("a").unwrap().unwrap().state
     };
     assert_eq!(wait(0), JobState::Waiting);
-    assert_eq!(q.claim("me", 1).unwrap(), None);
+    assert_eq!(q.claim("me", 1, None).unwrap(), None);
     q.decide(&says("fine")).unwrap();
     let woken = q.job("a").unwrap().unwrap();
     assert_eq!((woken.state, woken.session.as_deref()), (JobState::Queued, Some("sess-1")));
@@ -117,7 +117,7 @@ fn decisions_and_cancellations_wake_what_waits() {
     assert_eq!(cancelled, ["a"]);
     assert!(q.is_cancelled("a").unwrap());
     assert_eq!(wait(1), JobState::Queued);
-    assert_eq!(id(q.claim("me", 1).unwrap()), "a");
+    assert_eq!(id(q.claim("me", 1, None).unwrap()), "a");
     q.finish("a", "me", "{}", 9).unwrap();
     assert_eq!(q.cancel("a").unwrap(), []);
 }
@@ -126,10 +126,10 @@ fn decisions_and_cancellations_wake_what_waits() {
 fn what_is_cancelled_is_due_at_once_with_its_children() {
     let (_dir, q) = queue();
     q.submit(&[job("g", "g", 0), child("g/1", "g"), child("g/2", "g")], 1).unwrap();
-    q.claim("me", 1).unwrap();
+    q.claim("me", 1, None).unwrap();
     q.put_back("g/1", "me", 1_000, false).unwrap();
     assert_eq!(q.cancel("g").unwrap().len(), 3);
-    assert_eq!(id(q.claim("me", 2).unwrap()), "g/1");
+    assert_eq!(id(q.claim("me", 2, None).unwrap()), "g/1");
     assert!(q.is_cancelled("g/2").unwrap());
 }
 
@@ -139,8 +139,8 @@ fn the_jobs_of_a_dead_owner_are_taken_over_once() {
     let owners = dir.path().join("owners");
     let (dead, me) = (Owner::new(&owners).unwrap(), Owner::new(&owners).unwrap());
     q.submit(&[job("a", "a", 0), job("b", "b", 0)], 1).unwrap();
-    q.claim(dead.name(), 1).unwrap();
-    q.claim(me.name(), 1).unwrap();
+    q.claim(dead.name(), 1, None).unwrap();
+    q.claim(me.name(), 1, None).unwrap();
     assert_eq!(q.owners().unwrap().len(), 2);
     assert!(is_alive(&owners, dead.name()).unwrap());
     let name = dead.name().to_owned();
@@ -177,7 +177,7 @@ fn many_workers_get_each_job_once() {
                 scope.spawn(move || {
                     let (q, me) = (Queue::open(&path).unwrap(), format!("worker {worker}"));
                     let mut mine = Vec::new();
-                    while let Some(job) = q.claim(&me, 2).unwrap() {
+                    while let Some(job) = q.claim(&me, 2, None).unwrap() {
                         assert!(q.finish(&job.id, &me, &me, 3).unwrap());
                         got.fetch_add(1, Ordering::Relaxed);
                         mine.push(job.id);

@@ -4,11 +4,21 @@
 //! it; the engine carries it to one [`Outcome`], through whatever is killed. How sessions and
 //! runs are made is not known here: that is the [`Runner`]'s.
 
+mod engine;
+mod event;
 mod outcome;
+mod runner;
+mod stop;
+mod submit;
 mod task;
 pub mod template;
 
+pub use engine::{Engine, Options};
+pub use event::Event;
 pub use outcome::{Kind, Outcome, PartOutcome};
+pub use runner::{Begin, Commit, On, Problem, ProblemKind, Report, Run, Runner, Standing};
+pub use stop::{Stop, Why};
+pub use submit::{SubmitError, submit};
 pub use task::{
     After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits,
     Lower, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, StepKind, Task,

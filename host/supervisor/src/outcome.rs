@@ -26,8 +26,10 @@ pub struct Outcome {
 pub struct PartOutcome {
     /// The part: `coder`, `experiment-1/tests`.
     pub name: String,
-    /// Whether it did what it was there for.
-    pub passed: bool,
+    /// How it failed; `None`: it did what it was there for.
+    pub failed: Option<Kind>,
+    /// Its failure is no failure of the whole.
+    pub may_fail: bool,
     /// The stable code of what went wrong.
     pub code: Option<String>,
     /// Its summary, its comments, the end of its output.
@@ -38,7 +40,7 @@ pub struct PartOutcome {
     pub millis: u64,
 }
 
-/// The kind of an end. Exit statuses follow from it.
+/// The kind of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -62,6 +64,15 @@ pub enum Kind {
     Cancelled,
     /// What the task asks for cannot be done: no such agent, no such directory. Nothing is left.
     Unusable,
+}
+
+impl Outcome {
+    /// How the first part failed that may not, or else the whole; `None`: all is well. Exit
+    /// statuses follow from it.
+    pub fn first_failure(&self) -> Option<Kind> {
+        let part = self.parts.iter().filter(|p| !p.may_fail).find_map(|p| p.failed);
+        part.or_else(|| (!self.kind.is_success()).then_some(self.kind))
+    }
 }
 
 impl Kind {

@@ -238,6 +238,8 @@ pub struct Landing {
     pub policy: Policy,
     /// Whether what it read is validated too.
     pub serializable: bool,
+    /// Leaves the session open when good work could not land; otherwise it is rolled back.
+    pub keep: bool,
     /// What it sees of its base.
     pub lower: Lower,
     /// What it does not see, in gitignore syntax.
@@ -324,6 +326,8 @@ pub struct Hook {
     pub name: String,
     /// What is run, in a branch of the base as it is now, which is thrown away.
     pub command: Command,
+    /// What it may use.
+    pub limits: Limits,
     /// What the task's end is called when this succeeds.
     pub done_as: Option<String>,
     /// What it is called when this fails.

@@ -129,12 +129,12 @@ impl Queue {
         done.map_err(|e| self.fail(e))
     }
 
-    /// Gives the next job that is due to an owner: of the highest priority, of the submission
+    /// Gives the next job that is due, of one submission or of all, to an owner: of the highest priority, of the submission
     /// with the fewest running jobs, the oldest. A group is due when its children are done.
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn claim(&self, owner: &str, now: i64) -> Result<Option<Job>> {
+    pub fn claim(&self, owner: &str, now: i64, submission: Option<&str>) -> Result<Option<Job>> {
         let next = format!(
             "UPDATE jobs SET state = 'running', owner = ?1, started_at = coalesce(started_at, ?2) \
              WHERE number = (
@@ -144,11 +144,12 @@ impl Queue {
                 )
                 SELECT j.number FROM jobs j LEFT JOIN busy USING (submission)
                 WHERE j.state = 'queued' AND (j.not_before <= ?2 OR j.cancelled)
+                AND (?3 IS NULL OR j.submission = ?3)
                 AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent = j.id AND c.state <> 'done')
                 ORDER BY j.priority DESC, coalesce(busy.n, 0), j.number LIMIT 1
              ) RETURNING {COLUMNS}"
         );
-        self.one(&next, params![owner, now])
+        self.one(&next, params![owner, now, submission])
     }
 
     /// Gives one certain job to an owner, whatever its turn and its back-off. `None`: it is not
@@ -185,7 +186,13 @@ impl Queue {
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn note(&self, id: &str, owner: &str, session: &str, memo: Option<&str>) -> Result<bool> {
+    pub fn note(
+        &self,
+        id: &str,
+        owner: &str,
+        session: Option<&str>,
+        memo: Option<&str>,
+    ) -> Result<bool> {
         self.change(
             "UPDATE jobs SET session = ?3, memo = ?4 \
              WHERE id = ?1 AND owner = ?2 AND state = 'running'",
@@ -336,6 +343,17 @@ impl Queue {
             "UPDATE jobs SET owner = ?2 WHERE owner = ?1 AND state = 'running' RETURNING {COLUMNS}"
         );
         self.all(&take, params![dead, owner])
+    }
+
+    /// Whether a job of a submission is not done, and waits for no person.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn is_open(&self, submission: &str) -> Result<bool> {
+        let open = "SELECT id FROM jobs j WHERE submission = ?1 AND (state = 'running' OR \
+                    (state = 'queued' AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent = j.id \
+                    AND c.state = 'waiting'))) LIMIT 1";
+        Ok(!self.rows(open, [submission], |row| row.get::<_, String>(0))?.is_empty())
     }
 
     /// When the next queued job is due that is not due yet; a group that waits for its children

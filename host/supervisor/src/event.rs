@@ -1,0 +1,43 @@
+//! What happens to jobs, as it happens.
+
+use crate::Outcome;
+
+/// Something that happened to a job.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An attempt has its session.
+    Began {
+        /// The job.
+        job: String,
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// Its session.
+        session: String,
+    },
+    /// It waits for a person.
+    Waits {
+        /// The job.
+        job: String,
+        /// What the person decides about.
+        session: String,
+        /// The state of it.
+        seal: String,
+    },
+    /// It is tried again.
+    Again {
+        /// The job.
+        job: String,
+        /// Not before this, in milliseconds since the Unix epoch.
+        due: i64,
+        /// Why it did not succeed.
+        why: String,
+    },
+    /// It has ended.
+    Ended {
+        /// The job.
+        job: String,
+        /// How.
+        outcome: Outcome,
+    },
+}
