@@ -1,8 +1,12 @@
-//! What others changed as well: resolving it, and looking at it.
+//! What others changed as well: resolving it, and looking at it; and seals, which say that nobody
+//! has.
 
 use std::sync::Arc;
 
-use brio_landing::{CommitError, Conflict, LeaseError, ResolveError, ResolveOptions, Resolved};
+use brio_landing::{
+    CommitError, Conflict, LeaseError, Moved, RebaseOptions, Rebased, ResolveError, ResolveOptions,
+    Resolved, Seal,
+};
 use brio_session::{ChangeSet, Lower, RelPath};
 
 use crate::SessionHandle;
@@ -38,6 +42,48 @@ impl SessionHandle {
         }
     }
 
+    /// Puts it on its base (a child: on its parent) as it is now, and keeps it open: what a commit
+    /// by the same policy would land, without landing it. Durable when it returns. Paths are
+    /// relative to its base.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit) by that policy; it is what it was.
+    pub fn rebase(&self, options: &RebaseOptions) -> Result<Rebased, CommitError> {
+        let subdir = self.info()?.subdir;
+        let done = self.session()?.rebase(options).map_err(|e| inside_of(e, &subdir));
+        match &done {
+            Ok(done) if done.moved => self.index_ended("open"),
+            Ok(_) => {}
+            Err(e) => self.index_failed(e),
+        }
+        let below = |p: RelPath| p.strip_prefix(&subdir).unwrap_or(p);
+        done.map(|d| Rebased { settled: d.settled.into_iter().map(below).collect(), ..d })
+    }
+
+    /// Says what would land and on what, for gates to look at: with it in
+    /// [`CommitOptions::sealed`](crate::CommitOptions::sealed) exactly that lands, or nothing.
+    ///
+    /// ```
+    /// # use brio_host::{Brio, BrioOptions, CommitOptions, Metadata};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let base = dir.path().join("base");
+    /// # std::fs::create_dir(&base)?;
+    /// # let brio = Brio::open(BrioOptions::new(dir.path().join("home")))?;
+    /// let session = brio.begin(&base, Metadata::default())?;
+    /// let seal = session.seal()?;
+    /// // … whoever must agree looks at the session, in branches of it …
+    /// session.commit(CommitOptions { sealed: Some(seal), ..CommitOptions::default() })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `SESSION_BEHIND` when others landed since it began, which [`rebase`](Self::rebase) mends;
+    /// `CONFLICT`, and as a commit would be refused. It is what it was.
+    pub fn seal(&self) -> Result<Seal, CommitError> {
+        let subdir = self.info()?.subdir;
+        self.session()?.seal().map_err(|e| inside_of(e, &subdir))
+    }
+
     /// What differs at the paths that it changed between it and the base as it is now.
     ///
     /// # Errors
@@ -66,6 +112,11 @@ pub(crate) fn inside_of(error: CommitError, subdir: &RelPath) -> CommitError {
     match error {
         CommitError::Conflict { session, conflicts } => {
             CommitError::Conflict { session, conflicts: inside(conflicts, subdir) }
+        }
+        CommitError::SealBroken { session, moved: Moved::Drift(paths) } => {
+            let below = |p: RelPath| p.strip_prefix(subdir).unwrap_or(p);
+            let moved = Moved::Drift(paths.into_iter().map(below).collect());
+            CommitError::SealBroken { session, moved }
         }
         CommitError::Cascade { landed, source } => {
             CommitError::Cascade { landed, source: Box::new(inside_of(*source, subdir)) }

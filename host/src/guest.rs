@@ -361,7 +361,7 @@ fn ended(id: &str) -> SessionsError {
 
 fn code(code: &str) -> SessionsCode {
     match code {
-        "CONFLICT" | "UNRESOLVED" => SessionsCode::Conflict,
+        "CONFLICT" | "UNRESOLVED" | "SEAL_BROKEN" | "SESSION_BEHIND" => SessionsCode::Conflict,
         "SESSION_UNKNOWN" => SessionsCode::Unknown,
         "SESSION_ENDED" => SessionsCode::Ended,
         "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" => SessionsCode::Busy,

@@ -227,7 +227,7 @@ impl SessionHandle {
         done
     }
 
-    fn index_failed(&self, error: &CommitError) {
+    pub(crate) fn index_failed(&self, error: &CommitError) {
         match error {
             CommitError::Conflict { session, .. } => {
                 self.index(std::slice::from_ref(session), "conflicted");

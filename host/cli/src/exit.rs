@@ -60,10 +60,10 @@ impl Exit {
             "CONFLICT" | "UNRESOLVED" => Self::Conflict,
             "DAMAGED" | "RECOVERY_NEEDED" | "STATE_CORRUPT" => Self::Damaged,
             "INTERRUPTED" => Self::Interrupted,
-            "CHANGING" | "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" | "UNCLEAN"
-            | "NO_SPACE" | "IO" | "REFUSED" | "LANDING_FAILED" | "SNAPSHOT_GONE"
-            | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" | "LANDING_COLLECTED" | "ALREADY_UNDONE"
-            | "PRE_IMAGE_DAMAGED" | "FROZEN_ONLY" => Self::Refused,
+            "CHANGING" | "SEAL_BROKEN" | "SESSION_BEHIND" | "SESSION_BUSY" | "OPEN_CHILDREN"
+            | "PARENT_RESTORED" | "UNCLEAN" | "NO_SPACE" | "IO" | "REFUSED" | "LANDING_FAILED"
+            | "SNAPSHOT_GONE" | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" | "LANDING_COLLECTED"
+            | "ALREADY_UNDONE" | "PRE_IMAGE_DAMAGED" | "FROZEN_ONLY" => Self::Refused,
             _ => Self::Usage,
         }
     }

@@ -25,7 +25,8 @@ pub(crate) fn commit(
     id: &SessionId,
     options: &CommitOptions,
 ) -> Result<Landed, CommitError> {
-    if !options.cascade {
+    // What lands in a session breaks its seal: with open children it is refused.
+    if !options.cascade || options.sealed.is_some() {
         return commit::commit(state, id, options);
     }
     // What would not land itself takes no children first.
@@ -51,8 +52,10 @@ pub(crate) fn below(
 ) -> Result<Landed, CommitError> {
     let mut first = Vec::new();
     let landed = match options.cascade {
-        true => land_children(state, id, options, &mut first).and_then(|()| land()),
-        false => land(),
+        true if options.sealed.is_none() => {
+            land_children(state, id, options, &mut first).and_then(|()| land())
+        }
+        _ => land(),
     };
     finish(landed, first)
 }

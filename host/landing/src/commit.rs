@@ -22,8 +22,8 @@ use crate::reads::Reads;
 use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, HostError, JournalEntry, Landed, Policy, SessionId, gc, isolation,
-    layers, lower, meta, nesting, policy, preflight, recover, resolve, undo,
+    CommitError, CommitOptions, Conflict, HostError, JournalEntry, Landed, Policy, SessionId, gc,
+    isolation, layers, lower, meta, nesting, policy, preflight, recover, resolve, undo,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -49,15 +49,33 @@ pub(crate) fn commit(
         if options.policy == Policy::Reject {
             policy::report(state, &m, conflicts);
         }
-        m.conflicted = true;
-        let _ = meta::store(state, id, &m, false);
-        let mut e = entry(state, "conflict", &m, options);
-        e.detail = Some(
-            serde_json::json!({ "paths": conflicts.iter().map(|c| c.path.to_string()).collect::<Vec<_>>() }),
-        );
+        note_conflict(state, &mut m, conflicts, options);
+    }
+    landed.inspect_err(|e| note_broken(state, &m, options, e))
+}
+
+/// Remembers that a session conflicts.
+pub(crate) fn note_conflict(
+    state: &State,
+    m: &mut Meta,
+    conflicts: &[Conflict],
+    options: &CommitOptions,
+) {
+    m.conflicted = true;
+    let _ = meta::store(state, &m.id, m, false);
+    let mut e = entry(state, "conflict", m, options);
+    let paths: Vec<_> = conflicts.iter().map(|c| c.path.to_string()).collect();
+    e.detail = Some(serde_json::json!({ "paths": paths }));
+    state.note(&e);
+}
+
+/// Tells the journal of a seal that did not hold.
+pub(crate) fn note_broken(state: &State, m: &Meta, options: &CommitOptions, e: &CommitError) {
+    if let (CommitError::SealBroken { moved, .. }, Some(seal)) = (e, &options.sealed) {
+        let mut e = entry(state, "seal-broken", m, options);
+        e.detail = Some(serde_json::json!({ "seal": seal, "moved": moved.to_string() }));
         state.note(&e);
     }
-    landed
 }
 
 /// Whether a session may be committed at all.
@@ -139,7 +157,7 @@ pub(crate) struct Commit {
     pub(crate) options: CommitOptions,
     /// What a policy did about conflicts before.
     pub(crate) settled: Option<Settled>,
-    view: View,
+    pub(crate) view: View,
     pub(crate) set: ChangeSet,
     times: BTreeMap<RelPath, (Time, Time)>,
     /// What was read, and the base as it is now, where that is validated.
@@ -155,6 +173,7 @@ pub(crate) fn land(
         return prepare(state, m, options, None)?.end_unchanged();
     }
     match prepare(state, m, options, None)?.run() {
+        Err(e) if options.sealed.is_some() => Err(Commit::would_settle(m, options, e)),
         Err(CommitError::Conflict { .. }) if options.policy != Policy::Reject => {
             policy::land(state, m, options)
         }
@@ -207,6 +226,9 @@ impl Commit {
         let mut failed = None;
         for _ in 0..ATTEMPTS {
             let before = state.seq.get().doing("the landing sequence")?;
+            if before.quiet() {
+                self.on_its_landing()?;
+            }
             let planned = match self.plan() {
                 Ok(steps) if !steps.is_empty() => steps,
                 // Somebody may be landing, or have died at it: what ends a commit is found out
@@ -214,8 +236,10 @@ impl Commit {
                 _ => {
                     let lock = state.exclusive()?;
                     recover::settle(state, &lock).map_err(Box::new)?;
+                    self.on_its_landing()?;
                     let steps = self.plan()?;
                     if steps.is_empty() {
+                        self.as_sealed(&[])?;
                         return self.unchanged(lock);
                     }
                     steps
@@ -252,6 +276,10 @@ impl Commit {
             self.set.changes.iter().map(|c| (c.path.clone(), c)).collect();
         let intent = self.intent(planned.clone());
         let staged = stage(&self.state, &self.view, &self.meta.subdir, &by_path, intent)?;
+        if let Err(e) = self.as_sealed(&staged.intent.steps) {
+            self.drop_staged(&staged);
+            return Err(e);
+        }
         Ok(Job { commit: self.clone(), planned, staged })
     }
 
@@ -319,7 +347,10 @@ impl Commit {
         if !self.set.changes.is_empty() {
             self.state.may_land_session(&self.meta.id)?;
         }
-        self.unchanged(self.state.exclusive()?)
+        let lock = self.state.exclusive()?;
+        self.on_its_landing()?;
+        self.as_sealed(&[])?;
+        self.unchanged(lock)
     }
 
     /// Nothing to land: the session ends.

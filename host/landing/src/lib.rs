@@ -25,7 +25,7 @@
 //! Map: `domain` (open, claim, adopt), `seat`, `shelf` (where its state lies) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
-//! `versions`, `rebase`, `replay`, `resolve` · `nesting`,
+//! `versions`, `rebase`, `replay`, `resolve`, `onto` · `seal` · `nesting`,
 //! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
@@ -80,6 +80,7 @@ mod merge;
 mod merge_text;
 mod meta;
 mod nesting;
+mod onto;
 mod options;
 mod plan;
 mod policy;
@@ -92,6 +93,7 @@ mod recover;
 mod replay;
 mod resolve;
 mod rollback;
+mod seal;
 mod seat;
 mod seq;
 mod session;
@@ -130,11 +132,13 @@ pub use lower::{
     check_reflink_support,
 };
 pub use merge::Unmerged;
+pub use onto::Rebased;
 pub use options::{
     BadPolicy, BeginOptions, CommitOptions, GcOptions, Metadata, OpenOptions, Policy, Quota,
-    Retention, system_time,
+    RebaseOptions, Retention, system_time,
 };
 pub use resolve::{BadTake, ResolveOptions, Resolved, Take};
+pub use seal::{BadDigest, Digest, Moved, MovedBy, Seal, SealedParent};
 pub use seat::Gone;
 pub use session::{Session, SessionMark, Writer};
 pub use undo::{UndoError, UndoOptions};

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use brio_session::{Change, ChangeKind, ChangeSet, FsError, FsResult, Kind, Lower, RelPath, View};
+use brio_session::{
+    Change, ChangeKind, ChangeSet, FsError, FsResult, Kind, Lower, RelPath, View, WriteGate,
+};
 
 use crate::begin::{self, New, fs_io};
 use crate::errors::Doing;
@@ -22,7 +24,7 @@ use crate::state::State;
 use crate::versions::{Ancestor, Versions, stat};
 use crate::{
     BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError,
-    Policy, Session, SessionId, Theirs, What, commit, home, isolation, layers, meta, rebase,
+    Policy, Session, SessionId, Theirs, What, commit, home, isolation, layers, meta, rebase, seal,
 };
 
 /// Begins a child. The caller holds the parent's lease; `live` is the parent's view, if it is
@@ -38,13 +40,12 @@ pub(crate) fn begin(
     let options =
         BeginOptions { parent: Some(parent.clone()), subdir: meta.subdir.clone(), ..options };
     let mut before = meta.clone();
-    before.layers = {
-        let _gate = live.map(View::gate);
-        written(state, &meta, live)?
-    };
+    let gate = live.map(View::gate);
+    before.layers = written(state, &meta, live)?;
     if before.layers.len() == meta.layers.len() {
-        restack(state, &mut meta, &[], live)?;
+        restack(state, &mut meta, &[], gate.as_ref())?;
     }
+    drop(gate);
     let new = New {
         landing: before.landing,
         dirs: before.dirs.clone(),
@@ -91,20 +92,20 @@ pub(crate) fn restack(
     state: &State,
     meta: &mut Meta,
     between: &[Layer],
-    live: Option<&View>,
+    live: Option<&WriteGate<'_>>,
 ) -> Result<(), HostError> {
     let what = &meta.id.clone();
     let (upper, layer) = new_layer(state, meta)?;
     meta.layers.extend(between.iter().cloned());
     meta.layers.push(upper);
     meta::store_surely(state, meta, false).doing(what)?;
-    if let Some(view) = live {
+    if let Some(gate) = live {
         let between = between
             .iter()
             .map(|l| layer_dir(state, l).map(cap))
             .collect::<Result<_, _>>()
             .doing(what)?;
-        view.restack(between, layer).map_err(|e| HostError::new(what, fs_io(e)))?;
+        gate.restack(between, layer).map_err(|e| HostError::new(what, fs_io(e)))?;
     }
     Ok(())
 }
@@ -145,7 +146,13 @@ pub(crate) fn land(
         let what = format!("it is no child of {parent}");
         return Err(crate::SessionError::Corrupt { id: child.clone(), what }.into());
     }
+    // What the child is compared with is what it is put on.
+    let gate = live.map(View::gate);
     let sides = Sides::open(state, &c, &p).map_err(|e| view_error(&c, e))?;
+    if let Some(seal) = &options.sealed {
+        let checked = seal::child_as_sealed(state, (&c, &p), &sides, gate.as_ref(), seal);
+        checked.inspect_err(|e| commit::note_broken(state, &c, options, e))?;
+    }
     let mut conflicts = compare(&sides.ours, &sides.theirs, parent, &c.subdir);
     if isolation::wanted(&c, options) && !sides.ours.changes.is_empty() {
         unread(state, &c, &sides, parent, &mut conflicts)?;
@@ -168,7 +175,8 @@ pub(crate) fn land(
     let ours = sides.ours;
     p.absorbed.push(child.clone());
     p.absorbed.extend(c.absorbed.iter().cloned());
-    restack(state, &mut p, &between, live)?;
+    restack(state, &mut p, &between, gate.as_ref())?;
+    drop(gate);
     let mut entry = commit::entry(state, "landed-in-parent", &c, options);
     entry.parent = Some(parent.clone());
     if let Some(fresh) = fresh {
@@ -265,6 +273,11 @@ impl Sides {
             }
         }
         Ok(true)
+    }
+
+    /// The child as it is over what its parent was.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
     }
 
     /// As a merge looks at them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Isolation, LowerOptions, SessionId};
+use crate::{Isolation, LowerOptions, Seal, SessionId};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -129,6 +129,19 @@ pub struct CommitOptions {
     pub isolation: Option<Isolation>,
     /// What becomes of paths that others changed as well.
     pub policy: Policy,
+    /// Land exactly what was sealed, as the next landing after the one that the seal names, or
+    /// be refused with [`CommitError::SealBroken`](crate::CommitError::SealBroken). No policy
+    /// settles anything then, and no children land first.
+    pub sealed: Option<Seal>,
+}
+
+/// How a session is rebased.
+#[derive(Debug, Clone, Default)]
+pub struct RebaseOptions {
+    /// What becomes of paths that both sides changed.
+    pub policy: Policy,
+    /// Ask a live run to stop first (5 s), instead of refusing.
+    pub stop: bool,
 }
 
 /// What a commit does about paths that both sides changed.

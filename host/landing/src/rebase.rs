@@ -141,7 +141,7 @@ impl Drop for Fresh {
     }
 }
 
-fn quiet_error(e: BeginError) -> CommitError {
+pub(crate) fn quiet_error(e: BeginError) -> CommitError {
     match e {
         BeginError::Domain(e) => e.into(),
         BeginError::Io(e) => e.into(),

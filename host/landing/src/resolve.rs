@@ -10,19 +10,14 @@ use brio_session::{Content, FsResult, Kind, RelPath, View};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{admit, entry};
-use crate::errors::Doing;
-use crate::lease::{Ask, Hold, Lease};
 use crate::merge::{Case, Resolution, Unmerged, force, merge};
 use crate::merge_text::{Labels, is_marked};
-use crate::meta::{self, Meta};
-use crate::policy::{ROUNDS, Round, settle, too_often, view_error};
-use crate::rebase::{Fresh, Resolutions, stuck};
+use crate::meta::Meta;
+use crate::policy::{settle, view_error};
+use crate::rebase::Resolutions;
 use crate::state::State;
 use crate::versions::{Versions, stat};
-use crate::{
-    CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, checkpoint, isolation,
-    layers, manifest, nesting,
-};
+use crate::{CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, layers, onto};
 
 /// Which side of a conflict is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,128 +87,17 @@ pub(crate) fn resolve(
     id: &SessionId,
     options: &ResolveOptions,
 ) -> Result<Resolved, ResolveError> {
-    let commit = CommitError::from;
-    let first = meta::load_open(state, id).map_err(commit)?;
-    if first.parent.is_none() {
-        state.may_land_session(id)?;
-    }
-    let _parent = match &first.parent {
-        Some(parent) => {
-            let taken = Lease::take(state, parent, "resolve of a child", Ask::Refuse, Hold::Brief);
-            Some(taken.map_err(CommitError::from)?)
-        }
-        None => None,
-    };
-    let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
-    let _lease = Lease::take(state, id, "resolve", ask, Hold::Brief).map_err(CommitError::from)?;
-    let m = meta::load_open(state, id).map_err(commit)?;
+    let (m, _lease, _parent) = onto::take(state, id, "resolve", options.stop)?;
     let fits = CommitOptions { accept_unclean: true, ..CommitOptions::default() };
     match admit(state, &m, &fits) {
         // That is what resolving again is for.
         Ok(()) | Err(CommitError::Unresolved { .. }) => {}
         Err(e) => return Err(e.into()),
     }
-    match &m.parent {
-        Some(parent) => over_parent(state, &m, parent, options),
-        None => over_base(state, &m, options),
-    }
-}
-
-fn over_base(
-    state: &Arc<State>,
-    m: &Meta,
-    options: &ResolveOptions,
-) -> Result<Resolved, ResolveError> {
-    for _ in 0..ROUNDS {
-        let mut round = Round::on_base(state, m, &CommitOptions::default())?;
-        let mut conflicts = std::mem::take(&mut round.conflicts);
-        let versions = Versions::new(&round.view, &round.set, round.ancestor(m), round.now.clone());
-        let resolutions = choose(m, &mut conflicts, &versions, options)?;
-        match round.fresh.replay(round.now.clone(), &versions, &resolutions, true) {
-            Ok(()) => {}
-            Err(e) => match stuck(&m.id, &m.subdir, e) {
-                Some(e) => return Err(e.into()),
-                None => continue,
-            },
-        }
-        let new = round.fresh.stack(m);
-        return keep(state, m, new, round.fresh, &resolutions, options);
-    }
-    Err(too_often(&m.id).into())
-}
-
-fn over_parent(
-    state: &Arc<State>,
-    m: &Meta,
-    parent: &SessionId,
-    options: &ResolveOptions,
-) -> Result<Resolved, ResolveError> {
-    let commit = CommitError::from;
-    let fail = |e| ResolveError::from(view_error(m, e));
-    let mut p = meta::load_open(state, parent).map_err(commit)?;
-    let sides = nesting::Sides::open(state, m, &p).map_err(fail)?;
-    let mut conflicts = nesting::compare(&sides.ours, &sides.theirs, parent, &m.subdir);
-    let versions = sides.versions();
-    let resolutions = choose(m, &mut conflicts, &versions, options)?;
-    let fresh = Fresh::on_parent(state, m)?;
-    fresh
-        .replay(versions.theirs.clone(), &versions, &resolutions, true)
-        .map_err(|e| stuck(&m.id, &m.subdir, e).unwrap_or_else(|| too_often(&m.id)))?;
-    // What the child stands on now must not be written any more.
-    let below = nesting::written(state, &p, None).map_err(CommitError::from)?;
-    if below.len() == p.layers.len() {
-        nesting::restack(state, &mut p, &[], None).map_err(CommitError::from)?;
-    }
-    let mut new = fresh.stack(m);
-    new.inherited = below.len();
-    new.layers = below.into_iter().chain([fresh.layer().clone()]).collect();
-    // Its parent's layers lie over what they lay over.
-    (new.lower, new.lower_at) = (p.lower.clone(), p.lower_at.clone());
-    keep(state, m, new, fresh, &resolutions, options)
-}
-
-/// Writes the new stack down; what nothing lists any more goes.
-fn keep(
-    state: &Arc<State>,
-    m: &Meta,
-    mut new: Meta,
-    fresh: Fresh,
-    resolutions: &Resolutions,
-    options: &ResolveOptions,
-) -> Result<Resolved, ResolveError> {
-    let fail = |e| ResolveError::from(view_error(m, e));
-    let view = layers::view(state, &new, layers::read_only(state)).map_err(fail)?;
+    let m = &m;
+    let (new, resolutions) =
+        onto::put(state, m, |conflicts, versions| choose(m, conflicts, versions, options))?;
     let is_text = |how: &Resolution| matches!(how, Resolution::Text { marked: true, .. });
-    let marked = resolutions.iter().filter(|(_, how)| is_text(how)).map(|(p, _)| p.clone());
-    let mut unresolved: Vec<RelPath> = marked.clone().collect();
-    for path in &m.unresolved {
-        if !unresolved.contains(path) && still_marked(&view, path).map_err(fail)? {
-            unresolved.push(path.clone());
-        }
-    }
-    unresolved.sort();
-    new.unresolved = unresolved;
-    // What it stands on now is kept; a checkpoint may still stand on what is not.
-    let fresh_again = m.stale && m.checkpoints.is_empty();
-    new.stale = m.stale && !fresh_again;
-    new.conflicted = false;
-    new.torn = m.unclean(&state.options.boot_id);
-    new.clean = true;
-    new.boot.clone_from(&state.options.boot_id);
-    let what = &m.id;
-    let commit = |e: crate::HostError| ResolveError::from(CommitError::from(e));
-    isolation::carry(state, m, resolutions.keys())?;
-    manifest::write(state, &new, &view).doing(what).map_err(commit)?;
-    drop(view);
-    meta::store_surely(state, &new, true).doing(what).map_err(commit)?;
-    fresh.keep();
-    if fresh_again
-        && let Err(e) = meta::dir(state, what).and_then(|d| state.disk.unlink(&d, meta::STALE))
-        && e.kind() != std::io::ErrorKind::NotFound
-    {
-        tracing::warn!("{what} is still marked as stale: {e}");
-    }
-    checkpoint::tidy(state, &mut new);
     let up = |p: &RelPath| m.subdir.join_path(p);
     let takes = Takes::new(m, options);
     let taken = |p: &RelPath| takes.of(p).map(|t| (up(p), t));
@@ -378,7 +262,7 @@ pub(crate) fn unresolved(state: &Arc<State>, m: &Meta) -> Result<Vec<RelPath>, C
     Ok(out)
 }
 
-fn still_marked(view: &View, path: &RelPath) -> FsResult<bool> {
+pub(crate) fn still_marked(view: &View, path: &RelPath) -> FsResult<bool> {
     if stat(view, path)?.is_none_or(|m| m.kind != Kind::File) {
         return Ok(false);
     }

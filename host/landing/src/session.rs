@@ -12,8 +12,9 @@ use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
-    Conflict, Draft, Isolation, Landed, LeaseError, Reading, SessionDebug, SessionError, SessionId,
-    SessionInfo, State, against, cascade, checkpoint, diagnose, layers, manifest, meta, nesting,
+    Conflict, Draft, Isolation, Landed, LeaseError, Reading, RebaseOptions, Rebased, Seal,
+    SessionDebug, SessionError, SessionId, SessionInfo, State, against, cascade, checkpoint,
+    diagnose, layers, manifest, meta, nesting, onto, seal,
 };
 
 /// A session of a domain.
@@ -128,6 +129,27 @@ impl Session {
     pub fn delete_checkpoint(&self, name: &str) -> Result<(), CheckpointError> {
         let _lease = self.held("checkpoint")?;
         checkpoint::delete(&self.domain, &self.id, name)
+    }
+
+    /// Says what it is and what it stands on, for gates: what they look at while the session is
+    /// open lands with [`CommitOptions::sealed`](crate::CommitOptions::sealed) exactly so, or not
+    /// at all. Costs a read of what changed. The session is not changed.
+    ///
+    /// # Errors
+    /// `SESSION_BEHIND` when it does not see the base (a child: its parent) as it is now, which
+    /// [`rebase`](Self::rebase) mends; `CONFLICT` when the base was changed from outside where it
+    /// changed it as well; and as a commit would be refused.
+    pub fn seal(&self) -> Result<Seal, CommitError> {
+        seal::seal(&self.domain, &self.id)
+    }
+
+    /// Puts it on the base (a child: on its parent) as it is now, and keeps it open. Durable when
+    /// it returns; a crash leaves the session wholly as it was or wholly rebased.
+    ///
+    /// # Errors
+    /// As a commit by the same policy; the session is what it was.
+    pub fn rebase(&self, options: &RebaseOptions) -> Result<Rebased, CommitError> {
+        onto::rebase(&self.domain, &self.id, options)
     }
 
     /// A read-only view that nobody changes as long as it is held: it holds the writer lease.

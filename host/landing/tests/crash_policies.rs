@@ -1,4 +1,4 @@
-//! A commit by policy, of a session and of a child, and a resolve: each fails, stops or is lied
+//! A commit by policy, of a session and of a child, a resolve, and a rebase: each fails, stops or is lied
 //! to at every single operation. Base and session are what they were, or it is done; nothing
 //! in between, nothing lost, and a retry works. T2, T3.
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -7,7 +7,9 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use brio_landing::{BeginOptions, CommitOptions, Domain, Policy, ResolveOptions, Session, Take};
+use brio_landing::{
+    BeginOptions, CommitOptions, Domain, Policy, RebaseOptions, ResolveOptions, Session, Take,
+};
 use brio_session::{Door, RelPath, Verdict, ViewOptions};
 use common::faults::{At, VERDICTS};
 use common::{begin, commit, open, open_door, read, scratch, state, tree, write, writer};
@@ -30,6 +32,15 @@ enum Act {
     Child,
     /// With sides taken.
     Resolve,
+    /// `merge`, on the base.
+    Rebase,
+}
+
+impl Act {
+    /// Whether both sides only did what can be merged.
+    fn merges(self) -> bool {
+        matches!(self, Self::Child | Self::Rebase)
+    }
 }
 
 struct Case {
@@ -50,7 +61,7 @@ fn ours(s: &Session, act: Act) {
     v.set_mode_at(&root, b"mode", false, 0o600).unwrap();
     v.unlink_at(&root, b"gone/y").unwrap();
     v.rmdir_at(&root, b"gone").unwrap();
-    if act != Act::Child {
+    if !act.merges() {
         write(v, "bin", b"ours\0");
         write(v, "d/x", b"ours");
     }
@@ -61,7 +72,7 @@ fn theirs(s: &Session, act: Act) {
     let w = writer(s);
     let (v, root) = (w.view(), w.view().root());
     write(v, "text", b"1\n2\nthree\n");
-    if act != Act::Child {
+    if !act.merges() {
         write(v, "bin", b"theirs\0");
         v.unlink_at(&root, b"d/x").unwrap();
         v.rmdir_at(&root, b"d").unwrap();
@@ -96,7 +107,7 @@ fn case(act: Act) -> Case {
 }
 
 fn run(d: &Domain, c: &Case, act: Act) -> Result<(), String> {
-    let policy = if act == Act::Child { Policy::Merge } else { Policy::LastWriteWins };
+    let policy = if act.merges() { Policy::Merge } else { Policy::LastWriteWins };
     let options = CommitOptions { policy, ..CommitOptions::default() };
     match act {
         Act::Commit | Act::Child => d.commit(c.session.id(), options).map(drop).map_err(text),
@@ -105,6 +116,11 @@ fn run(d: &Domain, c: &Case, act: Act) -> Result<(), String> {
             let takes = vec![take("bin", Take::Theirs), take("d", Take::Ours)];
             let options = ResolveOptions { takes, ..ResolveOptions::default() };
             d.resolve(c.session.id(), options).map(drop).map_err(text)
+        }
+        Act::Rebase => {
+            let options = RebaseOptions { policy, ..RebaseOptions::default() };
+            let session = d.session(c.session.id()).map_err(text)?;
+            session.rebase(&options).map(drop).map_err(text)
         }
     }
 }
@@ -125,7 +141,7 @@ fn done(act: Act) -> Done {
     let of = match act {
         Act::Commit => None,
         Act::Child => c.parent.as_ref().map(files),
-        Act::Resolve => Some(files(&c.session)),
+        Act::Resolve | Act::Rebase => Some(files(&c.session)),
     };
     Done { base: tree(c.dir.path()), files: of }
 }
@@ -159,12 +175,12 @@ fn check(c: &Case, act: Act, result: Result<(), String>, want: &Done, what: &str
             }
             assert_eq!(Some(files(&parent)), want.files, "{what}");
         }
-        (Act::Resolve, now) => {
+        (Act::Resolve | Act::Rebase, now) => {
             assert_eq!(base, c.base, "{what}");
             let s = now.unwrap_or_else(|e| panic!("{what}: {e}"));
             let is = files(&s);
             if Some(&is) != want.files.as_ref() {
-                assert!(result.is_err(), "{what}: acknowledged and not resolved");
+                assert!(result.is_err(), "{what}: acknowledged and not done");
                 assert_eq!(is, c.ours, "{what}: neither the one nor the other");
                 run(&d, c, act).unwrap_or_else(|e| panic!("{what}, again: {e}"));
             }
@@ -214,4 +230,9 @@ fn a_child_by_policy_lands_or_is_what_it_was() {
 #[test]
 fn a_resolve_is_done_or_leaves_all_as_it_was() {
     everywhere(Act::Resolve);
+}
+
+#[test]
+fn a_rebase_is_done_or_leaves_all_as_it_was() {
+    everywhere(Act::Rebase);
 }

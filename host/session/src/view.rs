@@ -267,35 +267,7 @@ impl View {
     /// # Errors
     /// As [`open`](Self::open); the view is as it was.
     pub fn restack(&self, between: Vec<Dir>, layer: Dir) -> FsResult<()> {
-        let _gate = self.gate();
-        let mut state = self.inner.write()?;
-        let old = &state.stack;
-        let sealed =
-            Stack { tree: old.tree.clone(), dir: old.dir.clone(), below: old.below.clone() };
-        let mut lower: Arc<dyn Lower> = Arc::new(Sealed { stack: sealed });
-        let mut passed = Vec::new();
-        for dir in between {
-            let layer = Arc::new(Sealed::open(dir, lower)?);
-            passed.push(layer.clone());
-            lower = layer;
-        }
-        let mut new = State::open(layer, lower, &self.inner.options)?;
-        if let Some(notes) = &state.notes {
-            notes.save()?;
-        }
-        let forgets = new.keep_notes(&self.inner.options)?;
-        self.inner.forgets.store(forgets, Ordering::SeqCst);
-        new.generation = self.inner.generation.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut objects = self.inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut by_ref = HashMap::new();
-        for object in objects.by_ref.values().filter_map(Weak::upgrade) {
-            if let Some(r) = object.move_to(&state.stack.tree, &passed, &new.stack) {
-                by_ref.insert(r, Arc::downgrade(&object));
-            }
-        }
-        objects.by_ref = by_ref;
-        *state = new;
-        Ok(())
+        self.gate().restack(between, layer)
     }
 }
 
@@ -308,6 +280,47 @@ pub struct WriteGate<'a> {
 impl WriteGate<'_> {
     pub(crate) fn inner(&self) -> &Inner {
         &self.view.inner
+    }
+
+    /// The view.
+    pub fn view(&self) -> &View {
+        self.view
+    }
+
+    /// As [`View::restack`], while no write is in flight before and after it either.
+    ///
+    /// # Errors
+    /// As [`View::restack`].
+    pub fn restack(&self, between: Vec<Dir>, layer: Dir) -> FsResult<()> {
+        let inner = self.inner();
+        let mut state = inner.write()?;
+        let old = &state.stack;
+        let sealed =
+            Stack { tree: old.tree.clone(), dir: old.dir.clone(), below: old.below.clone() };
+        let mut lower: Arc<dyn Lower> = Arc::new(Sealed { stack: sealed });
+        let mut passed = Vec::new();
+        for dir in between {
+            let layer = Arc::new(Sealed::open(dir, lower)?);
+            passed.push(layer.clone());
+            lower = layer;
+        }
+        let mut new = State::open(layer, lower, &inner.options)?;
+        if let Some(notes) = &state.notes {
+            notes.save()?;
+        }
+        let forgets = new.keep_notes(&inner.options)?;
+        inner.forgets.store(forgets, Ordering::SeqCst);
+        new.generation = inner.generation.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut objects = inner.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_ref = HashMap::new();
+        for object in objects.by_ref.values().filter_map(Weak::upgrade) {
+            if let Some(r) = object.move_to(&state.stack.tree, &passed, &new.stack) {
+                by_ref.insert(r, Arc::downgrade(&object));
+            }
+        }
+        objects.by_ref = by_ref;
+        *state = new;
+        Ok(())
     }
 
     /// Ends the view for good.

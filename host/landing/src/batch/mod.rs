@@ -137,7 +137,9 @@ fn batch(state: &State, jobs: Jobs) -> (Outcomes, Jobs) {
     for (id, job) in jobs {
         // What it read must not be what a member before it changes: it lands first, or later.
         let read = job.commit.reads.is_some() && !members.is_empty();
-        if read || !apart(&paths, &job.planned) {
+        // A member before it would be a landing that its gates did not see.
+        let sealed = job.commit.options.sealed.is_some() && !members.is_empty();
+        if read || sealed || !apart(&paths, &job.planned) {
             later.push((id, job));
             continue;
         }
@@ -190,6 +192,7 @@ fn apart(paths: &BTreeSet<RelPath>, steps: &[Step]) -> bool {
 
 /// Validates a job again, now that nothing can come in between. False: another plan is due.
 fn valid(state: &State, job: &Job) -> Result<bool, CommitError> {
+    job.commit.on_its_landing()?;
     if job.commit.plan()? != job.planned {
         return Ok(false);
     }
@@ -402,5 +405,7 @@ fn again(e: &io::Error) -> io::Error {
 
 #[cfg(test)]
 mod recovery_tests;
+#[cfg(test)]
+mod sealed_tests;
 #[cfg(test)]
 mod tests;

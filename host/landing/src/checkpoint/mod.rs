@@ -119,19 +119,18 @@ pub(crate) fn make(
     }
     let boot = &state.options.boot_id;
     let mut made = remember(state, &m, name, Vec::new());
-    made.layers = {
-        let _gate = live.map(View::gate);
-        nesting::written(state, &m, live)?
-    };
+    let gate = live.map(View::gate);
+    made.layers = nesting::written(state, &m, live)?;
+    let layers = m.layers.len();
     let synced = m.clean && m.boot == *boot && live.is_none();
-    if made.layers.len() == m.layers.len() {
+    if made.layers.len() == layers {
         match live {
-            // What is written until the view follows still goes to a layer of the checkpoint.
-            Some(_) => nesting::restack(state, &mut m, &[], live)?,
+            Some(_) => nesting::restack(state, &mut m, &[], gate.as_ref())?,
             None => m.layers.push(nesting::new_layer(state, &m)?.0),
         }
-        state.disk.sync_fs(&state.sessions).doing(id)?;
-    } else if !synced {
+    }
+    drop(gate);
+    if made.layers.len() == layers || !synced {
         state.disk.sync_fs(&state.sessions).doing(id)?;
     }
     let info = CheckpointInfo::from(&made);

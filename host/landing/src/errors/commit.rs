@@ -64,6 +64,26 @@ pub enum CommitError {
         /** The files. */
         marked: Vec<RelPath>,
     },
+    /// It is not what was sealed, or would land on something else.
+    #[error(
+        "SEAL_BROKEN: {session} was not landed, because it was sealed and since then {moved}; rebase it, seal it and run its gates again"
+    )]
+    SealBroken {
+        /** The session. */
+        session: SessionId,
+        /** What moved. */
+        moved: Moved,
+    },
+    /// It cannot be sealed, because it does not see the base (a child: its parent) as it is now.
+    #[error(
+        "SESSION_BEHIND: {session} cannot be sealed, because since it began {moved}; rebase it first"
+    )]
+    Behind {
+        /** The session. */
+        session: SessionId,
+        /** What moved. */
+        moved: Moved,
+    },
     /// Somebody works in it.
     #[error(transparent)]
     Lease(#[from] LeaseError),
@@ -211,6 +231,8 @@ impl CommitError {
         match self {
             Self::Conflict { .. } => "CONFLICT",
             Self::Unresolved { .. } => "UNRESOLVED",
+            Self::SealBroken { .. } => "SEAL_BROKEN",
+            Self::Behind { .. } => "SESSION_BEHIND",
             Self::Lease(e) => e.code(),
             Self::OpenChildren { .. } => "OPEN_CHILDREN",
             Self::Cascade { source, .. } => source.code(),

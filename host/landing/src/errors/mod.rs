@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use brio_session::{FsError, RelPath};
 
 use crate::conflict::Summary;
-use crate::{Access, Conflict, Gone, SessionId, State};
+use crate::{Access, Conflict, Gone, Moved, SessionId, State};
 
 pub use begin::{BeginError, Boundary, BoundaryKind, Short};
 pub use commit::{CommitError, RefusedWhy, ResolveError};

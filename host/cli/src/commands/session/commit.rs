@@ -55,6 +55,7 @@ impl Commit {
             cascade: self.cascade,
             policy: self.policy,
             isolation: self.isolation,
+            sealed: None,
         };
         let id = session.id().to_string();
         match session.commit(options) {

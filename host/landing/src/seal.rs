@@ -1,0 +1,483 @@
+//! Seals: what a gate saw, said so that a commit can tell whether it would land exactly that.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use brio_session::{ChangeSet, Content, FsError, Kind, RelPath, Time, View, WriteGate};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::commit::{Commit, admit, prepare, rebased};
+use crate::errors::Doing;
+use crate::history;
+use crate::intent::{End, Step};
+use crate::lease::{Ask, Hold, Lease};
+use crate::meta::{Layer, Meta};
+use crate::nesting::{Sides, written};
+use crate::policy::{self, view_error};
+use crate::state::State;
+use crate::{
+    CommitError, CommitOptions, HostError, Isolation, Policy, RecoverError, SessionId, Theirs,
+    begin, manifest, meta, rebase,
+};
+
+/// The state in which a session was sealed for its gates: see
+/// [`Session::seal`](crate::Session::seal). Two seals are equal if the same would land on the
+/// same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Seal {
+    /// The session.
+    pub session: SessionId,
+    /// The newest number of the base, which the session stands on: nothing landed between the
+    /// landing that it sees the base as of and this. A commit under the seal is the next landing
+    /// that is done. Of a child it says only what its family sees; `parent` is what counts.
+    pub landing: u64,
+    /// What a child stands on instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SealedParent>,
+    /// Of what would land.
+    pub digest: Digest,
+}
+
+/// The state of a parent that a child was sealed on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SealedParent {
+    /// The parent.
+    pub session: SessionId,
+    /// Of the layers in which it has something. They don't change once a child stands on them,
+    /// so the parent is in the same state exactly if this is the same.
+    pub state: Digest,
+}
+
+impl fmt::Display for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on ", self.session)?;
+        match &self.parent {
+            Some(p) => write!(f, "{} ({})", p.session, p.state.short())?,
+            None => write!(f, "landing {}", self.landing)?,
+        }
+        write!(f, ", changes {}", self.digest.short())
+    }
+}
+
+/// A SHA-256, written as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Enough of it for people to tell two apart.
+    pub fn short(&self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is no digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no digest (64 hexadecimal digits)")]
+pub struct BadDigest(pub String);
+
+impl FromStr for Digest {
+    type Err = BadDigest;
+
+    fn from_str(text: &str) -> Result<Self, BadDigest> {
+        let bad = || BadDigest(text.to_owned());
+        let mut out = [0; 32];
+        let pairs = text.as_bytes().chunks_exact(2);
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(bad());
+        }
+        for (byte, pair) in out.iter_mut().zip(pairs) {
+            let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
+        }
+        Ok(Self(out))
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = BadDigest;
+
+    fn try_from(text: String) -> Result<Self, BadDigest> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.to_string()
+    }
+}
+
+/// A landing of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MovedBy {
+    /// Its number.
+    pub landing: u64,
+    /// Which session landed.
+    pub session: SessionId,
+    /// Its goal.
+    pub goal: Option<String>,
+}
+
+impl fmt::Display for MovedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "landing {} of {}", self.landing, self.session)?;
+        self.goal.as_ref().map_or(Ok(()), |g| write!(f, " ({g:?})"))
+    }
+}
+
+/// What has moved since a session was sealed, or since it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Moved {
+    /// The base, by these landings.
+    Base(Vec<MovedBy>),
+    /// The base, from outside of any landing, at these paths.
+    Drift(Vec<RelPath>),
+    /// The session that it branches.
+    Parent(SessionId),
+    /// The session: it would land something else, or stands on something else.
+    Session,
+    /// Nothing: the seal is another session's.
+    OtherSession(SessionId),
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base(by) => {
+                let by: Vec<_> = by.iter().map(ToString::to_string).collect();
+                write!(f, "its base has changed by {}", by.join(", "))
+            }
+            Self::Drift(paths) => {
+                let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
+                write!(f, "its base was changed outside of brio ({})", paths.join(", "))
+            }
+            Self::Parent(id) => write!(f, "its parent {id} has changed"),
+            Self::Session => f.write_str("the session itself has changed"),
+            Self::OtherSession(id) => write!(f, "the seal is of {id}"),
+        }
+    }
+}
+
+/// See [`Session::seal`](crate::Session::seal).
+pub(crate) fn seal(state: &Arc<State>, id: &SessionId) -> Result<Seal, CommitError> {
+    let _lease = Lease::take(state, id, "seal", Ask::Refuse, Hold::Brief)?;
+    let m = meta::load_open(state, id)?;
+    // What was read is the commit's to validate: it may be told not to.
+    let options = CommitOptions {
+        accept_unclean: true,
+        isolation: Some(Isolation::Snapshot),
+        ..CommitOptions::default()
+    };
+    admit(state, &m, &options)?;
+    if let Some(parent) = m.parent.clone() {
+        return seal_child(state, &m, &parent);
+    }
+    let newest = {
+        let (_lock, value) = begin::quiet(state).map_err(rebase::quiet_error)?;
+        value.landing()
+    };
+    let by = landed_since(state, m.landing, newest)?;
+    if !by.is_empty() {
+        return Err(CommitError::Behind { session: id.clone(), moved: Moved::Base(by) });
+    }
+    let commit = prepare(state, &m, &options, None)?;
+    // A gate for what could not land anyway would be for nothing.
+    if state.frozen_only().is_some() {
+        if !commit.set.changes.is_empty() {
+            state.may_land_session(id)?;
+        }
+    } else if let Err(mut e) = commit.plan() {
+        if let CommitError::Conflict { conflicts, .. } = &mut e {
+            policy::report(state, &m, conflicts);
+        }
+        return Err(e);
+    }
+    let digest = commit.digest(&[])?;
+    Ok(Seal { session: id.clone(), landing: newest, parent: None, digest })
+}
+
+/// Whether a session sees all that landed, and conflicts with nothing from outside: a rebase
+/// would change nothing. The caller holds its lease, and its parent's.
+pub(crate) fn stands_on_all(state: &Arc<State>, m: &Meta) -> Result<bool, CommitError> {
+    if let Some(parent) = &m.parent {
+        let p = meta::load_open(state, parent)?;
+        return Ok(written(state, &p, None)? == m.layers[..m.inherited]);
+    }
+    let newest = {
+        let (_lock, value) = begin::quiet(state).map_err(rebase::quiet_error)?;
+        value.landing()
+    };
+    if !landed_since(state, m.landing, newest)?.is_empty() {
+        return Ok(false);
+    }
+    match prepare(state, m, &CommitOptions::default(), None)?.plan() {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict { .. }) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+fn seal_child(state: &Arc<State>, c: &Meta, parent: &SessionId) -> Result<Seal, CommitError> {
+    let p = meta::load_open(state, parent)?;
+    let below = written(state, &p, None)?;
+    if below != c.layers[..c.inherited] {
+        let moved = Moved::Parent(parent.clone());
+        return Err(CommitError::Behind { session: c.id.clone(), moved });
+    }
+    let sides = Sides::open(state, c, &p).map_err(|e| view_error(c, e))?;
+    Ok(Seal {
+        session: c.id.clone(),
+        landing: c.landing,
+        parent: Some(SealedParent { session: parent.clone(), state: stack(&below) }),
+        digest: child_digest(c, &sides)?,
+    })
+}
+
+fn child_digest(c: &Meta, sides: &Sides) -> Result<Digest, CommitError> {
+    let set = rebased(sides.ours.clone(), &c.subdir);
+    let changes = Changes { set: &set, view: sides.view(), subdir: &c.subdir, known: &[] };
+    changes.digest().map_err(|e| e.of(c))
+}
+
+/// Which layers a parent has something in.
+fn stack(layers: &[Layer]) -> Digest {
+    let mut sha = Sha256::new();
+    sha.update(b"BRIOSTCK\x01");
+    for l in layers {
+        field(&mut sha, l.session.as_str().as_bytes());
+        sha.update(l.n.to_le_bytes());
+    }
+    Digest(sha.finalize().into())
+}
+
+/// The landings that were done after one of them, up to another. What was begun and undone left
+/// the base as it was. The records are there as long as a session sees the base as of the first.
+fn landed_since(state: &State, since: u64, newest: u64) -> Result<Vec<MovedBy>, CommitError> {
+    let mut out = Vec::new();
+    for number in since.saturating_add(1)..=newest {
+        match history::ended_or_now(state, number) {
+            Ok(l) if matches!(l.end, Some(End::Aborted { .. })) => {}
+            Ok(l) => out.push(MovedBy {
+                landing: number,
+                session: l.intent.session.clone(),
+                goal: l.intent.goal.clone(),
+            }),
+            // A number that recovery burned.
+            Err(RecoverError::Io(e)) if e.source.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Box::new(e).into()),
+        }
+    }
+    Ok(out)
+}
+
+/// A commit's seal is broken.
+pub(crate) fn broken(m: &Meta, moved: Moved) -> CommitError {
+    CommitError::SealBroken { session: m.id.clone(), moved }
+}
+
+impl Commit {
+    /// Whether the base is still what the session was sealed on. The answer holds as long as the
+    /// sequence stands still.
+    pub(crate) fn on_its_landing(&self) -> Result<(), CommitError> {
+        let (Some(seal), m) = (&self.options.sealed, &self.meta) else { return Ok(()) };
+        if seal.session != m.id {
+            return Err(broken(m, Moved::OtherSession(seal.session.clone())));
+        }
+        // It was rebased since: what it stood on may not even be recorded any more.
+        if m.landing > seal.landing || seal.parent.is_some() {
+            return Err(broken(m, Moved::Session));
+        }
+        let newest = self.state.seq.get().doing("the landing sequence")?.landing();
+        let mut by = landed_since(&self.state, m.landing, newest)?;
+        let behind = !by.is_empty();
+        by.retain(|by| by.landing > seal.landing);
+        match behind {
+            false => Ok(()),
+            // It was put back to a checkpoint.
+            true if by.is_empty() => Err(broken(m, Moved::Session)),
+            true => Err(broken(m, Moved::Base(by))),
+        }
+    }
+
+    /// Whether what would land is what was sealed. What is staged needs no other look.
+    pub(crate) fn as_sealed(&self, staged: &[Step]) -> Result<(), CommitError> {
+        match &self.options.sealed {
+            Some(seal) if self.digest(staged)? != seal.digest => {
+                Err(broken(&self.meta, Moved::Session))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn digest(&self, staged: &[Step]) -> Result<Digest, CommitError> {
+        let (set, view, subdir) = (&self.set, &self.view, &self.meta.subdir);
+        Changes { set, view, subdir, known: staged }.digest().map_err(|e| e.of(&self.meta))
+    }
+
+    /// Conflicts that no landing is behind, for a commit that would settle them: the gates have
+    /// not seen what would come of that. Nobody's rebase helps against a file that is being
+    /// written, or what was read.
+    pub(crate) fn would_settle(m: &Meta, options: &CommitOptions, e: CommitError) -> CommitError {
+        match e {
+            CommitError::Conflict { conflicts, .. }
+                if options.policy != Policy::Reject
+                    && conflicts.iter().all(|c| c.theirs != Theirs::Busy && !c.read) =>
+            {
+                let paths = conflicts.into_iter().map(|c| c.path);
+                broken(m, Moved::Drift(paths.collect()))
+            }
+            e => e,
+        }
+    }
+}
+
+/// Whether a child and its parent are what they were when the child was sealed. The caller holds
+/// both leases, and the gate of the parent's view if that is being written.
+pub(crate) fn child_as_sealed(
+    state: &State,
+    (c, p): (&Meta, &Meta),
+    sides: &Sides,
+    gate: Option<&WriteGate<'_>>,
+    seal: &Seal,
+) -> Result<(), CommitError> {
+    if seal.session != c.id {
+        return Err(broken(c, Moved::OtherSession(seal.session.clone())));
+    }
+    let now = stack(&written(state, p, gate.map(WriteGate::view))?);
+    if seal.parent.as_ref().is_none_or(|s| s.session != p.id || s.state != now) {
+        return Err(broken(c, Moved::Parent(p.id.clone())));
+    }
+    match child_digest(c, sides)? == seal.digest {
+        true => Ok(()),
+        false => Err(broken(c, Moved::Session)),
+    }
+}
+
+/// What would land, with paths of the domain's root.
+struct Changes<'a> {
+    set: &'a ChangeSet,
+    view: &'a View,
+    subdir: &'a RelPath,
+    /// Steps whose contents were hashed already.
+    known: &'a [Step],
+}
+
+enum Unread {
+    View(RelPath, FsError),
+    Host(RelPath, io::Error),
+}
+
+impl Unread {
+    fn of(self, m: &Meta) -> CommitError {
+        match self {
+            Self::View(_, FsError::SnapshotGone) => view_error(m, FsError::SnapshotGone),
+            Self::View(path, source) => CommitError::View { path, source },
+            Self::Host(path, e) => HostError::new(path, e).into(),
+        }
+    }
+}
+
+impl Changes<'_> {
+    /// The digest of FORMAT.md, "Seals".
+    fn digest(&self) -> Result<Digest, Unread> {
+        let known: HashMap<&RelPath, [u8; 32]> =
+            self.known.iter().filter_map(|s| Some((&s.path, s.new_sha256?))).collect();
+        let mut sha = Sha256::new();
+        sha.update(b"BRIOSEAL\x01");
+        for c in &self.set.changes {
+            field(&mut sha, c.path.as_bytes());
+            let Some(after) = c.after else {
+                sha.update([0]);
+                continue;
+            };
+            let inside = c.path.strip_prefix(self.subdir).unwrap_or_default();
+            let view = |e| Unread::View(c.path.clone(), e);
+            sha.update([match after.kind {
+                Kind::File => 1,
+                Kind::Dir => 2,
+                Kind::Symlink => 3,
+                Kind::Other => 4,
+            }]);
+            if after.kind != Kind::Symlink {
+                sha.update(after.mode.to_le_bytes());
+            }
+            match (after.kind, &c.hard_link_of) {
+                (Kind::File, Some(first)) => {
+                    sha.update([1]);
+                    field(&mut sha, first.as_bytes());
+                }
+                (Kind::File, None) => {
+                    sha.update([0]);
+                    let content = match known.get(&c.path) {
+                        Some(known) => *known,
+                        None => self.hash(&c.path, &inside)?,
+                    };
+                    sha.update(content);
+                }
+                (Kind::Symlink, _) => {
+                    if let Content::Symlink(target) =
+                        self.view.change_content(&inside).map_err(view)?
+                    {
+                        field(&mut sha, &target);
+                    }
+                }
+                (Kind::Dir | Kind::Other, _) => {}
+            }
+            match self.view.explicit_times(&inside).map_err(view)? {
+                None => sha.update([0]),
+                Some((atime, mtime)) => {
+                    sha.update([1]);
+                    time(&mut sha, atime);
+                    time(&mut sha, mtime);
+                }
+            }
+        }
+        Ok(Digest(sha.finalize().into()))
+    }
+
+    fn hash(&self, path: &RelPath, inside: &RelPath) -> Result<[u8; 32], Unread> {
+        let host = |e| Unread::Host(path.clone(), e);
+        let file = match self.view.change_content(inside) {
+            Ok(Content::Own { dir, name }) => dir.open(name).map_err(host)?.into_std(),
+            Ok(Content::Borrowed(file)) => file,
+            Ok(Content::Symlink(_) | Content::Dir) => {
+                return Err(Unread::View(path.clone(), FsError::Invalid));
+            }
+            Err(e) => return Err(Unread::View(path.clone(), e)),
+        };
+        manifest::hash(file).map_err(host)
+    }
+}
+
+fn field(sha: &mut Sha256, bytes: &[u8]) {
+    sha.update((bytes.len() as u64).to_le_bytes());
+    sha.update(bytes);
+}
+
+fn time(sha: &mut Sha256, t: Time) {
+    sha.update(t.secs.to_le_bytes());
+    sha.update(t.nanos.to_le_bytes());
+}
