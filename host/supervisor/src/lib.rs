@@ -6,12 +6,14 @@
 
 mod engine;
 mod event;
+pub mod file;
 mod outcome;
 mod runner;
 mod stop;
 mod submit;
 mod task;
 pub mod template;
+pub mod units;
 
 pub use engine::{Engine, Options};
 pub use event::Event;

@@ -1,0 +1,285 @@
+//! What a task file says is what the task is, in TOML and in JSON.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use brio_supervisor::file::{Format, parse, read};
+use brio_supervisor::{
+    After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits,
+    Lower, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+};
+
+const EVERYTHING: &str = include_str!("everything.toml");
+
+fn command(argv: &[&str]) -> Command {
+    Command {
+        argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
+        env: Vec::new(),
+        network: false,
+        vcs: false,
+        unconfined: false,
+    }
+}
+
+fn plain(name: &str, kind: StepKind) -> Step {
+    Step { name: name.into(), kind, limits: Limits::default(), failed_as: None }
+}
+
+fn agent(agent: &str, task: &str, args: &[&str]) -> StepKind {
+    StepKind::Agent {
+        agent: agent.into(),
+        task: task.into(),
+        input_files: Vec::new(),
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        env: Vec::new(),
+        grants: Grants::default(),
+    }
+}
+
+fn gate(name: &str, kind: GateKind) -> Gate {
+    Gate { name: name.into(), kind, limits: Limits::default(), rejected_as: None }
+}
+
+fn task(name: &str) -> Task {
+    Task {
+        name: name.into(),
+        goal: None,
+        base: None,
+        session: SessionMode::Own,
+        steps: Vec::new(),
+        children: Children::default(),
+        gates: Vec::new(),
+        landing: Landing::default(),
+        retry: Retry::default(),
+        priority: 0,
+        limits: Limits::default(),
+        after: After::default(),
+        names: Names::default(),
+    }
+}
+
+fn steps() -> Vec<Step> {
+    let coder = StepKind::Agent {
+        agent: "/tasks/agents/coder.wasm".into(),
+        task: "do {planner.summary}, {planner.remarks} of {{them}}".into(),
+        input_files: vec!["/tasks/notes.txt".into(), "/etc/motd".into()],
+        args: Vec::new(),
+        env: vec![("A".into(), "1".into()), ("B".into(), "2".into())],
+        grants: Grants { session_fs: true, vcs: true },
+    };
+    let reviewer = StepKind::Reviewer(Reviewer {
+        agent: "check-secrets".into(),
+        task: "look at {coder.summary}".into(),
+        args: vec!["--changed".into()],
+    });
+    let make = StepKind::Command(Command {
+        env: vec![("CC".into(), "cc".into())],
+        network: true,
+        vcs: true,
+        ..command(&["sh", "-c", "make && make install"])
+    });
+    vec![
+        plain("planner", agent("todo-report", "", &["*.rs"])),
+        Step {
+            name: "coder".into(),
+            kind: coder,
+            limits: Limits {
+                time: Some(Duration::from_secs(90)),
+                cpu: Some(Duration::from_secs(60)),
+                memory: Some(256 << 20),
+                disk: Some(1024),
+                files: Some(7),
+                output: Some(1024),
+            },
+            failed_as: Some("CoderFailed".into()),
+        },
+        plain("check-secrets", reviewer),
+        plain("make", make),
+    ]
+}
+
+fn gates() -> Vec<Gate> {
+    let style = Reviewer {
+        agent: "/tasks/other/style.wasm".into(),
+        task: "see {make.summary}".into(),
+        args: Vec::new(),
+    };
+    let lint = GateKind::Command {
+        command: Command { unconfined: true, ..command(&["cargo", "clippy"]) },
+        fix: Some(Command { unconfined: true, ..command(&["sh", "-c", "cargo fix"]) }),
+    };
+    vec![
+        Gate { rejected_as: Some("Ugly".into()), ..gate("style", GateKind::Reviewer(style)) },
+        Gate {
+            limits: Limits { time: Some(Duration::from_secs(30)), ..Limits::default() },
+            ..gate("lint", lint)
+        },
+        gate("person", GateKind::Person("Ship it?".into())),
+        gate("score", GateKind::Metric { metric: "score".into(), above: 2.0 }),
+    ]
+}
+
+fn everything() -> Task {
+    let one = Task { steps: vec![plain("replace", agent("replace", "", &[]))], ..task("one") };
+    let two =
+        Task { steps: vec![plain("true", StepKind::Command(command(&["true"])))], ..task("two") };
+    let tasks = vec![Child { task: one, may_fail: true }, Child { task: two, may_fail: false }];
+    Task {
+        goal: Some("All there is to say".into()),
+        base: Some(Base::Directory("/tasks/../project".into())),
+        priority: -3,
+        steps: steps(),
+        children: Children { order: Order::Sequence, land: Land::Best("score".into()), tasks },
+        gates: gates(),
+        landing: Landing {
+            policy: Policy::LastWriteWins,
+            serializable: true,
+            keep: true,
+            lower: Lower::Frozen,
+            exclude: vec!["target/".into()],
+            message: Some("It is done".into()),
+        },
+        limits: Limits { time: Some(Duration::from_secs(300)), ..Limits::default() },
+        retry: Retry {
+            attempts: 4,
+            back_off: Duration::from_millis(250),
+            on: vec![
+                Mendable::Conflict,
+                Mendable::Failed,
+                Mendable::Stopped,
+                Mendable::Refused,
+                Mendable::Rejected,
+            ],
+        },
+        after: After {
+            landed: vec![Hook {
+                name: "deploy".into(),
+                command: command(&["./deploy.sh", "now"]),
+                limits: Limits { time: Some(Duration::from_secs(3600)), ..Limits::default() },
+                done_as: Some("Deployed".into()),
+                failed_as: Some("DeployFailed".into()),
+            }],
+            failed: vec![Hook {
+                name: "notify".into(),
+                command: command(&["sh", "-c", "notify"]),
+                limits: Limits::default(),
+                done_as: None,
+                failed_as: None,
+            }],
+        },
+        names: Names {
+            landed: "L".into(),
+            failed: "F".into(),
+            rejected: "R".into(),
+            not_landed: "N".into(),
+        },
+        ..task("everything")
+    }
+}
+
+/// A TOML text as JSON.
+fn as_json(text: &str) -> String {
+    let value: serde_json::Value = toml::from_str(text).expect("TOML");
+    serde_json::to_string_pretty(&value).expect("JSON")
+}
+
+#[test]
+fn every_key_is_read_from_toml_and_from_json() {
+    let dir = Path::new("/tasks");
+    for (text, format) in
+        [(EVERYTHING.to_owned(), Format::Toml), (as_json(EVERYTHING), Format::Json)]
+    {
+        let read = parse(&text, format, dir).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(read, everything());
+    }
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let text = "name = 'a'\n[[steps]]\nagent = 'hello'";
+    let read = parse(text, Format::Toml, Path::new("/")).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(read, Task { steps: vec![plain("hello", agent("hello", "", &[]))], ..task("a") });
+}
+
+#[test]
+fn a_group_is_only_its_children() {
+    let text = "name = 'g'\nsession = 'none'\nbase = '/b'\n[[children]]\nname = 'c'\n\
+                [[children.steps]]\nagent = 'hello'";
+    let read = parse(text, Format::Toml, Path::new("/")).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((read.session, read.children.tasks.len()), (SessionMode::None, 1));
+    assert_eq!(read.children.tasks[0].task.session, SessionMode::Own);
+}
+
+#[test]
+fn a_sample_is_files_by_path() {
+    let text = "name = 's'\n[[steps]]\nagent = 'hello'\n[sample.files]\n'a/b' = 'x'\n'c' = ''";
+    let read = parse(text, Format::Toml, Path::new("/")).unwrap_or_else(|e| panic!("{e}"));
+    let files = [("a/b".to_owned(), "x".to_owned()), ("c".to_owned(), String::new())];
+    assert_eq!(read.base, Some(Base::Sample(files.into())));
+}
+
+/// The example files, by name.
+fn recipes() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../example-agents/recipes");
+    let files = std::fs::read_dir(dir).expect("the recipes");
+    let mut files: Vec<_> = files.map(|f| f.expect("a file").path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_recipe_is_a_task_with_its_own_base() {
+    let wanted = [
+        "experiment",
+        "experiment-threshold",
+        "feature",
+        "feature-branch",
+        "hotfix",
+        "nested",
+        "parallel",
+        "parallel-review",
+        "pick-best",
+        "pipeline",
+        "shared-session",
+        "single",
+    ];
+    let mut found: Vec<_> =
+        recipes().iter().map(|f| f.file_stem().expect("a name").to_owned()).collect();
+    found.sort();
+    assert_eq!(found, wanted);
+    for file in recipes() {
+        let task = read(&file).unwrap_or_else(|e| panic!("{e}"));
+        assert!(matches!(task.base, Some(Base::Sample(_))), "{}", file.display());
+        let text = std::fs::read_to_string(&file).expect("read");
+        let json = parse(&as_json(&text), Format::Json, Path::new("/"));
+        assert_eq!(json.unwrap_or_else(|e| panic!("{e}")), task, "the same in JSON");
+    }
+}
+
+#[test]
+fn the_ends_of_the_recipes_are_called_as_the_contract_calls_them() {
+    for (recipe, names) in [
+        ("experiment", &["Success", "FailedTests", "ImplementationError"][..]),
+        ("experiment-threshold", &["Kept", "Discarded", "Failed"]),
+        ("hotfix", &["Deployed", "Escalated"]),
+        ("parallel-review", &["Approved", "Rejected"]),
+        (
+            "feature",
+            &["Success", "Failed", "TestsFailed", "LintFailed", "Rejected", "CommitFailed"],
+        ),
+    ] {
+        let file = recipes().into_iter().find(|f| f.file_stem().is_some_and(|s| s == recipe));
+        let task = read(&file.expect("it is there")).unwrap_or_else(|e| panic!("{e}"));
+        let hooks = task.after.landed.iter().chain(&task.after.failed);
+        let ends: Vec<_> =
+            [&task.names.landed, &task.names.failed, &task.names.rejected, &task.names.not_landed]
+                .into_iter()
+                .chain(task.steps.iter().filter_map(|s| s.failed_as.as_ref()))
+                .chain(task.gates.iter().filter_map(|g| g.rejected_as.as_ref()))
+                .chain(hooks.flat_map(|h| [&h.done_as, &h.failed_as]).flatten())
+                .collect();
+        for name in names {
+            assert!(ends.iter().any(|end| end == name), "{recipe}: {name} of {ends:?}");
+        }
+    }
+}
