@@ -17,7 +17,7 @@ pub(crate) fn file_type(kind: Kind) -> FileType {
     }
 }
 
-pub(crate) fn file_attr(ino: u64, m: &Meta, owner: (u32, u32)) -> FileAttr {
+pub(crate) fn file_attr(ino: u64, kind: FileType, m: &Meta, owner: (u32, u32)) -> FileAttr {
     FileAttr {
         ino: INodeNo(ino),
         size: m.size,
@@ -26,7 +26,7 @@ pub(crate) fn file_attr(ino: u64, m: &Meta, owner: (u32, u32)) -> FileAttr {
         mtime: system_time(m.mtime),
         ctime: system_time(m.ctime),
         crtime: UNIX_EPOCH,
-        kind: file_type(m.kind),
+        kind,
         perm: (m.mode & 0o7777) as u16,
         nlink: links(m),
         uid: owner.0,
@@ -49,7 +49,7 @@ pub(crate) fn nothing() -> FileAttr {
         mtime: Time::default(),
         ctime: Time::default(),
     };
-    file_attr(0, &meta, (0, 0))
+    file_attr(0, FileType::RegularFile, &meta, (0, 0))
 }
 
 /// A view does not count a directory's subdirectories; 1 says so, as it does on btrfs.

@@ -33,6 +33,17 @@ impl Adapter {
         }
     }
 
+    fn special(
+        &self,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        kind: fuser::FileType,
+        reply: ReplyEntry,
+    ) {
+        self.entry(self.served.run(|s| s.make_special(parent.0, name, mode, kind)), reply);
+    }
+
     fn attr(&self, answer: Answer<FileAttr>, reply: ReplyAttr) {
         match answer {
             Ok(attr) => reply.attr(&self.served.ttl(), &attr),
@@ -143,6 +154,8 @@ impl Filesystem for Adapter {
             FileType::RegularFile => {
                 self.entry(self.served.run(|s| s.make_file(parent.0, name, mode)), reply);
             }
+            FileType::Fifo => self.special(parent, name, mode, fuser::FileType::NamedPipe, reply),
+            FileType::Socket => self.special(parent, name, mode, fuser::FileType::Socket, reply),
             _ => reply.error(Errno::EPERM),
         }
     }

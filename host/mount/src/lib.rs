@@ -13,8 +13,9 @@
 //! else only after the kernel has forgotten what had it.
 //!
 //! All files belong to one user and group. Permission bits are checked by the kernel
-//! (`default_permissions`), locks are the kernel's own, and there are no devices, FIFOs, sockets
-//! (the base's are shown as sockets) and extended attributes.
+//! (`default_permissions`), locks are the kernel's own, and there are no devices and no extended
+//! attributes. FIFOs and sockets can be made where nobody else shows the view
+//! ([`Source::is_exclusive`]), and are gone when the mount is; the base's are shown as sockets.
 //!
 //! On systems other than Linux the crate is empty.
 
@@ -34,6 +35,8 @@ mod open;
 mod ops;
 #[cfg(target_os = "linux")]
 mod source;
+#[cfg(target_os = "linux")]
+mod special;
 #[cfg(target_os = "linux")]
 mod table;
 

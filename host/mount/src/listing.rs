@@ -12,7 +12,6 @@ use brio_session::{DirEntry, DirHandle, FsError, FsResult, Kind, RelPath};
 use fuser::{Generation, INodeNo, ReplyDirectory, ReplyDirectoryPlus};
 
 use crate::Lent;
-use crate::attr::{file_attr, file_type};
 use crate::ops::Served;
 use crate::table::ROOT;
 
@@ -126,7 +125,7 @@ impl Served {
         let listing = self.listing(ino, offset)?;
         for Told { offset, entry: e } in &listing.entries[listing.from..] {
             let name = brio_session::to_os(&e.name);
-            if reply.add(INodeNo(e.ino), *offset, file_type(e.kind), &*name) {
+            if reply.add(INodeNo(e.ino), *offset, self.specials.kind(e.ino, e.kind), &*name) {
                 break;
             }
         }
@@ -145,7 +144,7 @@ impl Served {
             // The kernel counts no look-up for these two.
             let dots = *offset <= DOTS;
             let attr = if dots {
-                file_attr(e.ino, &listing.dir.meta()?, self.owner)
+                self.attr(e.ino, &listing.dir.meta()?)
             } else {
                 match view.node_at(&listing.dir, &e.name, false) {
                     Ok(found) => self.entry(&listing.lent, found),

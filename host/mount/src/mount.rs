@@ -243,6 +243,7 @@ impl Mount {
         if let Some(session) = session {
             // How the last thread ended is of no use to anybody: the mount is gone.
             let _ = session.join();
+            self.served.remove_specials();
         }
     }
 
@@ -291,6 +292,7 @@ fn adapter(source: impl Source, options: &Options) -> (Shared, Adapter) {
         nodes: Default::default(),
         open: Default::default(),
         listings: Default::default(),
+        specials: Default::default(),
         moved: Mutex::default(),
     });
     (served.clone(), Adapter { served, caches_listings: false })

@@ -18,6 +18,7 @@ use crate::attr::file_attr;
 use crate::errno::errno;
 use crate::listing::Listings;
 use crate::open::OpenFiles;
+use crate::special::Specials;
 use crate::table::Table;
 use crate::{Lent, Source};
 
@@ -32,6 +33,7 @@ pub(crate) struct Served {
     pub nodes: Table,
     pub open: OpenFiles,
     pub listings: Listings,
+    pub specials: Specials,
     /// Tells that what the kernel has cached is of an earlier epoch.
     pub moved: Mutex<Option<Sender<()>>>,
 }
@@ -103,9 +105,14 @@ impl Served {
         self.node(lent, ino)?.as_dir().ok_or(FsError::NotDirectory)
     }
 
+    /// What the kernel is told of what it knows by a number.
+    pub(crate) fn attr(&self, number: u64, meta: &Meta) -> FileAttr {
+        file_attr(number, self.specials.kind(meta.ino, meta.kind), meta, self.owner)
+    }
+
     /// What the kernel is told of a node that it has looked up.
     pub(crate) fn entry(&self, lent: &Lent, (node, meta): (NodeHandle, Meta)) -> FileAttr {
-        file_attr(self.nodes.tell(&node, meta.ino, lent), &meta, self.owner)
+        self.attr(self.nodes.tell(&node, meta.ino, lent), &meta)
     }
 
     fn entry_at(&self, lent: &Lent, dir: &DirHandle, name: &OsStr) -> FsResult<FileAttr> {
@@ -123,7 +130,7 @@ impl Served {
             Some(fh) => self.open.file(fh, &lent, &self.nodes)?.meta(),
             None => self.node(&lent, ino)?.meta(),
         };
-        Ok(file_attr(ino, &meta?, self.owner))
+        Ok(self.attr(ino, &meta?))
     }
 
     pub(crate) fn setattr(&self, ino: u64, to: Change) -> FsResult<FileAttr> {
@@ -145,7 +152,7 @@ impl Served {
             node.set_mode(mode & 0o7777)?;
         }
         node.set_times(to.atime, to.mtime)?;
-        Ok(file_attr(ino, &node.meta()?, self.owner))
+        Ok(self.attr(ino, &node.meta()?))
     }
 
     pub(crate) fn readlink(&self, ino: u64) -> FsResult<Vec<u8>> {

@@ -271,8 +271,10 @@ fn what_a_view_has_not_is_refused_as_tools_expect() {
     // Unnamed files, devices, allocation and extended attributes.
     let unnamed = rustix::fs::open(b.at("d"), OFlags::TMPFILE | OFlags::RDWR, Mode::RWXU);
     assert_eq!(unnamed.unwrap_err(), Errno::OPNOTSUPP);
-    let fifo = rustix::fs::mknodat(CWD, b.at("p"), rustix::fs::FileType::Fifo, Mode::RWXU, 0);
-    assert_eq!(fifo.unwrap_err(), Errno::PERM);
+    let null = rustix::fs::makedev(1, 3);
+    let device = rustix::fs::FileType::CharacterDevice;
+    let made = rustix::fs::mknodat(CWD, b.at("p"), device, Mode::RWXU, null);
+    assert_eq!(made.unwrap_err(), Errno::PERM);
     let f = rw(&b.at("f"));
     let room = rustix::fs::fallocate(&f, FallocateFlags::empty(), 0, 10);
     assert_eq!(room.unwrap_err(), Errno::OPNOTSUPP);
@@ -293,6 +295,58 @@ fn what_a_view_has_not_is_refused_as_tools_expect() {
         (rustix::fs::statvfs(b.base()).unwrap(), rustix::fs::statvfs(b.at("")).unwrap());
     assert_eq!((here.f_blocks, here.f_namemax), (there.f_blocks, 255));
     assert_eq!(rustix::fs::seek(&f, rustix::fs::SeekFrom::Data(0)), Ok(0));
+}
+
+#[test]
+fn processes_meet_at_fifos_and_sockets_until_the_mount_is_gone() {
+    use std::os::unix::fs::FileTypeExt;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    let name = "processes_meet_at_fifos_and_sockets_until_the_mount_is_gone";
+    let Some(b) = Branch::new(name, few) else { return };
+    let fifo = |at: &str| {
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(CWD, b.at(at), kind, Mode::from_bits_retain(0o640), 0)
+    };
+    fifo("d/p").unwrap();
+    assert_eq!(fifo("d/p").unwrap_err(), Errno::EXIST);
+    assert_eq!(fifo("f").unwrap_err(), Errno::EXIST);
+    assert_eq!(fifo(".brio").unwrap_err().kind(), fs::write(b.at(".brio"), "").unwrap_err().kind());
+    let meta = fs::metadata(b.at("d/p")).unwrap();
+    assert!(meta.file_type().is_fifo() && meta.mode() & 0o777 == 0o640 && meta.len() == 0);
+    fs::rename(b.at("d/p"), b.at("q")).unwrap();
+    fs::hard_link(b.at("q"), b.at("d/r")).unwrap();
+    let writer = std::thread::spawn({
+        let at = b.at("d/r");
+        move || fs::write(at, "through").unwrap()
+    });
+    assert_eq!(fs::read(b.at("q")).unwrap(), b"through");
+    writer.join().unwrap();
+
+    let listener = UnixListener::bind(b.at("s")).unwrap();
+    assert_eq!(UnixListener::bind(b.at("s")).unwrap_err().kind(), ErrorKind::AddrInUse);
+    let mut client = UnixStream::connect(b.at("s")).unwrap();
+    client.write_all(b"hello").unwrap();
+    drop(client);
+    let mut said = String::new();
+    listener.accept().unwrap().0.read_to_string(&mut said).unwrap();
+    assert_eq!(said, "hello");
+    let listed = fs::read_dir(b.at("")).unwrap().map(|e| e.unwrap());
+    let kinds: BTreeSet<_> = listed
+        .map(|e| (e.file_name(), e.file_type().unwrap()))
+        .filter(|(_, kind)| kind.is_fifo() || kind.is_socket())
+        .map(|(name, kind)| (name, kind.is_fifo()))
+        .collect();
+    assert_eq!(kinds, [("q".into(), true), ("s".into(), false)].into());
+    UnixListener::bind(b.at("gone")).unwrap();
+    fs::remove_file(b.at("gone")).unwrap();
+    assert!(!b.at("gone").exists());
+    drop(listener);
+
+    let changes = b.view.changes().unwrap().changes.len();
+    assert_eq!(changes, 3);
+    b.mount.unmount().unwrap();
+    let left = b.view.changes().unwrap().changes;
+    assert!(left.iter().all(|c| c.path.as_bytes() == b"d" || c.path.is_root()), "{left:?}");
 }
 
 #[test]
