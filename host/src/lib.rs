@@ -24,6 +24,7 @@
 //! | `mounted` | a session as a directory that stays |
 //! | `exec` | a native command in a session |
 //! | `task` | a session per task |
+//! | `supervise`, [`tasks`] | tasks with steps, children and gates, carried to one end |
 //! | `history` | what landed: listing, undoing, forgetting |
 //! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
@@ -50,8 +51,15 @@ mod plain;
 mod recovery;
 mod run;
 mod session;
+mod supervise;
 mod task;
 mod wrapper;
+
+/// What a task is made of, and what becomes of it.
+pub mod tasks {
+    pub use brio_registry::queue::{Decision, Job, JobState};
+    pub use brio_supervisor::*;
+}
 
 pub use brio::Brio;
 pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_room_if_asked};
@@ -95,5 +103,6 @@ pub use options::{BrioOptions, system_boot_id};
 pub use plain::PlainError;
 pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};
 pub use session::SessionHandle;
+pub use supervise::{SuperviseError, Supervisor, WorkOptions, outcome as outcome_of};
 pub use task::{AgentContext, Task, TaskResult};
 pub use wrapper::WorkError;

@@ -285,7 +285,7 @@ impl Brio {
 }
 
 /// As unique as a session's id.
-fn new_task_id() -> String {
+pub(crate) fn new_task_id() -> String {
     SessionId::random().map_or_else(|_| "task".into(), |id| id.as_str().replacen("sess", "task", 1))
 }
 

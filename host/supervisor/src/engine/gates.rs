@@ -6,9 +6,7 @@ use brio_registry::queue::Decision;
 
 use super::progress::{Progress, Stumble};
 use super::work::{Worker, failed};
-use crate::{
-    Commit, Gate, GateKind, Kind, Limits, On, Problem, ProblemKind, Report, Run, StepKind, Task,
-};
+use crate::{Commit, Gate, GateKind, Kind, On, Problem, ProblemKind, Report, Run, StepKind, Task};
 
 /// How often the gates are asked again because what they saw is not there any more.
 const ROUNDS: u32 = 20;
@@ -113,10 +111,14 @@ impl Worker<'_> {
                 (_, Some(report)) => report,
                 (_, None) => continue,
             };
+            // What it saw was not good: that may be mended. Whatever else keeps a gate from saying
+            // yes is a no as well.
+            let mendable = report.failed == Some(Kind::Failed);
+            let report = Report { failed: report.failed.map(|_| Kind::Rejected), ..report };
             progress.part(&gate.name, &report, begun);
             let Some(kind) = report.failed else { continue };
             if let GateKind::Command { fix: Some(fix), .. } = &gate.kind
-                && kind == Kind::Rejected
+                && mendable
                 && !progress.fixed.contains(&gate.name)
             {
                 progress.fixed.push(gate.name.clone());
@@ -169,20 +171,15 @@ impl Worker<'_> {
 
     /// Has a gate look, from a branch that is thrown away.
     fn look(&self, gate: &Gate, what: &StepKind, session: &str, at: &str) -> Report {
-        let mut report = self.run(&Run {
+        self.run(&Run {
             job: self.job,
             part: &format!("{at}{}", gate.name),
             on: On::Session(session),
             branch: true,
             what,
             env: &[],
-            limits: Limits { ..gate.limits },
-        });
-        // Whatever keeps a gate from saying yes is a no.
-        if report.failed.is_some() {
-            report.failed = Some(Kind::Rejected);
-        }
-        report
+            limits: gate.limits,
+        })
     }
 }
 

@@ -1,0 +1,247 @@
+//! Tasks, carried out: the supervisor's engine over this Brio's sessions and runs.
+
+mod logs;
+mod report;
+mod runner;
+mod sample;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use brio_registry::queue::{Decision, Job, JobState, Queue, QueueError};
+use brio_runtime::StopToken;
+use brio_supervisor::{Engine, Event, Options, Outcome, SubmitError, Task};
+
+use crate::{Brio, FindError};
+use logs::Logs;
+use runner::HostRunner;
+
+/// How often is looked whether a job has ended that another process works on.
+const WAIT_POLL: Duration = Duration::from_millis(50);
+
+/// The tasks of a home. Cheap to clone; clones are one.
+///
+/// Submitting needs nobody who works on the queue, and working on it nobody who submits.
+#[derive(Clone)]
+pub struct Supervisor {
+    brio: Brio,
+    queue: Arc<Queue>,
+    runner: Arc<HostRunner>,
+}
+
+/// How the queue is worked on.
+#[derive(Clone)]
+pub struct WorkOptions {
+    /// Jobs that run at once, at least 1.
+    pub jobs: usize,
+    /// Only what was submitted as this task, until that has ended.
+    pub only: Option<String>,
+    /// Told of what happens, by the thread that it happens on.
+    pub events: Arc<dyn Fn(Event) + Send + Sync>,
+}
+
+impl Default for WorkOptions {
+    /// As many at once as the machine has processors; nobody is told.
+    fn default() -> Self {
+        let jobs = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { jobs, only: None, events: Arc::new(|_| {}) }
+    }
+}
+
+/// A task could not be looked up, changed or worked on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SuperviseError {
+    /// The queue.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// It cannot be submitted.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// There is no such task.
+    #[error("TASK_UNKNOWN: {id}: there is no such task; `brio task list` shows them")]
+    Unknown {
+        /// As it was given.
+        id: String,
+    },
+    /// Its session cannot be found.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// The session has no state that could be decided about.
+    #[error(transparent)]
+    Seal(#[from] brio_supervisor::Problem),
+    /// Nobody asks about that session.
+    #[error(
+        "NOT_WAITING: {session}: no task waits for a decision about it; `brio task list` shows which do"
+    )]
+    NotWaiting {
+        /// The session.
+        session: String,
+    },
+    /// The host failed.
+    #[error("IO: {what}: {source}")]
+    Host {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl SuperviseError {
+    /// The stable code that the text begins with.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Queue(e) => e.code(),
+            Self::Submit(e) => e.code(),
+            Self::Unknown { .. } => "TASK_UNKNOWN",
+            Self::Find(e) => e.code(),
+            Self::Seal(problem) => &problem.code,
+            Self::NotWaiting { .. } => "NOT_WAITING",
+            Self::Host { .. } => "IO",
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, SuperviseError>;
+
+impl Brio {
+    /// The tasks of this home. `caller_env` is the environment of whoever works on them, by which
+    /// commands find their toolchains: see [`ExecRequest::caller_env`](crate::ExecRequest).
+    ///
+    /// # Errors
+    /// When the queue cannot be opened.
+    pub fn supervisor(&self, caller_env: Vec<(OsString, OsString)>) -> Result<Supervisor> {
+        let queue = Arc::new(Queue::open(&self.home().join("queue.db"))?);
+        let runner = Arc::new(HostRunner {
+            brio: self.clone(),
+            caller_env,
+            logs: Logs(self.home().join("tasks")),
+            open: Mutex::new(HashMap::new()),
+        });
+        Ok(Supervisor { brio: self.clone(), queue, runner })
+    }
+}
+
+impl Supervisor {
+    /// Puts a task into the queue; its id. Durable when it returns.
+    ///
+    /// # Errors
+    /// Nothing of it is in the queue.
+    pub fn submit(&self, task: &Task) -> Result<String> {
+        let id = crate::run::new_task_id();
+        self.submit_as(&id, task)?;
+        Ok(id)
+    }
+
+    /// As [`submit`](Self::submit), under an id of the caller's, `task-…`, unique for ever. False:
+    /// it was submitted before, and nothing is done.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    pub fn submit_as(&self, id: &str, task: &Task) -> Result<bool> {
+        Ok(brio_supervisor::submit(&self.queue, &*self.runner, id, task, self.now())?)
+    }
+
+    /// Works on the queue until the engine is stopped, or what it was to work on has ended.
+    ///
+    /// # Errors
+    /// When this process cannot say that it does.
+    pub fn work(&self, options: WorkOptions) -> Result<Engine> {
+        let brio = self.brio.clone();
+        let options = Options {
+            jobs: options.jobs,
+            only: options.only,
+            now: Arc::new(move || crate::listing::millis(brio.now())),
+            events: options.events,
+        };
+        let owners = self.brio.home().join("owners");
+        Engine::start(self.queue.clone(), self.runner.clone(), &owners, options)
+            .map_err(|source| SuperviseError::Host { what: "owning jobs", source })
+    }
+
+    /// The job of this id, or of the one that begins with it.
+    ///
+    /// # Errors
+    /// `Unknown`, and the queue's.
+    pub fn job(&self, prefix: &str) -> Result<Job> {
+        let unknown = || SuperviseError::Unknown { id: prefix.to_owned() };
+        self.queue.find(prefix)?.ok_or_else(unknown)
+    }
+
+    /// All jobs, in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// The queue's.
+    pub fn jobs(&self) -> Result<Vec<Job>> {
+        Ok(self.queue.jobs()?)
+    }
+
+    /// Asks for the end of a job, and of its children. False: it had ended.
+    ///
+    /// # Errors
+    /// The queue's.
+    pub fn cancel(&self, id: &str) -> Result<bool> {
+        Ok(!self.queue.cancel(id)?.is_empty())
+    }
+
+    /// Waits until a job has ended, or waits for a person, or `stop` says so: then there is no
+    /// outcome.
+    ///
+    /// # Errors
+    /// `Unknown`, and the queue's.
+    pub fn wait(&self, id: &str, stop: &StopToken) -> Result<Option<Outcome>> {
+        loop {
+            let job = self.job(id)?;
+            if job.state == JobState::Done {
+                return Ok(outcome(&job));
+            }
+            if job.state == JobState::Waiting || stop.is_stopped() {
+                return Ok(None);
+            }
+            std::thread::sleep(WAIT_POLL);
+        }
+    }
+
+    /// Says what a person thinks of the session that a job waits for, as it is now.
+    ///
+    /// # Errors
+    /// `NotWaiting`; `Seal` when it is not on the base as it is now, which the job mends and asks
+    /// again.
+    pub fn decide(&self, session: &str, approved: bool, comment: &str, author: &str) -> Result<()> {
+        use brio_supervisor::Runner;
+        let session = self.brio.find(session, None)?.id().to_string();
+        let waits =
+            |job: &Job| job.state == JobState::Waiting && job.session.as_deref() == Some(&session);
+        if !self.queue.jobs()?.iter().any(waits) {
+            return Err(SuperviseError::NotWaiting { session });
+        }
+        let decision = Decision {
+            seal: self.runner.seal(&session)?,
+            session,
+            approved,
+            comment: comment.to_owned(),
+            author: author.to_owned(),
+            at: self.now(),
+        };
+        Ok(self.queue.decide(&decision)?)
+    }
+
+    /// What the parts of a job printed, a line each with the part's name before it.
+    pub fn log(&self, id: &str) -> PathBuf {
+        self.runner.logs.path(id)
+    }
+
+    fn now(&self) -> i64 {
+        crate::listing::millis(self.brio.now())
+    }
+}
+
+/// How a job ended; `None`: it has not, or another version of Brio wrote it.
+pub fn outcome(job: &Job) -> Option<Outcome> {
+    serde_json::from_str(job.outcome.as_deref()?).ok()
+}

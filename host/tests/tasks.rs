@@ -1,0 +1,211 @@
+//! Tasks through the whole house: bundled agents, native gates, a real base.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use brio_host::tasks::*;
+use brio_host::{Brio, BrioOptions, ListFilter, StopToken, Supervisor, WorkOptions};
+
+struct House {
+    dir: tempfile::TempDir,
+    brio: Brio,
+    supervisor: Supervisor,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("base");
+        fs::create_dir(&base).unwrap();
+        fs::write(base.join("a.txt"), "the colour\n").unwrap();
+        fs::write(base.join("b.txt"), "other\n").unwrap();
+        let brio = Brio::open(BrioOptions::new(dir.path().join("home"))).unwrap();
+        let env = std::env::vars_os().filter(|(name, _)| name == "PATH").collect();
+        let supervisor = brio.supervisor(env).unwrap();
+        Self { dir, brio, supervisor }
+    }
+
+    fn base(&self) -> PathBuf {
+        self.dir.path().join("base")
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.base().join(path)).unwrap()
+    }
+
+    /// Submits, works until it has ended, and looks that nothing is left.
+    fn run(&self, task: &Task) -> Outcome {
+        let id = self.supervisor.submit(task).unwrap();
+        let only = Some(id.clone());
+        self.supervisor.work(WorkOptions { only, ..WorkOptions::default() }).unwrap().wait();
+        let outcome = self.supervisor.wait(&id, &StopToken::default()).unwrap();
+        let outcome = outcome.unwrap_or_else(|| panic!("{:?}", self.supervisor.job(&id)));
+        assert_eq!(self.open(), Vec::<String>::new(), "no session is left: {outcome:#?}");
+        outcome
+    }
+
+    fn open(&self) -> Vec<String> {
+        let rows = self.brio.sessions(&ListFilter::default()).unwrap();
+        rows.into_iter().map(|row| format!("{} {}", row.id, row.state)).collect()
+    }
+}
+
+fn task(base: &Path, steps: Vec<Step>) -> Task {
+    Task {
+        name: "task".into(),
+        goal: Some("a goal".into()),
+        base: Some(Base::Directory(base.into())),
+        session: SessionMode::Own,
+        steps,
+        children: Children::default(),
+        gates: Vec::new(),
+        landing: Landing::default(),
+        retry: Retry::default(),
+        priority: 0,
+        limits: Limits::default(),
+        after: After::default(),
+        names: Names::default(),
+    }
+}
+
+fn agent(agent: &str, task: &str) -> Step {
+    let kind = StepKind::Agent {
+        agent: agent.into(),
+        task: task.into(),
+        input_files: Vec::new(),
+        args: Vec::new(),
+        env: Vec::new(),
+        grants: Grants::default(),
+    };
+    Step { name: agent.into(), kind, limits: Limits::default(), failed_as: None }
+}
+
+fn sh(script: &str) -> Command {
+    Command {
+        argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
+        env: Vec::new(),
+        network: false,
+        vcs: false,
+        // A test's process makes no rooms: those are tried with the binary.
+        unconfined: true,
+    }
+}
+
+fn gate(name: &str, kind: GateKind) -> Gate {
+    Gate { name: name.into(), kind, limits: Limits::default(), rejected_as: None }
+}
+
+fn check(name: &str, script: &str) -> Gate {
+    gate(name, GateKind::Command { command: sh(script), fix: None })
+}
+
+#[test]
+fn a_task_lands_what_its_gates_saw() {
+    let house = House::new();
+    let reviewer =
+        Reviewer { agent: "check-secrets".into(), task: String::new(), args: Vec::new() };
+    let lint = GateKind::Command {
+        command: sh("! grep -n ' $' a.txt"),
+        fix: Some(sh("sed -i 's/ *$//' a.txt")),
+    };
+    let mut feature = task(&house.base(), vec![agent("replace", "s/colour/color  /")]);
+    feature.gates = vec![
+        check("tests", "echo built > target; grep -q color a.txt"),
+        gate("lint", lint),
+        gate("secrets", GateKind::Reviewer(reviewer)),
+        gate("any", GateKind::Metric { metric: "places".into(), above: 0.0 }),
+    ];
+    let outcome = house.run(&feature);
+    assert_eq!((outcome.kind, outcome.landing), (Kind::Landed, Some(1)), "{outcome:#?}");
+    assert_eq!(house.read("a.txt"), "the color\n");
+    assert!(!house.base().join("target").exists(), "what a gate writes is nobody's");
+    let job = &house.supervisor.jobs().unwrap()[0];
+    let log = fs::read_to_string(house.supervisor.log(&job.id)).unwrap();
+    assert!(log.contains("[lint] 1:the color"), "{log}");
+
+    feature.steps = vec![agent("replace", "s/other/token = \"AKIAQX5ZK3PW7NHT2LDV\"/")];
+    let outcome = house.run(&feature);
+    assert_eq!((outcome.kind, outcome.name.as_str()), (Kind::Rejected, "Rejected"));
+    assert!(outcome.message.contains("tests") || outcome.message.contains("secrets"));
+    assert_eq!(house.read("b.txt"), "other\n");
+}
+
+#[test]
+fn whatever_fails_leaves_no_session() {
+    let house = House::new();
+    let base = house.base();
+    for (step, kind, code) in [
+        (agent("replace", "no substitution"), Kind::Failed, "INVALID_TASK"),
+        (agent("no-such-agent", ""), Kind::Unusable, "AGENT_UNKNOWN"),
+    ] {
+        let outcome = house.run(&task(&base, vec![step]));
+        assert_eq!((outcome.kind, outcome.code.as_deref()), (kind, Some(code)), "{outcome:#?}");
+    }
+    let mut hangs = task(&base, vec![agent("replace", "s/colour/color/")]);
+    hangs.gates = vec![check("hangs", "sleep 600")];
+    hangs.gates[0].limits.time = Some(Duration::from_millis(300));
+    let outcome = house.run(&hangs);
+    assert_eq!((outcome.kind, outcome.code.as_deref()), (Kind::Rejected, Some("LIMIT_TIME")));
+    assert_eq!(house.read("a.txt"), "the colour\n");
+}
+
+#[test]
+fn children_branch_the_session_and_the_best_lands() {
+    let house = House::new();
+    let child = |name: &str, text: &str| Child {
+        task: Task {
+            base: None,
+            name: name.into(),
+            ..task(&house.base(), vec![agent("replace", text)])
+        },
+        may_fail: false,
+    };
+    let mut best = task(&house.base(), vec![agent("replace", "s/colour/colour too/")]);
+    best.children = Children {
+        order: Order::Parallel,
+        land: Land::Best("places".into()),
+        tasks: vec![child("few", "s/colour/few/"), child("many", "s/o/0/")],
+    };
+    let outcome = house.run(&best);
+    assert_eq!((outcome.kind, outcome.first_failure()), (Kind::Landed, None), "{outcome:#?}");
+    assert_eq!(house.read("a.txt") + &house.read("b.txt"), "the c0l0ur t00\n0ther\n");
+}
+
+#[test]
+fn a_person_is_asked_and_what_they_approved_lands() {
+    let house = House::new();
+    let mut asks = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
+    asks.gates = vec![gate("person", GateKind::Person("good?".into()))];
+    for approved in [false, true] {
+        let id = house.supervisor.submit(&asks).unwrap();
+        let only = || WorkOptions { only: Some(id.clone()), ..WorkOptions::default() };
+        house.supervisor.work(only()).unwrap().wait();
+        let job = house.supervisor.job(&id).unwrap();
+        assert_eq!(job.state, JobState::Waiting);
+        let session = job.session.unwrap();
+        house.supervisor.decide(&session, approved, "why", "me").unwrap();
+        let twice = house.supervisor.decide(&session, approved, "why", "me").unwrap_err();
+        assert_eq!(twice.code(), "NOT_WAITING");
+        house.supervisor.work(only()).unwrap().wait();
+        let outcome = house.supervisor.wait(&id, &StopToken::default()).unwrap().unwrap();
+        let kind = if approved { Kind::Landed } else { Kind::Rejected };
+        assert_eq!((outcome.kind, house.open().len()), (kind, 0), "{outcome:#?}");
+    }
+    assert_eq!(house.read("a.txt"), "the color\n");
+}
+
+#[test]
+fn a_sample_is_made_for_the_task() {
+    let house = House::new();
+    let mut sample = task(&house.base(), vec![agent("replace", "s/x/y/")]);
+    sample.base = Some(Base::Sample([("d/f".to_owned(), "x\n".to_owned())].into()));
+    let id = house.supervisor.submit(&sample).unwrap();
+    let only = Some(id.clone());
+    house.supervisor.work(WorkOptions { only, ..WorkOptions::default() }).unwrap().wait();
+    let made = house.dir.path().join("home/samples").join(&id).join("d/f");
+    assert_eq!(fs::read_to_string(made).unwrap(), "y\n");
+    sample.base = Some(Base::Sample([("../f".to_owned(), String::new())].into()));
+    assert_eq!(house.supervisor.submit(&sample).unwrap_err().code(), "BASE_UNUSABLE");
+}
