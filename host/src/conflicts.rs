@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use brio_landing::{
-    CommitError, Conflict, LeaseError, Moved, RebaseOptions, Rebased, ResolveError, ResolveOptions,
-    Resolved, Seal,
+    Applied, ApplyError, CommitError, Conflict, LeaseError, Moved, RebaseOptions, Rebased,
+    ResolveError, ResolveOptions, Resolved, Seal,
 };
 use brio_session::{ChangeSet, Lower, RelPath};
 
@@ -82,6 +82,19 @@ impl SessionHandle {
     pub fn seal(&self) -> Result<Seal, CommitError> {
         let subdir = self.info()?.subdir;
         self.session()?.seal().map_err(|e| inside_of(e, &subdir))
+    }
+
+    /// Makes what it changed (against its parent, if it has one) in another session as well, all
+    /// of it at once and durably, or nothing: so that several can look at one piece of work, each
+    /// in a session of its own. Paths are relative to what each of them branches.
+    ///
+    /// # Errors
+    /// `CONFLICT` names the paths at which the other one has something else than what was
+    /// changed; `SESSION_BUSY` when somebody works in one of them. The other one is what it was.
+    pub fn apply_changes_to_session(&self, other: &SessionHandle) -> Result<Applied, ApplyError> {
+        let session = |e| ApplyError::from(CommitError::from(e));
+        let (from, into) = (self.session().map_err(session)?, other.session().map_err(session)?);
+        from.apply_changes_to_session(&into)
     }
 
     /// What differs at the paths that it changed between it and the base as it is now.

@@ -64,16 +64,16 @@ pub mod tasks {
 pub use brio::Brio;
 pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_room_if_asked};
 pub use brio_landing::{
-    Access, Adopted, BEFORE_RESTORE, BadDigest, BadIsolation, BadPolicy, BadTake, BeginError,
-    BeginOptions, Blame, BlameError, BlameLine, Boundary, BoundaryKind, CheckpointError,
-    CheckpointInfo, Collected, CommitError, CommitOptions, Conflict, Digest, DomainError,
-    FrozenInfo, GcOptions, Gone, Inspection, Isolation, Kept, Landed, LeaseError, LeaseStatus, Log,
-    LogEntry, LowerInfo, LowerOptions, Metadata, Method, Moved, MovedBy, NotUsed, Origin, Policy,
-    Probe, Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError, ResolveOptions,
-    Resolved, Retention, RollbackError, RolledBack, Seal, SealedParent, SessionDebug, SessionError,
-    SessionFile, SessionId, SessionInfo, Short, Side, Sides, SpaceGuards, State, Take, Theirs,
-    UndoError, UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word,
-    check_reflink_support,
+    Access, Adopted, Applied, ApplyError, BEFORE_RESTORE, BadDigest, BadIsolation, BadPolicy,
+    BadTake, BeginError, BeginOptions, Blame, BlameError, BlameLine, Boundary, BoundaryKind,
+    CheckpointError, CheckpointInfo, Collected, CommitError, CommitOptions, Conflict, Digest,
+    DomainError, FrozenInfo, GcOptions, Gone, Inspection, Isolation, Kept, Landed, LeaseError,
+    LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata, Method, Moved, MovedBy, NotUsed,
+    Origin, Policy, Probe, Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError,
+    ResolveOptions, Resolved, Retention, RollbackError, RolledBack, Seal, SealedParent,
+    SessionDebug, SessionError, SessionFile, SessionId, SessionInfo, Short, Side, Sides,
+    SpaceGuards, State, Take, Theirs, UndoError, UndoOptions, Unmerged, WantedLower, Warning, What,
+    Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

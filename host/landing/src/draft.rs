@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 
-use brio_session::{View, ViewOptions};
+use brio_session::{Lower, View, ViewOptions};
 
 use crate::errors::Doing;
 use crate::lease::{Ask, Hold, Lease};
 use crate::meta::Meta;
 use crate::state::State;
-use crate::{HostError, LeaseError, SessionId, checkpoint, layers, manifest, meta, nesting};
+use crate::{
+    HostError, JournalEntry, LeaseError, SessionId, checkpoint, layers, manifest, meta, nesting,
+};
 
 /// A read-only view of a session, and the right to write in it, which keeps others from it.
 pub struct Reading {
@@ -49,6 +51,8 @@ pub struct Draft {
     /// The session with the layer.
     meta: Meta,
     layer: u32,
+    /// The session without the layer.
+    below: Arc<dyn Lower>,
     before: View,
     view: View,
     kept: bool,
@@ -72,9 +76,10 @@ impl Draft {
         let opened = layers::base(state, &meta)
             .and_then(|base| layers::seal_over(state, base, &written))
             .and_then(|below| {
-                View::open(dir, below, ViewOptions { track_reads: false, ..options })
+                let options = ViewOptions { track_reads: false, ..options };
+                Ok((View::open(dir, below.clone(), options)?, below))
             });
-        let opened = match opened {
+        let (opened, below) = match opened {
             Ok(opened) => opened,
             Err(e) => {
                 remove(state, id, layer);
@@ -84,7 +89,8 @@ impl Draft {
         meta.layers = written;
         meta.layers.push(upper);
         let state = state.clone();
-        Ok(Self { state, meta, layer, before, view: opened, kept: false, _lease: lease })
+        let view = opened;
+        Ok(Self { state, meta, layer, below, before, view, kept: false, _lease: lease })
     }
 
     /// The session without the changes.
@@ -97,6 +103,16 @@ impl Draft {
         &self.view
     }
 
+    /// The session without the changes, as what lies below them.
+    pub(crate) fn below(&self) -> Arc<dyn Lower> {
+        self.below.clone()
+    }
+
+    /// What is made comes from a session that a power cut may have torn: so may be this one then.
+    pub(crate) fn mark_torn(&mut self) {
+        self.meta.torn = true;
+    }
+
     /// Makes the changes the session's, durably and at once; `what` goes to the journal. Both
     /// views go on; what is written after this is the session's too, and not synced.
     ///
@@ -104,6 +120,12 @@ impl Draft {
     /// The session is what it was, unless the host failed in the very last step and the word
     /// came through all the same: then it has all of the changes.
     pub fn keep(&mut self, what: &str) -> Result<(), LeaseError> {
+        let entry = self.state.entry(what, Some(&self.meta.id));
+        self.keep_as(&entry)
+    }
+
+    /// As [`keep`](Self::keep), with this line for the journal.
+    pub(crate) fn keep_as(&mut self, entry: &JournalEntry) -> Result<(), LeaseError> {
         let id = self.meta.id.clone();
         let fail = |source| LeaseError::View { id: id.clone(), source };
         // Where writes are still in flight, they are part of it.
@@ -115,7 +137,7 @@ impl Draft {
         let stored = meta::store_surely(&self.state, &new, true);
         self.kept = stored.is_ok() || meta::is_stored(&self.state, &new);
         stored.doing(&id)?;
-        self.state.note(&self.state.entry(what, Some(&id)));
+        self.state.note(entry);
         if let Err(e) = manifest::write(&self.state, &new, &self.view) {
             tracing::warn!("the manifest of {id} was not written: {e}");
         }

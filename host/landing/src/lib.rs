@@ -25,7 +25,7 @@
 //! Map: `domain` (open, claim, adopt), `seat`, `shelf` (where its state lies) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
-//! `versions`, `rebase`, `replay`, `resolve`, `onto` · `seal` · `nesting`,
+//! `versions`, `rebase`, `replay`, `resolve`, `onto`, `transfer` · `seal` · `nesting`,
 //! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
 #![cfg(target_os = "linux")]
 
@@ -102,6 +102,7 @@ mod stage;
 mod state;
 mod support;
 mod tidy;
+mod transfer;
 mod undo;
 mod undone;
 mod versions;
@@ -114,9 +115,9 @@ pub use diagnose::{SessionDebug, SessionFile};
 pub use domain::Domain;
 pub use draft::{Draft, Reading};
 pub use errors::{
-    BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError, LeaseError,
-    LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError, SessionError, Short,
-    Unsupported,
+    ApplyError, BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError,
+    LeaseError, LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError, SessionError,
+    Short, Unsupported,
 };
 pub use gc::Collected;
 pub use id::{BadSessionId, SessionId};
@@ -141,4 +142,5 @@ pub use resolve::{BadTake, ResolveOptions, Resolved, Take};
 pub use seal::{BadDigest, Digest, Moved, MovedBy, Seal, SealedParent};
 pub use seat::Gone;
 pub use session::{Session, SessionMark, Writer};
+pub use transfer::Applied;
 pub use undo::{UndoError, UndoOptions};

@@ -11,10 +11,10 @@ use crate::lease::{self, Ask, Hold, Lease};
 use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
-    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
-    Conflict, Draft, Isolation, Landed, LeaseError, Reading, RebaseOptions, Rebased, Seal,
-    SessionDebug, SessionError, SessionId, SessionInfo, State, against, cascade, checkpoint,
-    diagnose, layers, manifest, meta, nesting, onto, seal,
+    Applied, ApplyError, BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError,
+    CommitOptions, Conflict, Draft, Isolation, Landed, LeaseError, Reading, RebaseOptions, Rebased,
+    Seal, SessionDebug, SessionError, SessionId, SessionInfo, State, against, cascade, checkpoint,
+    diagnose, layers, manifest, meta, nesting, onto, seal, transfer,
 };
 
 /// A session of a domain.
@@ -150,6 +150,18 @@ impl Session {
     /// As a commit by the same policy; the session is what it was.
     pub fn rebase(&self, options: &RebaseOptions) -> Result<Rebased, CommitError> {
         onto::rebase(&self.domain, &self.id, options)
+    }
+
+    /// Makes what it changed (a child: since it began on its parent) in another session as well:
+    /// contents, modes, links, removals, explicit times; paths are relative to what each of them
+    /// branches, which may be of different domains. All of it becomes the other session's at
+    /// once and durably, or nothing. Nobody may be writing in either.
+    ///
+    /// # Errors
+    /// [`ApplyError::Differs`] where the other session has something else than what a change was
+    /// made from, and not yet what it made; then, and on every other error, it is what it was.
+    pub fn apply_changes_to_session(&self, other: &Session) -> Result<Applied, ApplyError> {
+        transfer::apply((&self.domain, &self.id), (&other.domain, &other.id))
     }
 
     /// A read-only view that nobody changes as long as it is held: it holds the writer lease.

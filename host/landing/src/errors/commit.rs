@@ -311,3 +311,48 @@ impl ResolveError {
         }
     }
 }
+
+/// Changes of a session could not be made in another one, which is what it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The other session has something else at these paths than what was changed.
+    #[error(
+        "CONFLICT: {session} has something else than {from} was made from at {}; apply it to a session that began where {from} did, or undo there what differs",
+        paths(differ)
+    )]
+    Differs {
+        /** The session whose changes these are. */
+        from: SessionId,
+        /** The other one. */
+        session: SessionId,
+        /** Where, relative to what it branches. */
+        differ: Vec<RelPath>,
+    },
+    /// The other session leaves a path out, so that it would never land.
+    #[error("EXCLUDED: {session} leaves out {path}; begin one without that exclude")]
+    Excluded {
+        /** The session. */
+        session: SessionId,
+        /** The path. */
+        path: RelPath,
+    },
+    /// Somebody works in one of them.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// As a commit of one of them is refused, or fails.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+impl ApplyError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Differs { .. } => "CONFLICT",
+            Self::Excluded { .. } => "EXCLUDED",
+            Self::Lease(e) => e.code(),
+            Self::Commit(e) => e.code(),
+        }
+    }
+}

@@ -16,7 +16,7 @@ use crate::conflict::Summary;
 use crate::{Access, Conflict, Gone, Moved, SessionId, State};
 
 pub use begin::{BeginError, Boundary, BoundaryKind, Short};
-pub use commit::{CommitError, RefusedWhy, ResolveError};
+pub use commit::{ApplyError, CommitError, RefusedWhy, ResolveError};
 pub use domain::{DomainError, LostSession, Unsupported};
 pub use recover::RecoverError;
 pub use session::{LeaseError, RollbackError, SessionError};
