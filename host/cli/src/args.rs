@@ -35,6 +35,9 @@ pub(crate) enum Command {
     Recover(commands::recover::Recover),
     Doctor(commands::doctor::Doctor),
     Gc(commands::gc::Gc),
+    /// Descriptions of work, from files.
+    #[command(subcommand, arg_required_else_help = true)]
+    Task(Task),
     /// The agents that come with this binary.
     #[command(subcommand, arg_required_else_help = true)]
     Agent(Agent),
@@ -61,6 +64,13 @@ pub(crate) enum Session {
     Export(commands::session::export::Export),
     Import(commands::session::import::Import),
     Path(commands::session::path::Path),
+}
+
+/// The commands on tasks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    Check(commands::task::check::Check),
+    Schema(commands::task::schema::Schema),
 }
 
 /// The commands on agents.

@@ -17,10 +17,19 @@ pub(crate) struct Failure {
     pub(crate) hint: Option<String>,
     /// The paths it is about, for `--json`.
     pub(crate) paths: Vec<String>,
-    /// The conflicts, if that is what it is: a line each.
-    pub(crate) conflicts: Box<[brio_host::Conflict]>,
+    /// All that is wrong, where it is several things: a line each.
+    pub(crate) each: Box<Each>,
     /// Nothing is printed: the command has said it, or nobody reads.
     pub(crate) silent: bool,
+}
+
+/// Several things that are wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Each {
+    /// The conflicts, if that is what it is.
+    pub(crate) conflicts: Vec<brio_host::Conflict>,
+    /// The mistakes in a file.
+    pub(crate) mistakes: Vec<String>,
 }
 
 impl Failure {
@@ -32,7 +41,7 @@ impl Failure {
             message: one_line(&message.into()),
             hint: None,
             paths: Vec::new(),
-            conflicts: Box::default(),
+            each: Box::default(),
             silent: false,
         }
     }
@@ -86,7 +95,10 @@ impl Failure {
         }
         let mut err = io::stderr().lock();
         let _ = writeln!(err, "error: {}: {}", self.code, self.message);
-        for conflict in &self.conflicts {
+        for mistake in &self.each.mistakes {
+            let _ = writeln!(err, "  {}", one_line(mistake));
+        }
+        for conflict in &self.each.conflicts {
             let _ = writeln!(err, "  {}", one_line(&conflict.to_string()));
         }
         if let Some(hint) = &self.hint {
@@ -121,7 +133,7 @@ impl Failure {
         let mut failure =
             Self::new("CONFLICT", format!("{what} {} {paths}", conflicts.len())).hint(hint);
         failure.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
-        failure.conflicts = conflicts.into();
+        failure.each.conflicts = conflicts.to_vec();
         failure
     }
 }
@@ -172,6 +184,20 @@ impl From<&brio_host::CommitError> for Failure {
         if failure.exit == Exit::Usage && !matches!(e, brio_host::CommitError::Session(_)) {
             failure.exit = Exit::Refused;
         }
+        failure
+    }
+}
+
+impl From<brio_host::tasks::file::TaskFileErrors> for Failure {
+    /// One mistake is the error; several are a line each.
+    fn from(e: brio_host::tasks::file::TaskFileErrors) -> Self {
+        let lines: Vec<_> = e.iter().map(ToString::to_string).collect();
+        if let [only] = lines.as_slice() {
+            return Self::typed(e.code(), only);
+        }
+        let mut failure = Self::new(e.code(), format!("there are {} mistakes", lines.len()))
+            .hint("`brio task schema` says what may be in a task file");
+        failure.each.mistakes = lines;
         failure
     }
 }

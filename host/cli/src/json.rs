@@ -31,6 +31,33 @@ pub(crate) struct Session {
     pub(crate) created_at: String,
 }
 
+/// `brio task check --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct CheckedTask {
+    pub(crate) schema: u32,
+    pub(crate) file: String,
+    /// Its name; null: it is not one yet.
+    pub(crate) task: Option<String>,
+    pub(crate) errors: Vec<TaskMistake>,
+}
+
+/// One mistake in a task file.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskMistake {
+    pub(crate) code: &'static str,
+    /// The file that it is in, which may be one that the task's file names.
+    pub(crate) file: Option<String>,
+    /// From 1; null: it is about the whole file.
+    pub(crate) line: Option<usize>,
+    /// From 1, in characters.
+    pub(crate) column: Option<usize>,
+    /// `steps[1].agent`; null: it is about the whole file.
+    pub(crate) key: Option<String>,
+    pub(crate) message: String,
+    /// What to do next.
+    pub(crate) hint: String,
+}
+
 /// `brio session exec --json`
 #[derive(Debug, Serialize)]
 pub(crate) struct Executed {
@@ -416,7 +443,7 @@ impl From<&Failure> for Error {
             code: f.code.clone(),
             message: f.message.clone(),
             paths: f.paths.clone(),
-            conflicts: f.conflicts.iter().map(Conflict::from).collect(),
+            conflicts: f.each.conflicts.iter().map(Conflict::from).collect(),
         }
     }
 }

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Agent, Args, Command, Config, Session};
+use args::{Agent, Args, Command, Config, Session, Task};
 use exit::Exit;
 use failure::{Failure, one_line};
 use ui::Ui;
@@ -65,6 +65,8 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Recover(c) => c.run(ui),
         Command::Doctor(c) => c.run(ui),
         Command::Gc(c) => c.run(ui),
+        Command::Task(Task::Check(c)) => c.run(ui),
+        Command::Task(Task::Schema(c)) => c.run(ui),
         Command::Agent(Agent::List(c)) => c.run(ui),
         Command::Config(Config::Show(c)) => c.run(ui),
         Command::Completions(c) => c.run(ui),

@@ -71,8 +71,8 @@ fn files_that_include_each_other_are_told_with_the_chain() {
     // Told where it closes.
     assert!(error.file().is_some_and(|f| f.ends_with("x/../c.toml")), "{errors}");
     assert_eq!(error.key().as_deref(), Some("children[0].file"));
-    let chain = error.message();
-    let order: Vec<_> = ["a.toml →", "b.toml →", "c.toml →", "a.toml;"]
+    let chain = error.what();
+    let order: Vec<_> = ["a.toml →", "b.toml →", "c.toml →", "a.toml"]
         .iter()
         .scan(0, |from, name| {
             let at = chain[*from..].find(name).map(|at| at + *from);
@@ -142,7 +142,7 @@ fn files_that_cannot_be_read() {
         let errors = dir.errors("top.toml");
         let error = errors.iter().next().expect("one");
         assert_eq!((error.line(), error.code()), (Some(3), "TASK_UNREADABLE"), "{errors}");
-        assert!(error.message().contains(says), "{errors}");
+        assert!(error.what().contains(says), "{errors}");
     }
     dir.write("top.toml", "name = 'top'\n[[children]]\nfile = 'x'\ngoal = 'y'");
     let errors = dir.errors("top.toml");

@@ -113,7 +113,9 @@ proptest! {
                 let width = text.split('\n').nth(line - 1).map_or(0, |l| l.chars().count());
                 let column = error.column().expect("and columns");
                 prop_assert!(column >= 1 && column <= width + 1, "{line}:{column} of {width}: {error}");
-                prop_assert!(error.to_string().contains("; "), "{error}");
+                let shown = error.to_string();
+                prop_assert!(shown.contains("; ") && !shown.contains(char::is_control), "{error}");
+                prop_assert!(shown.len() < 2000, "{error}");
             }
         }
     }

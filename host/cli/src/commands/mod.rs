@@ -12,4 +12,5 @@ pub(crate) mod man;
 pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod session;
+pub(crate) mod task;
 pub(crate) mod undo;

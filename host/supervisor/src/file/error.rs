@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::key::Key;
-use super::problem::Problem;
+use super::problem::{Problem, on_one_line};
 
 /// Everything that is wrong with a task file and the files that it names; at least one thing. In
 /// the order of the files, then of their lines.
@@ -92,14 +92,27 @@ impl TaskFileError {
         (!self.key.is_root()).then(|| self.key.to_string())
     }
 
-    /// What is wrong, and after the last `; ` what to do next. Without the place.
-    pub fn message(&self) -> String {
-        self.problem.to_string()
+    /// What is wrong, without the place and what to do next.
+    pub fn what(&self) -> String {
+        self.split().0
+    }
+
+    /// What to do next.
+    pub fn next(&self) -> String {
+        self.split().1
+    }
+
+    fn split(&self) -> (String, String) {
+        let text = self.problem.to_string();
+        match text.rsplit_once("; ") {
+            Some((what, next)) => (what.to_owned(), next.to_owned()),
+            None => (text, String::new()),
+        }
     }
 
     /// `task.toml:3:1: steps[1].agent`, or as much of it as there is.
     pub fn place(&self) -> String {
-        let file = self.file.as_ref().map(|file| file.display().to_string());
+        let file = self.file.as_ref().map(|file| on_one_line(&file.display().to_string()));
         let line = self.place.map(|(line, column)| format!("{line}:{column}"));
         let place: Vec<_> = [file, line].into_iter().flatten().collect();
         let key = self.key().map(|key| format!(": {key}")).unwrap_or_default();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::problem::short;
+
 /// A way through tables and lists. Empty: the file as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Key(Vec<Segment>);
@@ -46,10 +48,11 @@ impl fmt::Display for Key {
                 Segment::Name(name) => {
                     let dot = if at == 0 { "" } else { "." };
                     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-                    if !name.is_empty() && name.chars().all(bare) {
+                    let plain = !name.is_empty() && name.len() <= 64 && name.chars().all(bare);
+                    if plain {
                         write!(f, "{dot}{name}")?;
                     } else {
-                        write!(f, "{dot}{name:?}")?;
+                        write!(f, "{dot}\"{}\"", short(name))?;
                     }
                 }
             }

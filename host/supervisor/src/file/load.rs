@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::{TaskFileError, TaskFileErrors};
 use super::judge::{self, Place};
 use super::key::Key;
-use super::problem::Problem;
+use super::problem::{Problem, on_one_line};
 use super::tree::{Node, line_and_column};
 use super::{Format, parse, shape, wire};
 use crate::Task;
@@ -170,8 +170,10 @@ impl Loader {
             Err(errors) => {
                 for error in errors {
                     let place = Some(line_and_column(source.text, error.at));
-                    let problem =
-                        Problem::Syntax { what: error.what, format: source.format.name() };
+                    let problem = Problem::Syntax {
+                        what: on_one_line(&error.what),
+                        format: source.format.name(),
+                    };
                     let (file, key) = (source.shown.clone(), Key::default());
                     self.push(source.number, TaskFileError { file, place, key, problem });
                 }

@@ -84,6 +84,28 @@ impl Problem {
     }
 }
 
+/// A text of the file as it is shown: on one line, and not all of a long one.
+pub(super) fn short(text: &str) -> String {
+    const LONGEST: usize = 80;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => on_one_line(&text[..end]) + "…",
+        None => on_one_line(text),
+    }
+}
+
+/// A text with its control characters escaped.
+pub(super) fn on_one_line(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// The one of these that was probably meant.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     // A long name is far from all that is known, and comparing takes its length squared.
@@ -108,6 +130,6 @@ fn list(names: &[String]) -> String {
 }
 
 fn chain(files: &[PathBuf]) -> String {
-    let shown: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let shown: Vec<_> = files.iter().map(|file| on_one_line(&file.display().to_string())).collect();
     shown.join(" → ")
 }

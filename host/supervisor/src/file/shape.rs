@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 
 use super::key::Key;
 use super::load::Reading;
-use super::problem::{Problem, nearest};
+use super::problem::{Problem, nearest, short};
 use super::schema::schema_ref;
 use super::tree::{Entry, Node, Value};
 
@@ -82,7 +82,7 @@ fn word(reading: &mut Reading<'_>, node: &Node, words: &[&str], at: &Key) -> Opt
         Value::String(text) => {
             let near = nearest(text, words.iter().copied());
             let known = words.iter().map(|&word| word.to_owned()).collect();
-            let found = text.chars().take(64).collect();
+            let found = short(text);
             reading.broken(at, Problem::NotOneOf { found, near, known });
             None
         }
@@ -135,7 +135,7 @@ fn table(
         let name = entry.name.as_str();
         let here = at.name(name);
         if found.contains_key(name) {
-            reading.broken_at(&here, entry.span.start, Problem::KeyTwice { name: name.to_owned() });
+            reading.broken_at(&here, entry.span.start, Problem::KeyTwice { name: short(name) });
             continue;
         }
         let Some(schema) = of_name(name).or(others) else {
@@ -171,7 +171,7 @@ fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Problem {
         _ => {
             let near = nearest(name, known.iter().map(String::as_str));
             known.sort_unstable();
-            let name = name.chars().take(64).collect();
+            let name = short(name);
             return Problem::UnknownKey { name, near, known };
         }
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::key::Key;
 use super::super::load::Reading;
-use super::super::problem::Problem;
+use super::super::problem::{Problem, short};
 use super::super::wire::{self, CommandLine, Grant};
 use super::names::{self, Names};
 use super::settings;
@@ -84,7 +84,7 @@ fn no_program(reading: &mut Reading<'_>, key: &Key) {
 pub(super) fn env(reading: &mut Reading<'_>, env: &BTreeMap<String, String>, at: &Key) {
     for (name, value) in env {
         if name.is_empty() || name.contains(['=', '\0']) {
-            let why = format!("{name:?} is no name of a variable");
+            let why = format!("`{}` is no name of a variable", short(name));
             let next = "use a name without `=`".to_owned();
             reading.error(&at.name(name), Problem::Value { why, next });
         }

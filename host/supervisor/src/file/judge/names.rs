@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::key::Key;
 use super::super::load::Reading;
-use super::super::problem::Problem;
+use super::super::problem::{Problem, short};
 
 /// Says what [`wire::NAME`](super::wire::NAME) says.
 fn is_name(text: &str) -> bool {
@@ -30,7 +30,7 @@ impl Names {
         at: &Key,
     ) {
         if let Some(other) = self.taken.insert(name.to_owned(), what) {
-            let problem = Problem::NameTwice { name: name.to_owned(), other: other.to_owned() };
+            let problem = Problem::NameTwice { name: short(name), other: other.to_owned() };
             reading.error(at, problem);
         }
     }
@@ -39,8 +39,7 @@ impl Names {
 /// A name that was given.
 pub(super) fn check(reading: &mut Reading<'_>, name: &str, at: &Key) {
     if !is_name(name) {
-        let name = name.chars().take(64).collect();
-        reading.error(at, Problem::Name { name });
+        reading.error(at, Problem::Name { name: short(name) });
     }
 }
 

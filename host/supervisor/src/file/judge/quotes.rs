@@ -2,7 +2,7 @@
 
 use super::super::key::Key;
 use super::super::load::Reading;
-use super::super::problem::{Problem, nearest};
+use super::super::problem::{Problem, nearest, short};
 use crate::task::{Step, StepKind};
 use crate::template::{self, Piece, TemplateError};
 
@@ -27,9 +27,9 @@ pub(super) fn check(
         Err(e) => {
             let why = match &e {
                 TemplateError::Malformed { text } => {
-                    format!("`{}` quotes nothing", text.lines().next().unwrap_or_default())
+                    format!("`{}` quotes nothing", short(text))
                 }
-                e => e.to_string(),
+                e => short(&e.to_string()),
             };
             let next = "write `{{` and `}}` for braces, or `{step.summary}`".to_owned();
             reading.error(key, Problem::Value { why, next });
@@ -38,27 +38,27 @@ pub(super) fn check(
 }
 
 fn wrong(step: &str, what: &str, steps: &[Step], before: usize) -> Option<(String, String)> {
+    let quote = || format!("`{{{}.{}}}`", short(step), short(what));
     let Some(index) = steps.iter().position(|s| s.name == step) else {
-        let why = format!("`{{{step}.{what}}}` quotes no step of this task");
-        let earlier = || steps[..before].iter().map(|s| s.name.as_str());
+        let earlier = || steps[..before].iter().rev().map(|s| s.name.as_str());
         let next = match nearest(step, earlier()) {
-            Some(near) => format!("did you mean `{near}`?"),
+            Some(near) => format!("did you mean `{}`?", short(&near)),
             None if before == 0 => "there is none before it".to_owned(),
-            None => format!("quote one of {}", earlier().collect::<Vec<_>>().join(", ")),
+            None => {
+                let some: Vec<_> = earlier().take(8).map(short).collect();
+                format!("quote one before it, such as {}", some.join(", "))
+            }
         };
-        return Some((why, next));
+        return Some((format!("{} quotes no step of this task", quote()), next));
     };
     if index >= before {
-        let why = if index == before {
-            format!("`{{{step}.{what}}}` quotes the step itself")
-        } else {
-            format!("`{{{step}.{what}}}` quotes a step that comes later")
-        };
-        return Some((why, "quote a step before it, or move that step".to_owned()));
+        let which = if index == before { "the step itself" } else { "a step that comes later" };
+        let next = "quote a step before it, or move that step".to_owned();
+        return Some((format!("{} quotes {which}", quote()), next));
     }
     if what != "summary" && !matches!(steps[index].kind, StepKind::Agent { .. }) {
-        let why = format!("`{step}` reports no `{what}`: only agents report metrics");
-        return Some((why, format!("quote `{{{step}.summary}}`")));
+        let why = format!("{} is no metric: only agents report metrics", quote());
+        return Some((why, format!("quote `{{{}.summary}}`", short(step))));
     }
     None
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::key::Key;
 use super::super::load::Reading;
-use super::super::problem::Problem;
+use super::super::problem::{Problem, short};
 
 /// The files, whose paths stay in the directory.
 pub(super) fn files(
@@ -20,7 +20,7 @@ pub(super) fn files(
             next.filter(|next| next.starts_with(&below)).map(|_| "is a directory of another file")
         });
         if let Some(why) = why {
-            reading.error(&at.name(path), Problem::SamplePath { path: path.clone(), why });
+            reading.error(&at.name(path), Problem::SamplePath { path: short(path), why });
         }
     }
     files.clone()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::key::Key;
 use super::super::load::Reading;
-use super::super::problem::Problem;
+use super::super::problem::{Problem, short};
 use super::super::wire;
 use super::{misplaced, names};
 use crate::task::{Landing, Limits, Lower, Mendable, Names, Policy, Retry};
@@ -67,7 +67,7 @@ fn zero(reading: &mut Reading<'_>, key: &Key) {
 }
 
 fn wrong(reading: &mut Reading<'_>, why: String, next: &str, key: &Key) {
-    reading.error(key, Problem::Value { why, next: next.to_owned() });
+    reading.error(key, Problem::Value { why: short(&why), next: next.to_owned() });
 }
 
 /// How a session is begun, and lands.

@@ -1,0 +1,3 @@
+//! Commands on tasks.
+pub(crate) mod check;
+pub(crate) mod schema;
