@@ -29,7 +29,7 @@ pub struct Task {
     pub retry: Retry,
     /// Higher ones go first.
     pub priority: i32,
-    /// What each step of it may use, where the step does not say.
+    /// What each step and each gate of it may use, where it does not say.
     pub limits: Limits,
     /// What it does when it has ended.
     pub after: After,
@@ -146,6 +146,21 @@ pub struct Limits {
     pub files: Option<u64>,
     /// Bytes of output that are kept.
     pub output: Option<u64>,
+}
+
+impl Limits {
+    /// These, and where one is not said the other's.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            time: self.time.or(other.time),
+            cpu: self.cpu.or(other.cpu),
+            memory: self.memory.or(other.memory),
+            disk: self.disk.or(other.disk),
+            files: self.files.or(other.files),
+            output: self.output.or(other.output),
+        }
+    }
 }
 
 /// Tasks below a task.

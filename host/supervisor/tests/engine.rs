@@ -36,6 +36,31 @@ fn steps_share_the_session_and_quote_each_other() {
 }
 
 #[test]
+fn what_a_part_does_not_say_of_its_limits_the_task_says() {
+    let bench = Bench::new();
+    let time = |seconds| Limits { time: Some(Duration::from_secs(seconds)), ..Limits::default() };
+    let steps =
+        vec![agent("a", "write:a=$TIME"), Step { limits: time(7), ..agent("b", "write:b=$TIME") }];
+    let gates =
+        vec![review("c", "has:a=$TIME"), Gate { limits: time(7), ..review("d", "has:b=$TIME") }];
+    let outcome = bench.run(&Task { steps, gates, limits: time(5), ..task("t") });
+    assert_eq!(outcome.kind, Kind::Landed, "{}", outcome.message);
+    let files = bench.world.base("/base").files;
+    assert_eq!((&*files["a"], &*files["b"]), ("5", "7"));
+}
+
+#[test]
+fn a_reviewer_at_a_gate_is_told_what_the_steps_said() {
+    let bench = Bench::new();
+    let steps = vec![agent("coder", "write:color=blue say:blue")];
+    let asked =
+        |text: &str| Task { steps: steps.clone(), gates: vec![review("r", text)], ..task("t") };
+    assert_eq!(bench.run(&asked("has:color={coder.summary}")).kind, Kind::Landed);
+    let outcome = bench.run(&asked("has:color={nobody.summary}"));
+    assert_eq!(outcome.kind, Kind::Rejected, "{}", outcome.message);
+}
+
+#[test]
 fn whatever_fails_nothing_lands_and_no_session_is_left() {
     let bench = Bench::new();
     let named = |step: Step, name: &str| Step { failed_as: Some(name.into()), ..step };

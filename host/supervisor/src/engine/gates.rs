@@ -5,8 +5,10 @@ use std::time::Instant;
 use brio_registry::queue::Decision;
 
 use super::progress::{Progress, Stumble};
-use super::work::{Worker, failed};
-use crate::{Commit, Gate, GateKind, Kind, On, Problem, ProblemKind, Report, Run, StepKind, Task};
+use super::work::{Worker, failed, filled};
+use crate::{
+    Commit, Gate, GateKind, Kind, Limits, On, Problem, ProblemKind, Report, Run, StepKind, Task,
+};
 
 /// How often the gates are asked again because what they saw is not there any more.
 const ROUNDS: u32 = 20;
@@ -87,10 +89,16 @@ impl Worker<'_> {
         let begun = Instant::now();
         // Whoever does not wait for a person is asked at once; all are, for what they say.
         let reports: Vec<Option<Report>> = std::thread::scope(|scope| {
+            let quoted = &*progress;
             let asked = task.gates.iter().map(|gate| match what(gate) {
                 None => Ok(None),
                 Some(what) => std::thread::Builder::new()
-                    .spawn_scoped(scope, move || self.look(gate, &what, session, at))
+                    .spawn_scoped(scope, move || match filled(&what, quoted) {
+                        Ok(what) => {
+                            self.look(gate, &what, gate.limits.or(task.limits), session, at)
+                        }
+                        Err(e) => failed(Kind::Unusable, "TASK", e.to_string()),
+                    })
                     .map(Some),
             });
             let asked: Vec<_> = asked.collect();
@@ -131,7 +139,7 @@ impl Worker<'_> {
                     branch: false,
                     what: &StepKind::Command(fix.clone()),
                     env: &[],
-                    limits: gate.limits,
+                    limits: gate.limits.or(task.limits),
                 });
                 progress.part(&name, &report, begun);
                 return match self.judged(report, &name) {
@@ -170,7 +178,14 @@ impl Worker<'_> {
     }
 
     /// Has a gate look, from a branch that is thrown away.
-    fn look(&self, gate: &Gate, what: &StepKind, session: &str, at: &str) -> Report {
+    fn look(
+        &self,
+        gate: &Gate,
+        what: &StepKind,
+        limits: Limits,
+        session: &str,
+        at: &str,
+    ) -> Report {
         self.run(&Run {
             job: self.job,
             part: &format!("{at}{}", gate.name),
@@ -178,7 +193,7 @@ impl Worker<'_> {
             branch: true,
             what,
             env: &[],
-            limits: gate.limits,
+            limits,
         })
     }
 }

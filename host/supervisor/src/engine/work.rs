@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::progress::{Progress, Stumble};
 use crate::{
-    Begin, Child, Kind, Land, On, Order, PartOutcome, Report, Run, Runner, Step, StepKind, Stop,
-    Task, template,
+    Begin, Child, Kind, Land, Limits, On, Order, PartOutcome, Report, Run, Runner, Step, StepKind,
+    Stop, Task, template,
 };
 
 /// A job's tasks, carried out.
@@ -35,7 +35,7 @@ impl Worker<'_> {
         progress: &mut Progress,
     ) -> Result<(), Stumble> {
         for step in &task.steps {
-            self.step(step, session, at, progress)?;
+            self.step(step, step.limits.or(task.limits), session, at, progress)?;
         }
         if task.children.tasks.is_empty() {
             Ok(())
@@ -47,6 +47,7 @@ impl Worker<'_> {
     fn step(
         &self,
         step: &Step,
+        limits: Limits,
         session: &str,
         at: &str,
         progress: &mut Progress,
@@ -60,7 +61,7 @@ impl Worker<'_> {
                 branch: false,
                 what: &what,
                 env: &[],
-                limits: step.limits,
+                limits,
             }),
             Err(e) => failed(Kind::Unusable, "TASK", e.to_string()),
         };
@@ -326,7 +327,10 @@ pub(super) fn failed(kind: Kind, code: &str, message: String) -> Report {
 }
 
 /// A step with what its text quotes.
-fn filled(kind: &StepKind, progress: &Progress) -> Result<StepKind, template::TemplateError> {
+pub(super) fn filled(
+    kind: &StepKind,
+    progress: &Progress,
+) -> Result<StepKind, template::TemplateError> {
     let mut kind = kind.clone();
     match &mut kind {
         StepKind::Agent { task, .. } => *task = template::fill(task, &progress.outputs)?,

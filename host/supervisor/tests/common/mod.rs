@@ -291,6 +291,8 @@ impl Runner for World {
         };
         let env = |name: &str| run.env.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
         let text = text.replace("$OUTCOME", env("BRIO_OUTCOME").unwrap_or(""));
+        let time = run.limits.time.map_or(0, |time| time.as_secs());
+        let text = text.replace("$TIME", &time.to_string());
         let mut report = self.script(&text, &session, stop);
         if review && report.failed == Some(Kind::Failed) {
             report.failed = Some(Kind::Rejected);
