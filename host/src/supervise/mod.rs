@@ -1,5 +1,7 @@
 //! Tasks, carried out: the supervisor's engine over this Brio's sessions and runs.
 
+#[cfg(unix)]
+mod control;
 mod logs;
 mod report;
 mod runner;
@@ -82,6 +84,12 @@ pub enum SuperviseError {
         /// The session.
         session: String,
     },
+    /// Another process serves this home.
+    #[error("SERVED: process {pid} serves this home already; `brio serve --stop` ends it")]
+    Served {
+        /// The process.
+        pid: String,
+    },
     /// The host failed.
     #[error("IO: {what}: {source}")]
     Host {
@@ -102,6 +110,7 @@ impl SuperviseError {
             Self::Find(e) => e.code(),
             Self::Seal(problem) => &problem.code,
             Self::NotWaiting { .. } => "NOT_WAITING",
+            Self::Served { .. } => "SERVED",
             Self::Host { .. } => "IO",
         }
     }

@@ -1,6 +1,6 @@
 //! What happens to jobs, as it happens.
 
-use crate::Outcome;
+use crate::{Kind, Outcome};
 
 /// Something that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,17 @@ pub enum Event {
         attempt: u32,
         /// Its session.
         session: String,
+    },
+    /// A part of it has ended.
+    Part {
+        /// The job.
+        job: String,
+        /// The part, with the way to it: `child/step`.
+        part: String,
+        /// How it failed; `None`: it did what it was there for.
+        failed: Option<Kind>,
+        /// Its summary, its comments, the end of its output.
+        message: String,
     },
     /// It waits for a person.
     Waits {

@@ -123,7 +123,7 @@ impl Worker<'_> {
             // yes is a no as well.
             let mendable = report.failed == Some(Kind::Failed);
             let report = Report { failed: report.failed.map(|_| Kind::Rejected), ..report };
-            progress.part(&gate.name, &report, begun);
+            self.part(progress, at, &gate.name, &report, begun);
             let Some(kind) = report.failed else { continue };
             if let GateKind::Command { fix: Some(fix), .. } = &gate.kind
                 && mendable
@@ -141,7 +141,7 @@ impl Worker<'_> {
                     env: &[],
                     limits: gate.limits.or(task.limits),
                 });
-                progress.part(&name, &report, begun);
+                self.part(progress, at, &name, &report, begun);
                 return match self.judged(report, &name) {
                     Ok(()) => Ok(Asked::Fixed),
                     Err(s) => Err(rejected(s, gate)),
@@ -171,7 +171,7 @@ impl Worker<'_> {
             let failed = (!decision.approved).then_some(Kind::Rejected);
             let code = failed.map(|_| "REJECTED".to_owned());
             let report = Report { failed, code, message, metrics: Vec::new() };
-            progress.part(&gate.name, &report, begun);
+            self.part(progress, at, &gate.name, &report, begun);
             self.judged(report, &gate.name).map_err(|s| rejected(s, gate))?;
         }
         Ok(Asked::Passed)

@@ -287,7 +287,7 @@ impl Carrier<'_> {
             outcome.name.clone_from(name);
         }
         let mut progress = Progress::default();
-        progress.part(&hook.name, &report, begun);
+        worker.part(&mut progress, "", &hook.name, &report, begun);
         outcome.parts.append(&mut progress.parts);
     }
 
@@ -345,7 +345,7 @@ impl Carrier<'_> {
     }
 
     fn worker<'b>(&'b self, job: &'b Job, label: &'b str) -> Worker<'b> {
-        Worker { runner: self.runner, job: &job.id, label, stop: &self.stop }
+        Worker { runner: self.runner, job: &job.id, label, stop: &self.stop, tell: self.tell }
     }
 }
 

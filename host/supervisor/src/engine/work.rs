@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::progress::{Progress, Stumble};
 use crate::{
-    Begin, Child, Kind, Land, Limits, On, Order, PartOutcome, Report, Run, Runner, Step, StepKind,
+    Begin, Child, Event, Kind, Land, Limits, On, Order, PartOutcome, Report, Run, Runner, Step, StepKind,
     Stop, Task, template,
 };
 
@@ -16,6 +16,7 @@ pub(super) struct Worker<'a> {
     pub(super) job: &'a str,
     pub(super) label: &'a str,
     pub(super) stop: &'a Stop,
+    pub(super) tell: &'a (dyn Fn(Event) + Sync),
 }
 
 /// A child that has done its work in its branch, or has failed and has none any more.
@@ -65,9 +66,27 @@ impl Worker<'_> {
             }),
             Err(e) => failed(Kind::Unusable, "TASK", e.to_string()),
         };
-        progress.part(&step.name, &report, begun);
+        self.part(progress, at, &step.name, &report, begun);
         progress.output(&step.name, &report);
         self.judged(report, &step.name).map_err(|s| s.called(step.failed_as.as_ref()))
+    }
+
+    /// Notes and tells how a part ended.
+    pub(super) fn part(
+        &self,
+        progress: &mut Progress,
+        at: &str,
+        name: &str,
+        report: &Report,
+        begun: Instant,
+    ) {
+        progress.part(name, report, begun);
+        (self.tell)(Event::Part {
+            job: self.job.to_owned(),
+            part: format!("{at}{name}"),
+            failed: report.failed,
+            message: report.message.clone(),
+        });
     }
 
     /// Runs something. A defect of the runner is a failure of what it ran.

@@ -1,0 +1,139 @@
+//! `brio serve`: one process a home, and the socket by which others wake and stop it.
+//!
+//! A request is a line, `wake`, `stop` or `ping`; the answer is a line, `ok PID`. The queue is the
+//! truth: a request that is lost delays something, and nothing else.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use brio_runtime::StopToken;
+use brio_supervisor::Engine;
+
+use super::{SuperviseError, Supervisor, WorkOptions};
+
+/// How long a peer may take for a line.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often is looked whether it is to stop.
+const POLL: Duration = Duration::from_millis(50);
+/// A request is no longer than this.
+const LONGEST: u64 = 64;
+
+fn socket(home: &Path) -> PathBuf {
+    home.join("control.sock")
+}
+
+fn host(what: &'static str) -> impl FnOnce(io::Error) -> SuperviseError {
+    move |source| SuperviseError::Host { what, source }
+}
+
+impl Supervisor {
+    /// Works on the queue as the one server of this home, until `stop` or a request says so. What
+    /// runs then is put back. `ready` is called when others can reach it.
+    ///
+    /// # Errors
+    /// `Served` when another process serves this home.
+    pub fn serve(
+        &self,
+        options: WorkOptions,
+        stop: &StopToken,
+        ready: impl FnOnce(),
+    ) -> Result<(), SuperviseError> {
+        let home = self.brio.home();
+        let _lock = lock(&home.join("serve.lock"))?;
+        let socket = socket(home);
+        // Whoever left it is dead: it is us who hold the lock.
+        let _ = std::fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket).map_err(host("the control socket"))?;
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(&socket, private).map_err(host("the control socket"))?;
+        listener.set_nonblocking(true).map_err(host("the control socket"))?;
+        let engine = self.work(options)?;
+        ready();
+        while !stop.is_stopped() {
+            match listener.accept() {
+                // One that asks for nothing holds nobody up for long.
+                Ok((peer, _)) => {
+                    if let Err(error) = answer(&peer, &engine, stop) {
+                        tracing::debug!(%error, "a request was not understood");
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(POLL),
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket is not heard");
+                    std::thread::sleep(POLL);
+                }
+            }
+        }
+        let _ = std::fs::remove_file(&socket);
+        engine.stop();
+        Ok(())
+    }
+
+    /// Has the server of this home look at the queue now. The process; `None`: there is none.
+    pub fn wake(&self) -> Option<u32> {
+        self.ask("wake")
+    }
+
+    /// The process that serves this home.
+    pub fn server(&self) -> Option<u32> {
+        self.ask("ping")
+    }
+
+    /// Has the server of this home put back what runs, and end.
+    pub fn stop_server(&self) -> Option<u32> {
+        self.ask("stop")
+    }
+
+    fn ask(&self, what: &str) -> Option<u32> {
+        let mut peer = UnixStream::connect(socket(self.brio.home())).ok()?;
+        peer.set_read_timeout(Some(PATIENCE)).ok()?;
+        peer.set_write_timeout(Some(PATIENCE)).ok()?;
+        peer.write_all(format!("{what}\n").as_bytes()).ok()?;
+        line(&peer).ok()?.strip_prefix("ok ")?.parse().ok()
+    }
+}
+
+fn line(peer: &UnixStream) -> io::Result<String> {
+    let mut line = String::new();
+    BufReader::new(peer.take(LONGEST)).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
+fn answer(mut peer: &UnixStream, engine: &Engine, stop: &StopToken) -> io::Result<()> {
+    peer.set_nonblocking(false)?;
+    peer.set_read_timeout(Some(PATIENCE))?;
+    peer.set_write_timeout(Some(PATIENCE))?;
+    match line(peer)?.as_str() {
+        "wake" => engine.wake(),
+        "stop" => stop.stop(),
+        "ping" => {}
+        other => return Err(io::Error::other(format!("`{other}` is no request"))),
+    }
+    peer.write_all(format!("ok {}\n", std::process::id()).as_bytes())
+}
+
+/// Holds the lock that says who serves.
+fn lock(path: &Path) -> Result<File, SuperviseError> {
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = how.open(path).map_err(host("serve.lock"))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut pid = String::new();
+            let _ = file.read_to_string(&mut pid);
+            return Err(SuperviseError::Served { pid: pid.trim().to_owned() });
+        }
+        Err(TryLockError::Error(e)) => return Err(host("serve.lock")(e)),
+    }
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(host("serve.lock"))?;
+    Ok(file)
+}
