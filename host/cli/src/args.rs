@@ -38,6 +38,7 @@ pub(crate) enum Command {
     /// Descriptions of work, from files.
     #[command(subcommand, arg_required_else_help = true)]
     Task(Task),
+    Serve(commands::serve::Serve),
     /// The agents that come with this binary.
     #[command(subcommand, arg_required_else_help = true)]
     Agent(Agent),
@@ -64,11 +65,20 @@ pub(crate) enum Session {
     Export(commands::session::export::Export),
     Import(commands::session::import::Import),
     Path(commands::session::path::Path),
+    Approve(commands::session::decide::Approve),
+    Reject(commands::session::decide::Reject),
 }
 
 /// The commands on tasks.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
+    Run(commands::task::run::Run),
+    Submit(commands::task::submit::Submit),
+    List(commands::task::list::List),
+    Show(commands::task::show::Show),
+    Logs(commands::task::logs::Logs),
+    Wait(commands::task::wait::Wait),
+    Cancel(commands::task::cancel::Cancel),
     Check(commands::task::check::Check),
     Schema(commands::task::schema::Schema),
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use brio_host::{Brio, BrioOptions, Retention, SessionHandle};
+use brio_host::{Brio, BrioOptions, Retention, SessionHandle, Supervisor};
 
 use crate::config::{Config, Places};
 use crate::failure::Failure;
@@ -33,4 +33,10 @@ pub(crate) fn session(id: &str) -> Result<SessionHandle, Failure> {
             .hint("`brio session list` shows the open ones"));
     }
     Ok(brio.find(id, Some(Path::new(".")))?)
+}
+
+/// Opens the home, and its tasks.
+pub(crate) fn supervisor() -> Result<Supervisor, Failure> {
+    let brio = brio(&Places::from_env()?)?;
+    Ok(brio.supervisor(std::env::vars_os().collect())?)
 }

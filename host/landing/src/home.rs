@@ -86,6 +86,9 @@ impl Home {
         self.make()?;
         let dir = rustix::fs::open(&self.dir, DIR, Mode::empty())?;
         use std::os::fd::AsFd;
+        // Whoever opens a domain writes here, and what is made beside a record has one name. Where
+        // a directory cannot be locked, two at once are refused as they come.
+        let _ = rustix::fs::flock(&dir, rustix::fs::FlockOperation::LockExclusive);
         self.disk.replace(dir.as_fd(), r.claim.as_bytes(), &serde_json::to_vec(r)?, false)
     }
 

@@ -506,3 +506,26 @@ fn a_begin_is_quick_whatever_the_size_of_the_base() {
     eprintln!("begin p50: empty {small:?}, 5,000 files {large:?}");
     assert!(large < Duration::from_millis(20), "{large:?}");
 }
+
+#[test]
+fn many_open_a_domain_at_once() {
+    let (home, base) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for round in 0..20 {
+        let d = Domain::open(base.path(), options(Some(home.path()))).unwrap().0;
+        let s = begin(&d, "one");
+        edit(&s, &[("f", format!("{round}").as_bytes())]);
+        commit(&d, s.id()).unwrap();
+        drop(d);
+        // Each has something new to say in the home: a landing that it does not know of yet.
+        let barrier = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let opened = Domain::open(base.path(), options(Some(home.path())));
+                    opened.unwrap_or_else(|e| panic!("{round}: {e}"));
+                });
+            }
+        });
+    }
+}

@@ -328,7 +328,12 @@ fn commit_problem(e: CommitError) -> Problem {
         "SEAL_BROKEN" | "SESSION_BEHIND" => ProblemKind::SealBroken,
         _ => ProblemKind::Refused,
     };
-    problem(kind, e.code(), &e)
+    let mut problem = problem(kind, e.code(), &e);
+    // What becomes of the session is the task's to say.
+    if let Some((what, _)) = problem.message.split_once("; the session is kept") {
+        problem.message = what.to_owned();
+    }
+    problem
 }
 
 fn find_problem(e: FindError) -> Problem {

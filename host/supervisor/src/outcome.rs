@@ -70,6 +70,9 @@ impl Outcome {
     /// How the first part failed that may not, or else the whole; `None`: all is well. Exit
     /// statuses follow from it.
     pub fn first_failure(&self) -> Option<Kind> {
+        if self.kind == Kind::Cancelled {
+            return Some(self.kind);
+        }
         let part = self.parts.iter().filter(|p| !p.may_fail).find_map(|p| p.failed);
         part.or_else(|| (!self.kind.is_success()).then_some(self.kind))
     }

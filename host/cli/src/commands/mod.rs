@@ -11,6 +11,7 @@ pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod recover;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod session;
 pub(crate) mod task;
 pub(crate) mod undo;

@@ -2,6 +2,7 @@
 pub(crate) mod begin;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
+pub(crate) mod decide;
 pub(crate) mod diff;
 pub(crate) mod exec;
 pub(crate) mod export;

@@ -1,0 +1,30 @@
+//! `brio task cancel`
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::open;
+use crate::ui::Ui;
+
+/// End a task: what runs is stopped, and nothing of it is left.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cancel {
+    /// The task; a unique prefix is enough.
+    id: String,
+}
+
+impl Cancel {
+    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let supervisor = open::supervisor()?;
+        let job = supervisor.job(&self.id)?;
+        if supervisor.cancel(&job.id)? {
+            let woken = supervisor.wake();
+            ui.say(format_args!("{} is being cancelled", job.id));
+            if woken.is_none() {
+                ui.say("what it left is removed by whoever works on the queue next: `brio serve`");
+            }
+        } else {
+            ui.say(format_args!("{} had ended", job.id));
+        }
+        Ok(Exit::Ok)
+    }
+}

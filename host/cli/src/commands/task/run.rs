@@ -1,0 +1,74 @@
+//! `brio task run`
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use brio_host::tasks::{Event, JobState};
+use brio_host::{StopToken, WorkOptions};
+
+use super::submit::read;
+use super::told;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::open;
+use crate::ui::Ui;
+
+/// Do a task now, and say what happens.
+///
+/// It is in the queue like every other: when this command is killed, whoever works on the queue
+/// next goes on with it, and it lands at most once. Ctrl-C cancels it; nothing of it is left then.
+/// The status is that of the first gate, child or step that failed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Run {
+    /// The task: TOML, or JSON when it is called so.
+    file: PathBuf,
+    /// The directory, for a task that names none.
+    #[arg(long, value_name = "DIR")]
+    base: Option<PathBuf>,
+    /// Children of a group that run at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    jobs: Option<u16>,
+    /// Print what `task show --json` does when it has ended.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        let task = read(&self.file, self.base.as_deref())?;
+        let supervisor = open::supervisor()?;
+        let interrupt = Interrupt::watch()?;
+        let id = supervisor.submit(&task)?;
+        let (of_events, asked) = (ui.clone(), id.clone());
+        let mut options = WorkOptions {
+            only: Some(id.clone()),
+            events: Arc::new(move |event| match &event {
+                // That is what this command says in the end.
+                Event::Ended { job, .. } if *job == asked => {}
+                event => told::event(&of_events, event),
+            }),
+            ..WorkOptions::default()
+        };
+        if let Some(jobs) = self.jobs {
+            options.jobs = jobs.into();
+        }
+        let engine = supervisor.work(options)?;
+        let stop: StopToken = interrupt.token();
+        let ended = supervisor.wait(&id, &stop)?;
+        if ended.is_none() && interrupt.happened() {
+            supervisor.cancel(&id)?;
+            supervisor.wait(&id, &StopToken::default())?;
+        }
+        engine.stop();
+        let job = supervisor.job(&id)?;
+        if interrupt.happened() {
+            let text = format!("{}: cancelled, nothing of it is left", job.name);
+            return Err(Failure::new("INTERRUPTED", text));
+        }
+        if job.state != JobState::Done && !self.json {
+            ui.line(format_args!("{id} waits"))?;
+        }
+        told::ended(ui, &job, self.json, false)
+    }
+}
