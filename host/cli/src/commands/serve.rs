@@ -37,7 +37,7 @@ impl Serve {
             return Ok(Exit::Ok);
         }
         let interrupt = Interrupt::watch()?;
-        let of_events = ui.clone();
+        let of_events = *ui;
         let mut options = WorkOptions {
             events: Arc::new(move |e| event(&of_events, &e)),
             ..WorkOptions::default()

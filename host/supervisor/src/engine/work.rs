@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::progress::{Progress, Stumble};
 use crate::{
-    Begin, Child, Event, Kind, Land, Limits, On, Order, PartOutcome, Report, Run, Runner, Step, StepKind,
-    Stop, Task, template,
+    Begin, Child, Event, Kind, Land, Limits, On, Order, PartOutcome, Report, Run, Runner, Step,
+    StepKind, Stop, Task, template,
 };
 
 /// A job's tasks, carried out.

@@ -40,7 +40,7 @@ impl Run {
         let supervisor = open::supervisor()?;
         let interrupt = Interrupt::watch()?;
         let id = supervisor.submit(&task)?;
-        let (of_events, asked) = (ui.clone(), id.clone());
+        let (of_events, asked) = (*ui, id.clone());
         let mut options = WorkOptions {
             only: Some(id.clone()),
             events: Arc::new(move |event| match &event {
