@@ -40,6 +40,7 @@ mod guard;
 mod guest;
 mod history;
 mod inputs;
+mod journal;
 mod listing;
 mod manager;
 mod metadata;
@@ -66,8 +67,9 @@ pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_
 pub use brio_landing::{
     Access, Adopted, Applied, ApplyError, BEFORE_RESTORE, BadDigest, BadIsolation, BadPolicy,
     BadTake, BeginError, BeginOptions, Blame, BlameError, BlameLine, Boundary, BoundaryKind,
-    CheckpointError, CheckpointInfo, Collected, CommitError, CommitOptions, Conflict, Digest,
-    DomainError, FrozenInfo, GcOptions, Gone, Inspection, Isolation, Kept, Landed, LeaseError,
+    CheckpointError, CheckpointInfo, Collected, CommitError, CommitOptions, Conflict, Decision,
+    DecisionRef, Digest, DomainError, FrozenInfo, GcOptions, Gone, Inspection, Isolation,
+    JournalEntry, JournalError, JournalKind, JournalLine, JournalReader, Kept, Landed, LeaseError,
     LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata, Method, Moved, MovedBy, NotUsed,
     Origin, Policy, Probe, Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError,
     ResolveOptions, Resolved, Retention, RollbackError, RolledBack, Seal, SealedParent,

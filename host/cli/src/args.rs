@@ -30,6 +30,7 @@ pub(crate) enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Session(Session),
     Log(commands::log::Log),
+    Journal(commands::journal::Journal),
     Undo(commands::undo::Undo),
     Blame(commands::blame::Blame),
     Recover(commands::recover::Recover),

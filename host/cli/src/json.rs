@@ -242,11 +242,71 @@ pub(crate) struct Landing {
     pub(crate) added: u64,
     pub(crate) modified: u64,
     pub(crate) removed: u64,
+    /// What was decided in the session, and in those that landed in it; the journal has all of
+    /// it, under the session's id.
+    pub(crate) decisions: Vec<DecisionRef>,
     /// The landing that it undid, and the one that undid it.
     pub(crate) undo_of: Option<u64>,
     pub(crate) undone_by: Option<u64>,
     /// Whether what it replaced is kept, so that it can be undone.
     pub(crate) undoable: bool,
+}
+
+/// A decision behind a landing.
+#[derive(Debug, Serialize)]
+pub(crate) struct DecisionRef {
+    pub(crate) session: String,
+    pub(crate) time: String,
+    pub(crate) title: String,
+}
+
+impl From<&brio_host::DecisionRef> for DecisionRef {
+    fn from(d: &brio_host::DecisionRef) -> Self {
+        let (session, time) = (d.session.to_string(), crate::time::of(d.time));
+        Self { session, time, title: d.title.clone() }
+    }
+}
+
+/// One line of `brio journal --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct JournalLine {
+    pub(crate) schema: u32,
+    pub(crate) time: String,
+    /// `goal`, `conversation`, `decision`, `operation`, `audit`, or one of a newer version.
+    pub(crate) kind: String,
+    /// What happened.
+    pub(crate) what: String,
+    pub(crate) session: Option<String>,
+    pub(crate) goal: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) task_id: Option<String>,
+    pub(crate) landing: Option<u64>,
+    pub(crate) parent: Option<String>,
+    /// Depends on `what`; of `said` `{author, text}`, of `decided` `{author, title, why,
+    /// alternatives}`.
+    pub(crate) detail: Option<serde_json::Value>,
+    /// Of a landing.
+    pub(crate) decisions: Vec<DecisionRef>,
+}
+
+impl From<&brio_host::JournalLine> for JournalLine {
+    fn from(line: &brio_host::JournalLine) -> Self {
+        let e = &line.entry;
+        Self {
+            schema: SCHEMA,
+            time: crate::time::of(e.time),
+            kind: e.kind().to_string(),
+            what: e.what.clone(),
+            session: e.session.as_ref().map(ToString::to_string),
+            goal: e.goal.clone(),
+            agent: e.agent.clone(),
+            task_id: e.task_id.clone(),
+            landing: e.landing,
+            parent: e.parent.as_ref().map(ToString::to_string),
+            detail: e.detail.clone(),
+            decisions: line.decisions.iter().map(DecisionRef::from).collect(),
+        }
+    }
 }
 
 /// `brio undo --json`
@@ -483,6 +543,7 @@ impl From<&LogEntry> for Landing {
             added: l.added,
             modified: l.modified,
             removed: l.removed,
+            decisions: l.decisions.iter().map(DecisionRef::from).collect(),
             undo_of: l.undo_of,
             undone_by: l.undone_by,
             undoable: l.undoable,

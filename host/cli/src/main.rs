@@ -62,6 +62,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Approve(c)) => c.run(ui),
         Command::Session(Session::Reject(c)) => c.run(ui),
         Command::Log(c) => c.run(ui),
+        Command::Journal(c) => c.run(ui),
         Command::Undo(c) => c.run(ui),
         Command::Blame(c) => c.run(ui),
         Command::Recover(c) => c.run(ui),

@@ -32,6 +32,7 @@ fn a_landing_is_logged_and_undone() {
         [
             "added",
             "agent",
+            "decisions",
             "goal",
             "landing",
             "message",

@@ -15,11 +15,11 @@ use crate::seat::Seat;
 use crate::state::State;
 use crate::{
     Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError,
-    CommitOptions, DomainError, GcOptions, Gone, JournalEntry, Landed, Log, LogFilter, OpenOptions,
-    RecoverError, Recovered, ResolveError, ResolveOptions, Resolved, Retention, RollbackError,
-    RolledBack, Session, SessionError, SessionId, SessionInfo, UndoError, UndoOptions, begin,
-    blame, cascade, create, discover, gc, journal, log, meta, nesting, recover, resolve, rollback,
-    session, shelf, tidy, undo,
+    CommitOptions, DomainError, GcOptions, Gone, JournalEntry, JournalReader, Landed, Log,
+    LogFilter, OpenOptions, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
+    Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, UndoError,
+    UndoOptions, begin, blame, cascade, create, discover, gc, journal, log, meta, nesting, recover,
+    resolve, rollback, session, shelf, tidy, undo,
 };
 
 /// A domain: a base directory with its state, `.brio/` in it or a directory in the home. Cheap
@@ -279,7 +279,8 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn journal(&self, entry: &JournalEntry) -> io::Result<()> {
-        self.state.write_journal(entry)
+        let entry = JournalEntry { kind: Some(entry.kind()), ..entry.clone() };
+        self.state.write_journal(&entry)
     }
 
     /// The journal, oldest first. A torn or foreign line is left out.
@@ -288,6 +289,14 @@ impl Domain {
     /// The host's.
     pub fn journal_entries(&self) -> io::Result<Vec<JournalEntry>> {
         journal::entries(&self.state)
+    }
+
+    /// Reads the journal, and what will be appended to it.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn journal_reader(&self) -> io::Result<JournalReader> {
+        JournalReader::open(&self.state)
     }
 
     /// Undoes a landing by another one, which puts back what the first replaced: contents,

@@ -8,14 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::intent::{End, Intent};
 use crate::state::{JOURNAL, State};
-use crate::{SessionError, SessionId, disk, history};
+use crate::{JournalKind, SessionError, SessionId, disk, history};
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// When.
     pub time: Time,
-    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `resolved`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, `collected`, `stale`, or a caller's own word.
+    /// What sort of line it is; `None` in lines of before there were kinds: see
+    /// [`kind`](Self::kind).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<JournalKind>,
+    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `resolved`, `rebased`, `applied`, `seal-broken`, `said`, `decided`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, `collected`, `stale`, or a caller's own word.
     pub what: String,
     /// Which session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,6 +44,13 @@ pub struct Entry {
     pub detail: Option<serde_json::Value>,
 }
 
+impl Entry {
+    /// What sort of line it is, also where the line does not say so itself.
+    pub fn kind(&self) -> JournalKind {
+        self.kind.clone().unwrap_or_else(|| JournalKind::of(&self.what))
+    }
+}
+
 /// The line of a landing: the same whoever finishes it.
 pub(crate) fn landed(number: u64, intent: &Intent) -> Entry {
     let counts = intent.counts();
@@ -54,6 +65,7 @@ pub(crate) fn landed(number: u64, intent: &Intent) -> Entry {
     }
     Entry {
         time: intent.time,
+        kind: Some(JournalKind::Operation),
         what: "landed".to_owned(),
         session: Some(intent.session.clone()),
         goal: intent.goal.clone(),

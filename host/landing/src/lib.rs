@@ -26,7 +26,7 @@
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
 //! `versions`, `rebase`, `replay`, `resolve`, `onto`, `transfer` · `seal` · `nesting`,
-//! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `manifest`.
+//! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod access;
@@ -67,6 +67,8 @@ mod inspect;
 mod intent;
 mod isolation;
 mod journal;
+mod journal_kind;
+mod journal_reader;
 mod judge;
 mod layers;
 mod lease;
@@ -106,6 +108,7 @@ mod transfer;
 mod undo;
 mod undone;
 mod versions;
+mod words;
 
 pub use access::Access;
 pub use blame::{Blame, BlameError, BlameLine, Origin};
@@ -116,8 +119,8 @@ pub use domain::Domain;
 pub use draft::{Draft, Reading};
 pub use errors::{
     ApplyError, BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError,
-    LeaseError, LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError, SessionError,
-    Short, Unsupported,
+    JournalError, LeaseError, LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError,
+    SessionError, Short, Unsupported,
 };
 pub use gc::Collected;
 pub use id::{BadSessionId, SessionId};
@@ -127,6 +130,8 @@ pub use info::{
 pub use inspect::{Inspection, Probe, inspect};
 pub use isolation::{BadIsolation, Isolation};
 pub use journal::Entry as JournalEntry;
+pub use journal_kind::JournalKind;
+pub use journal_reader::{JournalLine, JournalReader};
 pub use log::{Log, LogEntry, LogFilter};
 pub use lower::{
     FrozenInfo, LowerInfo, LowerOptions, Method, NotUsed, SpaceGuards, WantedLower,
@@ -144,3 +149,4 @@ pub use seat::Gone;
 pub use session::{Session, SessionMark, Writer};
 pub use transfer::Applied;
 pub use undo::{UndoError, UndoOptions};
+pub use words::{Decision, DecisionRef};

@@ -9,8 +9,9 @@ use crate::errors::Doing;
 use crate::gc::is_collected;
 use crate::history::{self, Landing};
 use crate::intent::{Counts, End, Intent};
+use crate::journal_reader::{Decisions, JournalLine};
 use crate::state::State;
-use crate::{JournalEntry, SessionError, SessionId, journal};
+use crate::{DecisionRef, JournalEntry, SessionError, SessionId, journal};
 
 /// Which landings are listed.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +46,8 @@ pub struct LogEntry {
     pub modified: u64,
     /// Paths that it removed.
     pub removed: u64,
+    /// What was decided in the session, and in those that landed in it.
+    pub decisions: Vec<DecisionRef>,
     /// The landing that it undid.
     pub undo_of: Option<u64>,
     /// The landing that undid it, and was not undone itself.
@@ -112,7 +115,9 @@ fn finished(state: &State, k: u64) -> Option<Arc<Landing>> {
 /// may have been undone after its line was written.
 fn journalled(lines: Vec<JournalEntry>) -> BTreeMap<u64, LogEntry> {
     let mut out = BTreeMap::new();
+    let mut decisions = Decisions::default();
     for e in lines {
+        let JournalLine { entry: e, decisions } = decisions.line(e);
         let Some(k) = e.landing else { continue };
         let word = |key: &str| e.detail.as_ref().and_then(|d| d.get(key));
         match e.what.as_str() {
@@ -130,6 +135,7 @@ fn journalled(lines: Vec<JournalEntry>) -> BTreeMap<u64, LogEntry> {
                     goal: e.goal,
                     agent: e.agent,
                     task_id: e.task_id,
+                    decisions,
                     undone_by: None,
                     undoable: false,
                 });
@@ -157,6 +163,7 @@ fn of_intent(landing: u64, intent: &Intent) -> LogEntry {
         modified,
         removed,
         undo_of: intent.undo_of,
+        decisions: Vec::new(),
         undone_by: None,
         undoable: false,
     }

@@ -12,9 +12,10 @@ use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
     Applied, ApplyError, BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError,
-    CommitOptions, Conflict, Draft, Isolation, Landed, LeaseError, Reading, RebaseOptions, Rebased,
-    Seal, SessionDebug, SessionError, SessionId, SessionInfo, State, against, cascade, checkpoint,
-    diagnose, layers, manifest, meta, nesting, onto, seal, transfer,
+    CommitOptions, Conflict, Decision, Draft, Isolation, JournalError, Landed, LeaseError, Reading,
+    RebaseOptions, Rebased, Seal, SessionDebug, SessionError, SessionId, SessionInfo, State,
+    against, cascade, checkpoint, diagnose, layers, manifest, meta, nesting, onto, seal, transfer,
+    words,
 };
 
 /// A session of a domain.
@@ -162,6 +163,24 @@ impl Session {
     /// made from, and not yet what it made; then, and on every other error, it is what it was.
     pub fn apply_changes_to_session(&self, other: &Session) -> Result<Applied, ApplyError> {
         transfer::apply((&self.domain, &self.id), (&other.domain, &other.id))
+    }
+
+    /// Writes what somebody said in it to the journal, where it stays when the session is gone.
+    /// It needs no lease. It survives a kill, and a power cut after the next landing.
+    ///
+    /// # Errors
+    /// See [`JournalError`]; nothing was written.
+    pub fn say(&self, author: &str, text: &str) -> Result<(), JournalError> {
+        words::say(&self.domain, &self.id, author, text)
+    }
+
+    /// Writes to the journal what was decided in it, why, and what else there was: the landing
+    /// of the session leads there. As [`say`](Self::say).
+    ///
+    /// # Errors
+    /// See [`JournalError`]; nothing was written.
+    pub fn decide(&self, author: &str, decision: &Decision) -> Result<(), JournalError> {
+        words::decide(&self.domain, &self.id, author, decision)
     }
 
     /// A read-only view that nobody changes as long as it is held: it holds the writer lease.

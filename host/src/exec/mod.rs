@@ -282,6 +282,7 @@ impl SessionHandle {
     fn journal(&self, detail: serde_json::Value, what: &str) {
         let entry = JournalEntry {
             time: self.brio().now(),
+            kind: None,
             what: what.to_owned(),
             session: Some(self.id().clone()),
             goal: None,

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod gc;
+pub(crate) mod journal;
 pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod recover;

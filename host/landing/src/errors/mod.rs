@@ -19,7 +19,7 @@ pub use begin::{BeginError, Boundary, BoundaryKind, Short};
 pub use commit::{ApplyError, CommitError, RefusedWhy, ResolveError};
 pub use domain::{DomainError, LostSession, Unsupported};
 pub use recover::RecoverError;
-pub use session::{LeaseError, RollbackError, SessionError};
+pub use session::{JournalError, LeaseError, RollbackError, SessionError};
 
 /// What we were doing when the host failed us.
 #[derive(Debug, thiserror::Error)]

@@ -150,3 +150,46 @@ impl RollbackError {
         }
     }
 }
+
+/// Something was not written to the journal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// It says nothing.
+    #[error("JOURNAL_TEXT: the {what} of a line for {session} is empty; say something")]
+    Empty {
+        /** The session. */
+        session: SessionId,
+        /** Which part. */
+        what: &'static str,
+    },
+    /// It says too much.
+    #[error(
+        "JOURNAL_TEXT: the {what} of a line for {session} is over {most} bytes; shorten it, or write a file"
+    )]
+    TooLong {
+        /** The session. */
+        session: SessionId,
+        /** Which part. */
+        what: &'static str,
+        /** Bytes. */
+        most: usize,
+    },
+    /// The session cannot be found.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The host failed.
+    #[error("{code}: {host}", code = io_code(.0), host = .0)]
+    Io(#[from] HostError),
+}
+
+impl JournalError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty { .. } | Self::TooLong { .. } => "JOURNAL_TEXT",
+            Self::Session(e) => e.code(),
+            Self::Io(e) => io_code(e),
+        }
+    }
+}
