@@ -15,6 +15,7 @@ pub mod common {
             import brio:core/types@0.1.0;
             import brio:core/session-tools@0.1.0;
             import brio:core/session@0.1.0;
+            import brio:core/session-journal@0.1.0;
         }",
         world: "brio:sdk/common",
         generate_all,

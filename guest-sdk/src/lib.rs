@@ -32,13 +32,14 @@
 //! | [`files`] | walking a tree, choosing files by globs |
 //! | [`tools`] | whole files and line ranges by the host's tools, instead of `std::fs` |
 //! | [`session`] | the session's status, its changes so far, its metadata |
+//! | [`journal`] | what the agent says and decides, kept when the session is gone |
 //! | `branch` (feature `session-fs`) | sessions of the agent's own, inside its session |
 //! | `checkpoint` (feature `session-fs`) | states that a session can be put back to |
 //!
 //! # Tests
 //!
 //! The crate also builds natively, so that an agent's own logic can be tested with `cargo test`.
-//! There `std::fs` works; [`tools`], [`session`], `branch` and `checkpoint` panic, because no host is behind them:
+//! There `std::fs` works; [`tools`], [`session`], [`journal`], `branch` and `checkpoint` panic, because no host is behind them:
 //! their examples are compiled, not run.
 
 #[doc(hidden)]
@@ -52,6 +53,7 @@ mod convert;
 mod error;
 mod export;
 pub mod files;
+pub mod journal;
 mod output;
 pub mod session;
 pub mod tools;

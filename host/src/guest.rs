@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_landing::{
-    BeginError, BeginOptions, CheckpointInfo, CommitError, CommitOptions, LeaseError, Metadata,
-    RollbackError, SessionError, SessionId, State, Writer,
+    BeginError, BeginOptions, CheckpointInfo, CommitError, CommitOptions, Decision, JournalError,
+    LeaseError, Metadata, RollbackError, SessionError, SessionId, State, Writer,
 };
 use brio_runtime::{
-    SessionCheckpoint, SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode,
-    SessionsError,
+    SessionCheckpoint, SessionDecision, SessionMetadata, SessionState, SessionStatus, Sessions,
+    SessionsCode, SessionsError,
 };
 use brio_session::{ChangeSet, FsError, RelPath, View, ViewOptions};
 
@@ -18,6 +18,9 @@ use crate::{Grants, SessionHandle};
 
 /// How many sessions one run may hold open: each costs descriptors of the host.
 const MOST: usize = 64;
+/// How much one run may write to the journal, which is kept for good.
+const MOST_LINES: usize = 4096;
+const MOST_BYTES: usize = 1 << 20;
 
 /// Implements the runtime's [`Sessions`] over the landing core.
 pub(crate) struct GuestSessions {
@@ -27,7 +30,17 @@ pub(crate) struct GuestSessions {
     vcs: bool,
     writer: Arc<Writer>,
     task_id: String,
+    /// Who speaks in the journal.
+    agent: String,
+    said: Mutex<Said>,
     children: Mutex<HashMap<SessionId, Child>>,
+}
+
+/// What one run has written to the journal.
+#[derive(Default)]
+struct Said {
+    lines: usize,
+    bytes: usize,
 }
 
 struct Child {
@@ -46,10 +59,12 @@ impl GuestSessions {
         own: SessionHandle,
         writer: Arc<Writer>,
         task_id: String,
+        agent: &str,
         grants: Grants,
     ) -> Self {
         let Grants { session_fs: granted, vcs } = grants;
-        Self { own, granted, vcs, writer, task_id, children: Mutex::default() }
+        let (agent, said) = (agent.to_owned(), Mutex::default());
+        Self { own, granted, vcs, writer, task_id, agent, said, children: Mutex::default() }
     }
 
     /// Rolls back what the guest began and did not end: a session never outlives its run
@@ -283,9 +298,46 @@ impl Sessions for GuestSessions {
         let info = session.info().map_err(|e| session_error(&e))?;
         Ok(info.checkpoints.into_iter().map(checkpoint_of).collect())
     }
+
+    fn say(&self, id: &str, text: &str) -> Result<(), SessionsError> {
+        let session = self.speaking(id, text.len())?;
+        session.say(&self.agent, text).map_err(|e| journal_error(&e))
+    }
+
+    fn decide(&self, id: &str, decision: &SessionDecision) -> Result<(), SessionsError> {
+        let SessionDecision { title, why, alternatives } = decision.clone();
+        let rest: usize = alternatives.iter().map(String::len).sum();
+        let session = self.speaking(id, title.len() + why.len() + rest)?;
+        let decision = Decision { title, why, alternatives };
+        session.decide(&self.agent, &decision).map_err(|e| journal_error(&e))
+    }
 }
 
 impl GuestSessions {
+    /// The session that a guest speaks in, if it may still say so much.
+    fn speaking(&self, id: &str, bytes: usize) -> Result<SessionHandle, SessionsError> {
+        let parsed: SessionId = id.parse().map_err(|_| unknown(id))?;
+        let session = match &parsed == self.own.id() {
+            true => self.own.clone(),
+            false => {
+                let children = self.children();
+                let child = children.get(&parsed).ok_or_else(|| unknown(id))?;
+                if child.ended.is_some() {
+                    return Err(ended(id));
+                }
+                child.session.clone()
+            }
+        };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.lines >= MOST_LINES || said.bytes.saturating_add(bytes) > MOST_BYTES {
+            let why = format!("a run writes {MOST_LINES} lines and {MOST_BYTES} bytes at most");
+            return Err(SessionsError::new(SessionsCode::Limit, why));
+        }
+        said.lines += 1;
+        said.bytes += bytes;
+        Ok(session)
+    }
+
     /// The writer of the run's own session or of a child, where the guest may change that.
     fn changeable(&self, id: &str) -> Result<Arc<Writer>, SessionsError> {
         if !self.granted {
@@ -369,6 +421,7 @@ fn code(code: &str) -> SessionsCode {
         "CHECKPOINT_EXISTS" => SessionsCode::CheckpointExists,
         "CHECKPOINT_UNKNOWN" => SessionsCode::CheckpointUnknown,
         "LIMIT" => SessionsCode::Limit,
+        "JOURNAL_TEXT" => SessionsCode::JournalText,
         "BASE_MISSING" | "BASE_NOT_A_DIRECTORY" => SessionsCode::BaseInvalid,
         "REFUSED" => SessionsCode::NotPermitted,
         "NO_SPACE" => SessionsCode::Limit,
@@ -389,6 +442,13 @@ fn told(text: &str, error: &dyn std::error::Error) -> SessionsError {
 
 fn session_error(e: &SessionError) -> SessionsError {
     told(e.code(), e)
+}
+
+fn journal_error(e: &JournalError) -> SessionsError {
+    match e {
+        JournalError::TooLong { .. } => SessionsError::new(SessionsCode::Limit, e.to_string()),
+        e => told(e.code(), e),
+    }
 }
 
 fn lease_error(e: &LeaseError) -> SessionsError {

@@ -252,6 +252,7 @@ impl Brio {
             session.clone(),
             writer.clone(),
             task_id.clone(),
+            name,
             request.grants,
         ));
         let workspace = match &plain {

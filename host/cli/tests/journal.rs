@@ -153,3 +153,29 @@ fn it_is_followed_until_ctrl_c() {
     std::io::Read::read_to_string(&mut out, &mut rest).expect("the end");
     assert_eq!(rest, "");
 }
+
+// M-002: an agent says and decides; the landing leads to it, and a roll-back leaves it.
+#[test]
+fn an_agent_says_and_decides() {
+    let env = TestEnvironment::new();
+    let guest = common::guest("journal");
+    let ran = env.brio(&["run", &guest, "--task", "two files use it", "--json"]);
+    assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);
+    let (_, log) = env.json(&["log", "--json"]);
+    let landing = &log["landings"][0];
+    assert_eq!(landing["decisions"][0]["title"], "decided");
+    let id = landing["session"].as_str().expect("an id");
+    let of = lines(&env, &["--session", id, "--kind", "conversation", "--kind", "decision"]);
+    assert_eq!(of.len(), 2, "{of:?}");
+    let by = of[0]["detail"]["author"].as_str().expect("an author");
+    assert!(by.contains("journal"), "{by}");
+    assert_eq!(of[0]["detail"]["text"], "two files use it");
+    let whole =
+        json!({ "author": by, "title": "decided", "why": "because", "alternatives": ["not"] });
+    assert_eq!(of[1]["detail"], whole);
+    // Nobody fills the journal.
+    let ran = env.brio(&["run", &guest, "--task", "again", "--", "flood"]);
+    assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);
+    let size = std::fs::metadata(env.base().join(".brio/journal")).expect("a journal").len();
+    assert!(size < 3 << 20, "{size}");
+}

@@ -15,6 +15,7 @@ wasmtime::component::bindgen!({
             import brio:core/session-fs@0.1.0;
             import brio:core/session-tools@0.1.0;
             import brio:core/session@0.1.0;
+            import brio:core/session-journal@0.1.0;
             import brio:core/checkpoints@0.1.0;
         }
     ",

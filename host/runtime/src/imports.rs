@@ -8,12 +8,13 @@ use crate::LoadError;
 pub(crate) const SESSION_FS: [&str; 2] = ["brio:core/session-fs", "brio:core/checkpoints"];
 
 /// Every interface that the linkers offer, without versions.
-const OFFERED: [&str; 32] = [
+const OFFERED: [&str; 33] = [
     "brio:core/types",
     SESSION_FS[0],
     SESSION_FS[1],
     "brio:core/session-tools",
     "brio:core/session",
+    "brio:core/session-journal",
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stdin",

@@ -61,8 +61,8 @@ pub use outcome::{
 };
 pub use output::{Captured, Output};
 pub use sessions::{
-    SessionCheckpoint, SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode,
-    SessionsError,
+    SessionCheckpoint, SessionDecision, SessionMetadata, SessionState, SessionStatus, Sessions,
+    SessionsCode, SessionsError,
 };
 pub use spec::{Plain, RunSpec, TaskContext, Workspace};
 pub use stop::StopToken;

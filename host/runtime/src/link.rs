@@ -71,6 +71,7 @@ fn common(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     core::session_fs::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::session_tools::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::session::add_to_linker::<_, BrioCore>(l, State::core)?;
+    core::session_journal::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::checkpoints::add_to_linker::<_, BrioCore>(l, State::core)?;
     Ok(linker)
 }

@@ -63,6 +63,29 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     /// `SESSION_UNKNOWN`, `SESSION_ENDED`, `IO`.
     fn checkpoints(&self, id: &str) -> Result<Vec<SessionCheckpoint>, SessionsError>;
+
+    /// Writes to the journal what the agent said in the run's own session or in a child. A host
+    /// that keeps no journal leaves this as it is.
+    ///
+    /// # Errors
+    /// `SESSION_UNKNOWN`, `SESSION_ENDED`, `JOURNAL_TEXT`, `LIMIT`, `NOT_PERMITTED`, `IO`.
+    fn say(&self, id: &str, text: &str) -> Result<(), SessionsError> {
+        let _ = (id, text);
+        Err(no_journal())
+    }
+
+    /// Writes to the journal what the agent decided. As [`say`](Self::say).
+    ///
+    /// # Errors
+    /// As [`say`](Self::say).
+    fn decide(&self, id: &str, decision: &SessionDecision) -> Result<(), SessionsError> {
+        let _ = (id, decision);
+        Err(no_journal())
+    }
+}
+
+fn no_journal() -> SessionsError {
+    SessionsError::new(SessionsCode::NotPermitted, "this host keeps no journal")
 }
 
 /// What went wrong, by the codes of `wit/session-fs.wit` and the cases of `checkpoint-error`.
@@ -91,6 +114,8 @@ pub enum SessionsCode {
     CheckpointExists,
     /// The session has no checkpoint of this name.
     CheckpointUnknown,
+    /// A line for the journal says nothing.
+    JournalText,
     /// The host failed; nothing was changed.
     Io,
 }
@@ -110,6 +135,7 @@ impl SessionsCode {
             Self::CheckpointName => "CHECKPOINT_NAME",
             Self::CheckpointExists => "CHECKPOINT_EXISTS",
             Self::CheckpointUnknown => "CHECKPOINT_UNKNOWN",
+            Self::JournalText => "JOURNAL_TEXT",
             Self::Io => "IO",
         }
     }
@@ -192,4 +218,15 @@ pub struct SessionCheckpoint {
     pub created_at: u64,
     /// The landing of the base that the session looked at then.
     pub base_landing: u64,
+}
+
+/// What an agent decided.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionDecision {
+    /// What, in a few words.
+    pub title: String,
+    /// Why.
+    pub why: String,
+    /// What else could have been done.
+    pub alternatives: Vec<String>,
 }

@@ -65,7 +65,8 @@ pub struct RunSpec {
     /// The grant of `session-fs`. Without it a component that imports it is refused, and
     /// there is no `/sessions`.
     pub sessions: Option<Arc<dyn Sessions>>,
-    /// Answers what any guest may ask of its own session; only reads are made through it.
+    /// Answers what any guest may ask of its own session, and writes its words to the journal;
+    /// nothing of a session is changed through it.
     /// Without it [`sessions`](Self::sessions) is asked.
     pub session_info: Option<Arc<dyn Sessions>>,
     /// Where stdout goes.

@@ -13,6 +13,7 @@ macro_rules! attempt {
 mod checkpoints;
 mod convert;
 mod edit;
+mod journal;
 mod plain;
 mod session;
 mod session_fs;
@@ -36,7 +37,8 @@ pub(crate) struct CoreState {
     pub(crate) own: Option<String>,
     /// The grant of `session-fs`.
     pub(crate) sessions: Option<Arc<dyn Sessions>>,
-    /// Who can tell about sessions; nothing can be changed through it.
+    /// Who can tell about sessions and writes the journal; nothing of a session is changed
+    /// through it.
     pub(crate) info: Option<Arc<dyn Sessions>>,
     /// Children that this guest began, in their order, and that it has ended.
     pub(crate) begun: Vec<String>,

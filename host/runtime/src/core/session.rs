@@ -10,7 +10,7 @@ type Answer<T> = wasmtime::Result<Result<T, wit::SessionError>>;
 
 impl CoreCtx<'_> {
     /// Whether the guest may ask about this session: its own, and those that it began.
-    fn may_ask(&self, id: &str) -> bool {
+    pub(super) fn may_ask(&self, id: &str) -> bool {
         self.core.own.as_deref() == Some(id) || self.core.begun.iter().any(|b| b == id)
     }
 
