@@ -197,6 +197,32 @@ fn a_person_is_asked_and_what_they_approved_lands() {
 }
 
 #[test]
+fn who_decides_after_others_landed_is_asked_again() {
+    let house = House::new();
+    let mut asks = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
+    asks.gates = vec![gate("person", GateKind::Person("good?".into()))];
+    let id = house.supervisor.submit(&asks).unwrap();
+    let work = || {
+        let only = WorkOptions { only: Some(id.clone()), ..WorkOptions::default() };
+        house.supervisor.work(only).unwrap().wait();
+        house.supervisor.job(&id).unwrap()
+    };
+    let session = work().session.unwrap();
+    let other = task(&house.base(), vec![agent("replace", "s/other/another/")]);
+    let other = house.supervisor.submit(&other).unwrap();
+    let only = WorkOptions { only: Some(other), ..WorkOptions::default() };
+    house.supervisor.work(only).unwrap().wait();
+    assert_eq!(house.read("b.txt"), "another\n");
+    let moved = house.supervisor.decide(&session, true, "", "me").unwrap_err();
+    assert_eq!(moved.code(), "SEAL_BROKEN");
+    assert_eq!(work().state, JobState::Waiting, "it looked again, and asks again");
+    house.supervisor.decide(&session, true, "", "me").unwrap();
+    assert_eq!(work().state, JobState::Done);
+    assert_eq!(house.read("a.txt") + &house.read("b.txt"), "the color\nanother\n");
+    assert_eq!(house.open(), Vec::<String>::new());
+}
+
+#[test]
 fn a_sample_is_made_for_the_task() {
     let house = House::new();
     let mut sample = task(&house.base(), vec![agent("replace", "s/x/y/")]);

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use brio_registry::queue::{Decision, Job, JobState, Queue, QueueError};
 use brio_runtime::StopToken;
-use brio_supervisor::{Engine, Event, Options, Outcome, SubmitError, Task};
+use brio_supervisor::{Engine, Event, Options, Outcome, ProblemKind, Runner, SubmitError, Task};
 
 use crate::{Brio, FindError};
 use logs::Logs;
@@ -84,6 +84,14 @@ pub enum SuperviseError {
         /// The session.
         session: String,
     },
+    /// Others have landed since the task asked.
+    #[error(
+        "SEAL_BROKEN: {session}: others have landed on its base since; its gates look again, and then it asks again"
+    )]
+    Moved {
+        /// The session.
+        session: String,
+    },
     /// Another process serves this home.
     #[error("SERVED: process {pid} serves this home already; `brio serve --stop` ends it")]
     Served {
@@ -110,6 +118,7 @@ impl SuperviseError {
             Self::Find(e) => e.code(),
             Self::Seal(problem) => &problem.code,
             Self::NotWaiting { .. } => "NOT_WAITING",
+            Self::Moved { .. } => "SEAL_BROKEN",
             Self::Served { .. } => "SERVED",
             Self::Host { .. } => "IO",
         }
@@ -219,19 +228,25 @@ impl Supervisor {
     /// Says what a person thinks of the session that a job waits for, as it is now.
     ///
     /// # Errors
-    /// `NotWaiting`; `Seal` when it is not on the base as it is now, which the job mends and asks
-    /// again.
+    /// `NotWaiting`; `Moved` when others have landed on the base since the job asked: it asks
+    /// again, on the base as it is now.
     pub fn decide(&self, session: &str, approved: bool, comment: &str, author: &str) -> Result<()> {
-        use brio_supervisor::Runner;
         let session = self.brio.find(session, None)?.id().to_string();
         let waits =
             |job: &Job| job.state == JobState::Waiting && job.session.as_deref() == Some(&session);
         if !self.queue.jobs()?.iter().any(waits) {
             return Err(SuperviseError::NotWaiting { session });
         }
+        let seal = match self.runner.seal(&session) {
+            Err(problem) if problem.kind == ProblemKind::SealBroken => {
+                self.queue.look_again(&session)?;
+                return Err(SuperviseError::Moved { session });
+            }
+            seal => seal?,
+        };
         let decision = Decision {
-            seal: self.runner.seal(&session)?,
             session,
+            seal,
             approved,
             comment: comment.to_owned(),
             author: author.to_owned(),

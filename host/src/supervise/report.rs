@@ -27,6 +27,19 @@ pub(super) fn run(
     let when = token.clone();
     stop.when_stopped(move || when.stop());
     let output = || Output { sink: Some(log.stream()), ..Output::default() };
+    // A bare name is a bundled agent's: it is looked for in no directory of whoever works here.
+    let source = match run.what {
+        StepKind::Agent { agent, .. } => Some(agent),
+        StepKind::Reviewer(reviewer) => Some(&reviewer.agent),
+        StepKind::Command(_) => None,
+    };
+    if let Some(name) = source
+        && name.components().count() == 1
+        && name.to_str().and_then(crate::bundled_agent).is_none()
+    {
+        let unknown = RunError::UnknownAgent { name: name.clone() };
+        return failed(Kind::Unusable, unknown.code(), &unknown);
+    }
     let agent = |source: &std::path::Path| {
         let place = Place::Session(session.clone());
         let mut request = RunRequest::new(AgentSource::Named(source.to_owned()), place);

@@ -314,6 +314,19 @@ impl Queue {
         done.map_err(|e| self.fail(e))
     }
 
+    /// Queues the job that waits for a decision about a session, to look at it again. False: none
+    /// waits.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn look_again(&self, session: &str) -> Result<bool> {
+        self.change(
+            "UPDATE jobs SET state = 'queued', not_before = 0 \
+             WHERE state = 'waiting' AND session = ?1",
+            [session],
+        )
+    }
+
     /// What persons said of a session, oldest first.
     ///
     /// # Errors
