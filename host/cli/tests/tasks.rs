@@ -240,6 +240,9 @@ fn a_server_works_on_what_others_submit() {
     let (_, told) = env.json(&["task", "wait", &id, "--json"]);
     assert_eq!(told["outcome"], "Success", "{told}");
     assert_eq!(fs::read_to_string(env.path().join("three/count")).unwrap(), "3\n");
+    let three = env.path().join("three");
+    let (_, log) = env.json(&["log", three.to_str().unwrap(), "--json"]);
+    assert_eq!(log["landings"][0]["decisions"][0]["title"], "approved", "{log}");
 
     env.ok(&["serve", "--stop"]);
     let mut server = server;

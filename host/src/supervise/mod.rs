@@ -231,7 +231,8 @@ impl Supervisor {
     /// `NotWaiting`; `Moved` when others have landed on the base since the job asked: it asks
     /// again, on the base as it is now.
     pub fn decide(&self, session: &str, approved: bool, comment: &str, author: &str) -> Result<()> {
-        let session = self.brio.find(session, None)?.id().to_string();
+        let handle = self.brio.find(session, None)?;
+        let session = handle.id().to_string();
         let waits =
             |job: &Job| job.state == JobState::Waiting && job.session.as_deref() == Some(&session);
         if !self.queue.jobs()?.iter().any(waits) {
@@ -252,6 +253,16 @@ impl Supervisor {
             author: author.to_owned(),
             at: self.now(),
         };
+        let title = if approved { "approved" } else { "rejected" };
+        let said = brio_landing::Decision {
+            title: title.to_owned(),
+            why: comment.to_owned(),
+            ..brio_landing::Decision::default()
+        };
+        // The queue decides; the journal is for whoever asks later.
+        if let Err(error) = handle.decide(author, &said) {
+            tracing::warn!(session = %handle.id(), %error, "the decision is not in the journal");
+        }
         Ok(self.queue.decide(&decision)?)
     }
 
