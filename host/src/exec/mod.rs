@@ -1,4 +1,4 @@
-//! Native commands in a session: `brio session exec`, and later a gate.
+//! Native commands in a session: `brio session exec`, the steps and gates of tasks.
 //!
 //! The view is shown as a directory at its base's own path and the command runs there in a room
 //! of its own (see `brio-confine`). It is a run: it holds the writer lease, it can be asked to

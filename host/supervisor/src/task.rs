@@ -144,7 +144,7 @@ pub struct Limits {
     pub disk: Option<u64>,
     /// Files that it may create in the session.
     pub files: Option<u64>,
-    /// Bytes of output that are kept.
+    /// Bytes that it may print; agents only.
     pub output: Option<u64>,
 }
 
@@ -334,7 +334,7 @@ pub struct After {
     pub failed: Vec<Hook>,
 }
 
-/// A native command, with what happened in its environment (`BRIO_OUTCOME`, `BRIO_SESSION`, `BRIO_LANDING`).
+/// A native command, with what happened in its environment (`BRIO_OUTCOME`, `BRIO_TASK`, `BRIO_LANDING`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hook {
     /// Names it.

@@ -27,7 +27,7 @@ pub(super) fn limits(reading: &mut Reading<'_>, limits: Option<&wire::Limits>, a
 pub(super) fn no_agent_limits(reading: &mut Reading<'_>, at: &Key) {
     let limits = at.name("limits");
     let why = "a command has none; it is for agents and reviewers";
-    super::all_misplaced(reading, &limits, &["cpu", "memory"], why);
+    super::all_misplaced(reading, &limits, &["cpu", "memory", "output"], why);
 }
 
 fn size(reading: &mut Reading<'_>, size: Option<&wire::Size>, key: &Key) -> Option<u64> {

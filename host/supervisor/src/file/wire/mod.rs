@@ -64,7 +64,7 @@ pub(super) struct Task {
     pub(super) outcomes: Option<Outcomes>,
 }
 
-/// A directory that is made for the task, and thrown away.
+/// A directory that is made for the task, in Brio's home.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Sample {
@@ -191,7 +191,7 @@ pub(super) struct Limits {
     /// Files that it may create in the session.
     #[schemars(range(min = 1))]
     pub(super) files: Option<u64>,
-    /// Bytes of output that are kept.
+    /// Bytes that it may print; agents and reviewers only.
     pub(super) output: Option<Size>,
 }
 
@@ -219,7 +219,7 @@ pub(super) struct After {
 }
 
 /// A native command, run in a branch of the base that is thrown away. `BRIO_OUTCOME`,
-/// `BRIO_SESSION` and `BRIO_LANDING` in its environment say what happened.
+/// `BRIO_TASK` and, after a landing, `BRIO_LANDING` in its environment say what happened.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 #[schemars(extend("required" = ["command"]))]
