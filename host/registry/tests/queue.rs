@@ -75,9 +75,8 @@ fn what_is_not_due_waits_and_says_when() {
 fn a_group_is_due_when_its_children_are_done() {
     let (_dir, q) = queue();
     q.submit(&[job("g", "g", 0), child("g/1", "g"), child("g/2", "g")], 1).unwrap();
-    assert_eq!(q.claim_this("g", "me", 2).unwrap(), None);
     assert_eq!(id(q.claim("me", 2, None).unwrap()), "g/1");
-    assert_eq!(id(q.claim_this("g/2", "me", 2).unwrap()), "g/2");
+    assert_eq!(id(q.claim("me", 2, None).unwrap()), "g/2");
     assert_eq!(q.claim("me", 2, None).unwrap(), None);
     q.finish("g/1", "me", "1", 3).unwrap();
     assert_eq!(q.claim("me", 3, None).unwrap(), None);
@@ -99,24 +98,29 @@ fn decisions_and_cancellations_wake_what_waits() {
         at: 7,
     };
     q.submit(&[job("a", "a", 0)], 1).unwrap();
-    let wait = |seen| {
+    let wait = || {
         assert_eq!(id(q.claim("me", 1, None).unwrap()), "a");
         q.note("a", "me", Some("sess-1"), None).unwrap();
-        q.wait("a", "me", seen).unwrap();
+        assert!(!q.decide(&says("too early")).unwrap(), "nobody asks");
+        q.wait("a", "me").unwrap();
         q.job("a").unwrap().unwrap().state
     };
-    assert_eq!(wait(0), JobState::Waiting);
+    assert_eq!(wait(), JobState::Waiting);
     assert_eq!(q.claim("me", 1, None).unwrap(), None);
-    q.decide(&says("fine")).unwrap();
+    assert!(q.decide(&says("fine")).unwrap());
     let woken = q.job("a").unwrap().unwrap();
     assert_eq!((woken.state, woken.session.as_deref()), (JobState::Queued, Some("sess-1")));
     assert_eq!(q.decisions("sess-1").unwrap(), [says("fine")]);
-    assert_eq!(wait(0), JobState::Queued, "somebody decided while it was let go");
-    assert_eq!(wait(1), JobState::Waiting);
+    assert!(!q.decide(&says("again")).unwrap(), "it is decided");
+    assert_eq!(wait(), JobState::Waiting);
+    assert!(q.look_again("sess-1").unwrap() && !q.look_again("sess-1").unwrap());
+    assert_eq!(wait(), JobState::Waiting);
     let cancelled: Vec<_> = q.cancel("a").unwrap().into_iter().map(|j| j.id).collect();
     assert_eq!(cancelled, ["a"]);
-    assert!(q.is_cancelled("a").unwrap());
-    assert_eq!(wait(1), JobState::Queued);
+    assert_eq!(wait(), JobState::Queued);
+    q.claim("me", 1, None).unwrap();
+    assert_eq!(q.cancelled("me").unwrap(), ["a"]);
+    q.put_back("a", "me", 0, false).unwrap();
     assert_eq!(id(q.claim("me", 1, None).unwrap()), "a");
     q.finish("a", "me", "{}", 9).unwrap();
     assert_eq!(q.cancel("a").unwrap(), []);
@@ -130,7 +134,7 @@ fn what_is_cancelled_is_due_at_once_with_its_children() {
     q.put_back("g/1", "me", 1_000, false).unwrap();
     assert_eq!(q.cancel("g").unwrap().len(), 3);
     assert_eq!(id(q.claim("me", 2, None).unwrap()), "g/1");
-    assert!(q.is_cancelled("g/2").unwrap());
+    assert!(q.job("g/2").unwrap().unwrap().cancelled);
 }
 
 #[test]

@@ -233,9 +233,7 @@ impl Supervisor {
     pub fn decide(&self, session: &str, approved: bool, comment: &str, author: &str) -> Result<()> {
         let handle = self.brio.find(session, None)?;
         let session = handle.id().to_string();
-        let waits =
-            |job: &Job| job.state == JobState::Waiting && job.session.as_deref() == Some(&session);
-        if !self.queue.jobs()?.iter().any(waits) {
+        if !self.queue.is_waiting(&session)? {
             return Err(SuperviseError::NotWaiting { session });
         }
         let seal = match self.runner.seal(&session) {
@@ -263,7 +261,10 @@ impl Supervisor {
         if let Err(error) = handle.decide(author, &said) {
             tracing::warn!(session = %handle.id(), %error, "the decision is not in the journal");
         }
-        Ok(self.queue.decide(&decision)?)
+        match self.queue.decide(&decision)? {
+            true => Ok(()),
+            false => Err(SuperviseError::NotWaiting { session: decision.session }),
+        }
     }
 
     /// What the parts of a job printed, a line each with the part's name before it.

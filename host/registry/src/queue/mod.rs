@@ -73,6 +73,9 @@ pub struct Queue {
     db: Mutex<Connection>,
 }
 
+const LOOK_AGAIN: &str = "UPDATE jobs SET state = 'queued', not_before = 0 \
+                          WHERE state = 'waiting' AND session = ?1";
+
 type Result<T> = std::result::Result<T, QueueError>;
 
 impl Queue {
@@ -152,21 +155,6 @@ impl Queue {
         self.one(&next, params![owner, now, submission])
     }
 
-    /// Gives one certain job to an owner, whatever its turn and its back-off. `None`: it is not
-    /// queued, or a group with children that are not done.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn claim_this(&self, id: &str, owner: &str, now: i64) -> Result<Option<Job>> {
-        let this = format!(
-            "UPDATE jobs SET state = 'running', owner = ?2, started_at = coalesce(started_at, ?3) \
-             WHERE id = ?1 AND state = 'queued' \
-             AND NOT EXISTS (SELECT 1 FROM jobs c WHERE c.parent = ?1 AND c.state <> 'done') \
-             RETURNING {COLUMNS}"
-        );
-        self.one(&this, params![id, owner, now])
-    }
-
     /// Counts a new attempt of a running job, which has no session yet. `None`: it has another
     /// owner.
     ///
@@ -200,18 +188,17 @@ impl Queue {
         )
     }
 
-    /// Lets a running job go until somebody decides about its session, cancels it, or has done so
-    /// since `seen`, the number of decisions that the owner knew of: then it is queued.
+    /// Lets a running job go until somebody decides about its session, or cancels it; one that is
+    /// cancelled by now is queued.
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn wait(&self, id: &str, owner: &str, seen: u32) -> Result<bool> {
+    pub fn wait(&self, id: &str, owner: &str) -> Result<bool> {
         self.change(
-            "UPDATE jobs SET owner = NULL, not_before = 0, state = CASE WHEN cancelled OR ?3 < \
-             (SELECT count(*) FROM decisions d WHERE d.session = jobs.session) \
-             THEN 'queued' ELSE 'waiting' END \
+            "UPDATE jobs SET owner = NULL, not_before = 0, \
+             state = CASE WHEN cancelled THEN 'queued' ELSE 'waiting' END \
              WHERE id = ?1 AND owner = ?2 AND state = 'running'",
-            params![id, owner, seen],
+            params![id, owner],
         )
     }
 
@@ -247,7 +234,7 @@ impl Queue {
     }
 
     /// Asks for the end of a job and of its children. Who owns one sees it by
-    /// [`is_cancelled`](Self::is_cancelled); what nobody works on is due at once. The jobs that
+    /// [`cancelled`](Self::cancelled); what nobody works on is due at once. The jobs that
     /// were not done.
     ///
     /// # Errors
@@ -270,27 +257,18 @@ impl Queue {
         self.rows(ids, [owner], |row| row.get(0))
     }
 
-    /// Whether somebody asked for its end.
+    /// Records what a person said of a session, and queues the job that waits for it. False: none
+    /// waits, and nothing is recorded.
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn is_cancelled(&self, id: &str) -> Result<bool> {
-        let db = self.db();
-        let read = db
-            .query_row("SELECT cancelled FROM jobs WHERE id = ?1", [id], |row| row.get(0))
-            .optional();
-        drop(db);
-        read.map(|found| found.unwrap_or(false)).map_err(|e| self.fail(e))
-    }
-
-    /// Records what a person said of a session; a job that waits for it is queued.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn decide(&self, decision: &Decision) -> Result<()> {
+    pub fn decide(&self, decision: &Decision) -> Result<bool> {
         let mut db = self.db();
         let done = (|| {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            if tx.execute(LOOK_AGAIN, [&decision.session])? == 0 {
+                return Ok(false);
+            }
             tx.execute(
                 "INSERT INTO decisions (session, seal, approved, comment, author, at) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -303,15 +281,20 @@ impl Queue {
                     decision.at
                 ],
             )?;
-            tx.execute(
-                "UPDATE jobs SET state = 'queued', not_before = 0 \
-                 WHERE state = 'waiting' AND session = ?1",
-                [&decision.session],
-            )?;
-            tx.commit()
+            tx.commit()?;
+            Ok(true)
         })();
         drop(db);
         done.map_err(|e| self.fail(e))
+    }
+
+    /// Whether a job waits for a decision about a session.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn is_waiting(&self, session: &str) -> Result<bool> {
+        let waits = "SELECT id FROM jobs WHERE state = 'waiting' AND session = ?1";
+        Ok(!self.rows(waits, [session], |row| row.get::<_, String>(0))?.is_empty())
     }
 
     /// Queues the job that waits for a decision about a session, to look at it again. False: none
@@ -320,11 +303,7 @@ impl Queue {
     /// # Errors
     /// See [`open`](Self::open).
     pub fn look_again(&self, session: &str) -> Result<bool> {
-        self.change(
-            "UPDATE jobs SET state = 'queued', not_before = 0 \
-             WHERE state = 'waiting' AND session = ?1",
-            [session],
-        )
+        self.change(LOOK_AGAIN, [session])
     }
 
     /// What persons said of a session, oldest first.

@@ -18,7 +18,7 @@ pub(super) enum Settled {
     /// It landed; on the base, as this landing, unless there was nothing to land.
     Landed(Option<u64>),
     /// A person has to decide about this seal, and has not among so many decisions.
-    Waits { seal: String, seen: u32 },
+    Waits(String),
 }
 
 /// What persons said.
@@ -54,7 +54,7 @@ impl Worker<'_> {
             match self.ask(task, session, &seal, at, progress, said)? {
                 Asked::Passed => {}
                 Asked::Fixed => continue,
-                Asked::Waits { seen } => return Ok(Settled::Waits { seal, seen }),
+                Asked::Waits => return Ok(Settled::Waits(seal)),
             }
             self.go_on()?;
             match self.commit(task, session, Some(&seal)) {
@@ -163,9 +163,8 @@ impl Worker<'_> {
             };
             let said = said()?;
             let Some(decision) = said.iter().rev().find(|d| d.seal == seal) else {
-                let seen = u32::try_from(said.len()).unwrap_or(u32::MAX);
                 tracing::info!(session, question, "waits for a person");
-                return Ok(Asked::Waits { seen });
+                return Ok(Asked::Waits);
             };
             let message = format!("{}: {}", decision.author, decision.comment);
             let failed = (!decision.approved).then_some(Kind::Rejected);
@@ -202,9 +201,7 @@ enum Asked {
     Passed,
     /// The session is another now.
     Fixed,
-    Waits {
-        seen: u32,
-    },
+    Waits,
 }
 
 /// What a gate runs, if it runs something.

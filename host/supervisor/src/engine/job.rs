@@ -26,13 +26,6 @@ pub(super) struct Carrier<'a> {
     pub(super) stop: Stop,
 }
 
-/// How an attempt ended.
-enum Attempt {
-    Landed(Option<u64>),
-    Stumbled(Stumble),
-    Waits { seal: String, seen: u32 },
-}
-
 impl Carrier<'_> {
     /// Carries a job on that this owner has. `orphan`: its last owner died.
     pub(super) fn carry(&self, job: &Job, orphan: bool) -> Result<(), Halt> {
@@ -161,14 +154,17 @@ impl Carrier<'_> {
         let settled = self.runner.prune(session).map_err(Stumble::from).and_then(|()| {
             self.worker(job, label).settle(task, session, "", progress, Some(&said))
         });
-        let attempt = match settled {
-            Ok(Settled::Landed(landing)) => Attempt::Landed(landing),
-            Ok(Settled::Waits { seal, seen }) => Attempt::Waits { seal, seen },
-            Err(stumble) => Attempt::Stumbled(stumble),
-        };
-        match attempt {
-            Attempt::Landed(landing) => self.landed(job, task, landing, progress),
-            Attempt::Stumbled(stumble) => {
+        match settled {
+            Ok(Settled::Landed(landing)) => self.landed(job, task, landing, progress),
+            Ok(Settled::Waits(seal)) => {
+                // The gates' own words are said again when they are asked again.
+                let memo = Progress { fixed: progress.fixed.clone(), ..before };
+                self.remember(job, Some(session), &Memo::Gates(memo))?;
+                held(self.queue.wait(&job.id, self.owner)?)?;
+                (self.tell)(Event::Waits { job: job.id.clone(), session: session.into(), seal });
+                Ok(())
+            }
+            Err(stumble) => {
                 // What the base says counts: a commit may have failed after it landed.
                 if stumble.kind == Kind::Refused
                     && let Ok(Standing::Landed(landing)) = self.runner.standing(base, label)
@@ -176,13 +172,6 @@ impl Carrier<'_> {
                     return self.landed(job, task, landing, progress);
                 }
                 self.stumbled(job, task, Some(session), &stumble, progress)
-            }
-            Attempt::Waits { seal, seen } => {
-                // The gates' own words are said again when they are asked again.
-                let memo = Progress { fixed: progress.fixed.clone(), ..before };
-                self.remember(job, Some(session), &Memo::Gates(memo))?;
-                (self.tell)(Event::Waits { job: job.id.clone(), session: session.into(), seal });
-                held(self.queue.wait(&job.id, self.owner, seen)?)
             }
         }
     }
