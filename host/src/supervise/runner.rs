@@ -8,12 +8,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use brio_landing::{
-    BeginError, BeginOptions, CommitError, CommitOptions, Isolation, LowerOptions, Metadata,
-    Policy, RebaseOptions, RollbackError, Seal, SessionError, WantedLower,
+    BeginError, BeginOptions, CommitError, CommitOptions, LowerOptions, Metadata, Policy,
+    RebaseOptions, RollbackError, Seal, SessionError,
 };
 use brio_supervisor::{
-    Base, Begin, Commit, Landing, Lower, On, Policy as Settles, Problem, ProblemKind, Report, Run,
-    Runner, Standing, Stop,
+    Base, Begin, Commit, Landing, On, Problem, ProblemKind, Report, Run, Runner, Standing, Stop,
 };
 
 use super::logs::Logs;
@@ -116,10 +115,6 @@ impl Runner for HostRunner {
     }
 
     fn begin(&self, what: &Begin<'_>) -> Result<String, Problem> {
-        let lower = match what.landing.lower {
-            Lower::Live => WantedLower::Live,
-            Lower::Frozen => WantedLower::Frozen,
-        };
         let options = || BeginOptions {
             metadata: Metadata {
                 goal: what.goal.map(str::to_owned),
@@ -127,11 +122,11 @@ impl Runner for HostRunner {
                 task_id: Some(what.label.to_owned()),
             },
             lower: LowerOptions {
-                wanted: lower,
+                wanted: what.landing.lower,
                 excludes: what.landing.exclude.clone(),
                 ..LowerOptions::default()
             },
-            isolation: isolation(what.landing),
+            isolation: what.landing.isolation,
             ..BeginOptions::default()
         };
         let begun = match what.on {
@@ -159,7 +154,7 @@ impl Runner for HostRunner {
     fn rebase(&self, session: &str, landing: &Landing) -> Result<(), Problem> {
         let handle = self.session(session)?;
         let handle = handle.session().map_err(|e| refused(e.code(), &e))?;
-        let options = RebaseOptions { policy: policy(landing.policy), stop: false };
+        let options = RebaseOptions { policy: landing.policy, stop: false };
         patiently(|| handle.rebase(&options), is_busy).map(drop).map_err(commit_problem)
     }
 
@@ -174,7 +169,7 @@ impl Runner for HostRunner {
         let options = || CommitOptions {
             message: commit.landing.message.clone().or_else(|| commit.goal.map(str::to_owned)),
             // Under a seal nothing is settled: that was done when it was rebased.
-            policy: if sealed.is_some() { Policy::Reject } else { policy(commit.landing.policy) },
+            policy: if sealed.is_some() { Policy::Reject } else { commit.landing.policy },
             sealed: sealed.clone(),
             ..CommitOptions::default()
         };
@@ -285,18 +280,6 @@ fn is_busy(e: &CommitError) -> bool {
 
 fn is_busy_begin(e: &BeginError) -> bool {
     e.code() == "SESSION_BUSY"
-}
-
-fn isolation(landing: &Landing) -> Isolation {
-    if landing.serializable { Isolation::Serializable } else { Isolation::Snapshot }
-}
-
-fn policy(settles: Settles) -> Policy {
-    match settles {
-        Settles::Reject => Policy::Reject,
-        Settles::Merge => Policy::Merge,
-        Settles::LastWriteWins => Policy::LastWriteWins,
-    }
 }
 
 pub(super) fn unusable(code: &str, message: String) -> Problem {

@@ -15,6 +15,7 @@ mod task;
 pub mod template;
 pub mod units;
 
+pub use brio_landing::{Isolation, Policy, WantedLower};
 pub use engine::{Engine, Options};
 pub use event::Event;
 pub use outcome::{Kind, Outcome, PartOutcome};
@@ -23,5 +24,5 @@ pub use stop::{Stop, Why};
 pub use submit::{SubmitError, submit};
 pub use task::{
     After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits,
-    Lower, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+    Mendable, Names, Order, Retry, Reviewer, SessionMode, Step, StepKind, Task,
 };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brio_landing::{Isolation, Policy, WantedLower};
 use serde::{Deserialize, Serialize};
 
 /// The life of a session: begin, steps, children, gates, one landing or none.
@@ -251,40 +252,16 @@ pub enum GateKind {
 pub struct Landing {
     /// What becomes of paths that others changed as well.
     pub policy: Policy,
-    /// Whether what it read is validated too.
-    pub serializable: bool,
+    /// What is validated when it lands.
+    pub isolation: Isolation,
     /// Leaves the session open when good work could not land; otherwise it is rolled back.
     pub keep: bool,
     /// What it sees of its base.
-    pub lower: Lower,
+    pub lower: WantedLower,
     /// What it does not see, in gitignore syntax.
     pub exclude: Vec<String>,
     /// The landing's message; the goal where there is none.
     pub message: Option<String>,
-}
-
-/// What becomes of paths that others changed as well.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// It does not land.
-    #[default]
-    Reject,
-    /// What nobody could dispute is merged.
-    Merge,
-    /// The session's are taken.
-    LastWriteWins,
-}
-
-/// What a session sees of its base.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Lower {
-    /// The base as of the last landing.
-    #[default]
-    Live,
-    /// A private copy.
-    Frozen,
 }
 
 /// What is tried again.

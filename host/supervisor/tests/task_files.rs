@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use brio_supervisor::file::{Format, parse, read};
 use brio_supervisor::{
-    After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits,
-    Lower, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+    After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Isolation, Land, Landing,
+    Limits, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+    WantedLower,
 };
 
 const EVERYTHING: &str = include_str!("everything.toml");
@@ -133,9 +134,9 @@ fn everything() -> Task {
         gates: gates(),
         landing: Landing {
             policy: Policy::LastWriteWins,
-            serializable: true,
+            isolation: Isolation::Serializable,
             keep: true,
-            lower: Lower::Frozen,
+            lower: WantedLower::Frozen,
             exclude: vec!["target/".into()],
             message: Some("It is done".into()),
         },

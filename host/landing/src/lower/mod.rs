@@ -41,7 +41,8 @@ pub(crate) const LOWER: &[u8] = b"lower";
 pub(crate) const LOWER_INDEX: &[u8] = b"lower.index";
 
 /// Which lower a session is to have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WantedLower {
     /// The base as of now, seen through what later landings displace: costs nothing.
     #[default]

@@ -7,8 +7,9 @@ use super::super::load::Reading;
 use super::super::problem::{Problem, short};
 use super::super::wire;
 use super::{misplaced, names};
-use crate::task::{Landing, Limits, Lower, Mendable, Names, Policy, Retry};
+use crate::task::{Landing, Limits, Mendable, Names, Retry};
 use crate::units;
+use crate::{Isolation, Policy, WantedLower};
 
 /// What a run may use; none of it nothing.
 pub(super) fn limits(reading: &mut Reading<'_>, limits: Option<&wire::Limits>, at: &Key) -> Limits {
@@ -79,11 +80,14 @@ pub(super) fn landing(landing: Option<wire::Landing>) -> Landing {
             Some(wire::Policy::Merge) => Policy::Merge,
             Some(wire::Policy::LastWriteWins) => Policy::LastWriteWins,
         },
-        serializable: landing.isolation == Some(wire::Isolation::Serializable),
+        isolation: match landing.isolation {
+            None | Some(wire::Isolation::Snapshot) => Isolation::Snapshot,
+            Some(wire::Isolation::Serializable) => Isolation::Serializable,
+        },
         keep: landing.keep.unwrap_or(false),
         lower: match landing.lower {
-            None | Some(wire::Lower::Live) => Lower::Live,
-            Some(wire::Lower::Frozen) => Lower::Frozen,
+            None | Some(wire::Lower::Live) => WantedLower::Live,
+            Some(wire::Lower::Frozen) => WantedLower::Frozen,
         },
         exclude: landing.exclude,
         message: landing.message,
