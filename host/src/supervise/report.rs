@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use brio_runtime::{Captured, Outcome, Output, RunLimits, StopToken};
-use brio_supervisor::{Kind, Limits, Problem, ProblemKind, Report, Run, StepKind, Stop};
+use brio_supervisor::{Kind, Limits, Report, Run, StepKind, Stop};
 
 use super::logs::Log;
 use crate::{
@@ -38,7 +38,7 @@ pub(super) fn run(
         && name.to_str().and_then(crate::bundled_agent).is_none()
     {
         let unknown = RunError::UnknownAgent { name: name.clone() };
-        return failed(Kind::Unusable, unknown.code(), &unknown);
+        return Report::failed(Kind::Unusable, unknown.code(), &unknown);
     }
     let agent = |source: &std::path::Path| {
         let place = Place::Session(session.clone());
@@ -107,7 +107,7 @@ fn of_run(ran: Result<Ran, RunError>) -> Report {
                 RunError::Lease(_) => Kind::Refused,
                 _ => Kind::Unusable,
             };
-            return failed(kind, e.code(), &e);
+            return Report::failed(kind, e.code(), e);
         }
     };
     let mut report = Report::default();
@@ -150,7 +150,7 @@ fn of_exec(ran: Result<ExecReport, ExecError>) -> Report {
                 None if matches!(e, ExecError::Lease(_)) => Kind::Refused,
                 None => Kind::Unusable,
             };
-            return failed(kind, e.code(), &e);
+            return Report::failed(kind, e.code(), e);
         }
     };
     let said = [quoted(&ran.stdout), quoted(&ran.stderr)];
@@ -173,20 +173,4 @@ fn of_exec(ran: Result<ExecReport, ExecError>) -> Report {
 fn quoted(captured: &Captured) -> String {
     let bytes = &captured.bytes[captured.bytes.len().saturating_sub(QUOTED)..];
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn failed(kind: Kind, code: &str, error: &dyn std::fmt::Display) -> Report {
-    let text = error.to_string();
-    let message = text.strip_prefix(code).and_then(|t| t.strip_prefix(": ")).unwrap_or(&text);
-    let (code, message) = (Some(code.to_owned()), message.to_owned());
-    Report { failed: Some(kind), code, message, metrics: Vec::new() }
-}
-
-pub(super) fn of_problem(problem: &Problem) -> Report {
-    let kind = match problem.kind {
-        ProblemKind::Conflict => Kind::Conflict,
-        ProblemKind::SealBroken | ProblemKind::Refused => Kind::Refused,
-        ProblemKind::Unusable => Kind::Unusable,
-    };
-    failed(kind, &problem.code, &problem.message)
 }

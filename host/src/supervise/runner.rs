@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -34,11 +35,12 @@ pub(super) struct HostRunner {
 
 impl HostRunner {
     fn session(&self, id: &str) -> Result<SessionHandle, Problem> {
+        self.find(id).map_err(find_problem)
+    }
+
+    fn find(&self, id: &str) -> Result<SessionHandle, FindError> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        match open {
-            Some(session) => Ok(session),
-            None => self.brio.find(id, None).map_err(find_problem),
-        }
+        open.map_or_else(|| self.brio.find(id, None), Ok)
     }
 
     fn keep(&self, session: SessionHandle) -> String {
@@ -141,7 +143,7 @@ impl Runner for HostRunner {
     }
 
     fn run(&self, run: &Run<'_>, stop: &Stop) -> Report {
-        self.run_there(run, stop).unwrap_or_else(|problem| report::of_problem(&problem))
+        self.run_there(run, stop).unwrap_or_else(Report::from)
     }
 
     fn seal(&self, session: &str) -> Result<String, Problem> {
@@ -179,9 +181,13 @@ impl Runner for HostRunner {
     }
 
     fn rollback(&self, session: &str) -> Result<(), Problem> {
-        let handle = match self.brio_session(session)? {
-            Some(handle) => handle,
-            None => return Ok(()),
+        let handle = match self.find(session) {
+            Ok(handle) => handle,
+            Err(
+                FindError::Ended { .. }
+                | FindError::Session(SessionError::Ended { .. } | SessionError::Unknown { .. }),
+            ) => return Ok(()),
+            Err(e) => return Err(find_problem(e)),
         };
         match handle.rollback_cascade(true) {
             Ok(_)
@@ -226,19 +232,6 @@ impl Runner for HostRunner {
 }
 
 impl HostRunner {
-    /// `None`: it has ended.
-    fn brio_session(&self, id: &str) -> Result<Option<SessionHandle>, Problem> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
-        match open.map_or_else(|| self.brio.find(id, None), Ok) {
-            Ok(session) => Ok(Some(session)),
-            Err(
-                FindError::Ended { .. }
-                | FindError::Session(SessionError::Ended { .. } | SessionError::Unknown { .. }),
-            ) => Ok(None),
-            Err(e) => Err(find_problem(e)),
-        }
-    }
-
     fn domain(&self, base: &Path) -> Result<Option<brio_landing::Domain>, Problem> {
         match self.brio.domain(base, false) {
             Ok((domain, _)) => Ok(Some(domain)),
@@ -282,18 +275,12 @@ fn is_busy_begin(e: &BeginError) -> bool {
     e.code() == "SESSION_BUSY"
 }
 
-pub(super) fn unusable(code: &str, message: String) -> Problem {
-    problem(ProblemKind::Unusable, code, &message)
+fn unusable(code: &str, error: impl Display) -> Problem {
+    Problem::new(ProblemKind::Unusable, code, error)
 }
 
-pub(super) fn refused(code: &str, error: &dyn std::fmt::Display) -> Problem {
-    problem(ProblemKind::Refused, code, error)
-}
-
-fn problem(kind: ProblemKind, code: &str, error: &dyn std::fmt::Display) -> Problem {
-    let text = error.to_string();
-    let message = text.strip_prefix(code).and_then(|t| t.strip_prefix(": ")).unwrap_or(&text);
-    Problem { kind, code: code.to_owned(), message: message.to_owned() }
+fn refused(code: &str, error: impl Display) -> Problem {
+    Problem::new(ProblemKind::Refused, code, error)
 }
 
 fn begin_problem(e: BeginError) -> Problem {
@@ -302,7 +289,7 @@ fn begin_problem(e: BeginError) -> Problem {
         "SESSION_BUSY" | "NO_SPACE" | "IO" | "CHANGING" | "RECOVERY_NEEDED" => ProblemKind::Refused,
         _ => ProblemKind::Unusable,
     };
-    problem(kind, e.code(), &e)
+    Problem::new(kind, e.code(), e)
 }
 
 fn commit_problem(e: CommitError) -> Problem {
@@ -311,7 +298,7 @@ fn commit_problem(e: CommitError) -> Problem {
         "SEAL_BROKEN" | "SESSION_BEHIND" => ProblemKind::SealBroken,
         _ => ProblemKind::Refused,
     };
-    let mut problem = problem(kind, e.code(), &e);
+    let mut problem = Problem::new(kind, e.code(), e);
     // What becomes of the session is the task's to say.
     if let Some((what, _)) = problem.message.split_once("; the session is kept") {
         problem.message = what.to_owned();

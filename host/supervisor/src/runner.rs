@@ -1,5 +1,6 @@
 //! What the engine has done by others: sessions and runs.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use crate::{Base, Kind, Landing, Limits, StepKind, Stop};
@@ -139,6 +140,26 @@ pub struct Report {
     pub metrics: Vec<(String, f64)>,
 }
 
+impl Report {
+    /// A run that failed. The message is the error's text, without the code if it begins with it.
+    pub fn failed(kind: Kind, code: &str, error: impl Display) -> Self {
+        let message = without_code(error, code);
+        Self { failed: Some(kind), code: Some(code.to_owned()), message, metrics: Vec::new() }
+    }
+}
+
+impl From<Problem> for Report {
+    /// A run that could not be made.
+    fn from(problem: Problem) -> Self {
+        Self {
+            failed: Some(problem.kind.end()),
+            code: Some(problem.code),
+            message: problem.message,
+            metrics: Vec::new(),
+        }
+    }
+}
+
 /// Why something about a session could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -149,6 +170,19 @@ pub struct Problem {
     pub code: String,
     /// For a person, without the code.
     pub message: String,
+}
+
+impl Problem {
+    /// The message is the error's text, without the code if it begins with it.
+    pub fn new(kind: ProblemKind, code: &str, error: impl Display) -> Self {
+        Self { kind, code: code.to_owned(), message: without_code(error, code) }
+    }
+}
+
+fn without_code(error: impl Display, code: &str) -> String {
+    let text = error.to_string();
+    let message = text.strip_prefix(code).and_then(|rest| rest.strip_prefix(": "));
+    message.unwrap_or(&text).to_owned()
 }
 
 /// What the engine makes of a problem.

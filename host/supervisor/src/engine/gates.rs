@@ -5,7 +5,7 @@ use std::time::Instant;
 use brio_registry::queue::Decision;
 
 use super::progress::{Progress, Stumble};
-use super::work::{Worker, failed, filled};
+use super::work::{Worker, filled};
 use crate::{
     Commit, Gate, GateKind, Kind, Limits, On, Problem, ProblemKind, Report, Run, StepKind, Task,
 };
@@ -97,7 +97,7 @@ impl Worker<'_> {
                         Ok(what) => {
                             self.look(gate, &what, gate.limits.or(task.limits), session, at)
                         }
-                        Err(e) => failed(Kind::Unusable, "TASK", e.to_string()),
+                        Err(e) => Report::failed(Kind::Unusable, "TASK", e),
                     })
                     .map(Some),
             });
@@ -105,9 +105,9 @@ impl Worker<'_> {
             let reports = asked.into_iter().map(|asked| match asked {
                 Ok(None) => None,
                 Ok(Some(thread)) => Some(thread.join().unwrap_or_else(|_| {
-                    failed(Kind::Rejected, "PANIC", "the supervisor panicked".into())
+                    Report::failed(Kind::Rejected, "PANIC", "the supervisor panicked")
                 })),
-                Err(e) => Some(failed(Kind::Refused, "IO", e.to_string())),
+                Err(e) => Some(Report::failed(Kind::Refused, "IO", e)),
             });
             reports.collect()
         });
@@ -220,9 +220,9 @@ fn measured(progress: &Progress, metric: &str, above: f64) -> Report {
         }
         Some(value) => {
             let what = format!("{metric} is {value}, not above {above}");
-            failed(Kind::Rejected, "THRESHOLD", what)
+            Report::failed(Kind::Rejected, "THRESHOLD", what)
         }
-        None => failed(Kind::Rejected, "NO_METRIC", format!("no step reported `{metric}`")),
+        None => Report::failed(Kind::Rejected, "NO_METRIC", format!("no step reported `{metric}`")),
     }
 }
 

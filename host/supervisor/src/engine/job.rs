@@ -7,7 +7,7 @@ use brio_registry::queue::{Job, Queue};
 
 use super::gates::Settled;
 use super::progress::{Halt, Memo, Progress, Stumble};
-use super::work::{Worker, failed};
+use super::work::Worker;
 use crate::{
     Begin, Event, Hook, Kind, Mendable, On, Outcome, Report, Retry, Run, Runner, Standing,
     StepKind, Stop, Task, Why,
@@ -269,7 +269,7 @@ impl Carrier<'_> {
                 env: &env,
                 limits: hook.limits,
             }),
-            None => failed(Kind::Unusable, "IO", "its base is not there".into()),
+            None => Report::failed(Kind::Unusable, "IO", "its base is not there"),
         };
         let name = if report.failed.is_none() { &hook.done_as } else { &hook.failed_as };
         if let Some(name) = name {

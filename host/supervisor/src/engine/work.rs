@@ -64,7 +64,7 @@ impl Worker<'_> {
                 env: &[],
                 limits,
             }),
-            Err(e) => failed(Kind::Unusable, "TASK", e.to_string()),
+            Err(e) => Report::failed(Kind::Unusable, "TASK", e),
         };
         self.part(progress, at, &step.name, &report, begun);
         progress.output(&step.name, &report);
@@ -92,7 +92,7 @@ impl Worker<'_> {
     /// Runs something. A defect of the runner is a failure of what it ran.
     pub(super) fn run(&self, run: &Run<'_>) -> Report {
         let ran = catch_unwind(AssertUnwindSafe(|| self.runner.run(run, self.stop)));
-        ran.unwrap_or_else(|_| failed(Kind::Stopped, "PANIC", "the run panicked".into()))
+        ran.unwrap_or_else(|_| Report::failed(Kind::Stopped, "PANIC", "the run panicked"))
     }
 
     pub(super) fn judged(&self, report: Report, name: &str) -> Result<(), Stumble> {
@@ -339,10 +339,6 @@ fn tell(
 
 fn of(child: &Child, stumble: Stumble) -> Stumble {
     Stumble { message: format!("{}: {}", child.task.name, stumble.message), ..stumble }
-}
-
-pub(super) fn failed(kind: Kind, code: &str, message: String) -> Report {
-    Report { failed: Some(kind), code: Some(code.to_owned()), message, metrics: Vec::new() }
 }
 
 /// A step with what its text quotes.
