@@ -13,25 +13,35 @@ use brio_runtime::{Engine, EngineError, EngineOptions};
 use brio_session::{RelPath, Time};
 
 use crate::listing::row;
-use crate::{BrioOptions, OpenError, SessionHandle, SessionMetadata};
+use crate::{BrioBuilder, OpenError, SessionHandle, SessionMetadata};
 
 /// Brio, opened with a home. Cheap to clone; clones are one.
 #[derive(Clone)]
 pub struct Brio(Arc<Inner>);
 
 struct Inner {
-    options: BrioOptions,
+    options: BrioBuilder,
     registry: Registry,
     /// Made when the first agent is loaded: most commands run none.
     engine: Mutex<Option<Engine>>,
 }
 
 impl Brio {
-    /// Opens the home, and makes it (0700) when it is not there.
+    /// Opens a home, and makes it (0700) when it is not there: one per person, which keeps what
+    /// is no base's own.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(mut options: BrioOptions) -> Result<Self, OpenError> {
+    pub fn open(home: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::builder(home).open()
+    }
+
+    /// As [`open`](Self::open), with a say in more than the home.
+    pub fn builder(home: impl Into<PathBuf>) -> BrioBuilder {
+        BrioBuilder::new(home.into())
+    }
+
+    pub(crate) fn open_as(mut options: BrioBuilder) -> Result<Self, OpenError> {
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |source| OpenError::Home { path, source }

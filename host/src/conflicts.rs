@@ -64,11 +64,11 @@ impl SessionHandle {
     /// [`CommitOptions::sealed`](crate::CommitOptions::sealed) exactly that lands, or nothing.
     ///
     /// ```
-    /// # use brio_host::{Brio, BrioOptions, CommitOptions, Metadata};
+    /// # use brio_host::{Brio, CommitOptions, Metadata};
     /// # let dir = tempfile::tempdir()?;
     /// # let base = dir.path().join("base");
     /// # std::fs::create_dir(&base)?;
-    /// # let brio = Brio::open(BrioOptions::new(dir.path().join("home")))?;
+    /// # let brio = Brio::open(dir.path().join("home"))?;
     /// let session = brio.begin(&base, Metadata::default())?;
     /// let seal = session.seal()?;
     /// // … whoever must agree looks at the session, in branches of it …

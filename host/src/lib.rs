@@ -1,11 +1,11 @@
 //! Embed Brio: branch a directory, let an agent work in the branch, land it or throw it away.
 //!
 //! ```
-//! use brio_host::{Brio, BrioOptions, Metadata, SessionGuard};
+//! use brio_host::{Brio, Metadata, SessionGuard};
 //! # let dir = tempfile::tempdir()?;
 //! # let (home, base) = (dir.path().join("home"), dir.path().join("base"));
 //! # std::fs::create_dir(&base)?;
-//! let brio = Brio::open(BrioOptions::new(home))?;
+//! let brio = Brio::open(home)?;
 //! let session = brio.begin(&base, Metadata::default())?;
 //! let guard = SessionGuard::new(session);
 //! // … an agent works in it; if this scope ends before the commit, it is rolled back …
@@ -16,7 +16,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `brio` | opening Brio: the home, the index, the engine |
+//! | `brio`, `builder` | opening Brio: the home, the index, the engine |
 //! | `session` | one session: look, write, commit, roll back; `finding` it again by a prefix |
 //! | `listing` | every session of every domain |
 //! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
@@ -29,6 +29,7 @@
 //! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
 mod brio;
+mod builder;
 mod bundled;
 mod conflicts;
 mod directory;
@@ -47,7 +48,6 @@ mod metadata;
 #[cfg(target_os = "linux")]
 mod mounted;
 mod nested;
-mod options;
 mod plain;
 mod recovery;
 mod run;
@@ -86,6 +86,7 @@ pub use brio_session::{
     Change, ChangeKind, ChangeSet, Content, Door, FileHandle, FsError, Handle, Kind, Lower, Meta,
     OpenOptions, RelPath, STATE_DIR, Time, View, ViewOptions,
 };
+pub use builder::BrioBuilder;
 pub use bundled::{Bundled, bundled, bundled_agent};
 pub use directory::{
     DirectoryError, ExportError, ExportOptions, Exported, Import, ImportError, ImportOptions,
@@ -101,7 +102,6 @@ pub use manager::{ActiveSession, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;
 #[cfg(target_os = "linux")]
 pub use mounted::{MountOptions, Mounted, SessionMountError};
-pub use options::{BrioOptions, system_boot_id};
 pub use plain::PlainError;
 pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};
 pub use session::SessionHandle;

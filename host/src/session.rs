@@ -133,12 +133,12 @@ impl SessionHandle {
     /// Several ways may be tried, and the best kept:
     ///
     /// ```
-    /// # use brio_host::{Brio, BrioOptions, CommitOptions, Handle, Metadata, OpenOptions};
+    /// # use brio_host::{Brio, CommitOptions, Handle, Metadata, OpenOptions};
     /// # use brio_host::{SessionHandle, ViewOptions};
     /// # let dir = tempfile::tempdir()?;
     /// # let base = dir.path().join("base");
     /// # std::fs::create_dir(&base)?;
-    /// # let brio = Brio::open(BrioOptions::new(dir.path().join("home")))?;
+    /// # let brio = Brio::open(dir.path().join("home"))?;
     /// # fn attempt(s: &SessionHandle, text: &str) -> Result<usize, Box<dyn std::error::Error>> {
     /// #     let writer = s.writer("doc", ViewOptions::default())?;
     /// #     let view = writer.view();

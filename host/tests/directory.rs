@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use brio_host::{
-    Brio, BrioOptions, CommitOptions, ExportOptions, ImportOptions, Metadata, Progress,
-    SessionHandle, StopToken, Watch,
+    Brio, CommitOptions, ExportOptions, ImportOptions, Metadata, Progress, SessionHandle,
+    StopToken, Watch,
 };
 use trees::{Rng, chmod, edit, fill, same, touch, tree};
 
@@ -25,7 +25,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let tmp = tempfile::tempdir().unwrap();
-        let brio = Brio::open(BrioOptions::new(tmp.path().join("home"))).unwrap();
+        let brio = Brio::open(tmp.path().join("home")).unwrap();
         fs::create_dir(tmp.path().join("base")).unwrap();
         Self { tmp, brio }
     }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use brio_host::{
-    AgentSource, Brio, BrioOptions, Handle, ListFilter, Metadata, OpenOptions, SessionGuard,
-    SessionHandle, SessionManager, SessionMetadata, Task, TaskResult, ViewOptions,
+    AgentSource, Brio, Handle, ListFilter, Metadata, OpenOptions, SessionGuard, SessionHandle,
+    SessionManager, SessionMetadata, Task, TaskResult, ViewOptions,
 };
 
 struct Place {
@@ -20,7 +20,7 @@ fn place() -> Place {
     let base = tmp.path().join("base");
     fs::create_dir(&base).expect("a base");
     fs::write(base.join("a.txt"), "old\n").expect("a file");
-    let brio = Brio::open(BrioOptions::new(tmp.path().join("home"))).expect("a home");
+    let brio = Brio::open(tmp.path().join("home")).expect("a home");
     Place { _tmp: tmp, brio, base }
 }
 

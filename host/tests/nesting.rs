@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use brio_host::{
-    AgentSource, BeginOptions, Brio, BrioOptions, CommitError, CommitOptions, Handle, Isolation,
-    ListFilter, Metadata, OpenOptions, Place as RunPlace, RunRequest, SessionHandle, ViewOptions,
+    AgentSource, BeginOptions, Brio, CommitError, CommitOptions, Handle, Isolation, ListFilter,
+    Metadata, OpenOptions, Place as RunPlace, RunRequest, SessionHandle, ViewOptions,
 };
 
 struct Place {
@@ -19,7 +19,7 @@ fn place() -> Place {
     let base = dir.path().join("base");
     std::fs::create_dir(&base).unwrap();
     std::fs::write(base.join("words"), "one two three").unwrap();
-    let brio = Brio::open(BrioOptions::new(dir.path().join("home"))).unwrap();
+    let brio = Brio::open(dir.path().join("home")).unwrap();
     Place { _dir: dir, base, brio }
 }
 

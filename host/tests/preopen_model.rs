@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use brio_host::{Brio, BrioOptions};
+use brio_host::Brio;
 use forms::{Subject, difference, on_disk, unlike};
 use model::memory::Memory;
 use model::run::same_tree;
@@ -183,7 +183,7 @@ fn the_view_and_the_plain_form_are_one_directory() {
         None => (1, env("BRIO_PREOPEN_SEQUENCES").unwrap_or(COUNT)),
     };
     let home = scratch();
-    let brio = Brio::open(BrioOptions::new(home.path().join("home"))).unwrap();
+    let brio = Brio::open(home.path().join("home")).unwrap();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (failed, ends) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::new()));
     let next = AtomicU64::new(first);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brio_host::tasks::*;
-use brio_host::{Brio, BrioOptions, ListFilter, StopToken, Supervisor, WorkOptions};
+use brio_host::{Brio, ListFilter, StopToken, Supervisor, WorkOptions};
 
 struct House {
     dir: tempfile::TempDir,
@@ -21,7 +21,7 @@ impl House {
         fs::create_dir(&base).unwrap();
         fs::write(base.join("a.txt"), "the colour\n").unwrap();
         fs::write(base.join("b.txt"), "other\n").unwrap();
-        let brio = Brio::open(BrioOptions::new(dir.path().join("home"))).unwrap();
+        let brio = Brio::open(dir.path().join("home")).unwrap();
         let env = std::env::vars_os().filter(|(name, _)| name == "PATH").collect();
         let supervisor = brio.supervisor(env).unwrap();
         Self { dir, brio, supervisor }

@@ -1,27 +1,28 @@
 //! Opening Brio as the environment says.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use brio_host::{Brio, BrioOptions, Retention, SessionHandle, Supervisor};
+use brio_host::{Brio, Retention, SessionHandle, Supervisor};
 
 use crate::config::{Config, Places};
 use crate::failure::Failure;
 
 /// Opens the home.
 pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
-    let mut options = BrioOptions::new(&places.home);
-    options.user_home.clone_from(&places.user_home);
+    let mut builder = Brio::builder(&places.home);
+    if let Some(dir) = &places.user_home {
+        builder = builder.user_home(dir);
+    }
     let places = places.clone();
-    options.retention = Arc::new(move |base| match Config::load(&places, Some(base), &[]) {
+    let retention = move |base: &Path| match Config::load(&places, Some(base), &[]) {
         Ok(config) => config.retention(),
         // A file that cannot be read shortens nobody's undo history.
         Err(e) => {
             tracing::warn!("{}: {}; 30 days and 10 % are kept", e.code, e.message);
             Retention::default()
         }
-    });
-    Ok(Brio::open(options)?)
+    };
+    Ok(builder.retention(retention).open()?)
 }
 
 /// Opens the home and finds a session: in the domain of the current directory, then in the

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use brio_host::{
-    AgentSource, Brio, BrioOptions, CommitOptions, Ending, Metadata, Place, Ran, RunRequest,
-    SessionGuard,
+    AgentSource, Brio, CommitOptions, Ending, Metadata, Place, Ran, RunRequest, SessionGuard,
 };
 
 use crate::exit::Exit;
@@ -95,9 +94,8 @@ impl Stage {
             fs::create_dir_all(path.parent().unwrap_or(&base)).map_err(io)?;
             fs::write(path, text).map_err(io)?;
         }
-        let mut options = BrioOptions::new(dir.path().join("home"));
-        options.user_home = Some(dir.path().to_owned());
-        Ok(Self { brio: Brio::open(options)?, base, _dir: dir })
+        let brio = Brio::builder(dir.path().join("home")).user_home(dir.path()).open()?;
+        Ok(Self { brio, base, _dir: dir })
     }
 
     fn begin(&self, goal: &str) -> Place {

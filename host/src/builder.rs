@@ -1,0 +1,90 @@
+//! What an embedder hands in. This crate reads no environment and no home of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use brio_landing::{Retention, system_time};
+use brio_session::{Door, Time};
+
+use crate::{Brio, OpenError};
+
+/// How [`Brio`] is opened: see [`Brio::builder`].
+#[derive(Clone)]
+#[must_use = "nothing is opened before `open`"]
+pub struct BrioBuilder {
+    pub(crate) home: PathBuf,
+    pub(crate) user_home: Option<PathBuf>,
+    pub(crate) boot_id: String,
+    pub(crate) now: fn() -> Time,
+    pub(crate) door: Door,
+    pub(crate) cache: bool,
+    pub(crate) retention: Arc<dyn Fn(&Path) -> Retention + Send + Sync>,
+}
+
+impl BrioBuilder {
+    /// A home, and this machine's clock and boot.
+    pub(crate) fn new(home: PathBuf) -> Self {
+        Self {
+            home,
+            user_home: None,
+            boot_id: system_boot_id(),
+            now: system_time,
+            door: Door::default(),
+            cache: true,
+            retention: Arc::new(|_| Retention::default()),
+        }
+    }
+
+    /// The user's home directory: the upward search for a domain stops there. None by default.
+    pub fn user_home(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.user_home = Some(dir.into());
+        self
+    }
+
+    /// Keeps compiled agents in the home, or not. On by default.
+    pub fn cache(mut self, keep: bool) -> Self {
+        self.cache = keep;
+        self
+    }
+
+    /// How long landings in a base can be undone; asked when the base is opened. 30 days and a
+    /// tenth of the file system by default.
+    pub fn retention(mut self, of: impl Fn(&Path) -> Retention + Send + Sync + 'static) -> Self {
+        self.retention = Arc::new(of);
+        self
+    }
+
+    /// What identifies this boot of the machine: a process of another boot is dead. What the
+    /// kernel says by default.
+    pub fn boot_id(mut self, id: impl Into<String>) -> Self {
+        self.boot_id = id.into();
+        self
+    }
+
+    /// The wall clock. The system's by default.
+    pub fn clock(mut self, now: fn() -> Time) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// Where every mutation passes, for tests that make it fail.
+    pub fn door(mut self, door: Door) -> Self {
+        self.door = door;
+        self
+    }
+
+    /// Opens the home, and makes it (0700) when it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(self) -> Result<Brio, OpenError> {
+        Brio::open_as(self)
+    }
+}
+
+/// What the kernel calls this boot; empty where it does not say.
+fn system_boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
