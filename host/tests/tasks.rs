@@ -53,52 +53,20 @@ impl House {
 }
 
 fn task(base: &Path, steps: Vec<Step>) -> Task {
-    Task {
-        name: "task".into(),
-        goal: Some("a goal".into()),
-        base: Some(Base::Directory(base.into())),
-        session: SessionMode::Own,
-        steps,
-        children: Children::default(),
-        gates: Vec::new(),
-        landing: Landing::default(),
-        retry: Retry::default(),
-        priority: 0,
-        limits: Limits::default(),
-        after: After::default(),
-        names: Names::default(),
-    }
+    Task { steps, ..Task::new("task").goal("a goal").base(base) }
 }
 
 fn agent(agent: &str, task: &str) -> Step {
-    let kind = StepKind::Agent {
-        agent: agent.into(),
-        task: task.into(),
-        input_files: Vec::new(),
-        args: Vec::new(),
-        env: Vec::new(),
-        grants: Grants::default(),
-    };
-    Step { name: agent.into(), kind, limits: Limits::default(), failed_as: None }
+    Step::new(agent, Agent::new(agent, task))
 }
 
+/// A test's process makes no rooms: those are tried with the binary.
 fn sh(script: &str) -> Command {
-    Command {
-        argv: vec!["/bin/sh".into(), "-c".into(), script.into()],
-        env: Vec::new(),
-        network: false,
-        vcs: false,
-        // A test's process makes no rooms: those are tried with the binary.
-        unconfined: true,
-    }
-}
-
-fn gate(name: &str, kind: GateKind) -> Gate {
-    Gate { name: name.into(), kind, limits: Limits::default(), rejected_as: None }
+    Command { unconfined: true, ..Command::shell(script) }
 }
 
 fn check(name: &str, script: &str) -> Gate {
-    gate(name, GateKind::Command { command: sh(script), fix: None })
+    Gate::new(name, sh(script))
 }
 
 #[test]
@@ -113,9 +81,9 @@ fn a_task_lands_what_its_gates_saw() {
     let mut feature = task(&house.base(), vec![agent("replace", "s/colour/color  /")]);
     feature.gates = vec![
         check("tests", "echo built > target; grep -q color a.txt"),
-        gate("lint", lint),
-        gate("secrets", GateKind::Reviewer(reviewer)),
-        gate("any", GateKind::Metric { metric: "places".into(), above: 0.0 }),
+        Gate::new("lint", lint),
+        Gate::new("secrets", GateKind::Reviewer(reviewer)),
+        Gate::new("any", GateKind::Metric { metric: "places".into(), above: 0.0 }),
     ];
     let outcome = house.run(&feature);
     assert_eq!((outcome.kind, outcome.landing), (Kind::Landed, Some(1)), "{outcome:#?}");
@@ -177,7 +145,7 @@ fn children_branch_the_session_and_the_best_lands() {
 fn a_person_is_asked_and_what_they_approved_lands() {
     let house = House::new();
     let mut asks = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
-    asks.gates = vec![gate("person", GateKind::Person("good?".into()))];
+    asks.gates = vec![Gate::new("person", GateKind::Person("good?".into()))];
     for approved in [false, true] {
         let id = house.supervisor.submit(&asks).unwrap();
         let only = || WorkOptions { only: Some(id.clone()), ..WorkOptions::default() };
@@ -200,7 +168,7 @@ fn a_person_is_asked_and_what_they_approved_lands() {
 fn who_decides_after_others_landed_is_asked_again() {
     let house = House::new();
     let mut asks = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
-    asks.gates = vec![gate("person", GateKind::Person("good?".into()))];
+    asks.gates = vec![Gate::new("person", GateKind::Person("good?".into()))];
     let id = house.supervisor.submit(&asks).unwrap();
     let work = || {
         let only = WorkOptions { only: Some(id.clone()), ..WorkOptions::default() };

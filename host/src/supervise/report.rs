@@ -29,7 +29,7 @@ pub(super) fn run(
     let output = || Output { sink: Some(log.stream()), ..Output::default() };
     // A bare name is a bundled agent's: it is looked for in no directory of whoever works here.
     let source = match run.what {
-        StepKind::Agent { agent, .. } => Some(agent),
+        StepKind::Agent(agent) => Some(&agent.agent),
         StepKind::Reviewer(reviewer) => Some(&reviewer.agent),
         StepKind::Command(_) => None,
     };
@@ -51,13 +51,14 @@ pub(super) fn run(
         request
     };
     match run.what {
-        StepKind::Agent { agent: source, task, input_files, args, env, grants } => {
-            let mut request = agent(source);
-            request.description.clone_from(task);
-            request.input_files.clone_from(input_files);
-            request.args.clone_from(args);
-            request.env.clone_from(env);
-            request.grants = Grants { session_fs: grants.session_fs, vcs: grants.vcs };
+        StepKind::Agent(worker) => {
+            let mut request = agent(&worker.agent);
+            request.description.clone_from(&worker.task);
+            request.input_files.clone_from(&worker.input_files);
+            request.args.clone_from(&worker.args);
+            request.env.clone_from(&worker.env);
+            let granted = worker.grants;
+            request.grants = Grants { session_fs: granted.session_fs, vcs: granted.vcs };
             of_run(brio.run(request))
         }
         StepKind::Reviewer(reviewer) => {

@@ -8,6 +8,7 @@ mod engine;
 mod event;
 pub mod file;
 mod outcome;
+pub mod recipes;
 mod runner;
 mod stop;
 mod submit;
@@ -23,6 +24,6 @@ pub use runner::{Begin, Commit, On, Problem, ProblemKind, Report, Run, Runner, S
 pub use stop::{Stop, Why};
 pub use submit::{SubmitError, submit};
 pub use task::{
-    After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits,
-    Mendable, Names, Order, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+    After, Agent, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing,
+    Limits, Mendable, Names, Order, Retry, Reviewer, SessionMode, Step, StepKind, Task,
 };

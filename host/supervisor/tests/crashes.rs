@@ -47,18 +47,18 @@ fn random(rng: &mut Rng, name: &str, depth: u32) -> Task {
         made.gates.push(match rng.below(5) {
             0 => review(&name, rng.one(&["say:fine", "fail"])),
             1 => check(&name, rng.one(&["write:target=1", "has:a=1"])),
-            2 => gate(&name, GateKind::Metric { metric: "score".into(), above: 2.0 }),
+            2 => Gate::new(&name, GateKind::Metric { metric: "score".into(), above: 2.0 }),
             3 => check(&name, "outside:busy=1"),
             _ => {
                 let (command, fix) = (command("has:fixed=1"), Some(command("write:fixed=1")));
-                gate(&name, GateKind::Command { command, fix })
+                Gate::new(&name, GateKind::Command { command, fix })
             }
         });
     }
     if depth < 2 && rng.below(2) == 0 {
         let tasks = (0..1 + rng.below(3)).map(|n| Child {
             may_fail: rng.below(2) == 0,
-            ..child(random(rng, &format!("child{n}"), depth + 1))
+            ..Child::from(random(rng, &format!("child{n}"), depth + 1))
         });
         made.children = Children {
             tasks: tasks.collect(),

@@ -106,8 +106,8 @@ fn gates_are_asked_all_and_fixes_are_seen_by_all() {
         steps: vec![agent("coder", "write:code=1 write:style=bad metric:speed=5")],
         gates: vec![
             check("tests", "log:tests write:target=built has:code=1"),
-            Gate { rejected_as: Some("LintFailed".into()), ..gate("lint", lint) },
-            gate("faster", GateKind::Metric { metric: "speed".into(), above: 4.5 }),
+            Gate::new("lint", lint).rejected_as("LintFailed"),
+            Gate::new("faster", GateKind::Metric { metric: "speed".into(), above: 4.5 }),
         ],
         ..task("feature")
     };
@@ -185,9 +185,9 @@ fn what_can_be_mended_is_tried_again() {
 #[test]
 fn children_land_in_their_parent_by_their_own_results() {
     let bench = Bench::new();
-    let one = child(Task { steps: vec![agent("a", "has:p=1 write:one=1")], ..task("one") });
-    let bad = child(Task { steps: vec![agent("a", "write:bad=1 fail")], ..task("bad") });
-    let two = child(Task {
+    let one = Child::from(Task { steps: vec![agent("a", "has:p=1 write:one=1")], ..task("one") });
+    let bad = Child::from(Task { steps: vec![agent("a", "write:bad=1 fail")], ..task("bad") });
+    let two = Child::from(Task {
         steps: vec![agent("a", "write:two=1")],
         gates: vec![check("sees", "has:two=1 has:one=1")],
         ..task("two")
@@ -223,7 +223,7 @@ fn children_land_in_their_parent_by_their_own_results() {
 fn the_best_child_lands_and_the_next_best_if_it_cannot() {
     let of = |name: &str, text: &str, gates: Vec<Gate>| {
         let text = format!("write:winner={name} {text}");
-        child(Task { steps: vec![agent("a", &text)], gates, ..task(name) })
+        Child::from(Task { steps: vec![agent("a", &text)], gates, ..task(name) })
     };
     let best = |tasks| Task {
         children: Children { order: Order::Parallel, land: Land::Best("score".into()), tasks },
@@ -252,7 +252,8 @@ fn the_best_child_lands_and_the_next_best_if_it_cannot() {
 #[test]
 fn a_group_is_jobs_on_one_base() {
     let bench = Bench::new();
-    let of = |name: &str, text: &str| child(Task { steps: vec![agent("a", text)], ..task(name) });
+    let of =
+        |name: &str, text: &str| Child::from(Task { steps: vec![agent("a", text)], ..task(name) });
     let tasks = vec![of("bugfix", "write:a=1"), of("refactor", "fail"), of("docs", "write:b=1")];
     let group = Task {
         session: SessionMode::None,
@@ -272,7 +273,10 @@ fn a_person_decides_about_what_they_saw_and_nothing_else() {
     let bench = Bench::new();
     let waits = Task {
         steps: vec![agent("a", "write:a=1")],
-        gates: vec![check("tests", "log:look"), gate("person", GateKind::Person("good?".into()))],
+        gates: vec![
+            check("tests", "log:look"),
+            Gate::new("person", GateKind::Person("good?".into())),
+        ],
         ..task("waits")
     };
     let asked = |id: &str| {

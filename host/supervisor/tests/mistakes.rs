@@ -237,7 +237,7 @@ fn quotes_of_what_has_not_been_said() {
         (&gate, 6, "gates[0].task", code, "did you mean `hello`?"),
     ]);
     let good = two("{coder.summary} {coder.score} {test.summary} {{x}}");
-    parse(&good, Format::Toml, Path::new("/")).expect("good");
+    let _ = parse(&good, Format::Toml, Path::new("/")).expect("good");
 }
 
 #[test]

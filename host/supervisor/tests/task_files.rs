@@ -5,62 +5,19 @@ use std::time::Duration;
 
 use brio_supervisor::file::{Format, parse, read};
 use brio_supervisor::{
-    After, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Isolation, Land, Landing,
-    Limits, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+    After, Agent, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Isolation, Land,
+    Landing, Limits, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, Task,
     WantedLower,
 };
 
 const EVERYTHING: &str = include_str!("everything.toml");
 
-fn command(argv: &[&str]) -> Command {
-    Command {
-        argv: argv.iter().map(|&arg| arg.to_owned()).collect(),
-        env: Vec::new(),
-        network: false,
-        vcs: false,
-        unconfined: false,
-    }
-}
-
-fn plain(name: &str, kind: StepKind) -> Step {
-    Step { name: name.into(), kind, limits: Limits::default(), failed_as: None }
-}
-
-fn agent(agent: &str, task: &str, args: &[&str]) -> StepKind {
-    StepKind::Agent {
-        agent: agent.into(),
-        task: task.into(),
-        input_files: Vec::new(),
-        args: args.iter().map(|&arg| arg.to_owned()).collect(),
-        env: Vec::new(),
-        grants: Grants::default(),
-    }
-}
-
-fn gate(name: &str, kind: GateKind) -> Gate {
-    Gate { name: name.into(), kind, limits: Limits::default(), rejected_as: None }
-}
-
-fn task(name: &str) -> Task {
-    Task {
-        name: name.into(),
-        goal: None,
-        base: None,
-        session: SessionMode::Own,
-        steps: Vec::new(),
-        children: Children::default(),
-        gates: Vec::new(),
-        landing: Landing::default(),
-        retry: Retry::default(),
-        priority: 0,
-        limits: Limits::default(),
-        after: After::default(),
-        names: Names::default(),
-    }
+fn agent(agent: &str) -> Step {
+    Step::new(agent, Agent::new(agent, ""))
 }
 
 fn steps() -> Vec<Step> {
-    let coder = StepKind::Agent {
+    let coder = Agent {
         agent: "/tasks/agents/coder.wasm".into(),
         task: "do {planner.summary}, {planner.remarks} of {{them}}".into(),
         input_files: vec!["/tasks/notes.txt".into(), "/etc/motd".into()],
@@ -68,22 +25,22 @@ fn steps() -> Vec<Step> {
         env: vec![("A".into(), "1".into()), ("B".into(), "2".into())],
         grants: Grants { session_fs: true, vcs: true },
     };
-    let reviewer = StepKind::Reviewer(Reviewer {
+    let reviewer = Reviewer {
         agent: "check-secrets".into(),
         task: "look at {coder.summary}".into(),
         args: vec!["--changed".into()],
-    });
-    let make = StepKind::Command(Command {
+    };
+    let make = Command {
         env: vec![("CC".into(), "cc".into())],
         network: true,
         vcs: true,
-        ..command(&["sh", "-c", "make && make install"])
-    });
+        ..Command::shell("make && make install")
+    };
     vec![
-        plain("planner", agent("todo-report", "", &["*.rs"])),
+        Step::new("planner", Agent::new("todo-report", "").arg("*.rs")),
         Step {
             name: "coder".into(),
-            kind: coder,
+            kind: coder.into(),
             limits: Limits {
                 time: Some(Duration::from_secs(90)),
                 cpu: Some(Duration::from_secs(60)),
@@ -94,36 +51,29 @@ fn steps() -> Vec<Step> {
             },
             failed_as: Some("CoderFailed".into()),
         },
-        plain("check-secrets", reviewer),
-        plain("make", make),
+        Step::new("check-secrets", reviewer),
+        Step::new("make", make),
     ]
 }
 
 fn gates() -> Vec<Gate> {
-    let style = Reviewer {
-        agent: "/tasks/other/style.wasm".into(),
-        task: "see {make.summary}".into(),
-        args: Vec::new(),
-    };
+    let style = Reviewer::new("/tasks/other/style.wasm").task("see {make.summary}");
     let lint = GateKind::Command {
-        command: Command { unconfined: true, ..command(&["cargo", "clippy"]) },
-        fix: Some(Command { unconfined: true, ..command(&["sh", "-c", "cargo fix"]) }),
+        command: Command { unconfined: true, ..Command::new(["cargo", "clippy"]) },
+        fix: Some(Command { unconfined: true, ..Command::shell("cargo fix") }),
     };
     vec![
-        Gate { rejected_as: Some("Ugly".into()), ..gate("style", GateKind::Reviewer(style)) },
-        Gate {
-            limits: Limits { time: Some(Duration::from_secs(30)), ..Limits::default() },
-            ..gate("lint", lint)
-        },
-        gate("person", GateKind::Person("Ship it?".into())),
-        gate("score", GateKind::Metric { metric: "score".into(), above: 2.0 }),
+        Gate::new("style", style).rejected_as("Ugly"),
+        Gate::new("lint", lint)
+            .limits(Limits { time: Some(Duration::from_secs(30)), ..Limits::default() }),
+        Gate::new("person", GateKind::Person("Ship it?".into())),
+        Gate::new("score", GateKind::Metric { metric: "score".into(), above: 2.0 }),
     ]
 }
 
 fn everything() -> Task {
-    let one = Task { steps: vec![plain("replace", agent("replace", "", &[]))], ..task("one") };
-    let two =
-        Task { steps: vec![plain("true", StepKind::Command(command(&["true"])))], ..task("two") };
+    let one = Task::new("one").step(agent("replace"));
+    let two = Task::new("two").step(Step::new("true", Command::new(["true"])));
     let tasks = vec![Child { task: one, may_fail: true }, Child { task: two, may_fail: false }];
     Task {
         goal: Some("All there is to say".into()),
@@ -155,18 +105,12 @@ fn everything() -> Task {
         after: After {
             landed: vec![Hook {
                 name: "deploy".into(),
-                command: command(&["./deploy.sh", "now"]),
+                command: Command::new(["./deploy.sh", "now"]),
                 limits: Limits { time: Some(Duration::from_secs(3600)), ..Limits::default() },
                 done_as: Some("Deployed".into()),
                 failed_as: Some("DeployFailed".into()),
             }],
-            failed: vec![Hook {
-                name: "notify".into(),
-                command: command(&["sh", "-c", "notify"]),
-                limits: Limits::default(),
-                done_as: None,
-                failed_as: None,
-            }],
+            failed: vec![Hook::new("notify", Command::shell("notify"))],
         },
         names: Names {
             landed: "L".into(),
@@ -174,7 +118,7 @@ fn everything() -> Task {
             rejected: "R".into(),
             not_landed: "N".into(),
         },
-        ..task("everything")
+        ..Task::new("everything")
     }
 }
 
@@ -199,7 +143,7 @@ fn every_key_is_read_from_toml_and_from_json() {
 fn what_is_left_out_has_its_default() {
     let text = "name = 'a'\n[[steps]]\nagent = 'hello'";
     let read = parse(text, Format::Toml, Path::new("/")).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(read, Task { steps: vec![plain("hello", agent("hello", "", &[]))], ..task("a") });
+    assert_eq!(read, Task::new("a").step(agent("hello")));
 }
 
 #[test]

@@ -348,7 +348,7 @@ pub(super) fn filled(
 ) -> Result<StepKind, template::TemplateError> {
     let mut kind = kind.clone();
     match &mut kind {
-        StepKind::Agent { task, .. } => *task = template::fill(task, &progress.outputs)?,
+        StepKind::Agent(agent) => agent.task = template::fill(&agent.task, &progress.outputs)?,
         StepKind::Reviewer(reviewer) => {
             reviewer.task = template::fill(&reviewer.task, &progress.outputs)?;
         }

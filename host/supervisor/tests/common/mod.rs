@@ -285,7 +285,7 @@ impl Runner for World {
             on => self.call(|inner| begin(inner, on, "a branch")).unwrap(),
         };
         let (text, review) = match run.what {
-            StepKind::Agent { task, .. } => (task.clone(), false),
+            StepKind::Agent(agent) => (agent.task.clone(), false),
             StepKind::Reviewer(reviewer) => (reviewer.task.clone(), true),
             StepKind::Command(command) => (command.argv.join(" "), false),
         };
@@ -490,68 +490,26 @@ pub(crate) fn now() -> i64 {
 }
 
 pub(crate) fn task(name: &str) -> Task {
-    Task {
-        name: name.into(),
-        goal: None,
-        base: Some(Base::Directory("/base".into())),
-        session: SessionMode::Own,
-        steps: Vec::new(),
-        children: Children::default(),
-        gates: Vec::new(),
-        landing: Landing::default(),
-        retry: Retry { back_off: Duration::from_millis(1), ..Retry::default() },
-        priority: 0,
-        limits: Limits::default(),
-        after: After::default(),
-        names: Names::default(),
-    }
+    let retry = Retry { back_off: Duration::from_millis(1), ..Retry::default() };
+    Task::new(name).base("/base").retry(retry)
 }
 
 pub(crate) fn agent(name: &str, text: &str) -> Step {
-    let kind = StepKind::Agent {
-        agent: name.into(),
-        task: text.into(),
-        input_files: Vec::new(),
-        args: Vec::new(),
-        env: Vec::new(),
-        grants: Grants::default(),
-    };
-    Step { name: name.into(), kind, limits: Limits::default(), failed_as: None }
+    Step::new(name, Agent::new(name, text))
 }
 
 pub(crate) fn command(text: &str) -> Command {
-    Command {
-        argv: text.split(' ').map(str::to_owned).collect(),
-        env: Vec::new(),
-        network: false,
-        vcs: false,
-        unconfined: false,
-    }
-}
-
-pub(crate) fn gate(name: &str, kind: GateKind) -> Gate {
-    Gate { name: name.into(), kind, limits: Limits::default(), rejected_as: None }
+    Command::new(text.split(' '))
 }
 
 pub(crate) fn check(name: &str, text: &str) -> Gate {
-    gate(name, GateKind::Command { command: command(text), fix: None })
+    Gate::new(name, command(text))
 }
 
 pub(crate) fn review(name: &str, text: &str) -> Gate {
-    let reviewer = Reviewer { agent: name.into(), task: text.into(), args: Vec::new() };
-    gate(name, GateKind::Reviewer(reviewer))
+    Gate::new(name, Reviewer::new(name).task(text))
 }
 
 pub(crate) fn hook(name: &str, text: &str) -> Hook {
-    Hook {
-        name: name.into(),
-        command: command(text),
-        limits: Limits::default(),
-        done_as: None,
-        failed_as: None,
-    }
-}
-
-pub(crate) fn child(task: Task) -> Child {
-    Child { task: Task { base: None, ..task }, may_fail: false }
+    Hook::new(name, command(text))
 }

@@ -94,7 +94,7 @@ fn gate(
             (None, None) => {
                 let nothing = CommandLine::Argv(vec!["false".to_owned()]);
                 let command = commands::command(reading, nothing, &around, at);
-                GateKind::Command { command, fix: None }
+                command.into()
             }
         }
     };
@@ -112,7 +112,7 @@ fn threshold(
     if above.is_none() {
         reading.error(at, Problem::Missing { name: "above", example: "above = 0.5" });
     }
-    if !steps.iter().any(|step| matches!(step.kind, StepKind::Agent { .. })) {
+    if !steps.iter().any(|step| matches!(step.kind, StepKind::Agent(_))) {
         let why = format!("no step could report `{metric}`: only agents report metrics");
         let next = "add a step with an agent that does".to_owned();
         reading.error(&at.name("metric"), Problem::NoMetric { why, next });

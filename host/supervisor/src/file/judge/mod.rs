@@ -157,5 +157,5 @@ fn base(reading: &mut Reading<'_>, wire: &wire::Task, at: &Key, place: Place) ->
 
 /// Whether somebody in a task could report a metric.
 fn reports(task: &Task) -> bool {
-    task.steps.iter().any(|step| matches!(step.kind, StepKind::Agent { .. }))
+    task.steps.iter().any(|step| matches!(step.kind, StepKind::Agent(_)))
 }

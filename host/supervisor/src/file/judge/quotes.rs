@@ -56,7 +56,7 @@ fn wrong(step: &str, what: &str, steps: &[Step], before: usize) -> Option<(Strin
         let next = "quote a step before it, or move that step".to_owned();
         return Some((format!("{} quotes {which}", quote()), next));
     }
-    if what != "summary" && !matches!(steps[index].kind, StepKind::Agent { .. }) {
+    if what != "summary" && !matches!(steps[index].kind, StepKind::Agent(_)) {
         let why = format!("{} is no metric: only agents report metrics", quote());
         return Some((why, format!("quote `{{{}.summary}}`", short(step))));
     }

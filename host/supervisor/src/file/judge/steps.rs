@@ -9,7 +9,7 @@ use super::super::wire::{self, CommandLine, Grant, STEP_KINDS};
 use super::commands::{self, Room};
 use super::names::{self, Names};
 use super::{all_misplaced, quotes, settings};
-use crate::task::{Grants, Reviewer, Step, StepKind};
+use crate::task::{Agent, Grants, Reviewer, Step, StepKind};
 
 /// The steps of a task, in order.
 pub(super) fn all(
@@ -75,7 +75,7 @@ fn step(reading: &mut Reading<'_>, wire: wire::Step, at: &Key, taken: &mut Names
         let foreign = ["allow-net", "unconfined"];
         all_misplaced(reading, at, &foreign, "an agent has none; it is for commands");
         commands::env(reading, &around.env, &at.name("env"));
-        StepKind::Agent {
+        StepKind::Agent(Agent {
             agent: agent_path(reading, &agent, &at.name("agent")),
             task: wire.task.unwrap_or_default(),
             input_files: input_files(reading, &wire.input_files, &at.name("input-files")),
@@ -85,7 +85,7 @@ fn step(reading: &mut Reading<'_>, wire: wire::Step, at: &Key, taken: &mut Names
                 vcs: around.grants.contains(&Grant::Vcs),
             },
             env: around.env.into_iter().collect(),
-        }
+        })
     } else {
         let nothing = CommandLine::Argv(vec!["true".to_owned()]);
         StepKind::Command(commands::command(reading, nothing, &around, at))

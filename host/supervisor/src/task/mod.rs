@@ -1,5 +1,7 @@
 //! A task: the life of a session, as the engine carries it out and the queue keeps it.
 
+mod build;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The life of a session: begin, steps, children, gates, one landing or none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use = "nothing is done before it is submitted"]
 pub struct Task {
     /// Names it among its siblings, and to a person. Never empty; no `.`, `{` or `}`.
     pub name: String,
@@ -61,6 +64,7 @@ pub enum SessionMode {
 
 /// One piece of work in the session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use]
 pub struct Step {
     /// Names it: `{name.summary}` in a later step's text is its output.
     pub name: String,
@@ -76,29 +80,35 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepKind {
-    /// An agent: a file, or the name of a bundled one.
-    Agent {
-        /// Which.
-        agent: PathBuf,
-        /// What it is told; `{step.summary}` and `{step.METRIC}` are filled in.
-        task: String,
-        /// Files of the host that belong to the task.
-        input_files: Vec<PathBuf>,
-        /// Its arguments.
-        args: Vec<String>,
-        /// Its environment.
-        env: Vec<(String, String)>,
-        /// What it may do beyond working on its files.
-        grants: Grants,
-    },
+    /// An agent works.
+    Agent(Agent),
     /// A reviewer between steps, which looks at the session as it is: a rejection fails the task.
     Reviewer(Reviewer),
     /// A native command, confined; what it writes is the session's.
     Command(Command),
 }
 
+/// An agent that works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub struct Agent {
+    /// A file, or the name of a bundled one.
+    pub agent: PathBuf,
+    /// What it is told; `{step.summary}` and `{step.METRIC}` are filled in.
+    pub task: String,
+    /// Files of the host that belong to the task.
+    pub input_files: Vec<PathBuf>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
+    /// What it may do beyond working on its files.
+    pub grants: Grants,
+}
+
 /// An agent that judges.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
 pub struct Reviewer {
     /// A file, or the name of a bundled one.
     pub agent: PathBuf,
@@ -110,6 +120,7 @@ pub struct Reviewer {
 
 /// A native command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
 pub struct Command {
     /// The program and its arguments. Never empty.
     pub argv: Vec<String>,
@@ -211,6 +222,7 @@ pub enum Land {
 
 /// Somebody who must agree before the session lands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use]
 pub struct Gate {
     /// Names it.
     pub name: String,
@@ -313,6 +325,7 @@ pub struct After {
 
 /// A native command, with what happened in its environment (`BRIO_OUTCOME`, `BRIO_TASK`, `BRIO_LANDING`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[must_use]
 pub struct Hook {
     /// Names it.
     pub name: String,
