@@ -106,5 +106,5 @@ pub use plain::PlainError;
 pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};
 pub use session::SessionHandle;
 pub use supervise::{SuperviseError, Supervisor, WorkOptions, outcome as outcome_of};
-pub use task::{AgentContext, Task, TaskResult};
+pub use task::{AgentContext, TaskRequest, TaskResult};
 pub use wrapper::WorkError;

@@ -37,6 +37,17 @@ impl Brio {
         Ok(rows)
     }
 
+    /// How many sessions are open on a directory, above it or below it, of whatever process: as
+    /// the index knows, without looking at each.
+    pub fn existing_sessions(&self, base: &Path) -> usize {
+        let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
+        let open = self.registry().open_bases().unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether there are other sessions is not known");
+            Vec::new()
+        });
+        open.iter().filter(|other| other.starts_with(&base) || base.starts_with(other)).count()
+    }
+
     /// The domain that a directory lies in, and the one that it has in the home.
     fn claims_of(&self, base: &Path) -> Vec<String> {
         let own = self.domain(base, false).map(|(domain, _)| domain.claim_id().to_owned());

@@ -1,4 +1,4 @@
-//! The sessions that this process works in, and a warning when a base has several.
+//! The sessions that this process works in, and a warning when their base has others.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,8 @@ impl SessionManager {
         Self { brio, active: Active::default() }
     }
 
-    /// Begins a session on `base`. Others on it are no error: disjoint changes all land.
+    /// Begins a session on `base`. Others on it, of whatever process, are no error, disjoint
+    /// changes all land; there is a warning.
     ///
     /// # Errors
     /// As [`Brio::begin`].
@@ -60,6 +61,7 @@ impl SessionManager {
         base: &Path,
         metadata: Metadata,
     ) -> Result<SessionLease, BeginError> {
+        let existing = self.brio.existing_sessions(base);
         let session = self.brio.begin(base, metadata)?;
         let id = session.id().clone();
         let entry = ActiveSession {
@@ -67,11 +69,7 @@ impl SessionManager {
             base_path: base.to_owned(),
             created_at: self.brio.now(),
         };
-        // Counted and added under one lock, so that of two that begin at once one warns.
-        let mut active = self.active.write().unwrap_or_else(PoisonError::into_inner);
-        let existing = active.values().filter(|a| a.base_path == base).count();
-        active.insert(id.clone(), entry);
-        drop(active);
+        self.active.write().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), entry);
         let warning = (existing > 0)
             .then(|| format!("Warning: {existing} existing sessions on {}", base.display()));
         if let Some(text) = &warning {

@@ -8,9 +8,9 @@ use brio_runtime::TaskOutput;
 use crate::run::{AgentSource, Ending, Place, Ran, RunRequest};
 use crate::{Brio, SessionHandle};
 
-/// A unit of work for an agent.
+/// A unit of work for one agent. What has more to it than that is a [`tasks::Task`](crate::tasks::Task).
 #[derive(Debug, Clone)]
-pub struct Task {
+pub struct TaskRequest {
     /// Names it.
     pub task_id: String,
     /// What is to be done.
@@ -52,7 +52,7 @@ pub enum TaskResult {
 
 impl Brio {
     /// Begins a session on the task's directory, runs its agent there, and lands or rolls back.
-    pub fn dispatch_task(&self, task: Task) -> TaskResult {
+    pub fn dispatch_task(&self, task: TaskRequest) -> TaskResult {
         let metadata = Metadata {
             goal: Some(task.description.clone()),
             agent: None,

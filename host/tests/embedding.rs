@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use brio_host::{
     AgentSource, Brio, Handle, ListFilter, Metadata, OpenOptions, SessionGuard, SessionHandle,
-    SessionManager, SessionMetadata, Task, TaskResult, ViewOptions,
+    SessionManager, SessionMetadata, TaskRequest, TaskResult, ViewOptions,
 };
 
 struct Place {
@@ -117,7 +117,7 @@ fn metadata_is_kept_with_the_session() {
 #[test]
 fn a_task_lands_or_leaves_nothing() {
     let p = place();
-    let task = |agent: &str, description: &str| Task {
+    let task = |agent: &str, description: &str| TaskRequest {
         task_id: "t".into(),
         description: description.into(),
         working_directory: p.base.clone(),
@@ -139,6 +139,7 @@ fn a_task_lands_or_leaves_nothing() {
     assert_eq!(open_sessions(&p), 0);
 }
 
+// B-113: of other processes too, and it is no error.
 #[test]
 fn a_second_session_on_one_base_is_warned_of() {
     let p = place();
@@ -152,4 +153,18 @@ fn a_second_session_on_one_base_is_warned_of() {
     drop((first, second));
     assert_eq!(manager.active_sessions().len(), 0);
     assert_eq!(open_sessions(&p), 0);
+
+    // As another process would: it shares nothing but the home.
+    let other = Brio::open(p.brio.home()).expect("the home");
+    fs::create_dir(p.base.join("below")).expect("a directory");
+    let theirs = other.begin(&p.base.join("below"), Metadata::default()).expect("a session");
+    let branch = theirs.begin_child(Metadata::default()).expect("a branch");
+    let mine = manager.acquire_session(&p.base, Metadata::default()).expect("a session");
+    let warning = mine.warning.as_deref().unwrap_or_default();
+    assert!(warning.starts_with("Warning: 1 existing sessions on "), "{warning}");
+    drop(mine);
+    branch.rollback(false).expect("a rollback");
+    theirs.rollback(false).expect("a rollback");
+    let mine = manager.acquire_session(&p.base, Metadata::default()).expect("a session");
+    assert_eq!(mine.warning, None);
 }

@@ -1,6 +1,8 @@
 //! What a session sees of its base: the flags that ask for it, and how it is told.
 
-use brio_host::{Access, LowerInfo, LowerOptions, SpaceGuards, WantedLower};
+use std::path::Path;
+
+use brio_host::{Access, Brio, LowerInfo, LowerOptions, SpaceGuards, WantedLower};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -131,7 +133,7 @@ pub(crate) fn describe(info: &LowerInfo) -> Vec<String> {
 
 /// Says before anything is done what will be refused, or will look odd, because the base is
 /// somebody else's.
-pub(crate) fn warn_of_access(ui: &Ui, base: &std::path::Path) {
+pub(crate) fn warn_of_access(ui: &Ui, base: &Path) {
     let Some(access) = Access::of(base) else { return };
     if !access.writable {
         ui.warn(format_args!(
@@ -140,5 +142,17 @@ pub(crate) fn warn_of_access(ui: &Ui, base: &std::path::Path) {
         ));
     } else if let Some(mismatch) = access.mismatch() {
         ui.say(format_args!("{mismatch}: {} is another user's", base.display()));
+    }
+}
+
+/// Says when others work on a directory: no wall, disjoint changes all land.
+pub(crate) fn warn_of_others(ui: &Ui, brio: &Brio, base: &Path) {
+    let existing = brio.existing_sessions(base);
+    let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
+    let base = base.display();
+    match existing {
+        0 => {}
+        1 => ui.say(format_args!("warning: 1 existing session on {base}")),
+        n => ui.say(format_args!("warning: {n} existing sessions on {base}")),
     }
 }

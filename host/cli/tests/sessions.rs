@@ -10,6 +10,22 @@ fn replace(env: &TestEnvironment, id: &str, task: &str) {
     env.ok(&["run", "replace", "--task", task, "--session", id]);
 }
 
+// B-113: a warning, no wall; --quiet does without.
+#[test]
+fn who_begins_beside_others_is_told() {
+    let env = TestEnvironment::new();
+    env.ok(&["session", "begin", "--goal", "one"]);
+    let base = env.base().canonicalize().expect("a base");
+    let said = format!("warning: 1 existing session on {}\n", base.display());
+    let ran = env.brio(&["session", "begin"]);
+    assert_eq!((ran.status, ran.stderr), (0, said));
+    let ran = env.brio(&["run", "hello"]);
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning: 2 existing sessions on "), "{}", ran.stderr);
+    let ran = env.brio(&["--quiet", "session", "begin"]);
+    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
+}
+
 // B-010, B-015, B-016: begin prints the id alone, and it has its shape.
 #[test]
 fn begin_prints_the_id_alone() {

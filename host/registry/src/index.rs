@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::rows::{SESSION_COLUMNS, to_bytes};
+use crate::rows::{SESSION_COLUMNS, to_bytes, to_path};
 use crate::{DomainRow, RegistryError, SessionRow, schema};
 
 /// The open index. Several threads and several processes may use it at once.
@@ -110,6 +110,22 @@ impl Registry {
             &format!("SELECT {SESSION_COLUMNS} FROM sessions ORDER BY created_at, id"),
             [],
             SessionRow::read,
+        )
+        .map_err(|e| self.fail(e))
+    }
+
+    /// The base of every session that is open, of another session's branches not: a base as often
+    /// as it has sessions.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn open_bases(&self) -> Result<Vec<PathBuf>, RegistryError> {
+        query(
+            &self.db(),
+            "SELECT base FROM sessions
+             WHERE parent IS NULL AND state NOT IN ('landed', 'rolled-back', 'gone', 'lost')",
+            [],
+            |row| row.get(0).map(to_path),
         )
         .map_err(|e| self.fail(e))
     }

@@ -76,7 +76,7 @@ pub(crate) fn to_bytes(path: &std::path::Path) -> Vec<u8> {
 }
 
 #[cfg(unix)]
-fn to_path(bytes: Vec<u8>) -> PathBuf {
+pub(crate) fn to_path(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     std::ffi::OsString::from_vec(bytes).into()
 }
@@ -87,6 +87,6 @@ pub(crate) fn to_bytes(path: &std::path::Path) -> Vec<u8> {
 }
 
 #[cfg(not(unix))]
-fn to_path(bytes: Vec<u8>) -> PathBuf {
+pub(crate) fn to_path(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }

@@ -36,6 +36,8 @@ pub(crate) const INDEX: Schema = Schema {
         created_at INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX sessions_by_claim ON sessions (claim);
+    CREATE INDEX sessions_open ON sessions (base)
+        WHERE parent IS NULL AND state NOT IN ('landed', 'rolled-back', 'gone', 'lost');
 ",
 };
 

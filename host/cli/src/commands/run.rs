@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::interrupt::Interrupt;
 use crate::json::{self, Changes, SCHEMA};
-use crate::lower::{Lower, LowerArgs, describe, warn_of_access};
+use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_others};
 use crate::open;
 use crate::summary::diffstat;
 use crate::ui::Ui;
@@ -151,6 +151,7 @@ impl Run {
         let config = Config::load(&places, Some(&base), &self.flags())?;
         if session.is_none() {
             warn_of_access(ui, &base);
+            warn_of_others(ui, &brio, &base);
         }
         let interrupt = Interrupt::watch()?;
         let request = self.request(&config, session, base, &interrupt);

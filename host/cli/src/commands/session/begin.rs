@@ -10,7 +10,7 @@ use crate::config::{Config, Places};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::SCHEMA;
-use crate::lower::{Lower, LowerArgs, describe, warn_of_access};
+use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_others};
 use crate::open;
 use crate::ui::Ui;
 
@@ -68,6 +68,7 @@ impl Begin {
                 let base = base_or_here(self.dir);
                 let config = Config::load(&places, Some(&base), &self.lower.flags())?;
                 warn_of_access(ui, &base);
+                warn_of_others(ui, &brio, &base);
                 let lower = self.lower.options(&config);
                 brio.begin_with(&base, BeginOptions { lower, ..options })?
             }
