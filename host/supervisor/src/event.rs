@@ -15,6 +15,14 @@ pub enum Event {
         /// Its session.
         session: String,
     },
+    /// A part of it begins to run; a [`Part`](Self::Part) of the same name tells its end. What is
+    /// only looked up, as a person's decision, has no beginning.
+    PartBegan {
+        /// The job.
+        job: String,
+        /// The part, with the way to it: `child/step`.
+        part: String,
+    },
     /// A part of it has ended.
     Part {
         /// The job.

@@ -324,7 +324,8 @@ fn a_person_decides_about_what_they_saw_and_nothing_else() {
     let waits = Task { steps: vec![agent("a", "write:b=1")], ..waits };
     bench.submit("task-again", &waits);
     let engine = bench.engine(1);
-    bench.until("it waits", || bench.state("task-again") == JobState::Waiting);
+    // It is told after it is so.
+    bench.until("it asks", || asked("task-again").is_some());
     let first = asked("task-again").unwrap();
     bench.world.outside("/base", "other", "1");
     decide("task-again", true, None);
@@ -388,4 +389,45 @@ fn hooks_name_the_end() {
     assert_eq!(ends(&escalated), (Kind::Failed, "Escalated", Some("AGENT_FAILED")));
     assert_eq!(ends(&bench.run(&hotfix("write:fix=2"))), (Kind::Landed, "DeployFailed", None));
     assert_eq!(bench.world.said(), ["Success", "Failed"]);
+}
+
+#[test]
+fn a_part_that_runs_is_told_before_it_ends() {
+    let bench = Bench::new();
+    let lint = GateKind::Command {
+        command: command("has:style=good"),
+        fix: Some(command("write:style=good")),
+    };
+    let one = child(Task {
+        steps: vec![agent("a", "write:one=1")],
+        gates: vec![check("sees", "has:one=1")],
+        ..task("one")
+    });
+    bench.run(&Task {
+        steps: vec![agent("first", "write:style=bad metric:speed=5")],
+        children: Children { tasks: vec![one], ..Children::default() },
+        gates: vec![
+            gate("lint", lint),
+            gate("faster", GateKind::Metric { metric: "speed".into(), above: 4.5 }),
+        ],
+        after: After { landed: vec![hook("deploy", "log:deployed")], ..After::default() },
+        ..task("t")
+    });
+    let (mut running, mut began) = (Vec::new(), Vec::new());
+    for event in bench.events.lock().unwrap().iter() {
+        match event {
+            Event::PartBegan { part, .. } => {
+                running.push(part.clone());
+                began.push(part.clone());
+            }
+            Event::Part { part, .. } => {
+                let was = running.iter().position(|p| p == part).map(|n| running.remove(n));
+                assert_eq!(was.is_some(), part != "faster", "{part}: nothing runs for a metric");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(running, Vec::<String>::new(), "each has ended");
+    let expected = ["first", "one/a", "one/sees", "lint", "lint: fix", "lint", "deploy"];
+    assert_eq!(began, expected);
 }

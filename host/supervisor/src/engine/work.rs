@@ -91,6 +91,8 @@ impl Worker<'_> {
 
     /// Runs something. A defect of the runner is a failure of what it ran.
     pub(super) fn run(&self, run: &Run<'_>) -> Report {
+        let (job, part) = (self.job.to_owned(), run.part.to_owned());
+        (self.tell)(Event::PartBegan { job, part });
         let ran = catch_unwind(AssertUnwindSafe(|| self.runner.run(run, self.stop)));
         ran.unwrap_or_else(|_| Report::failed(Kind::Stopped, "PANIC", "the run panicked"))
     }
