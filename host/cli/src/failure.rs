@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::exit::Exit;
+use crate::ui::tell;
 
 /// Why a command failed. Made where the error is known well enough to say what to do next.
 #[derive(Debug)]
@@ -89,20 +90,18 @@ impl Failure {
 
     /// Writes `error: CODE: …` and `hint: …` to standard error.
     pub(crate) fn print(&self) {
-        use std::io::Write;
         if self.silent {
             return;
         }
-        let mut err = io::stderr().lock();
-        let _ = writeln!(err, "error: {}: {}", self.code, self.message);
+        tell(&format!("error: {}: {}", self.code, self.message));
         for mistake in &self.each.mistakes {
-            let _ = writeln!(err, "  {}", one_line(mistake));
+            tell(&format!("  {}", one_line(mistake)));
         }
         for conflict in &self.each.conflicts {
-            let _ = writeln!(err, "  {}", one_line(&conflict.to_string()));
+            tell(&format!("  {}", one_line(&conflict.to_string())));
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(err, "hint: {hint}");
+            tell(&format!("hint: {hint}"));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use brio_host::StopToken;
 
 use crate::failure::Failure;
+use crate::progress;
 
 /// Watches for SIGINT, SIGTERM and SIGHUP from now to the end of the process.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ impl Interrupt {
                     happened.store(true, Ordering::Release);
                     token.stop();
                     signals.next().await;
+                    progress::clear();
                     std::process::exit(130);
                 });
             })

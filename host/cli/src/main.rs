@@ -11,6 +11,7 @@ mod open;
 mod patch;
 mod progress;
 mod summary;
+mod terminal;
 mod time;
 mod ui;
 mod units;
@@ -117,7 +118,7 @@ fn logging() {
     let filter = EnvFilter::try_from_env("BRIO_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| progress::Diagnostics)
         .with_ansi(false)
         .without_time()
         .with_target(false)

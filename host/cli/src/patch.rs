@@ -11,6 +11,8 @@ use similar::{ChangeTag, TextDiff};
 
 use crate::failure::Failure;
 use crate::summary::kind_word;
+use crate::terminal::printable;
+use crate::ui::Ui;
 
 /// Longer files are shown as binary ones are: nobody reads such a diff.
 const LONGEST: u64 = 4 << 20;
@@ -79,9 +81,9 @@ impl Sides {
     }
 
     /// The change, with a trailing newline.
-    pub(crate) fn patch(&self, change: &Change, color: bool) -> Result<Vec<u8>, Failure> {
+    pub(crate) fn patch(&self, change: &Change, ui: &Ui) -> Result<Vec<u8>, Failure> {
         let path = &change.path;
-        let mut out = Paint { out: Vec::new(), color };
+        let mut out = Paint { out: Vec::new(), ui: *ui };
         out.line("1", format!("diff a/{path} b/{path}").as_bytes());
         for note in header(change) {
             out.line("1", note.as_bytes());
@@ -277,17 +279,22 @@ fn unified(out: &mut Paint, change: &Change, before: &[u8], after: &[u8]) {
 
 struct Paint {
     out: Vec<u8>,
-    color: bool,
+    ui: Ui,
 }
 
 impl Paint {
     /// One line in an SGR style.
     fn line(&mut self, style: &str, line: &[u8]) {
-        let paint = self.color && !style.is_empty();
+        let paint = self.ui.color && !style.is_empty();
         if paint {
             self.out.extend_from_slice(format!("\x1b[{style}m").as_bytes());
         }
-        self.out.extend_from_slice(line);
+        if self.ui.terminal {
+            let line = String::from_utf8_lossy(line);
+            self.out.extend_from_slice(printable(&line).as_bytes());
+        } else {
+            self.out.extend_from_slice(line);
+        }
         if paint {
             self.out.extend_from_slice(b"\x1b[0m");
         }

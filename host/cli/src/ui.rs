@@ -6,22 +6,35 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::progress;
+use crate::terminal::{Harmless, printable};
 
 /// What the command may print, decided once.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ui {
     /// `--quiet`: nothing for people but errors.
     pub(crate) quiet: bool,
+    /// Standard output is a terminal.
+    pub(crate) terminal: bool,
     /// Colour on standard output: a terminal, and no `NO_COLOR`.
     pub(crate) color: bool,
+    /// What goes on may be drawn on standard error and drawn anew: a terminal that can, and
+    /// nobody asked for quiet.
+    pub(crate) live: bool,
+    /// Colour there.
+    pub(crate) live_color: bool,
 }
 
 impl Ui {
     /// Looks at the terminal and at `NO_COLOR` (any value that is not empty counts).
     pub(crate) fn new(quiet: bool) -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|v| v == "dumb");
-        Self { quiet, color: !no_color && !dumb && io::stdout().is_terminal() }
+        let term = std::env::var_os("TERM");
+        let dumb = term.as_ref().is_some_and(|v| v == "dumb");
+        let terminal = io::stdout().is_terminal();
+        let live = !quiet && term.is_some() && !dumb && io::stderr().is_terminal();
+        let color = !no_color && !dumb && terminal;
+        Self { quiet, terminal, color, live, live_color: live && !no_color }
     }
 
     /// Prints data as it is.
@@ -30,26 +43,43 @@ impl Ui {
         out.write_all(bytes.as_ref()).and_then(|()| out.flush()).map_err(Failure::output)
     }
 
-    /// Prints one line of data.
+    /// Prints what others wrote: data as it is, and to a terminal what cannot steer it.
+    pub(crate) fn foreign(&self, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+        if !self.terminal {
+            return self.data(bytes);
+        }
+        let mut out = Harmless::new(io::stdout().lock());
+        out.write_all(bytes.as_ref()).and_then(|()| out.finish()).map_err(Failure::output)
+    }
+
+    /// Prints one line of data, whatever a guest has put into it without what steers a terminal.
     pub(crate) fn line(&self, line: impl Display) -> Result<(), Failure> {
-        self.data(format!("{line}\n"))
+        self.data(format!("{}\n", printable(&line.to_string())))
     }
 
     /// Prints one JSON document on one line.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value).map_err(|e| Failure::output(e.into()))?;
-        self.line(text)
+        self.data(text + "\n")
     }
 
     /// Tells a person something; `--quiet` drops it. A closed standard error is no error.
     pub(crate) fn say(&self, line: impl Display) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            tell(&line.to_string());
         }
     }
 
     /// Warns a person: shown also with `--quiet`.
     pub(crate) fn warn(&self, line: impl Display) {
-        let _ = writeln!(io::stderr().lock(), "warning: {line}");
+        tell(&format!("warning: {line}"));
     }
+}
+
+/// Writes a line for people, wherever it comes from, to standard error.
+pub(crate) fn tell(line: &str) {
+    let line = printable(line);
+    progress::above(|| {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    });
 }

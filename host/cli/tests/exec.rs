@@ -9,26 +9,13 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{TestEnvironment, as_nobody, is_root, ran, skip};
+use common::{TestEnvironment, as_nobody, is_root, ran, rooms, skip};
 use serde_json::json;
-
-/// Whether a room can be made here at all; says so if not.
-fn rooms() -> bool {
-    let env = TestEnvironment::new();
-    let id = env.begin();
-    let ran = env.brio(&["session", "exec", &id, "--", "/bin/true"]);
-    if ran.status == 0 {
-        return true;
-    }
-    assert!(ran.stderr.contains("error: ROOM_"), "{}", ran.stderr);
-    skip(&format!("exec: {}", ran.stderr.trim_end()));
-    false
-}
 
 #[test]
 fn a_command_works_in_the_session_at_the_path_of_its_base() {
     // B-040, B-120: begin, work, check natively, land what was checked
-    if !rooms() {
+    if !rooms("exec") {
         return;
     }
     let env = TestEnvironment::new();
@@ -54,7 +41,7 @@ fn a_command_works_in_the_session_at_the_path_of_its_base() {
 
 #[test]
 fn the_status_is_the_commands_own() {
-    if !rooms() {
+    if !rooms("exec") {
         return;
     }
     let env = TestEnvironment::new();
@@ -91,7 +78,7 @@ fn the_status_is_the_commands_own() {
 
 #[test]
 fn standard_streams_are_passed_and_kept() {
-    if !rooms() {
+    if !rooms("exec") {
         return;
     }
     let env = TestEnvironment::new();
@@ -120,7 +107,7 @@ fn standard_streams_are_passed_and_kept() {
 #[test]
 fn nothing_of_the_caller_is_in_reach() {
     // T18 and the wall, as far as a user of the command sees it
-    if !rooms() {
+    if !rooms("exec") {
         return;
     }
     let env = TestEnvironment::new();
@@ -180,7 +167,7 @@ fn nothing_of_the_caller_is_in_reach() {
 
 #[test]
 fn version_control_and_limits_hold_for_commands_too() {
-    if !rooms() {
+    if !rooms("exec") {
         return;
     }
     let env = TestEnvironment::new();
@@ -208,7 +195,7 @@ fn version_control_and_limits_hold_for_commands_too() {
 
 #[test]
 fn a_session_in_which_a_command_runs_is_busy_and_an_interrupt_ends_it() {
-    if !rooms() {
+    if !rooms("exec") {
         return;
     }
     let env = TestEnvironment::new();
@@ -283,7 +270,7 @@ fn an_ordinary_user_runs_commands_too() {
 #[test]
 fn a_feature_lands_only_after_its_tests_and_its_lint() {
     // B-120: implement, tests, lint with its fix, land; each failure rolls back
-    if !rooms() {
+    if !rooms("exec") {
         return;
     }
     let env = TestEnvironment::new();

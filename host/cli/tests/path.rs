@@ -9,9 +9,9 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::{NOBODY, TestEnvironment, as_nobody, is_root, skip};
+use common::{NOBODY, TestEnvironment, as_nobody, is_root, skip, until};
 
 /// A mounted session; not mounted any more when this is dropped.
 struct Mounted<'a> {
@@ -61,14 +61,6 @@ impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         let _ = self.env.brio(&["session", "path", "--unmount", &self.id]);
         let _ = Command::new("umount").arg("-l").arg(&self.at).stderr(Stdio::null()).status();
-    }
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use brio_tests::rng::{Rng, from_env};
-use common::{TestEnvironment, skip};
+use common::{TestEnvironment, rooms, until};
 use toml::{Table, Value};
 
 /// Every recipe, with what it calls its end.
@@ -37,24 +37,13 @@ fn recipe(name: &str) -> String {
     fs::read_to_string(recipes().join(format!("{name}.toml"))).unwrap()
 }
 
-/// Whether commands can be confined here; says so if not.
-fn rooms() -> bool {
-    let env = TestEnvironment::new();
-    let id = env.begin();
-    let ran = env.brio(&["session", "exec", &id, "--", "/bin/true"]);
-    if ran.status != 0 {
-        skip(&format!("tasks: {}", ran.stderr.trim_end()));
-    }
-    ran.status == 0
-}
-
 fn no_session_is_left(env: &TestEnvironment, of: &str) {
     assert_eq!(env.open_sessions(), Vec::<String>::new(), "{of}");
 }
 
 #[test]
 fn every_recipe_runs_by_itself_and_leaves_no_session() {
-    if !rooms() {
+    if !rooms("tasks") {
         return;
     }
     let env = TestEnvironment::new();
@@ -115,7 +104,7 @@ fn break_part(task: &mut Table, n: &mut usize, fault: (&str, &str)) -> bool {
 
 #[test]
 fn whatever_fails_in_a_recipe_it_leaves_no_session() {
-    if !rooms() {
+    if !rooms("tasks") {
         return;
     }
     let mut tried = 0;
@@ -175,14 +164,6 @@ impl Drop for Server {
     }
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "in vain: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// A task on a base of its own name, which writes a number that is not there yet.
 fn counter(env: &TestEnvironment, name: &str, step: &str, gates: &str) -> PathBuf {
     let base = env.path().join(name);
@@ -202,7 +183,7 @@ fn counter(env: &TestEnvironment, name: &str, step: &str, gates: &str) -> PathBu
 
 #[test]
 fn a_server_works_on_what_others_submit() {
-    if !rooms() {
+    if !rooms("tasks") {
         return;
     }
     let env = TestEnvironment::new();
@@ -252,7 +233,7 @@ fn a_server_works_on_what_others_submit() {
 
 #[test]
 fn killed_at_any_moment_the_server_forgets_nothing_and_repeats_nothing() {
-    if !rooms() {
+    if !rooms("tasks") {
         return;
     }
     // The long run: `BRIO_SERVE_ROUNDS=300 cargo test -p brio-cli --test tasks -- --nocapture`.

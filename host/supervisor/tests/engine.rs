@@ -398,17 +398,17 @@ fn a_part_that_runs_is_told_before_it_ends() {
         command: command("has:style=good"),
         fix: Some(command("write:style=good")),
     };
-    let one = child(Task {
+    let one = Task {
         steps: vec![agent("a", "write:one=1")],
         gates: vec![check("sees", "has:one=1")],
         ..task("one")
-    });
+    };
     bench.run(&Task {
         steps: vec![agent("first", "write:style=bad metric:speed=5")],
-        children: Children { tasks: vec![one], ..Children::default() },
+        children: Children { tasks: vec![one.child()], ..Children::default() },
         gates: vec![
-            gate("lint", lint),
-            gate("faster", GateKind::Metric { metric: "speed".into(), above: 4.5 }),
+            Gate::new("lint", lint),
+            Gate::new("faster", GateKind::Metric { metric: "speed".into(), above: 4.5 }),
         ],
         after: After { landed: vec![hook("deploy", "log:deployed")], ..After::default() },
         ..task("t")

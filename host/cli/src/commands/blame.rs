@@ -46,7 +46,7 @@ impl Blame {
                 out.push(b'\n');
             }
         }
-        ui.data(out)?;
+        ui.foreign(out)?;
         Ok(Exit::Ok)
     }
 }

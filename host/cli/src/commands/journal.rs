@@ -123,7 +123,7 @@ fn concerns(line: &JournalLine, id: &str) -> bool {
     line.entry.session.as_ref().is_some_and(of)
 }
 
-/// One line for a person. What agents said cannot steer the terminal.
+/// One line for a person.
 fn text(line: &JournalLine) -> String {
     let e = &line.entry;
     let word = |key: &str| e.detail.as_ref().and_then(|d| d.get(key)).and_then(Value::as_str);
@@ -145,8 +145,7 @@ fn text(line: &JournalLine) -> String {
     };
     let session = e.session.as_ref().map_or("", |s| s.as_str().get(..13).unwrap_or(s.as_str()));
     let kind = e.kind();
-    let line = format!("{}  {kind:<12}  {session:<13}  {}", time::of(e.time), one_line(&what));
-    line.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    format!("{}  {kind:<12}  {session:<13}  {}", time::of(e.time), one_line(&what))
 }
 
 fn happened(line: &JournalLine, message: Option<&str>) -> String {

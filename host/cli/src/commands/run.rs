@@ -1,5 +1,6 @@
 //! `brio run`
 
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use brio_host::{
@@ -17,6 +18,7 @@ use crate::json::{self, Changes, SCHEMA};
 use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_others};
 use crate::open;
 use crate::summary::diffstat;
+use crate::terminal::Harmless;
 use crate::ui::Ui;
 
 /// Run an agent in a session of its own, and land what it did, or roll it back.
@@ -198,7 +200,7 @@ impl Run {
         };
         // What nobody asked for is not refused with --preopen, which cannot enforce it.
         let wanted = |key: &str| !self.preopen || config.asked(key);
-        let shown = |sink: Box<dyn std::io::Write + Send>| Output {
+        let shown = |sink: Box<dyn Write + Send>| Output {
             sink: (!self.json).then_some(sink),
             ..Output::default()
         };
@@ -225,12 +227,17 @@ impl Run {
             policy: config.policy(),
             lower: self.lower.options(config),
             plain: self.preopen,
-            stdout: shown(Box::new(std::io::stdout())),
-            stderr: shown(Box::new(std::io::stderr())),
+            stdout: shown(harmless(std::io::stdout())),
+            stderr: shown(harmless(std::io::stderr())),
             stop: interrupt.token(),
             ..RunRequest::new(AgentSource::Named(self.agent.clone()), place)
         }
     }
+}
+
+/// What an agent prints goes on as it is, and to a terminal so that it cannot steer that.
+fn harmless<W: Write + IsTerminal + Send + 'static>(out: W) -> Box<dyn Write + Send> {
+    if out.is_terminal() { Box::new(Harmless::new(out)) } else { Box::new(out) }
 }
 
 /// The first line of a task, at most 80 characters of it, as the session's goal.

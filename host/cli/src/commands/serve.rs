@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use brio_host::WorkOptions;
 
-use crate::commands::task::event;
+use crate::commands::task::{Called, event};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -38,8 +38,9 @@ impl Serve {
         }
         let interrupt = Interrupt::watch()?;
         let of_events = *ui;
+        let called = Called { supervisor: supervisor.clone(), only: None, by_name: false };
         let mut options = WorkOptions {
-            events: Arc::new(move |e| event(&of_events, &e)),
+            events: Arc::new(move |e| event(&of_events, &e, &called)),
             ..WorkOptions::default()
         };
         if let Some(jobs) = self.jobs {

@@ -1,11 +1,15 @@
 //! A base, a home and the built binary, apart from everything else on this machine.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod pty;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -162,6 +166,28 @@ pub(crate) fn skip(why: &str) {
         use std::io::Write;
         let file = fs::OpenOptions::new().append(true).create(true).open(list);
         let _ = file.and_then(|mut f| writeln!(f, "{why}"));
+    }
+}
+
+/// Whether native commands can be kept in a room here; says so if not.
+pub(crate) fn rooms(test: &str) -> bool {
+    let env = TestEnvironment::new();
+    let id = env.begin();
+    let ran = env.brio(&["session", "exec", &id, "--", "/bin/true"]);
+    if ran.status == 0 {
+        return true;
+    }
+    assert!(ran.stderr.contains("error: ROOM_"), "{}", ran.stderr);
+    skip(&format!("{test}: {}", ran.stderr.trim_end()));
+    false
+}
+
+/// Waits for what is bound to come.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

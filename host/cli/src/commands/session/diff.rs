@@ -89,7 +89,7 @@ impl Diff {
                 stat(ui, &sides, &set)?;
             } else {
                 for change in &set.changes {
-                    ui.data(sides.patch(change, ui.color)?)?;
+                    ui.data(sides.patch(change, ui)?)?;
                 }
             }
         }

@@ -4,7 +4,7 @@ use brio_host::ListFilter;
 
 use crate::config::Places;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, one_line};
 use crate::json::{SCHEMA, Session, SessionList};
 use crate::open;
 use crate::ui::Ui;
@@ -34,7 +34,7 @@ impl List {
             ui.say("no sessions");
         }
         for row in rows {
-            let goal = row.goal.as_deref().or(row.agent.as_deref()).unwrap_or("");
+            let goal = one_line(row.goal.as_deref().or(row.agent.as_deref()).unwrap_or(""));
             let line = format!("{}  {:<11}  {}  {goal}", row.id, row.state, row.base.display());
             ui.line(line.trim_end())?;
         }

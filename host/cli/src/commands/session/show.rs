@@ -117,7 +117,7 @@ impl Show {
         match changes {
             Ok(set) => {
                 ui.line(format_args!("{:<8} {}", "changes", one_line_stat(&set)))?;
-                ui.data(diffstat(&set, 20))?;
+                ui.foreign(diffstat(&set, 20))?;
             }
             Err(e) => ui.line(format_args!("{:<8} {e}", "changes"))?,
         }

@@ -46,7 +46,7 @@ impl Logs {
             if let Some(file) = &mut file {
                 let mut more = Vec::new();
                 file.read_to_end(&mut more).map_err(fail)?;
-                ui.data(&more)?;
+                ui.foreign(&more)?;
             }
             if ended || !self.follow || interrupt.happened() {
                 if file.is_none() {

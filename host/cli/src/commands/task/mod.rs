@@ -2,6 +2,7 @@
 pub(crate) mod cancel;
 pub(crate) mod check;
 pub(crate) mod list;
+mod live;
 pub(crate) mod logs;
 pub(crate) mod run;
 pub(crate) mod schema;
@@ -10,4 +11,4 @@ pub(crate) mod submit;
 mod told;
 pub(crate) mod wait;
 
-pub(crate) use told::event;
+pub(crate) use told::{Called, event};

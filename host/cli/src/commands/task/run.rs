@@ -6,8 +6,9 @@ use std::sync::Arc;
 use brio_host::tasks::{Event, JobState};
 use brio_host::{StopToken, WorkOptions};
 
+use super::live::Live;
 use super::submit::read;
-use super::told;
+use super::told::{self, Called};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -40,14 +41,15 @@ impl Run {
         let supervisor = open::supervisor()?;
         let interrupt = Interrupt::watch()?;
         let id = supervisor.submit(&task)?;
-        let (of_events, asked) = (*ui, id.clone());
+        let called = Called {
+            supervisor: supervisor.clone(),
+            only: Some(id.clone()),
+            by_name: ui.live && !self.json,
+        };
+        let live = called.by_name.then(|| Arc::new(Live::begin(ui, called.clone())));
         let mut options = WorkOptions {
             only: Some(id.clone()),
-            events: Arc::new(move |event| match &event {
-                // That is what this command says in the end.
-                Event::Ended { job, .. } if *job == asked => {}
-                event => told::event(&of_events, event),
-            }),
+            events: teller(ui, id.clone(), live.clone(), called),
             ..WorkOptions::default()
         };
         if let Some(jobs) = self.jobs {
@@ -57,10 +59,14 @@ impl Run {
         let stop: StopToken = interrupt.token();
         let ended = supervisor.wait(&id, &stop)?;
         if ended.is_none() && interrupt.happened() {
+            ui.say("cancelling: what runs is stopped, and nothing of it is left");
             supervisor.cancel(&id)?;
             supervisor.wait(&id, &StopToken::default())?;
         }
         engine.stop();
+        if let Some(live) = live {
+            live.end();
+        }
         let job = supervisor.job(&id)?;
         if interrupt.happened() {
             let text = format!("{}: cancelled, nothing of it is left", job.name);
@@ -71,4 +77,19 @@ impl Run {
         }
         told::ended(ui, &job, self.json, false)
     }
+}
+
+/// Tells what happens, but not how the task ended that was asked for: that the command says last.
+fn teller(
+    ui: &Ui,
+    asked: String,
+    live: Option<Arc<Live>>,
+    called: Called,
+) -> Arc<dyn Fn(Event) + Send + Sync> {
+    let ui = *ui;
+    Arc::new(move |event| match (&event, &live) {
+        (Event::Ended { job, .. }, _) if *job == asked => {}
+        (event, Some(live)) => live.event(event),
+        (event, None) => told::event(&ui, event, &called),
+    })
 }

@@ -1,10 +1,10 @@
 //! A task as it is shown, and how its end becomes a status.
 
-use brio_host::outcome_of;
 use brio_host::tasks::{Event, Job, JobState, Kind, Outcome};
+use brio_host::{Supervisor, outcome_of};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, one_line};
 use crate::json::{SCHEMA, TaskPart, TaskShown};
 use crate::ui::Ui;
 
@@ -31,37 +31,76 @@ pub(super) fn standing(job: &Job) -> String {
     }
 }
 
-/// One line of a part, and the beginning of what it says.
-fn part_line(name: &str, failed: Option<Kind>, message: &str) -> String {
-    let mark = match failed {
+/// How a part ended, in a word.
+pub(super) fn mark(failed: Option<Kind>) -> &'static str {
+    match failed {
         None => "ok",
         Some(Kind::NotChosen) => "not chosen",
         Some(Kind::Rejected) => "no",
         Some(Kind::Stopped) => "stopped",
         Some(_) => "failed",
-    };
-    let says: String = message.lines().next().unwrap_or("").chars().take(100).collect();
-    format!("{name}: {mark}  {says}").trim_end().to_owned()
+    }
 }
 
-/// What happens, as it happens.
-pub(crate) fn event(ui: &Ui, event: &Event) {
+/// One line of a part, and the beginning of what it says.
+fn part_line(name: &str, failed: Option<Kind>, message: &str) -> String {
+    let says: String = message.lines().next().unwrap_or("").chars().take(100).collect();
+    format!("{name}: {}  {says}", mark(failed)).trim_end().to_owned()
+}
+
+/// What jobs are called in what is told of them.
+#[derive(Clone)]
+pub(crate) struct Called {
+    pub(crate) supervisor: Supervisor,
+    /// The only one that was asked for: its parts are told without its name.
+    pub(crate) only: Option<String>,
+    /// By name, not by id.
+    pub(crate) by_name: bool,
+}
+
+impl Called {
+    pub(super) fn job(&self, id: &str) -> String {
+        if self.by_name { self.name(id) } else { id.to_owned() }
+    }
+
+    /// The way to a job's parts, with a slash at its end.
+    fn way(&self, id: &str) -> String {
+        if self.only.as_deref() == Some(id) { String::new() } else { format!("{}/", self.name(id)) }
+    }
+
+    fn name(&self, id: &str) -> String {
+        self.supervisor.job(id).map_or_else(|_| id.to_owned(), |job| job.name)
+    }
+}
+
+/// What happens, as it happens, in plain lines.
+pub(crate) fn event(ui: &Ui, event: &Event, called: &Called) {
+    lines(event, called).iter().for_each(|line| ui.say(line));
+}
+
+/// The lines of an event. That a part begins is for whoever draws what runs.
+pub(super) fn lines(event: &Event, called: &Called) -> Vec<String> {
     match event {
-        Event::Began { job, attempt: 1, session } => ui.say(format_args!("{job} in {session}")),
+        Event::Began { job, attempt: 1, session } => {
+            vec![format!("{} in {session}", called.job(job))]
+        }
         Event::Began { job, attempt, session } => {
-            ui.say(format_args!("{job} in {session}, attempt {attempt}"));
+            vec![format!("{} in {session}, attempt {attempt}", called.job(job))]
         }
-        Event::Part { part, failed, message, .. } => {
-            ui.say(format_args!("  {}", part_line(part, *failed, message)));
+        Event::Part { job, part, failed, message } => {
+            let name = format!("{}{part}", called.way(job));
+            vec![format!("  {}", part_line(&name, *failed, message))]
         }
-        Event::Waits { job, session, .. } => {
-            ui.say(format_args!("{job} waits for a decision about {session}:"));
-            ui.say(format_args!("  brio session diff {session}"));
-            ui.say(format_args!("  brio session approve {session}     or: reject"));
+        Event::Waits { job, session, .. } => vec![
+            format!("{} waits for a decision about {session}:", called.job(job)),
+            format!("  brio session diff {session}"),
+            format!("  brio session approve {session}     or: reject"),
+        ],
+        Event::Again { job, why, .. } => {
+            vec![format!("{} is tried again: {}", called.job(job), one_line(why))]
         }
-        Event::Again { job, why, .. } => ui.say(format_args!("{job} is tried again: {why}")),
-        Event::Ended { job, outcome } => ui.say(format_args!("{job}: {}", outcome.name)),
-        _ => {}
+        Event::Ended { job, outcome } => vec![format!("{}: {}", called.job(job), outcome.name)],
+        _ => Vec::new(),
     }
 }
 
