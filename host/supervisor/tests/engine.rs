@@ -405,7 +405,7 @@ fn a_part_that_runs_is_told_before_it_ends() {
     };
     bench.run(&Task {
         steps: vec![agent("first", "write:style=bad metric:speed=5")],
-        children: Children { tasks: vec![one.child()], ..Children::default() },
+        children: Children { tasks: vec![one.into()], ..Children::default() },
         gates: vec![
             Gate::new("lint", lint),
             Gate::new("faster", GateKind::Metric { metric: "speed".into(), above: 4.5 }),
