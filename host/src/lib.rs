@@ -105,6 +105,8 @@ pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use plain::PlainError;
 pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};
 pub use session::SessionHandle;
-pub use supervise::{SuperviseError, Supervisor, WorkOptions, outcome as outcome_of};
+pub use supervise::{
+    Events, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
+};
 pub use task::{AgentContext, TaskRequest, TaskResult};
 pub use wrapper::WorkError;

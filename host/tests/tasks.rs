@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use brio_host::tasks::*;
 use brio_host::{Brio, ListFilter, StopToken, Supervisor, WorkOptions};
+use futures_core::Stream;
 
 struct House {
     dir: tempfile::TempDir,
@@ -202,4 +203,53 @@ fn a_sample_is_made_for_the_task() {
     assert_eq!(fs::read_to_string(made).unwrap(), "y\n");
     sample.base = Some(Base::Sample([("../f".to_owned(), String::new())].into()));
     assert_eq!(house.supervisor.submit(&sample).unwrap_err().code(), "BASE_UNUSABLE");
+}
+
+#[test]
+fn a_run_tells_what_happens_and_ends() {
+    let house = House::new();
+    let spell = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
+    let mut run = house.supervisor.start(&spell).unwrap();
+    let events: Vec<_> = run.events().collect();
+    assert!(matches!(&events[0], Event::Began { job, attempt: 1, .. } if job == run.id()));
+    assert!(events.iter().any(|e| matches!(e, Event::Part { failed: None, .. })), "{events:?}");
+    let Some(Event::Ended { outcome: told, .. }) = events.last() else { panic!("{events:?}") };
+    let outcome = run.wait().unwrap();
+    assert_eq!((&outcome, outcome.kind), (told, Kind::Landed));
+    assert_eq!(house.read("a.txt"), "the color\n");
+
+    // As async code takes them.
+    let mut run = house.supervisor.start(&spell).unwrap();
+    let mut seen = 0;
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        match std::pin::Pin::new(run.events()).poll_next(&mut context) {
+            std::task::Poll::Ready(Some(_)) => seen += 1,
+            std::task::Poll::Ready(None) => break,
+            std::task::Poll::Pending => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    assert!(seen >= 2, "{seen}");
+    assert_eq!(run.wait().unwrap().kind, Kind::Unchanged);
+}
+
+#[test]
+fn a_run_is_cancelled_or_left_to_the_next() {
+    let house = House::new();
+    let mut waits = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
+    waits.gates = vec![check("slow", "sleep 600")];
+    let mut run = house.supervisor.start(&waits).unwrap();
+    let began = run.events().next();
+    assert!(matches!(began, Some(Event::Began { .. })), "{began:?}");
+    assert!(run.cancel().unwrap());
+    assert_eq!(run.wait().unwrap().kind, Kind::Cancelled);
+    assert_eq!(house.open(), Vec::<String>::new());
+
+    let mut run = house.supervisor.start(&waits).unwrap();
+    let began = run.events().next();
+    assert!(matches!(began, Some(Event::Began { .. })), "{began:?}");
+    let id = run.id().to_owned();
+    drop(run);
+    assert_eq!(house.supervisor.job(&id).unwrap().state, JobState::Queued);
+    assert_eq!(house.open(), Vec::<String>::new(), "nothing of it is left meanwhile");
 }

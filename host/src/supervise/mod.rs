@@ -6,6 +6,7 @@ mod logs;
 mod report;
 mod runner;
 mod sample;
+mod start;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use brio_registry::queue::{Decision, Job, JobState, Queue, QueueError};
 use brio_runtime::StopToken;
-use brio_supervisor::{Engine, Event, Options, Outcome, ProblemKind, Runner, SubmitError, Task};
+use brio_supervisor::{Engine, Options, Outcome, ProblemKind, Runner, SubmitError, Task, Tell};
 
 use crate::{Brio, FindError};
 use logs::Logs;
@@ -43,7 +44,7 @@ pub struct WorkOptions {
     /// Only what was submitted as this task, until that has ended.
     pub only: Option<String>,
     /// Told of what happens, by the thread that it happens on.
-    pub events: Arc<dyn Fn(Event) + Send + Sync>,
+    pub events: Tell,
 }
 
 impl Default for WorkOptions {
@@ -124,6 +125,8 @@ impl SuperviseError {
         }
     }
 }
+
+pub use start::{Events, TaskRun};
 
 type Result<T> = std::result::Result<T, SuperviseError>;
 

@@ -1,6 +1,11 @@
 //! What happens to jobs, as it happens.
 
+use std::sync::Arc;
+
 use crate::{Kind, Outcome};
+
+/// Who is told of what happens, by the thread that it happens on.
+pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Something that happened to a job.
 #[derive(Debug, Clone, PartialEq)]

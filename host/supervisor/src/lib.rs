@@ -18,7 +18,7 @@ pub mod units;
 
 pub use brio_landing::{Isolation, Policy, WantedLower};
 pub use engine::{Engine, Options};
-pub use event::Event;
+pub use event::{Event, Tell};
 pub use outcome::{Kind, Outcome, PartOutcome};
 pub use runner::{Begin, Commit, On, Problem, ProblemKind, Report, Run, Runner, Standing};
 pub use stop::{Stop, Why};

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use brio_registry::queue::{Job, Owner, Queue, QueueError, is_alive};
 
-use crate::{Event, Runner, Stop, Why};
+use crate::{Event, Runner, Stop, Tell, Why};
 use job::Carrier;
 use progress::Halt;
 
@@ -36,8 +36,8 @@ pub struct Options {
     pub only: Option<String>,
     /// The wall clock, in milliseconds since the Unix epoch.
     pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
-    /// Told of what happens, by the thread that it happens on.
-    pub events: Arc<dyn Fn(Event) + Send + Sync>,
+    /// Told of what happens, by the thread that it happens on; dropped when the engine has ended.
+    pub events: Tell,
 }
 
 /// The engine at work. Dropping it stops it.
@@ -51,7 +51,11 @@ struct Shared {
     runner: Arc<dyn Runner>,
     owner: Owner,
     owners: PathBuf,
-    options: Options,
+    jobs: usize,
+    only: Option<String>,
+    now: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// None when the engine has ended.
+    events: Mutex<Option<Tell>>,
     state: Mutex<State>,
     wake: Condvar,
 }
@@ -82,7 +86,10 @@ impl Engine {
             runner,
             owner: Owner::new(owners)?,
             owners: owners.to_owned(),
-            options,
+            jobs: options.jobs.max(1),
+            only: options.only,
+            now: options.now,
+            events: Mutex::new(Some(options.events)),
             state: Mutex::default(),
             wake: Condvar::new(),
         });
@@ -138,6 +145,12 @@ impl Shared {
     }
 
     fn work(self: &Arc<Self>) {
+        self.carry_all();
+        // Whoever listens need not wait for more.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    fn carry_all(self: &Arc<Self>) {
         let mut looked: Option<Instant> = None;
         loop {
             if self.lock().stopping {
@@ -149,7 +162,7 @@ impl Shared {
             }
             let more = self.warn(self.fill()).unwrap_or(true);
             self.warn(self.cancel());
-            if !more && self.options.only.is_some() && self.lock().running.is_empty() {
+            if !more && self.only.is_some() && self.lock().running.is_empty() {
                 return;
             }
             self.rest();
@@ -191,7 +204,7 @@ impl Shared {
         loop {
             let orphan = {
                 let mut state = self.lock();
-                if state.stopping || state.running.len() >= self.options.jobs.max(1) {
+                if state.stopping || state.running.len() >= self.jobs {
                     return Ok(true);
                 }
                 let now = Instant::now();
@@ -202,8 +215,8 @@ impl Shared {
             let job = match orphan {
                 Some(job) => job,
                 None => {
-                    let only = self.options.only.as_deref();
-                    match self.queue.claim(self.owner.name(), (self.options.now)(), only)? {
+                    let only = self.only.as_deref();
+                    match self.queue.claim(self.owner.name(), (self.now)(), only)? {
                         Some(job) => job,
                         None => return self.is_open(),
                     }
@@ -215,7 +228,7 @@ impl Shared {
 
     /// Whether a job of those that this engine works on is not done.
     fn is_open(&self) -> Result<bool, QueueError> {
-        let Some(only) = &self.options.only else { return Ok(true) };
+        let Some(only) = &self.only else { return Ok(true) };
         self.queue.is_open(only)
     }
 
@@ -247,12 +260,14 @@ impl Shared {
 
     /// Carries a job on; what is left of one that nobody works on then.
     fn carry(&self, job: &Job, orphan: bool, stop: Stop) -> Option<Job> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tell = move |event| events.iter().for_each(|tell| tell(Event::clone(&event)));
         let carrier = Carrier {
             queue: &self.queue,
             runner: &*self.runner,
             owner: self.owner.name(),
-            now: &*self.options.now,
-            tell: &*self.options.events,
+            now: &*self.now,
+            tell: &tell,
             stop,
         };
         match catch_unwind(AssertUnwindSafe(|| carrier.carry(job, orphan))) {
@@ -280,7 +295,7 @@ impl Shared {
 
     /// Waits until something is to be done.
     fn rest(&self) {
-        let now = (self.options.now)();
+        let now = (self.now)();
         let due = self.warn(self.queue.next_due(now)).flatten();
         let due = due.map(|at| Duration::from_millis(u64::try_from(at - now).unwrap_or(0)));
         let mut state = self.lock();
