@@ -1,0 +1,70 @@
+//! What the documents lead to is there.
+
+use std::path::{Path, PathBuf};
+
+/// Where a document's links lead to that are no addresses, without what follows `#`.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("](").filter_map(|(at, open)| {
+        let rest = &text[at + open.len()..];
+        let to = &rest[..rest.find(')')?];
+        let to = to.split('#').next().unwrap_or_default();
+        (!to.is_empty() && !to.contains("://") && !to.contains(char::is_whitespace)).then_some(to)
+    })
+}
+
+fn documents(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let (path, name) = (entry.path(), entry.file_name());
+        let kind = entry.file_type().expect("a kind");
+        if kind.is_dir() && name != "target" && !name.as_encoded_bytes().starts_with(b".") {
+            documents(&path, found);
+        } else if kind.is_file() && path.extension().is_some_and(|e| e == "md") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut all = Vec::new();
+    documents(&brio_tests::root(), &mut all);
+    assert!(all.len() > 8, "{all:?}");
+    let mut checked = 0;
+    for path in all {
+        let text = std::fs::read_to_string(&path).expect("a text");
+        for link in links(&text) {
+            let to = path.parent().expect("a directory").join(link);
+            assert!(to.exists(), "{}: {link} is not there", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "{checked}");
+}
+
+// B-123: from the README to the overview, the interfaces and the writing of agents.
+#[test]
+fn the_readme_leads_to_the_documents() {
+    let text = std::fs::read_to_string(brio_tests::root().join("README.md")).expect("a text");
+    for link in [
+        "[Architecture overview](ARCHITECTURE.md)",
+        "[WIT interfaces](wit/README.md)",
+        "[Creating agents](guest-sdk/README.md)",
+    ] {
+        assert!(text.contains(link), "{link}");
+    }
+}
+
+#[test]
+fn the_readme_embeds_as_the_example_does() {
+    let read = |path: &str| std::fs::read_to_string(brio_tests::root().join(path)).expect("a text");
+    let (readme, example) = (read("README.md"), read("host/examples/embed.rs"));
+    let (_, section) = readme.split_once("\n## Embed\n").expect("a section");
+    let block = section.split("```").nth(1).expect("a block").trim_start_matches("rust\n");
+    let lines = |text: &str| text.lines().map(|l| l.trim().to_owned()).collect::<Vec<_>>();
+    let (block, example) = (lines(block), lines(&example));
+    for line in block.iter().filter(|line| !line.is_empty()) {
+        assert!(example.contains(line), "the example does not say `{line}`");
+    }
+    assert!(block.len() > 10 && example.len() < 40, "{} {}", block.len(), example.len());
+}
