@@ -66,8 +66,10 @@ pub(crate) enum Session {
     Export(commands::session::export::Export),
     Import(commands::session::import::Import),
     Path(commands::session::path::Path),
-    Approve(commands::session::decide::Approve),
-    Reject(commands::session::decide::Reject),
+    Approve(commands::session::approve::Approve),
+    Reject(commands::session::approve::Reject),
+    Say(commands::session::say::Say),
+    Decide(commands::session::decide::Decide),
 }
 
 /// The commands on tasks.

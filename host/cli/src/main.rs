@@ -62,6 +62,8 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Session(Session::Path(c)) => c.run(ui),
         Command::Session(Session::Approve(c)) => c.run(ui),
         Command::Session(Session::Reject(c)) => c.run(ui),
+        Command::Session(Session::Say(c)) => c.run(ui),
+        Command::Session(Session::Decide(c)) => c.run(ui),
         Command::Log(c) => c.run(ui),
         Command::Journal(c) => c.run(ui),
         Command::Undo(c) => c.run(ui),

@@ -179,3 +179,48 @@ fn an_agent_says_and_decides() {
     let size = std::fs::metadata(env.base().join(".brio/journal")).expect("a journal").len();
     assert!(size < 3 << 20, "{size}");
 }
+
+// B-073, M-002: so does a person.
+#[test]
+fn a_person_says_and_decides() {
+    let env = TestEnvironment::new();
+    let id = env.begin();
+    let by_ann = |args: &[&str]| {
+        let mut command = env.command(args);
+        command.env("USER", "ann");
+        command
+    };
+    let done = |command: &mut std::process::Command| {
+        let ran = common::ran(command.output().expect("it runs"));
+        assert_eq!((ran.status, ran.stdout.as_str()), (0, ""), "{}", ran.stderr);
+    };
+    done(&mut by_ann(&["session", "say", &id[..12], "two files", "use it"]));
+    let input = env.path().join("said");
+    std::fs::write(&input, "two\nlines\n").expect("written");
+    let input = std::fs::File::open(&input).expect("there");
+    done(by_ann(&["session", "say", &id, "-"]).stdin(input));
+    let why = ["--why", "it is shorter", "--alternative", "none", "--alternative", "another"];
+    done(&mut by_ann(&[&["session", "decide", &id, "one function"][..], &why].concat()));
+    let of = lines(&env, &["--session", &id, "--kind", "conversation", "--kind", "decision"]);
+    let details: Vec<_> = of.iter().map(|line| line["detail"].clone()).collect();
+    let expected = [
+        json!({ "author": "ann", "text": "two files use it" }),
+        json!({ "author": "ann", "text": "two\nlines" }),
+        json!({
+            "author": "ann", "title": "one function", "why": "it is shorter",
+            "alternatives": ["none", "another"],
+        }),
+    ];
+    assert_eq!(details, expected);
+    env.ok(&["run", "hello", "--session", &id]);
+    env.ok(&["session", "commit", &id]);
+    assert!(env.ok(&["log"]).contains("(1 decision)"));
+    env.error(&["session", "say", "sess-none", "hello"], 2, "SESSION_UNKNOWN");
+    env.error(&["session", "say", &id, "hello"], 2, "SESSION_ENDED");
+    let open = env.begin();
+    env.error(&["session", "say", &open], 2, "USAGE");
+    env.error(&["session", "say", &open, " "], 2, "JOURNAL_TEXT");
+    env.error(&["session", "say", &open, &"x".repeat(70_000)], 2, "JOURNAL_TEXT");
+    env.error(&["session", "decide", &open, ""], 2, "JOURNAL_TEXT");
+    assert_eq!(lines(&env, &["--session", &open]).len(), 1);
+}

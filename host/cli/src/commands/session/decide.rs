@@ -1,57 +1,37 @@
-//! `brio session approve` and `reject`
+//! `brio session decide`
 
+use brio_host::Decision;
+
+use super::say::person;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::open;
 use crate::ui::Ui;
 
-/// Let a session land that a task asks about, as it is now.
+/// Write to the journal what was decided in an open session, and why.
+///
+/// The landing of the session leads to it: `brio log` counts the decisions behind a landing, and
+/// `brio journal --session ID --kind decision` shows them.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Approve {
-    #[command(flatten)]
-    decision: Decision,
-}
-
-/// Keep a session from landing that a task asks about: it is rolled back.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Reject {
-    #[command(flatten)]
-    decision: Decision,
-}
-
-#[derive(Debug, clap::Args)]
-struct Decision {
+pub(crate) struct Decide {
     /// The session; a unique prefix is enough.
     id: String,
+    /// What was decided, in a few words.
+    title: String,
     /// Why.
-    #[arg(long, short = 'm', value_name = "TEXT", default_value = "")]
-    comment: String,
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    why: String,
+    /// What else could have been done. Can be given several times.
+    #[arg(long = "alternative", value_name = "TEXT")]
+    alternatives: Vec<String>,
 }
 
-impl Approve {
+impl Decide {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        self.decision.say(ui, true)
-    }
-}
-
-impl Reject {
-    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        self.decision.say(ui, false)
-    }
-}
-
-impl Decision {
-    fn say(self, ui: &Ui, approved: bool) -> Result<Exit, Failure> {
-        let supervisor = open::supervisor()?;
-        let author = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-        let author = author.unwrap_or_else(|_| "a person".into());
-        supervisor.decide(&self.id, approved, &self.comment, &author)?;
-        let word = if approved { "approved" } else { "rejected" };
-        if supervisor.wake().is_none() {
-            ui.say(format_args!("{word}; whoever works on the queue next goes on: `brio serve`"));
-        } else {
-            ui.say(word);
-        }
+        let session = open::session(&self.id)?;
+        let Self { title, why, alternatives, .. } = self;
+        session.decide(&person(), &Decision { title, why, alternatives })?;
+        ui.say(format_args!("written to the journal of {}", session.id()));
         Ok(Exit::Ok)
     }
 }

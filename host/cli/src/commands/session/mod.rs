@@ -1,4 +1,5 @@
 //! `brio session …`
+pub(crate) mod approve;
 pub(crate) mod begin;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
@@ -12,4 +13,5 @@ pub(crate) mod path;
 pub(crate) mod resolve;
 pub(crate) mod restore;
 pub(crate) mod rollback;
+pub(crate) mod say;
 pub(crate) mod show;
