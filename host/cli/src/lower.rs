@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use brio_host::{Access, Brio, LowerInfo, LowerOptions, SpaceGuards, WantedLower};
+use brio_host::{Access, Brio, LowerInfo, LowerOptions, WantedLower};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -53,14 +53,13 @@ impl LowerArgs {
 
     /// What is asked for.
     pub(crate) fn options(&self, config: &Config) -> LowerOptions {
-        let number = |key| u32::try_from(config.number(key)).unwrap_or(u32::MAX);
         LowerOptions {
             wanted: match config.text("lower") {
                 "frozen" => WantedLower::Frozen,
                 _ => WantedLower::Live,
             },
             excludes: self.exclude.clone(),
-            space: SpaceGuards { share: number("disk_share"), factor: number("disk_factor") },
+            space: config.space(),
         }
     }
 }

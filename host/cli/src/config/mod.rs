@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use brio_host::{Policy, Retention};
+use brio_host::{Policy, Retention, SpaceGuards};
 
 use crate::failure::Failure;
 use crate::units::{parse_duration, parse_quota, parse_size};
@@ -229,6 +229,12 @@ impl Config {
             window: parse_duration(self.text("undo_window")).unwrap_or(default.window),
             quota: parse_quota(self.text("undo_quota")).unwrap_or(default.quota),
         }
+    }
+
+    /// How much of a disk a full copy of a base may take.
+    pub(crate) fn space(&self) -> SpaceGuards {
+        let number = |key| u32::try_from(self.number(key)).unwrap_or(u32::MAX);
+        SpaceGuards { share: number("disk_share"), factor: number("disk_factor") }
     }
 
     /// What becomes of conflicts. It was checked when it was loaded.

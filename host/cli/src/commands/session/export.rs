@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use brio_host::{ExportOptions, SpaceGuards};
+use brio_host::ExportOptions;
 use serde::Serialize;
 
 use crate::config::{Config, Places};
@@ -50,10 +50,8 @@ impl Export {
         let interrupt = Interrupt::watch()?;
         let session = open::session(&self.id)?;
         let config = Config::load(&Places::from_env()?, Some(&session.base()?), &[])?;
-        let number = |key| u32::try_from(config.number(key)).unwrap_or(u32::MAX);
-        let space = SpaceGuards { share: number("disk_share"), factor: number("disk_factor") };
         let (shown, watch) = Shown::begin(ui, &interrupt, "export");
-        let exported = session.export(&self.dir, &ExportOptions { space, watch });
+        let exported = session.export(&self.dir, &ExportOptions { space: config.space(), watch });
         drop(shown);
         let exported = exported?;
         for path in &exported.left_out {

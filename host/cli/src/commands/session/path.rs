@@ -3,7 +3,7 @@
 use std::path::{Path as FsPath, PathBuf};
 use std::time::Duration;
 
-use brio_host::{ExportOptions, SessionHandle, SpaceGuards};
+use brio_host::{ExportOptions, SessionHandle};
 use serde::{Deserialize, Serialize};
 
 use crate::args::Grant;
@@ -148,10 +148,8 @@ fn export(ui: &Ui, session: &SessionHandle) -> Result<PathBuf, Failure> {
     }
     let interrupt = Interrupt::watch()?;
     let config = Config::load(&Places::from_env()?, Some(&session.base()?), &[])?;
-    let number = |key| u32::try_from(config.number(key)).unwrap_or(u32::MAX);
-    let space = SpaceGuards { share: number("disk_share"), factor: number("disk_factor") };
     let (shown, watch) = Shown::begin(ui, &interrupt, "export");
-    let exported = session.export_home(&ExportOptions { space, watch });
+    let exported = session.export_home(&ExportOptions { space: config.space(), watch });
     drop(shown);
     let exported = exported?;
     ui.warn(format_args!("this is a copy; {}", back(&exported.dir)));
