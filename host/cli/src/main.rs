@@ -105,12 +105,23 @@ fn usage(e: &clap::Error) -> ExitCode {
             let what = text.split("\n\n").next().unwrap_or(&text);
             let what = one_line(what.strip_prefix("error: ").unwrap_or(what));
             let tip = text.lines().find_map(|l| l.trim().strip_prefix("tip: "));
-            let hint =
-                tip.map_or_else(|| "`brio help` lists the commands".to_owned(), str::to_owned);
+            let hint = tip.map_or_else(|| help(&text), str::to_owned);
             let failure = Failure::new("USAGE", what).hint(hint);
             failure.print();
             failure.exit.into()
         }
+    }
+}
+
+/// Where the help is of the command that was meant, as far as clap knows which.
+fn help(text: &str) -> String {
+    let usage = text.lines().find_map(|line| line.strip_prefix("Usage: brio "));
+    let words = usage.into_iter().flat_map(str::split_whitespace);
+    let plain = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    let command: Vec<_> = words.take_while(|w| plain(w) && !w.starts_with('-')).collect();
+    match command.as_slice() {
+        [] => "`brio help` lists the commands".into(),
+        words => format!("`brio {} --help` says what it takes", words.join(" ")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use brio_host::tasks::Job;
 use brio_host::{Brio, Retention, SessionHandle, Supervisor};
 
 use crate::config::{Config, Places};
@@ -29,11 +30,26 @@ pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
 /// index.
 pub(crate) fn session(id: &str) -> Result<SessionHandle, Failure> {
     let brio = brio(&Places::from_env()?)?;
-    if id.is_empty() {
-        return Err(Failure::new("SESSION_UNKNOWN", "the id is empty")
-            .hint("`brio session list` shows the open ones"));
-    }
+    named(id)?;
     Ok(brio.find(id, Some(Path::new(".")))?)
+}
+
+/// A session's id that is not there at all begins that of every session.
+pub(crate) fn named(id: &str) -> Result<(), Failure> {
+    if !id.is_empty() {
+        return Ok(());
+    }
+    let failure = Failure::new("SESSION_UNKNOWN", "the id is empty");
+    Err(failure.hint("`brio session list` shows the open ones"))
+}
+
+/// A task, by its id or the beginning of that.
+pub(crate) fn task(supervisor: &Supervisor, id: &str) -> Result<Job, Failure> {
+    if id.is_empty() {
+        let failure = Failure::new("TASK_UNKNOWN", "the id is empty");
+        return Err(failure.hint("`brio task list` shows them"));
+    }
+    Ok(supervisor.job(id)?)
 }
 
 /// Opens the home, and its tasks.

@@ -203,3 +203,20 @@ fn homes_that_cannot_be() {
     assert_eq!(ran.status, 2);
     assert!(ran.stderr.starts_with("error: HOME: "), "{}", ran.stderr);
 }
+
+#[test]
+fn an_empty_id_is_nobodys_and_a_slip_leads_to_the_help_of_its_command() {
+    let env = TestEnvironment::new();
+    for command in ["show", "logs", "wait", "cancel"] {
+        let text = env.error(&["task", command, ""], 2, "TASK_UNKNOWN");
+        assert!(text.contains("the id is empty"), "{text}");
+    }
+    for args in [&["session", "approve", ""][..], &["journal", "--session", ""]] {
+        let text = env.error(args, 2, "SESSION_UNKNOWN");
+        assert!(text.contains("the id is empty"), "{text}");
+    }
+    let text = env.error(&["task", "run"], 2, "USAGE");
+    assert!(text.contains("hint: `brio task run --help`"), "{text}");
+    let text = env.error(&["no-such-command"], 2, "USAGE");
+    assert!(text.contains("`brio help`"), "{text}");
+}

@@ -159,3 +159,32 @@ fn what_agents_write_is_shown_and_not_obeyed() {
     // In a pipe it is data.
     assert!(env.ok(&["blame", "steers.txt"]).contains(steers));
 }
+
+#[test]
+fn a_list_of_tasks_fits_the_terminal() {
+    let env = TestEnvironment::new();
+    let name = "n".repeat(60);
+    let ask = format!(
+        "name = \"{name}\"\n[sample.files]\n\"a\" = \"1\"\n[[steps]]\nagent = \"hello\"\n\
+         [[gates]]\nname = \"me\"\nperson = \"good?\"\n"
+    );
+    let file = env.path().join("ask.toml");
+    fs::write(&file, ask).unwrap();
+    env.ok(&["task", "run", file.to_str().unwrap()]);
+    let id = format!("task-{}", "i".repeat(64));
+    env.ok(&["task", "submit", file.to_str().unwrap(), "--id", &id]);
+    let session = env.open_sessions().pop().unwrap();
+    let list = ["task", "list"];
+    let (status, lines, _) = Pty::start(env.command(&list).env("TERM", "xterm"), 80).end();
+    assert_eq!(status, Some(0));
+    assert!(lines[0].starts_with("task-") && lines[0].contains("  waiting     nnn"), "{lines:#?}");
+    assert_eq!(lines[1], format!("  asks about {session}"));
+    assert!(lines[2].starts_with(&id) && lines[2].ends_with('…'), "{lines:#?}");
+    assert_eq!(lines[3], "nobody works on the queue now: `brio serve` does");
+    assert_eq!(lines.len(), 4, "no line is broken: {lines:#?}");
+    // In a pipe nothing is left out, a line each.
+    let piped = env.ok(&list);
+    let first: Vec<_> = piped.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(first[1..], ["waiting", name.as_str(), session.as_str()]);
+    assert_eq!(piped.lines().count(), 2);
+}

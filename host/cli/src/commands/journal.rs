@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use brio_host::{Brio, JournalKind, JournalLine, JournalReader};
+use brio_host::{Brio, JournalKind, JournalLine, JournalReader, ListFilter, SessionRow};
 use serde_json::Value;
 
 use crate::args::base_or_here;
@@ -27,8 +27,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Journal {
     /// The base; the current directory when left out.
     dir: Option<PathBuf>,
-    /// Only what concerns this session, open or ended; the beginning of its id is enough. An
-    /// open one is found from anywhere.
+    /// Only what concerns this session, open or ended; the beginning of its id is enough. It is
+    /// found from anywhere, unless its base is gone.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
     /// Only lines of this kind: goal, conversation, decision, operation, audit. Can be given
@@ -87,6 +87,9 @@ impl Journal {
 
     /// The journal of the base, or of the base that an open session of another one lies in.
     fn reader(&self, brio: &Brio) -> Result<JournalReader, Failure> {
+        if let Some(id) = &self.session {
+            open::named(id)?;
+        }
         let (Some(id), None) = (&self.session, &self.dir) else {
             return Ok(brio.journal(&base_or_here(self.dir.clone()))?);
         };
@@ -104,7 +107,10 @@ impl Journal {
         };
         match here() {
             Ok(Some(reader)) => Ok(reader),
-            Ok(None) | Err(_) => Ok(brio.journal_with(id)?),
+            Ok(None) | Err(_) => match brio.journal_with(id) {
+                Err(e) if e.code() == "SESSION_ENDED" => ended(brio, id, e.into()),
+                found => Ok(found?),
+            },
         }
     }
 
@@ -114,13 +120,25 @@ impl Journal {
     }
 }
 
+/// The journal that an ended session is in, if the index still knows of what base it was.
+fn ended(brio: &Brio, id: &str, failure: Failure) -> Result<JournalReader, Failure> {
+    let rows = brio.sessions(&ListFilter { ended: true, base: None })?;
+    let begins = |row: &&SessionRow| begins(&row.id, id);
+    match rows.iter().find(begins).map(|row| brio.journal(&row.base)) {
+        Some(Ok(reader)) => Ok(reader),
+        _ => Err(failure.hint(format!("`brio journal BASE --session {id}` shows what it left"))),
+    }
+}
+
 /// Whether a line is of the session whose id begins so.
 fn concerns(line: &JournalLine, id: &str) -> bool {
+    line.entry.session.as_ref().is_some_and(|s| begins(s.as_str(), id))
+}
+
+/// Whether a session's id begins so, with or without what all begin with.
+fn begins(whole: &str, id: &str) -> bool {
     let id = id.strip_prefix("sess-").unwrap_or(id);
-    let of = |s: &brio_host::SessionId| {
-        s.as_str().strip_prefix("sess-").is_some_and(|s| s.starts_with(id))
-    };
-    line.entry.session.as_ref().is_some_and(of)
+    whole.strip_prefix("sess-").is_some_and(|whole| whole.starts_with(id))
 }
 
 /// One line for a person.

@@ -44,6 +44,7 @@ impl Reject {
 impl Decision {
     fn say(self, ui: &Ui, approved: bool) -> Result<Exit, Failure> {
         let supervisor = open::supervisor()?;
+        open::named(&self.id)?;
         supervisor.decide(&self.id, approved, &self.comment, &person())?;
         let word = if approved { "approved" } else { "rejected" };
         if supervisor.wake().is_none() {

@@ -15,7 +15,7 @@ pub(crate) struct Cancel {
 impl Cancel {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let supervisor = open::supervisor()?;
-        let job = supervisor.job(&self.id)?;
+        let job = open::task(&supervisor, &self.id)?;
         if supervisor.cancel(&job.id)? {
             let woken = supervisor.wake();
             ui.say(format_args!("{} is being cancelled", job.id));

@@ -1,6 +1,7 @@
 //! `brio task list`
 
 use brio_host::tasks::{Job, JobState};
+use console::{Term, truncate_str};
 use serde::Serialize;
 
 use super::told;
@@ -11,6 +12,8 @@ use crate::open;
 use crate::ui::Ui;
 
 /// List the tasks that have not ended.
+///
+/// A line each: the id, where it is or how it ended, the name, and in a pipe the session.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
     /// Also those that have ended.
@@ -42,12 +45,21 @@ impl List {
         }
         for job in &jobs {
             let session = job.session.as_deref().filter(|_| job.state != JobState::Done);
-            let (standing, session) = (told::standing(job), session.unwrap_or(""));
-            let line = format!("{}  {standing:<12}  {}  {session}", job.id, job.name);
-            ui.line(line.trim_end())?;
+            let line = format!("{}  {:<10}  {}", job.id, told::standing(job), job.name);
+            match session {
+                _ if ui.terminal => {
+                    let columns = usize::from(Term::stdout().size().1);
+                    ui.line(truncate_str(&line, columns, "…"))?;
+                    if let (JobState::Waiting, Some(session)) = (job.state, session) {
+                        ui.line(format_args!("  asks about {session}"))?;
+                    }
+                }
+                Some(session) => ui.line(format_args!("{line}  {session}"))?,
+                None => ui.line(line)?,
+            }
         }
-        if supervisor.server().is_none() && jobs.iter().any(|j| j.state == JobState::Queued) {
-            ui.say("nobody works on the queue now: `brio serve` does");
+        if let Some(job) = jobs.iter().find(|job| job.state == JobState::Queued) {
+            told::unattended(ui, &supervisor, job);
         }
         Ok(Exit::Ok)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use brio_host::tasks::JobState;
 
+use super::told;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -29,7 +30,11 @@ impl Logs {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let supervisor = open::supervisor()?;
         let interrupt = Interrupt::watch()?;
-        let id = supervisor.job(&self.id)?.id;
+        let job = open::task(&supervisor, &self.id)?;
+        if self.follow {
+            told::unattended(ui, &supervisor, &job);
+        }
+        let id = job.id;
         let path = supervisor.log(&id);
         let fail = |e: std::io::Error| Failure::new("IO", format!("{}: {e}", path.display()));
         let mut file = None;

@@ -22,7 +22,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let job = open::supervisor()?.job(&self.id)?;
+        let job = open::task(&open::supervisor()?, &self.id)?;
         if self.json {
             ui.json(&told::document(&job))?;
             return Ok(Exit::Ok);

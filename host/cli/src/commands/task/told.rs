@@ -31,6 +31,13 @@ pub(super) fn standing(job: &Job) -> String {
     }
 }
 
+/// Says so when nobody is there who would begin a job that somebody waits for.
+pub(super) fn unattended(ui: &Ui, supervisor: &Supervisor, job: &Job) {
+    if job.state == JobState::Queued && supervisor.server().is_none() {
+        ui.say("nobody works on the queue now: `brio serve` does");
+    }
+}
+
 /// How a part ended, in a word.
 pub(super) fn mark(failed: Option<Kind>) -> &'static str {
     match failed {

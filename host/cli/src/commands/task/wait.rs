@@ -29,7 +29,9 @@ impl Wait {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let supervisor = open::supervisor()?;
         let interrupt = Interrupt::watch()?;
-        let id = supervisor.job(&self.id)?.id;
+        let job = open::task(&supervisor, &self.id)?;
+        told::unattended(ui, &supervisor, &job);
+        let id = job.id;
         if let Some(timeout) = self.timeout {
             let stop = interrupt.token();
             std::thread::spawn(move || {
