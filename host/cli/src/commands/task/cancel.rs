@@ -1,5 +1,7 @@
 //! `brio task cancel`
 
+use brio_host::tasks::JobState;
+
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::open;
@@ -19,8 +21,13 @@ impl Cancel {
         if supervisor.cancel(&job.id)? {
             let woken = supervisor.wake();
             ui.say(format_args!("{} is being cancelled", job.id));
-            if woken.is_none() {
-                ui.say("what it left is removed by whoever works on the queue next: `brio serve`");
+            match job.state {
+                _ if woken.is_some() => {}
+                JobState::Running => ui.say(
+                    "whoever works on it stops; if that process is gone, `brio serve` removes \
+                     what it left",
+                ),
+                _ => ui.say("whoever works on the queue next ends it: `brio serve`"),
             }
         } else {
             ui.say(format_args!("{} had ended", job.id));
