@@ -24,7 +24,7 @@ command = ["/bin/sh", "-c", "sleep 0.4; printf 'hi \\033[31m\\033[2Jred'"]
 name = "left"
 [[children.steps]]
 name = "slow"
-command = ["/bin/sh", "-c", "sleep 1; echo 1 > left; echo an answer that is longer than any line of this terminal can ever be, and so it is cut"]
+command = ["/bin/sh", "-c", "sleep 2; echo 1 > left; echo an answer that is longer than any line of this terminal can ever be, and so it is cut"]
 [[children]]
 name = "right"
 [[children.steps]]
