@@ -100,6 +100,18 @@ pub enum RunError {
         /// Why.
         source: LoadError,
     },
+    /// It was to work, and is a reviewer.
+    #[error("AGENT_REVIEWER: {} is a reviewer, and changes nothing; name it as one, or name another agent", name.display())]
+    Reviewer {
+        /// Which.
+        name: PathBuf,
+    },
+    /// It was to judge, and is no reviewer.
+    #[error("AGENT_NO_REVIEWER: {} gives no verdict; name an agent of the world `reviewer`", name.display())]
+    NoReviewer {
+        /// Which.
+        name: PathBuf,
+    },
     /// It imports `session-fs`, and that was not granted.
     #[error("NOT_GRANTED: {} begins sessions of its own; allow it with --grant session-fs", name.display())]
     NotGranted {
@@ -138,6 +150,8 @@ impl RunError {
             Self::UnknownAgent { .. } => "AGENT_UNKNOWN",
             Self::Unreadable { .. } => "AGENT_UNREADABLE",
             Self::Load { source, .. } => source.code(),
+            Self::Reviewer { .. } => "AGENT_REVIEWER",
+            Self::NoReviewer { .. } => "AGENT_NO_REVIEWER",
             Self::NotGranted { .. } => "NOT_GRANTED",
             Self::Input(_) => "INPUT",
             Self::Engine(e) => e.code(),

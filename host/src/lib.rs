@@ -103,7 +103,7 @@ pub use metadata::SessionMetadata;
 #[cfg(target_os = "linux")]
 pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use plain::PlainError;
-pub use run::{AgentSource, Ending, Grants, Place, Ran, RunRequest};
+pub use run::{AgentSource, Ending, Grants, Place, Ran, Role, RunRequest};
 pub use session::SessionHandle;
 pub use supervise::{
     Events, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,

@@ -61,12 +61,23 @@ pub struct Grants {
     pub vcs: bool,
 }
 
+/// What an agent is run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It works on files.
+    Worker,
+    /// It judges them, and gives a verdict.
+    Reviewer,
+}
+
 /// One run.
 pub struct RunRequest {
     /// The agent.
     pub agent: AgentSource,
     /// Where it works.
     pub place: Place,
+    /// What it must be; `None`: what it is.
+    pub role: Option<Role>,
     /// What it is to do.
     pub description: String,
     /// Names the task; made up when it is `None`.
@@ -112,6 +123,7 @@ impl RunRequest {
         Self {
             agent,
             place,
+            role: None,
             description: String::new(),
             task_id: None,
             input_files: Vec::new(),
@@ -178,6 +190,14 @@ impl Brio {
     pub fn run(&self, mut request: RunRequest) -> Result<Ran, RunError> {
         refuse(&request)?;
         let (name, agent) = self.load(&request.agent)?;
+        let judges = agent.kind() == AgentKind::Reviewer;
+        match request.role {
+            Some(Role::Worker) if judges => return Err(RunError::Reviewer { name: name.into() }),
+            Some(Role::Reviewer) if !judges => {
+                return Err(RunError::NoReviewer { name: name.into() });
+            }
+            _ => {}
+        }
         if agent.needs_session_fs() && !request.grants.session_fs {
             return Err(RunError::NotGranted { name: name.into() });
         }

@@ -150,7 +150,10 @@ pub(crate) fn make_with<T>(
     match made {
         Ok(done) => Ok((id, done)),
         Err(e) => {
-            let _ = state.disk.remove_tree(&state.sessions, temporary.as_bytes());
+            // A rename may have been done although it failed.
+            let (disk, dir, name) = (&state.disk, &state.sessions, id.as_str().as_bytes());
+            let _ = disk.rename(dir, name, dir, temporary.as_bytes());
+            let _ = disk.remove_tree(dir, temporary.as_bytes());
             Err(e)
         }
     }

@@ -8,7 +8,6 @@ mod runner;
 mod sample;
 mod start;
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -142,7 +141,8 @@ impl Brio {
             brio: self.clone(),
             caller_env,
             logs: Logs(self.home().join("tasks")),
-            open: Mutex::new(HashMap::new()),
+            open: Mutex::default(),
+            left: Mutex::default(),
         });
         Ok(Supervisor { brio: self.clone(), queue, runner })
     }

@@ -7,8 +7,8 @@ use brio_supervisor::{Kind, Limits, Report, Run, StepKind, Stop};
 
 use super::logs::Log;
 use crate::{
-    AgentSource, Brio, ExecEnd, ExecError, ExecReport, ExecRequest, Grants, Place, Ran, RunError,
-    RunRequest, SessionHandle,
+    AgentSource, Brio, ExecEnd, ExecError, ExecReport, ExecRequest, Grants, Place, Ran, Role,
+    RunError, RunRequest, SessionHandle,
 };
 
 /// How much of a command's output a report quotes: its end.
@@ -53,6 +53,7 @@ pub(super) fn run(
     match run.what {
         StepKind::Agent(worker) => {
             let mut request = agent(&worker.agent);
+            request.role = Some(Role::Worker);
             request.description.clone_from(&worker.task);
             request.input_files.clone_from(&worker.input_files);
             request.args.clone_from(&worker.args);
@@ -63,6 +64,7 @@ pub(super) fn run(
         }
         StepKind::Reviewer(reviewer) => {
             let mut request = agent(&reviewer.agent);
+            request.role = Some(Role::Reviewer);
             request.description.clone_from(&reviewer.task);
             request.args.clone_from(&reviewer.args);
             of_run(brio.run(request))

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use brio_landing::{
@@ -23,6 +23,9 @@ use crate::{Brio, FindError, SessionHandle};
 /// How long is waited for a session that another part of the same job is about to let go.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How often a branch's rollback is tried at once.
+const ROLLBACKS: u32 = 3;
+
 /// Makes sessions and runs by this Brio.
 pub(super) struct HostRunner {
     pub(super) brio: Brio,
@@ -31,6 +34,8 @@ pub(super) struct HostRunner {
     pub(super) logs: Logs,
     /// Sessions of jobs, which need not be looked for again.
     pub(super) open: Mutex<HashMap<String, SessionHandle>>,
+    /// Branches that could not be rolled back, for the next one that can.
+    pub(super) left: Mutex<Vec<String>>,
 }
 
 impl HostRunner {
@@ -47,6 +52,19 @@ impl HostRunner {
         let id = session.id().to_string();
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), session);
         id
+    }
+
+    fn left(&self) -> MutexGuard<'_, Vec<String>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rolls a branch back; whether it is gone.
+    fn is_gone(&self, id: &str) -> bool {
+        let done = self.rollback(id);
+        if let Err(error) = &done {
+            tracing::warn!(session = id, %error, "a branch is left");
+        }
+        done.is_ok()
     }
 
     fn forget(&self, id: &str) {
@@ -82,9 +100,11 @@ struct Branch<'a> {
 
 impl Drop for Branch<'_> {
     fn drop(&mut self) {
-        if let Err(error) = self.runner.rollback(&self.id) {
-            tracing::warn!(session = self.id, %error, "a branch is left");
-        }
+        let mut left = std::mem::take(&mut *self.runner.left());
+        left.push(std::mem::take(&mut self.id));
+        // A disk that fails once need not fail twice, and nobody else looks for these.
+        left.retain(|id| (0..ROLLBACKS).all(|_| !self.runner.is_gone(id)));
+        self.runner.left().append(&mut left);
     }
 }
 

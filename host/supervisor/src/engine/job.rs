@@ -126,7 +126,15 @@ impl Carrier<'_> {
         });
         let session = match begun {
             Ok(session) => session,
-            Err(problem) => return self.stumbled(job, task, None, &problem.into(), &progress),
+            Err(problem) => {
+                // One that was begun although it failed.
+                let standing = self.runner.standing(base, &label);
+                let open = match &standing {
+                    Ok(Standing::Open(session)) => Some(session.as_str()),
+                    _ => None,
+                };
+                return self.stumbled(job, task, open, &problem.into(), &progress);
+            }
         };
         held(self.queue.note(&job.id, self.owner, Some(&session), None)?)?;
         (self.tell)(Event::Began { job: job.id.clone(), attempt, session: session.clone() });
