@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use brio_tests::rng::{Rng, from_env};
@@ -179,6 +179,24 @@ fn counter(env: &TestEnvironment, name: &str, step: &str, gates: &str) -> PathBu
     );
     fs::write(&file, text).unwrap();
     file
+}
+
+#[test]
+fn a_server_is_reached_however_long_its_homes_path_is() {
+    let env = TestEnvironment::new();
+    let home = env.path().join("a-home-that-lies-deep".repeat(8));
+    let there = |args: &[&str]| {
+        let mut command = env.command(args);
+        command.env("BRIO_HOME", &home);
+        command
+    };
+    let quiet = |mut c: Command| c.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let server = Server(quiet(there(&["serve"])));
+    let said = || there(&["serve", "--stop"]).output().unwrap();
+    let ends = format!("process {} ends", server.0.id());
+    until("it is reached", || String::from_utf8_lossy(&said().stderr).contains(&ends));
+    let mut server = server;
+    until("it ends", || server.0.try_wait().unwrap().is_some());
 }
 
 #[test]

@@ -22,8 +22,19 @@ const POLL: Duration = Duration::from_millis(50);
 /// A request is no longer than this.
 const LONGEST: u64 = 64;
 
-fn socket(home: &Path) -> PathBuf {
-    home.join("control.sock")
+const SOCKET: &str = "control.sock";
+
+/// The socket's path, by way of an open directory: one of more than 100 bytes or so is no address.
+#[cfg(target_os = "linux")]
+fn socket(home: &Path) -> io::Result<(PathBuf, File)> {
+    use std::os::fd::AsRawFd;
+    let dir = File::open(home)?;
+    Ok((PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())), dir))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn socket(home: &Path) -> io::Result<(PathBuf, ())> {
+    Ok((home.join(SOCKET), ()))
 }
 
 fn host(what: &'static str) -> impl FnOnce(io::Error) -> SuperviseError {
@@ -44,12 +55,13 @@ impl Supervisor {
     ) -> Result<(), SuperviseError> {
         let home = self.brio.home();
         let _lock = lock(&home.join("serve.lock"))?;
-        let socket = socket(home);
+        let path = home.join(SOCKET);
         // Whoever left it is dead: it is us who hold the lock.
-        let _ = std::fs::remove_file(&socket);
+        let _ = std::fs::remove_file(&path);
+        let (socket, _dir) = socket(home).map_err(host("the control socket"))?;
         let listener = UnixListener::bind(&socket).map_err(host("the control socket"))?;
         let private = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(&socket, private).map_err(host("the control socket"))?;
+        std::fs::set_permissions(&path, private).map_err(host("the control socket"))?;
         listener.set_nonblocking(true).map_err(host("the control socket"))?;
         let engine = self.work(options)?;
         ready();
@@ -68,7 +80,7 @@ impl Supervisor {
                 }
             }
         }
-        let _ = std::fs::remove_file(&socket);
+        let _ = std::fs::remove_file(&path);
         engine.stop();
         Ok(())
     }
@@ -89,7 +101,8 @@ impl Supervisor {
     }
 
     fn ask(&self, what: &str) -> Option<u32> {
-        let mut peer = UnixStream::connect(socket(self.brio.home())).ok()?;
+        let (socket, _dir) = socket(self.brio.home()).ok()?;
+        let mut peer = UnixStream::connect(socket).ok()?;
         peer.set_read_timeout(Some(PATIENCE)).ok()?;
         peer.set_write_timeout(Some(PATIENCE)).ok()?;
         peer.write_all(format!("{what}\n").as_bytes()).ok()?;

@@ -41,10 +41,10 @@ pub(crate) struct TaskShown {
     /// What it works in, or has left open.
     pub(crate) session: Option<String>,
     pub(crate) cancelled: bool,
-    /// Milliseconds since the Unix epoch, as all times here.
-    pub(crate) submitted_at: i64,
-    pub(crate) started_at: Option<i64>,
-    pub(crate) ended_at: Option<i64>,
+    /// RFC 3339, as all times here.
+    pub(crate) submitted_at: String,
+    pub(crate) started_at: Option<String>,
+    pub(crate) ended_at: Option<String>,
     /// What the task calls its end.
     pub(crate) outcome: Option<String>,
     pub(crate) kind: Option<serde_json::Value>,

@@ -6,6 +6,7 @@ use brio_host::{Supervisor, outcome_of};
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::json::{SCHEMA, TaskPart, TaskShown};
+use crate::time::rfc3339;
 use crate::ui::Ui;
 
 /// The status of a task that ended so: that of the first part that failed and may not.
@@ -161,9 +162,9 @@ pub(super) fn document(job: &Job) -> TaskShown {
         attempt: job.attempt,
         session: job.session.clone().filter(|_| of.is_none_or(|o| o.kept.is_some())),
         cancelled: job.cancelled,
-        submitted_at: job.submitted_at,
-        started_at: job.started_at,
-        ended_at: job.ended_at,
+        submitted_at: rfc3339(job.submitted_at),
+        started_at: job.started_at.map(rfc3339),
+        ended_at: job.ended_at.map(rfc3339),
         outcome: of.map(|o| o.name.clone()),
         kind: of.map(|o| serde_json::to_value(o.kind).unwrap_or_default()),
         code: of.and_then(|o| o.code.clone()),
