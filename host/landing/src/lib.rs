@@ -44,6 +44,7 @@ mod commit;
 mod conflict;
 mod create;
 mod diagnose;
+mod digest;
 mod discover;
 mod disk;
 mod domain;
@@ -109,12 +110,14 @@ mod undo;
 mod undone;
 mod versions;
 mod words;
+mod writer;
 
 pub use access::Access;
 pub use blame::{Blame, BlameError, BlameLine, Origin};
 pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
 pub use conflict::{Conflict, Side, Sides, Theirs, What, change_word};
 pub use diagnose::{SessionDebug, SessionFile};
+pub use digest::{BadDigest, Digest};
 pub use domain::Domain;
 pub use draft::{Draft, Reading};
 pub use errors::{
@@ -144,9 +147,10 @@ pub use options::{
     RebaseOptions, Retention, system_time,
 };
 pub use resolve::{BadTake, ResolveOptions, Resolved, Take};
-pub use seal::{BadDigest, Digest, Moved, MovedBy, Seal, SealedParent};
+pub use seal::{Moved, MovedBy, Seal, SealedParent};
 pub use seat::Gone;
-pub use session::{Session, SessionMark, Writer};
+pub use session::{Session, SessionMark};
 pub use transfer::Applied;
 pub use undo::{UndoError, UndoOptions};
 pub use words::{Decision, DecisionRef};
+pub use writer::Writer;

@@ -1,27 +1,25 @@
 //! Seals: what a gate saw, said so that a commit can tell whether it would land exactly that.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use brio_session::{ChangeSet, Content, FsError, Kind, RelPath, Time, View, WriteGate};
+use brio_session::{RelPath, WriteGate};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use crate::commit::{Commit, admit, prepare, rebased};
+use crate::digest::{Changes, stack};
 use crate::errors::Doing;
 use crate::history;
 use crate::intent::{End, Step};
 use crate::lease::{Ask, Hold, Lease};
-use crate::meta::{Layer, Meta};
+use crate::meta::Meta;
 use crate::nesting::{Sides, written};
 use crate::policy::{self, view_error};
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, HostError, Isolation, Policy, RecoverError, SessionId, Theirs,
-    begin, manifest, meta, rebase,
+    CommitError, CommitOptions, Digest, Isolation, Policy, RecoverError, SessionId, Theirs, begin,
+    meta, rebase,
 };
 
 /// The state in which a session was sealed for its gates: see
@@ -60,72 +58,6 @@ impl fmt::Display for Seal {
             None => write!(f, "landing {}", self.landing)?,
         }
         write!(f, ", changes {}", self.digest.short())
-    }
-}
-
-/// A SHA-256, written as 64 hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// Its bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Enough of it for people to tell two apart.
-    pub fn short(&self) -> String {
-        self.to_string()[..12].to_owned()
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A text that is no digest.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no digest (64 hexadecimal digits)")]
-pub struct BadDigest(pub String);
-
-impl FromStr for Digest {
-    type Err = BadDigest;
-
-    fn from_str(text: &str) -> Result<Self, BadDigest> {
-        let bad = || BadDigest(text.to_owned());
-        let mut out = [0; 32];
-        let pairs = text.as_bytes().chunks_exact(2);
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(bad());
-        }
-        for (byte, pair) in out.iter_mut().zip(pairs) {
-            let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
-        }
-        Ok(Self(out))
-    }
-}
-
-impl TryFrom<String> for Digest {
-    type Error = BadDigest;
-
-    fn try_from(text: String) -> Result<Self, BadDigest> {
-        text.parse()
-    }
-}
-
-impl From<Digest> for String {
-    fn from(digest: Digest) -> Self {
-        digest.to_string()
     }
 }
 
@@ -262,17 +194,6 @@ fn child_digest(c: &Meta, sides: &Sides) -> Result<Digest, CommitError> {
     changes.digest().map_err(|e| e.of(c))
 }
 
-/// Which layers a parent has something in.
-fn stack(layers: &[Layer]) -> Digest {
-    let mut sha = Sha256::new();
-    sha.update(b"BRIOSTCK\x01");
-    for l in layers {
-        field(&mut sha, l.session.as_str().as_bytes());
-        sha.update(l.n.to_le_bytes());
-    }
-    Digest(sha.finalize().into())
-}
-
 /// The landings that were done after one of them, up to another. What was begun and undone left
 /// the base as it was. The records are there as long as a session sees the base as of the first.
 fn landed_since(state: &State, since: u64, newest: u64) -> Result<Vec<MovedBy>, CommitError> {
@@ -374,110 +295,4 @@ pub(crate) fn child_as_sealed(
         true => Ok(()),
         false => Err(broken(c, Moved::Session)),
     }
-}
-
-/// What would land, with paths of the domain's root.
-struct Changes<'a> {
-    set: &'a ChangeSet,
-    view: &'a View,
-    subdir: &'a RelPath,
-    /// Steps whose contents were hashed already.
-    known: &'a [Step],
-}
-
-enum Unread {
-    View(RelPath, FsError),
-    Host(RelPath, io::Error),
-}
-
-impl Unread {
-    fn of(self, m: &Meta) -> CommitError {
-        match self {
-            Self::View(_, FsError::SnapshotGone) => view_error(m, FsError::SnapshotGone),
-            Self::View(path, source) => CommitError::View { path, source },
-            Self::Host(path, e) => HostError::new(path, e).into(),
-        }
-    }
-}
-
-impl Changes<'_> {
-    /// The digest of FORMAT.md, "Seals".
-    fn digest(&self) -> Result<Digest, Unread> {
-        let known: HashMap<&RelPath, [u8; 32]> =
-            self.known.iter().filter_map(|s| Some((&s.path, s.new_sha256?))).collect();
-        let mut sha = Sha256::new();
-        sha.update(b"BRIOSEAL\x01");
-        for c in &self.set.changes {
-            field(&mut sha, c.path.as_bytes());
-            let Some(after) = c.after else {
-                sha.update([0]);
-                continue;
-            };
-            let inside = c.path.strip_prefix(self.subdir).unwrap_or_default();
-            let view = |e| Unread::View(c.path.clone(), e);
-            sha.update([match after.kind {
-                Kind::File => 1,
-                Kind::Dir => 2,
-                Kind::Symlink => 3,
-                Kind::Other => 4,
-            }]);
-            if after.kind != Kind::Symlink {
-                sha.update(after.mode.to_le_bytes());
-            }
-            match (after.kind, &c.hard_link_of) {
-                (Kind::File, Some(first)) => {
-                    sha.update([1]);
-                    field(&mut sha, first.as_bytes());
-                }
-                (Kind::File, None) => {
-                    sha.update([0]);
-                    let content = match known.get(&c.path) {
-                        Some(known) => *known,
-                        None => self.hash(&c.path, &inside)?,
-                    };
-                    sha.update(content);
-                }
-                (Kind::Symlink, _) => {
-                    if let Content::Symlink(target) =
-                        self.view.change_content(&inside).map_err(view)?
-                    {
-                        field(&mut sha, &target);
-                    }
-                }
-                (Kind::Dir | Kind::Other, _) => {}
-            }
-            match self.view.explicit_times(&inside).map_err(view)? {
-                None => sha.update([0]),
-                Some((atime, mtime)) => {
-                    sha.update([1]);
-                    time(&mut sha, atime);
-                    time(&mut sha, mtime);
-                }
-            }
-        }
-        Ok(Digest(sha.finalize().into()))
-    }
-
-    fn hash(&self, path: &RelPath, inside: &RelPath) -> Result<[u8; 32], Unread> {
-        let host = |e| Unread::Host(path.clone(), e);
-        let file = match self.view.change_content(inside) {
-            Ok(Content::Own { dir, name }) => dir.open(name).map_err(host)?.into_std(),
-            Ok(Content::Borrowed(file)) => file,
-            Ok(Content::Symlink(_) | Content::Dir) => {
-                return Err(Unread::View(path.clone(), FsError::Invalid));
-            }
-            Err(e) => return Err(Unread::View(path.clone(), e)),
-        };
-        manifest::hash(file).map_err(host)
-    }
-}
-
-fn field(sha: &mut Sha256, bytes: &[u8]) {
-    sha.update((bytes.len() as u64).to_le_bytes());
-    sha.update(bytes);
-}
-
-fn time(sha: &mut Sha256, t: Time) {
-    sha.update(t.secs.to_le_bytes());
-    sha.update(t.nanos.to_le_bytes());
 }

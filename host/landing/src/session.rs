@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use brio_session::{ChangeSet, Fingerprint, FsError, FsResult, INDEX, Lower, View, ViewOptions};
 
@@ -11,11 +11,10 @@ use crate::lease::{self, Ask, Hold, Lease};
 use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
-    Applied, ApplyError, BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError,
-    CommitOptions, Conflict, Decision, Draft, Isolation, JournalError, Landed, LeaseError, Reading,
-    RebaseOptions, Rebased, Seal, SessionDebug, SessionError, SessionId, SessionInfo, State,
-    against, cascade, checkpoint, diagnose, layers, manifest, meta, nesting, onto, seal, transfer,
-    words,
+    Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
+    Isolation, JournalError, LeaseError, Reading, RebaseOptions, Rebased, Seal, SessionDebug,
+    SessionError, SessionId, SessionInfo, State, Writer, against, checkpoint, diagnose, layers,
+    meta, onto, seal, transfer, words,
 };
 
 /// A session of a domain.
@@ -268,113 +267,6 @@ impl Session {
 pub struct SessionMark {
     record: Fingerprint,
     index: (u64, u64),
-}
-
-/// The right to write in a session: one at a time. Dropping it ends the view (its handles
-/// answer `Stale`) and releases the lease.
-pub struct Writer {
-    domain: Arc<Domain>,
-    id: SessionId,
-    view: View,
-    lease: Lease,
-    /// One change of the stack at a time: each reads the record, and writes it.
-    stack: Mutex<()>,
-}
-
-impl Writer {
-    /// The session's id.
-    pub fn id(&self) -> &SessionId {
-        &self.id
-    }
-
-    /// The live view.
-    pub fn view(&self) -> &View {
-        &self.view
-    }
-
-    /// Whether somebody asked this run to stop (`--stop`). Seen within 200 ms.
-    pub fn stop_requested(&self) -> bool {
-        self.lease.stop_requested()
-    }
-
-    /// Begins a child of this session while it is being written: the view goes on over a new
-    /// upper, its handles stay. `options.parent` is set for the caller.
-    ///
-    /// # Errors
-    /// As [`Domain::begin`](crate::Domain::begin).
-    pub fn begin_child(&self, options: BeginOptions) -> Result<Session, BeginError> {
-        let _alone = self.alone();
-        nesting::begin(&self.domain, &self.id, options, Some(&self.view))
-    }
-
-    /// Commits a child into this session while it is being written: its changes appear in the view.
-    ///
-    /// # Errors
-    /// As [`Domain::commit`](crate::Domain::commit).
-    pub fn commit_child(
-        &self,
-        child: &SessionId,
-        options: CommitOptions,
-    ) -> Result<Landed, CommitError> {
-        let _alone = self.alone();
-        cascade::below(&self.domain, child, &options, || {
-            nesting::land(&self.domain, &self.id, child, &options, Some(&self.view))
-        })
-    }
-
-    /// As [`Session::checkpoint`], while it is being written: the view goes on over a new
-    /// upper, its handles stay. What another thread writes meanwhile may be part of it or not.
-    ///
-    /// # Errors
-    /// See [`CheckpointError`]; the session is what it was.
-    pub fn checkpoint(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
-        let _alone = self.alone();
-        checkpoint::make(&self.domain, &self.id, name, Some(&self.view))
-    }
-
-    /// As [`Session::restore`], while it is being written: look-ups in the view see the restored
-    /// state from here on. The roots of the view go on; other handles that are open answer
-    /// `Stale`.
-    ///
-    /// # Errors
-    /// As [`Session::restore`]; the view shows what the session is.
-    pub fn restore(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
-        let _alone = self.alone();
-        checkpoint::restore(&self.domain, &self.id, name, Some(&self.view))
-    }
-
-    /// As [`Session::delete_checkpoint`].
-    ///
-    /// # Errors
-    /// See [`CheckpointError`].
-    pub fn delete_checkpoint(&self, name: &str) -> Result<(), CheckpointError> {
-        let _alone = self.alone();
-        checkpoint::delete(&self.domain, &self.id, name)
-    }
-
-    fn alone(&self) -> MutexGuard<'_, ()> {
-        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes the session durable, writes its `manifest` and `parent` files and records that it
-    /// is clean; then as a drop.
-    ///
-    /// # Errors
-    /// The host's; the lease is released all the same.
-    pub fn finish(self) -> io::Result<()> {
-        self.view.sync().map_err(crate::begin::fs_io)?;
-        let mut meta = meta::load(&self.domain, &self.id).map_err(io::Error::other)?;
-        manifest::write(&self.domain, &meta, &self.view)?;
-        meta.clean = true;
-        meta.boot.clone_from(&self.domain.options.boot_id);
-        meta::store(&self.domain, &self.id, &meta, true)
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.view.end();
-    }
 }
 
 /// How a session stands.

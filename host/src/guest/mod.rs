@@ -1,20 +1,19 @@
 //! The sessions of one run: its own, and those that its guest may begin.
 
+mod answers;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use brio_landing::{
-    BeginError, BeginOptions, CheckpointInfo, CommitError, CommitOptions, Decision, JournalError,
-    LeaseError, Metadata, RollbackError, SessionError, SessionId, State, Writer,
-};
+use brio_landing::{BeginOptions, CommitOptions, Decision, Metadata, SessionId, State, Writer};
 use brio_runtime::{
-    SessionCheckpoint, SessionDecision, SessionMetadata, SessionState, SessionStatus, Sessions,
-    SessionsCode, SessionsError,
+    SessionCheckpoint, SessionDecision, SessionMetadata, SessionStatus, Sessions, SessionsCode,
+    SessionsError,
 };
-use brio_session::{ChangeSet, FsError, RelPath, View, ViewOptions};
+use brio_session::{ChangeSet, RelPath, View, ViewOptions};
 
-use crate::listing::millis;
 use crate::{Grants, SessionHandle};
+use answers::*;
 
 /// How many sessions one run may hold open: each costs descriptors of the host.
 const MOST: usize = 64;
@@ -374,105 +373,4 @@ fn leaf_below(children: &HashMap<SessionId, Child>, id: &SessionId) -> Option<Se
         Some(child) => leaf_below(children, &child),
         None => children.get(id).filter(|c| c.ended.is_none()).map(|_| id.clone()),
     }
-}
-
-fn metadata_of(info: &brio_landing::SessionInfo) -> SessionMetadata {
-    SessionMetadata {
-        goal: info.goal.clone().unwrap_or_default(),
-        agent: info.agent.clone(),
-        task_id: info.task_id.clone(),
-        created_at: u64::try_from(millis(info.created_at)).unwrap_or(0),
-    }
-}
-
-fn checkpoint_of(c: CheckpointInfo) -> SessionCheckpoint {
-    SessionCheckpoint {
-        name: c.name,
-        created_at: u64::try_from(millis(c.created_at)).unwrap_or(0),
-        base_landing: c.landing,
-    }
-}
-
-fn state_of(state: State) -> SessionState {
-    match state {
-        State::Open => SessionState::Open,
-        State::Committing => SessionState::Committing,
-        State::Conflicted => SessionState::Conflicted,
-        State::Landed => SessionState::Landed,
-        State::RolledBack => SessionState::RolledBack,
-    }
-}
-
-fn unknown(id: &str) -> SessionsError {
-    SessionsError::new(SessionsCode::Unknown, format!("no session {id} of this run"))
-}
-
-fn ended(id: &str) -> SessionsError {
-    SessionsError::new(SessionsCode::Ended, format!("{id} has ended"))
-}
-
-fn code(code: &str) -> SessionsCode {
-    match code {
-        "CONFLICT" | "UNRESOLVED" | "SEAL_BROKEN" | "SESSION_BEHIND" => SessionsCode::Conflict,
-        "SESSION_UNKNOWN" => SessionsCode::Unknown,
-        "SESSION_ENDED" => SessionsCode::Ended,
-        "SESSION_BUSY" | "OPEN_CHILDREN" | "PARENT_RESTORED" => SessionsCode::Busy,
-        "CHECKPOINT_NAME" => SessionsCode::CheckpointName,
-        "CHECKPOINT_EXISTS" => SessionsCode::CheckpointExists,
-        "CHECKPOINT_UNKNOWN" => SessionsCode::CheckpointUnknown,
-        "LIMIT" => SessionsCode::Limit,
-        "JOURNAL_TEXT" => SessionsCode::JournalText,
-        "BASE_MISSING" | "BASE_NOT_A_DIRECTORY" => SessionsCode::BaseInvalid,
-        "REFUSED" => SessionsCode::NotPermitted,
-        "NO_SPACE" => SessionsCode::Limit,
-        "SNAPSHOT_GONE" => SessionsCode::SnapshotGone,
-        _ => SessionsCode::Io,
-    }
-}
-
-/// What a guest is told. An error of the host itself can name a host path: it goes to the log.
-fn told(text: &str, error: &dyn std::error::Error) -> SessionsError {
-    let code = code(text);
-    if code == SessionsCode::Io || text == "NO_SPACE" {
-        tracing::warn!(%error, "a guest's session");
-        return SessionsError::new(code, "the host could not do it; see its log");
-    }
-    SessionsError::new(code, error.to_string())
-}
-
-fn session_error(e: &SessionError) -> SessionsError {
-    told(e.code(), e)
-}
-
-fn journal_error(e: &JournalError) -> SessionsError {
-    match e {
-        JournalError::TooLong { .. } => SessionsError::new(SessionsCode::Limit, e.to_string()),
-        e => told(e.code(), e),
-    }
-}
-
-fn lease_error(e: &LeaseError) -> SessionsError {
-    told(e.code(), e)
-}
-
-fn begin_error(e: &BeginError) -> SessionsError {
-    told(e.code(), e)
-}
-
-fn commit_error(e: &CommitError) -> SessionsError {
-    told(e.code(), e)
-}
-
-fn rollback_error(e: &RollbackError) -> SessionsError {
-    told(e.code(), e)
-}
-
-fn fs_error(path: &RelPath, e: FsError) -> SessionsError {
-    let code = match e {
-        FsError::NotFound | FsError::NotDirectory => SessionsCode::BaseInvalid,
-        FsError::SnapshotGone => SessionsCode::SnapshotGone,
-        FsError::Ended | FsError::Stale => SessionsCode::Ended,
-        _ => SessionsCode::Io,
-    };
-    SessionsError::new(code, format!("{path}: {e}"))
 }

@@ -1,0 +1,120 @@
+//! The right to write in a session.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use brio_session::View;
+
+use crate::lease::Lease;
+use crate::state::State as Domain;
+use crate::{
+    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Landed,
+    Session, SessionId, cascade, checkpoint, manifest, meta, nesting,
+};
+
+/// The right to write in a session: one at a time. Dropping it ends the view (its handles
+/// answer `Stale`) and releases the lease.
+pub struct Writer {
+    pub(crate) domain: Arc<Domain>,
+    pub(crate) id: SessionId,
+    pub(crate) view: View,
+    pub(crate) lease: Lease,
+    /// One change of the stack at a time: each reads the record, and writes it.
+    pub(crate) stack: Mutex<()>,
+}
+
+impl Writer {
+    /// The session's id.
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// The live view.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Whether somebody asked this run to stop (`--stop`). Seen within 200 ms.
+    pub fn stop_requested(&self) -> bool {
+        self.lease.stop_requested()
+    }
+
+    /// Begins a child of this session while it is being written: the view goes on over a new
+    /// upper, its handles stay. `options.parent` is set for the caller.
+    ///
+    /// # Errors
+    /// As [`Domain::begin`](crate::Domain::begin).
+    pub fn begin_child(&self, options: BeginOptions) -> Result<Session, BeginError> {
+        let _alone = self.alone();
+        nesting::begin(&self.domain, &self.id, options, Some(&self.view))
+    }
+
+    /// Commits a child into this session while it is being written: its changes appear in the view.
+    ///
+    /// # Errors
+    /// As [`Domain::commit`](crate::Domain::commit).
+    pub fn commit_child(
+        &self,
+        child: &SessionId,
+        options: CommitOptions,
+    ) -> Result<Landed, CommitError> {
+        let _alone = self.alone();
+        cascade::below(&self.domain, child, &options, || {
+            nesting::land(&self.domain, &self.id, child, &options, Some(&self.view))
+        })
+    }
+
+    /// As [`Session::checkpoint`], while it is being written: the view goes on over a new
+    /// upper, its handles stay. What another thread writes meanwhile may be part of it or not.
+    ///
+    /// # Errors
+    /// See [`CheckpointError`]; the session is what it was.
+    pub fn checkpoint(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        let _alone = self.alone();
+        checkpoint::make(&self.domain, &self.id, name, Some(&self.view))
+    }
+
+    /// As [`Session::restore`], while it is being written: look-ups in the view see the restored
+    /// state from here on. The roots of the view go on; other handles that are open answer
+    /// `Stale`.
+    ///
+    /// # Errors
+    /// As [`Session::restore`]; the view shows what the session is.
+    pub fn restore(&self, name: &str) -> Result<CheckpointInfo, CheckpointError> {
+        let _alone = self.alone();
+        checkpoint::restore(&self.domain, &self.id, name, Some(&self.view))
+    }
+
+    /// As [`Session::delete_checkpoint`].
+    ///
+    /// # Errors
+    /// See [`CheckpointError`].
+    pub fn delete_checkpoint(&self, name: &str) -> Result<(), CheckpointError> {
+        let _alone = self.alone();
+        checkpoint::delete(&self.domain, &self.id, name)
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the session durable, writes its `manifest` and `parent` files and records that it
+    /// is clean; then as a drop.
+    ///
+    /// # Errors
+    /// The host's; the lease is released all the same.
+    pub fn finish(self) -> io::Result<()> {
+        self.view.sync().map_err(crate::begin::fs_io)?;
+        let mut meta = meta::load(&self.domain, &self.id).map_err(io::Error::other)?;
+        manifest::write(&self.domain, &meta, &self.view)?;
+        meta.clean = true;
+        meta.boot.clone_from(&self.domain.options.boot_id);
+        meta::store(&self.domain, &self.id, &meta, true)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.view.end();
+    }
+}
