@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use brio_session::STATE_DIR;
+use rustix::fs::{Mode, openat};
 use rustix::process::geteuid;
 
 use crate::claim::{CLAIM, Claim, nonce};
-use crate::disk::{self, Disk};
+use crate::disk::{self, DIR, Disk};
 use crate::errors::Doing;
 use crate::home::{Home, Record};
 use crate::intent::{END, END_MAGIC, End, encode};
@@ -29,6 +30,13 @@ pub(crate) const NEW: &str = ".brio-new-";
 pub(crate) fn make(base: &discover::Base, options: &OpenOptions) -> Result<bool, DomainError> {
     support::check(&base.fd, &base.path)?;
     let disk = Disk(options.door.clone());
+    // One at a time, where a directory can be locked: whoever came first begins sessions at once,
+    // and what the others still made beside would be seen in them.
+    let lock = openat(&base.fd, c".", DIR, Mode::empty()).doing(base.path.display())?;
+    let _ = rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive);
+    if Look::at(&base.fd, STATE_DIR.as_bytes()).doing(base.path.display())?.is_some() {
+        return Ok(false);
+    }
     sweep(&disk, &base.fd);
     let name = format!("{NEW}{}", nonce().doing("random bytes")?);
     let read_only = |e: io::Error| match is_denied(&e) {
