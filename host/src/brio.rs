@@ -12,7 +12,9 @@ use brio_registry::{DomainRow, Registry};
 use brio_runtime::{Engine, EngineError, EngineOptions};
 use brio_session::{RelPath, Time};
 
-use crate::listing::row;
+use crate::agents::Agents;
+use crate::domains::Domains;
+use crate::listing::begun_row;
 use crate::{BrioBuilder, OpenError, SessionHandle, SessionMetadata};
 
 /// Brio, opened with a home. Cheap to clone; clones are one.
@@ -22,6 +24,8 @@ pub struct Brio(Arc<Inner>);
 struct Inner {
     options: BrioBuilder,
     registry: Registry,
+    domains: Domains,
+    agents: Agents,
     /// Made when the first agent is loaded: most commands run none.
     engine: Mutex<Option<Engine>>,
 }
@@ -49,7 +53,13 @@ impl Brio {
         options.home = std::path::absolute(&options.home).map_err(fail(&options.home))?;
         make_private(&options.home).map_err(fail(&options.home))?;
         let registry = Registry::open(&options.home.join("metadata.db"))?;
-        Ok(Self(Arc::new(Inner { options, registry, engine: Mutex::new(None) })))
+        Ok(Self(Arc::new(Inner {
+            options,
+            registry,
+            domains: Domains::default(),
+            agents: Agents::default(),
+            engine: Mutex::new(None),
+        })))
     }
 
     /// The home.
@@ -97,7 +107,8 @@ impl Brio {
     ) -> Result<SessionHandle, BeginError> {
         let frozen = options.lower.wanted == WantedLower::Frozen;
         let how = OpenOptions { frozen, ..self.domain_options(base, true) };
-        let (domain, subdir) = Domain::open(base, how)?;
+        let (domain, subdir) =
+            if frozen { Domain::open(base, how)? } else { self.0.domains.open(base, how)? };
         let session = domain.begin(BeginOptions { subdir, parent: None, ..options })?;
         Ok(self.begun(domain, session.id().clone()))
     }
@@ -108,7 +119,7 @@ impl Brio {
         base: &Path,
         create: bool,
     ) -> Result<(Domain, RelPath), DomainError> {
-        Domain::open(base, self.domain_options(base, create))
+        self.0.domains.open(base, self.domain_options(base, create))
     }
 
     /// Opens a domain that the index or the home knows; one in the home also if its base is gone.
@@ -137,15 +148,15 @@ impl Brio {
     /// Enters a new session in the index and in the log.
     pub(crate) fn begun(&self, domain: Domain, id: brio_landing::SessionId) -> SessionHandle {
         let session = SessionHandle::new(self.clone(), domain, id);
-        if let Ok(info) = session.info() {
-            SessionMetadata::from(&info).log_session_created();
+        if let Ok(record) = session.record() {
+            SessionMetadata::from(&record).log_session_created();
             let d = session.domain();
             self.index(|r| {
                 r.upsert_domain(&DomainRow {
                     claim: d.claim_id().to_owned(),
                     path: d.root_path().to_owned(),
                 })?;
-                r.upsert(&row(d.claim_id(), &info))
+                r.upsert(&begun_row(d.claim_id(), &record))
             });
         }
         session
@@ -176,6 +187,11 @@ impl Brio {
             cache_dir: cache_dir.filter(|d| make_private(d).is_ok()),
         })?;
         Ok(engine.insert(made).clone())
+    }
+
+    /// Agents of that engine.
+    pub(crate) fn agents(&self) -> &Agents {
+        &self.0.agents
     }
 
     /// A private directory in the home for work that ends with this process.

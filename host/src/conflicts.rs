@@ -18,7 +18,7 @@ impl SessionHandle {
     /// # Errors
     /// It is what it was: `CONFLICT` names the paths that somebody must choose for.
     pub fn resolve(&self, options: ResolveOptions) -> Result<Resolved, ResolveError> {
-        let subdir = self.info().map_err(CommitError::from)?.subdir;
+        let subdir = self.record().map_err(CommitError::from)?.subdir;
         let takes = options.takes.iter().map(|(p, t)| (subdir.join_path(p), *t)).collect();
         let below = |p: RelPath| p.strip_prefix(&subdir).unwrap_or(p);
         let all = |paths: Vec<RelPath>| paths.into_iter().map(below).collect();
@@ -49,7 +49,7 @@ impl SessionHandle {
     /// # Errors
     /// As [`commit`](Self::commit) by that policy; it is what it was.
     pub fn rebase(&self, options: &RebaseOptions) -> Result<Rebased, CommitError> {
-        let subdir = self.info()?.subdir;
+        let subdir = self.record()?.subdir;
         let done = self.session()?.rebase(options).map_err(|e| inside_of(e, &subdir));
         match &done {
             Ok(done) if done.moved => self.index_ended("open"),
@@ -80,7 +80,7 @@ impl SessionHandle {
     /// `SESSION_BEHIND` when others landed since it began, which [`rebase`](Self::rebase) mends;
     /// `CONFLICT`, and as a commit would be refused. It is what it was.
     pub fn seal(&self) -> Result<Seal, CommitError> {
-        let subdir = self.info()?.subdir;
+        let subdir = self.record()?.subdir;
         self.session()?.seal().map_err(|e| inside_of(e, &subdir))
     }
 

@@ -18,6 +18,7 @@
 //! |---|---|
 //! | `brio`, `builder` | opening Brio: the home, the index, the engine |
 //! | `session` | one session: look, write, commit, roll back; `finding` it again by a prefix |
+//! | `domains`, `agents` | what stays open, and loaded, for whoever comes next |
 //! | `listing` | every session of every domain |
 //! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
 //! | `run`, `inputs`, `plain`, `guest` | an agent in a session; its files; as a plain directory; the sessions it may begin |
@@ -28,12 +29,14 @@
 //! | `history` | what landed: listing, undoing, forgetting |
 //! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
+mod agents;
 mod brio;
 mod builder;
 mod bundled;
 mod conflicts;
 mod directory;
 mod doctor;
+mod domains;
 mod error;
 mod exec;
 mod finding;
@@ -73,9 +76,9 @@ pub use brio_landing::{
     LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata, Method, Moved, MovedBy, NotUsed,
     Origin, Policy, Probe, Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError,
     ResolveOptions, Resolved, Retention, RollbackError, RolledBack, Seal, SealedParent,
-    SessionDebug, SessionError, SessionFile, SessionId, SessionInfo, Short, Side, Sides,
-    SpaceGuards, State, Take, Theirs, UndoError, UndoOptions, Unmerged, WantedLower, Warning, What,
-    Writer, change_word, check_reflink_support,
+    SessionDebug, SessionError, SessionFile, SessionId, SessionInfo, SessionRecord, Short, Side,
+    Sides, SpaceGuards, State, Take, Theirs, UndoError, UndoOptions, Unmerged, WantedLower,
+    Warning, What, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use brio_landing::{Domain, DomainError, LeaseStatus, SessionInfo, State};
+use brio_landing::{Domain, DomainError, LeaseStatus, SessionInfo, SessionRecord, State};
 use brio_registry::{DomainRow, RegistryError, SessionRow};
 use brio_session::Time;
 
@@ -119,13 +119,28 @@ pub(crate) fn row(claim: &str, info: &SessionInfo) -> SessionRow {
     SessionRow {
         id: info.id.to_string(),
         claim: claim.to_owned(),
-        base: base_of(info),
+        base: base_of(&info.base, &info.subdir),
         state: state.to_owned(),
         goal: info.goal.clone(),
         agent: info.agent.clone(),
         task_id: info.task_id.clone(),
         parent: info.parent.as_ref().map(ToString::to_string),
         created_at: millis(info.created_at),
+    }
+}
+
+/// A session that began just now.
+pub(crate) fn begun_row(claim: &str, record: &SessionRecord) -> SessionRow {
+    SessionRow {
+        id: record.id.to_string(),
+        claim: claim.to_owned(),
+        base: base_of(&record.base, &record.subdir),
+        state: State::Open.as_str().to_owned(),
+        goal: record.goal.clone(),
+        agent: record.agent.clone(),
+        task_id: record.task_id.clone(),
+        parent: record.parent.as_ref().map(ToString::to_string),
+        created_at: millis(record.created_at),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a session is for.
 
-use brio_landing::{SessionId, SessionInfo};
+use brio_landing::{SessionId, SessionInfo, SessionRecord};
 use brio_session::Time;
 
 /// Who began a session, when, and what for.
@@ -39,6 +39,18 @@ impl From<&SessionInfo> for SessionMetadata {
             agent: info.agent.clone(),
             task_id: info.task_id.clone(),
             created_at: info.created_at,
+        }
+    }
+}
+
+impl From<&SessionRecord> for SessionMetadata {
+    fn from(record: &SessionRecord) -> Self {
+        Self {
+            session_id: record.id.clone(),
+            purpose: record.goal.clone(),
+            agent: record.agent.clone(),
+            task_id: record.task_id.clone(),
+            created_at: record.created_at,
         }
     }
 }

@@ -18,7 +18,7 @@ use brio_session::{ChangeSet, FsResult, Limits, RelPath, View, ViewOptions};
 use crate::guest::GuestSessions;
 use crate::inputs::Inputs;
 use crate::plain::{Plain, PlainError};
-use crate::{Brio, RunError, SessionHandle, bundled_agent};
+use crate::{Brio, Bundled, RunError, SessionHandle, bundled_agent};
 
 /// How often a run looks whether another process asked it to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
@@ -219,8 +219,9 @@ impl Brio {
             }
             Place::Session(session) => (session.clone(), false),
         };
-        let lower = session.info().map(|i| i.lower).unwrap_or_default();
-        let worked = self.work((&name, &agent), &session, &mut request, &inputs);
+        let lower = session.record().map(|r| r.lower).unwrap_or_default();
+        let ends = fresh && !request.keep;
+        let worked = self.work((&name, &agent), &session, ends, &mut request, &inputs);
         let (report, changes, plain) = match worked {
             Ok(worked) => worked,
             Err(error) => {
@@ -231,17 +232,36 @@ impl Brio {
             }
         };
         let good = report.succeeded() && plain.is_none();
-        let ending = end(&session, fresh && !request.keep, good, request.policy);
+        let ending = end(&session, ends, good, request.policy);
         Ok(Ran { session: session.id().clone(), lower, report, plain, changes, ending })
     }
 
-    fn load(&self, source: &AgentSource) -> Result<(String, Agent), RunError> {
-        let (name, wasm) = match source {
-            AgentSource::Bytes { name, wasm } => (name.clone(), wasm.clone()),
-            AgentSource::Named(path) => named(path)?,
+    fn load(&self, source: &AgentSource) -> Result<(String, Arc<Agent>), RunError> {
+        let engine = self.engine()?;
+        let failed = |name: &str| {
+            let name = name.into();
+            move |source| RunError::Load { name, source }
         };
-        let agent = self.engine()?.load_bytes(&wasm);
-        let agent = agent.map_err(|source| RunError::Load { name: (&name).into(), source })?;
+        let path = match source {
+            AgentSource::Bytes { name, wasm } => {
+                let agent = self.agents().of_bytes(&engine, wasm).map_err(failed(name))?;
+                return Ok((name.clone(), agent));
+            }
+            AgentSource::Named(path) => path,
+        };
+        let is_file =
+            path.components().count() > 1 || path.extension().is_some_and(|e| e == "wasm");
+        if !is_file && let Some(Bundled { name, wasm, .. }) = path.to_str().and_then(bundled_agent)
+        {
+            let agent = self.agents().bundled(&engine, name, wasm).map_err(failed(name))?;
+            return Ok((name.to_owned(), agent));
+        }
+        let wasm = std::fs::read(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => RunError::UnknownAgent { name: path.clone() },
+            _ => RunError::Unreadable { path: path.clone(), source },
+        })?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let agent = self.agents().of_bytes(&engine, &wasm).map_err(failed(&name))?;
         Ok((name, agent))
     }
 
@@ -249,6 +269,7 @@ impl Brio {
         &self,
         (name, agent): (&str, &Agent),
         session: &SessionHandle,
+        ends: bool,
         request: &mut RunRequest,
         inputs: &Inputs,
     ) -> Result<(RunReport, ChangeSet, Option<PlainError>), RunError> {
@@ -295,8 +316,10 @@ impl Brio {
             changes = crate::nested::against(changes, theirs);
         }
         drop(plain);
+        let thrown_away = ends && !(report.succeeded() && not_taken.is_none());
         // Synced before the lease is free: what lands next is what was written here.
-        if let Some(writer) = Arc::into_inner(writer)
+        if !thrown_away
+            && let Some(writer) = Arc::into_inner(writer)
             && let Err(error) = writer.finish()
         {
             tracing::warn!(session = %session.id(), %error, "the session could not be synced");
@@ -322,23 +345,6 @@ fn refuse(request: &RunRequest) -> Result<(), PlainError> {
     match flags.into_iter().find(|(given, _)| *given) {
         Some((_, flag)) => Err(PlainError::Flag { flag }),
         None => Ok(()),
-    }
-}
-
-fn named(path: &std::path::Path) -> Result<(String, Vec<u8>), RunError> {
-    let is_file = path.components().count() > 1 || path.extension().is_some_and(|e| e == "wasm");
-    if !is_file && let Some(agent) = path.to_str().and_then(bundled_agent) {
-        return Ok((agent.name.to_owned(), agent.wasm.to_vec()));
-    }
-    match std::fs::read(path) {
-        Ok(wasm) => {
-            let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-            Ok((name, wasm))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(RunError::UnknownAgent { name: path.to_owned() })
-        }
-        Err(source) => Err(RunError::Unreadable { path: path.to_owned(), source }),
     }
 }
 

@@ -1,15 +1,15 @@
 //! One session.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use brio_landing::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
     Conflict, Domain, Landed, LeaseError, Metadata, RollbackError, RolledBack, Session,
-    SessionDebug, SessionError, SessionId, SessionInfo, Writer,
+    SessionDebug, SessionError, SessionId, SessionInfo, SessionRecord, Writer,
 };
 use brio_registry::SessionRow;
-use brio_session::{ChangeSet, View, ViewOptions};
+use brio_session::{ChangeSet, RelPath, View, ViewOptions};
 
 use crate::Brio;
 use crate::listing::row;
@@ -48,6 +48,14 @@ impl SessionHandle {
         self.session()?.info()
     }
 
+    /// What it is, whoever works in it: cheaper than [`info`](Self::info).
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn record(&self) -> Result<SessionRecord, SessionError> {
+        self.domain.record(&self.id)
+    }
+
     /// As the index shows it; fresh.
     ///
     /// # Errors
@@ -61,7 +69,7 @@ impl SessionHandle {
     /// # Errors
     /// When it has ended or cannot be read.
     pub fn base(&self) -> Result<PathBuf, SessionError> {
-        self.info().map(|info| base_of(&info))
+        self.record().map(|record| base_of(&record.base, &record.subdir))
     }
 
     /// The session that it branches, if it is a child.
@@ -69,7 +77,7 @@ impl SessionHandle {
     /// # Errors
     /// When it has ended or cannot be read.
     pub fn parent(&self) -> Result<Option<SessionHandle>, SessionError> {
-        let parent = self.info()?.parent;
+        let parent = self.record()?.parent;
         Ok(parent.map(|id| Self::new(self.brio.clone(), self.domain.clone(), id)))
     }
 
@@ -102,7 +110,7 @@ impl SessionHandle {
     /// # Errors
     /// As a commit, as far as it can be told without one.
     pub fn conflicts(&self) -> Result<Vec<Conflict>, CommitError> {
-        let subdir = self.info()?.subdir;
+        let subdir = self.record()?.subdir;
         let mut conflicts = self.session()?.conflicts()?;
         for c in &mut conflicts {
             if let Some(path) = c.path.strip_prefix(&subdir) {
@@ -175,7 +183,7 @@ impl SessionHandle {
     /// # Errors
     /// As [`Brio::begin`].
     pub fn begin_child_with(&self, options: BeginOptions) -> Result<SessionHandle, BeginError> {
-        let subdir = self.info().map_err(LeaseError::from)?.subdir;
+        let subdir = self.record().map_err(LeaseError::from)?.subdir;
         let parent = Some(self.id.clone());
         let child = self.domain.begin(BeginOptions { subdir, parent, ..options })?;
         Ok(self.brio.begun(self.domain.clone(), child.id().clone()))
@@ -211,7 +219,7 @@ impl SessionHandle {
     /// # Errors
     /// The base is as it was, and the session is kept.
     pub fn commit(&self, options: CommitOptions) -> Result<Landed, CommitError> {
-        let subdir = self.info()?.subdir;
+        let subdir = self.record()?.subdir;
         let done = self.domain.commit(&self.id, options).map(|mut landed| {
             landed.changes = crate::run::below(landed.changes, &subdir);
             landed
@@ -290,8 +298,8 @@ impl SessionHandle {
 }
 
 /// The directory that a session branches.
-pub(crate) fn base_of(info: &SessionInfo) -> PathBuf {
-    if info.subdir.is_root() { info.base.clone() } else { info.base.join(info.subdir.to_path()) }
+pub(crate) fn base_of(root: &Path, subdir: &RelPath) -> PathBuf {
+    if subdir.is_root() { root.to_owned() } else { root.join(subdir.to_path()) }
 }
 
 impl fmt::Debug for SessionHandle {

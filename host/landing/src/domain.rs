@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_session::RelPath;
 
@@ -17,9 +17,9 @@ use crate::{
     Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError,
     CommitOptions, DomainError, GcOptions, Gone, JournalEntry, JournalReader, Landed, Log,
     LogFilter, OpenOptions, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
-    Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo, UndoError,
-    UndoOptions, begin, blame, cascade, create, discover, gc, journal, log, meta, nesting, recover,
-    resolve, rollback, session, shelf, tidy, undo,
+    Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo,
+    SessionRecord, UndoError, UndoOptions, begin, blame, cascade, create, discover, gc, journal,
+    log, meta, nesting, recover, resolve, rollback, session, shelf, tidy, undo,
 };
 
 /// A domain: a base directory with its state, `.brio/` in it or a directory in the home. Cheap
@@ -84,20 +84,64 @@ impl Domain {
 
     fn opened(state: State) -> Result<Domain, DomainError> {
         create::tell_home(&state).doing("the home's index")?;
-        let mut recovered = Recovered::default();
-        if recover::pending(&state).doing("the landing sequence")? {
+        let domain = Domain { state: Arc::new(state), recovered: Arc::default() };
+        domain.settle()?;
+        Ok(domain)
+    }
+
+    /// Finishes and removes what others left.
+    fn settle(&self) -> Result<(), DomainError> {
+        if recover::pending(&self.state).doing("the landing sequence")? {
             // Damage is no reason to hide the sessions: commit says it.
-            match recover::now(&state) {
-                Ok(done) => recovered = done,
+            match recover::now(&self.state) {
+                Ok(done) => self.recovered().add(done),
                 Err(RecoverError::Damaged { .. }) => {}
                 Err(e) => return Err(Box::new(e).into()),
             }
         }
-        if let Err(e) = tidy::briefly(&state) {
+        if let Err(e) = tidy::briefly(&self.state) {
             tracing::warn!("what a crash left was not removed: {e}");
         }
-        let recovered = Arc::new(Mutex::new(recovered));
-        Ok(Domain { state: Arc::new(state), recovered })
+        Ok(())
+    }
+
+    fn recovered(&self) -> MutexGuard<'_, Recovered> {
+        self.recovered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`open`](Self::open), where that would open this domain again: where `base` lies in it.
+    /// Who has opened a domain spares its clones what opening costs. `None`: it is another one by
+    /// now, or with other options, or the home has forgotten it, or it lies in the home.
+    ///
+    /// # Errors
+    /// See [`DomainError`].
+    pub fn reopen(
+        &self,
+        base: &Path,
+        options: &OpenOptions,
+    ) -> Result<Option<RelPath>, DomainError> {
+        let (state, own) = (&self.state, &self.state.options);
+        let same = own.home == options.home
+            && own.user_home == options.user_home
+            && own.boot_id == options.boot_id
+            && own.trust_uid == options.trust_uid
+            && own.retention == options.retention;
+        if !same || state.frozen_only().is_some() {
+            return Ok(None);
+        }
+        let Ok(Some(found)) = discover::find(&discover::base(base)?, options) else {
+            return Ok(None);
+        };
+        let known = || state.home.as_ref().is_none_or(|home| home.knows(&state.claim.claim));
+        if found.claim.claim != state.claim.claim
+            || found.path != state.root_path
+            || !state.is_at(&found.root).doing(found.path.display())?
+            || !known()
+        {
+            return Ok(None);
+        }
+        self.settle()?;
+        Ok(Some(found.below))
     }
 
     /// Removes a domain from the home's index: nobody asks for it, or for its sessions, any more.
@@ -178,6 +222,14 @@ impl Domain {
     pub fn session(&self, id: &SessionId) -> Result<Session, SessionError> {
         meta::load_open(&self.state, id)?;
         Ok(Session::new(self.state.clone(), id.clone()))
+    }
+
+    /// What an open session is.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    pub fn record(&self, id: &SessionId) -> Result<SessionRecord, SessionError> {
+        session::record(&self.state, id)
     }
 
     /// The one open session whose id begins with `prefix` (with or without `sess-`).
@@ -265,12 +317,8 @@ impl Domain {
     /// See [`RecoverError`].
     pub fn recover(&self) -> Result<Recovered, RecoverError> {
         let more = recover::explicit(&self.state)?;
-        let mut first = self.recovered.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut done = std::mem::take(&mut *first);
-        done.completed.extend(more.completed);
-        done.aborted.extend(more.aborted);
-        done.kept.extend(more.kept);
-        done.repaired.extend(more.repaired);
+        let mut done = std::mem::take(&mut *self.recovered());
+        done.add(more);
         Ok(done)
     }
 

@@ -67,6 +67,11 @@ impl Home {
             .collect()
     }
 
+    /// Whether there is a record of a domain.
+    pub(crate) fn knows(&self, claim: &str) -> bool {
+        self.dir.join(claim).exists()
+    }
+
     /// When a domain was last added or removed; for caching.
     pub(crate) fn changed(&self) -> Option<std::time::SystemTime> {
         std::fs::metadata(&self.dir).ok()?.modified().ok()

@@ -110,6 +110,30 @@ pub struct SessionInfo {
     pub base_gone: Option<Gone>,
 }
 
+/// What a session is, whoever works in it: a part of [`SessionInfo`] that costs one file, however
+/// many sessions lie beside it.
+#[derive(Debug, Clone)]
+pub struct SessionRecord {
+    /// Its id.
+    pub id: SessionId,
+    /// The domain's root as it was opened.
+    pub base: PathBuf,
+    /// The directory it branches, inside the domain.
+    pub subdir: RelPath,
+    /// What it is to achieve.
+    pub goal: Option<String>,
+    /// Which agent works in it.
+    pub agent: Option<String>,
+    /// The task it belongs to.
+    pub task_id: Option<String>,
+    /// When it began.
+    pub created_at: Time,
+    /// The session it branches.
+    pub parent: Option<SessionId>,
+    /// What it sees of the base.
+    pub lower: LowerInfo,
+}
+
 /// What a commit did.
 #[derive(Debug)]
 pub struct Landed {
@@ -187,6 +211,15 @@ pub struct Recovered {
     pub kept: Vec<Kept>,
     /// Paths of a damaged base that are resolved now.
     pub repaired: Vec<RelPath>,
+}
+
+impl Recovered {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.completed.extend(more.completed);
+        self.aborted.extend(more.aborted);
+        self.kept.extend(more.kept);
+        self.repaired.extend(more.repaired);
+    }
 }
 
 /// A version that recovery or an abort set aside.

@@ -128,7 +128,8 @@ pub use errors::{
 pub use gc::Collected;
 pub use id::{BadSessionId, SessionId};
 pub use info::{
-    Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, State, Warning,
+    Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, SessionRecord, State,
+    Warning,
 };
 pub use inspect::{Inspection, Probe, inspect};
 pub use isolation::{BadIsolation, Isolation};

@@ -13,7 +13,7 @@ use crate::state::State as Domain;
 use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
     Isolation, JournalError, LeaseError, Reading, RebaseOptions, Rebased, Seal, SessionDebug,
-    SessionError, SessionId, SessionInfo, State, Writer, against, checkpoint, diagnose, layers,
+    SessionError, SessionId, SessionInfo, SessionRecord, State, Writer, against, checkpoint, diagnose, layers,
     meta, onto, seal, transfer, words,
 };
 
@@ -274,6 +274,22 @@ pub(crate) fn info(domain: &Domain, id: &SessionId) -> Result<SessionInfo, Sessi
     let meta = meta::load_open(domain, id)?;
     let children = meta::children(domain, id)?;
     describe(domain, meta, children, &landing(domain)?)
+}
+
+/// What a session is.
+pub(crate) fn record(domain: &Domain, id: &SessionId) -> Result<SessionRecord, SessionError> {
+    let meta = meta::load_open(domain, id)?;
+    Ok(SessionRecord {
+        base: domain.root_path.clone(),
+        id: meta.id,
+        subdir: meta.subdir,
+        goal: meta.metadata.goal,
+        agent: meta.metadata.agent,
+        task_id: meta.metadata.task_id,
+        created_at: meta.created,
+        parent: meta.parent,
+        lower: meta.lower,
+    })
 }
 
 /// All sessions that can be read, each loaded once.

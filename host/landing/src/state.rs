@@ -162,6 +162,18 @@ impl State {
         })
     }
 
+    /// Whether it is the state of the domain whose root this is.
+    pub(crate) fn is_at(&self, root: &OwnedFd) -> io::Result<bool> {
+        let look = Look::of(root)?;
+        let own = match &self.root {
+            Ok(own) => Look::of(own)?,
+            Err(_) => return Ok(false),
+        };
+        let dir = Look::at(root, STATE_DIR.as_bytes())?;
+        Ok((look.ino(), look.dev(), look.mount()) == (own.ino(), own.dev(), own.mount())
+            && dir.map(|dir| dir.ino()) == Some(self.dir_ino))
+    }
+
     pub(crate) fn now(&self) -> brio_session::Time {
         (self.options.now)()
     }

@@ -13,7 +13,7 @@ use brio_landing::{
     CommitError, CommitOptions, Domain, DomainError, LeaseStatus, OpenOptions, RefusedWhy,
     SessionError,
 };
-use brio_session::ViewOptions;
+use brio_session::{RelPath, ViewOptions};
 use common::{
     begin, commit, edit, names, open, options, read, skipped, state, tree, write, writer,
 };
@@ -136,6 +136,62 @@ fn two_homes_and_a_directory_below_share_one_domain() {
     // The search stops at the user's home.
     let o = OpenOptions { user_home: Some(base.path().join("a")), create: false, ..options(None) };
     assert_eq!(code(&base.path().join("a/b"), o), "NO_DOMAIN");
+}
+
+// Whoever makes a domain that somebody else made in the same instant leaves no trace in it, also
+// not for a moment.
+#[test]
+fn a_domain_that_many_make_at_once_shows_nothing_of_it() {
+    for _ in 0..20 {
+        let base = tempfile::tempdir().unwrap();
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    let domain = open(base.path());
+                    for _ in 0..20 {
+                        let there = fs::read_dir(base.path()).unwrap();
+                        let there: Vec<_> = there.map(|e| e.unwrap().file_name()).collect();
+                        assert_eq!(there, [".brio"]);
+                    }
+                    drop(domain);
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_domain_is_opened_again_only_as_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (base, home) = (dir.path().join("base"), dir.path().join("home"));
+    fs::create_dir_all(base.join("sub/deep")).unwrap();
+    let with = || options(Some(&home));
+    let (domain, _) = Domain::open(&base, with()).unwrap();
+    let again = |at: &Path| domain.reopen(at, &with()).unwrap().map(|below| below.to_string());
+    assert_eq!(again(&base).as_deref(), Some(RelPath::root().to_string().as_str()));
+    assert_eq!(again(&base.join("sub/deep")).as_deref(), Some("sub/deep"));
+    assert_eq!(again(dir.path()), None, "nothing of it lies above");
+    assert!(domain.reopen(&dir.path().join("none"), &with()).is_err());
+    let other = OpenOptions { boot_id: "another boot".into(), ..with() };
+    assert_eq!(domain.reopen(&base, &other).unwrap(), None);
+    // A home that has forgotten it is told of it again by an opening.
+    Domain::forget(domain.claim_id(), &with()).unwrap();
+    assert_eq!(again(&base), None);
+    Domain::open(&base, with()).unwrap();
+    assert!(again(&base).is_some());
+    // Its state, and then the base itself, make room for others.
+    fs::rename(base.join(".brio"), dir.path().join("away")).unwrap();
+    assert_eq!(again(&base), None);
+    fs::create_dir(base.join(".brio")).unwrap();
+    fs::copy(dir.path().join("away/claim"), base.join(".brio/claim")).unwrap();
+    assert_eq!(again(&base), None, "another directory with the same claim");
+    fs::remove_dir_all(base.join(".brio")).unwrap();
+    fs::rename(dir.path().join("away"), base.join(".brio")).unwrap();
+    assert!(again(&base).is_some());
+    fs::rename(&base, dir.path().join("moved")).unwrap();
+    assert_eq!(again(&dir.path().join("moved")), None, "it is somewhere else");
 }
 
 #[test]

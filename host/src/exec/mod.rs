@@ -215,7 +215,7 @@ impl SessionHandle {
         let mut place = place::Place::default();
         let ran = place.start(self, &view, &base, &request, &streams).and_then(|process| {
             streams.given();
-            self.record(&request, &process);
+            self.journal_command(&request, &process);
             attend(process, &writer, &request)
         });
         let (stdout, stderr) = streams.finish();
@@ -252,7 +252,7 @@ impl SessionHandle {
         }
     }
 
-    fn record(&self, request: &ExecRequest, process: &Process) {
+    fn journal_command(&self, request: &ExecRequest, process: &Process) {
         let argv: Vec<_> = request.argv.iter().map(|a| a.to_string_lossy()).collect();
         self.journal(
             serde_json::json!({
