@@ -90,7 +90,7 @@ fn a_task_lands_what_its_gates_saw() {
     assert_eq!((outcome.kind, outcome.landing), (Kind::Landed, Some(1)), "{outcome:#?}");
     assert_eq!(house.read("a.txt"), "the color\n");
     assert!(!house.base().join("target").exists(), "what a gate writes is nobody's");
-    let job = &house.supervisor.jobs().unwrap()[0];
+    let job = &house.supervisor.jobs(true).unwrap()[0];
     let log = fs::read_to_string(house.supervisor.log(&job.id)).unwrap();
     assert!(log.contains("[lint] 1:the color"), "{log}");
 

@@ -168,6 +168,23 @@ fn a_prefix_is_enough_if_it_is_one_jobs() {
 }
 
 #[test]
+fn what_has_ended_is_listed_when_asked_for_and_a_prefix_is_no_pattern() {
+    let (_dir, q) = queue();
+    q.submit(&[job("task-a%", "a", 1), job("task-ab", "b", 0)], 1).unwrap();
+    assert_eq!(id(q.claim("me", 1, None).unwrap()), "task-a%");
+    assert!(q.note_session("task-a%", "me", "sess-1").unwrap());
+    assert!(!q.note_session("task-a%", "you", "sess-2").unwrap());
+    assert_eq!(q.job("task-a%").unwrap().unwrap().session.as_deref(), Some("sess-1"));
+    assert!(q.finish("task-a%", "me", "{}", 2).unwrap());
+    let ids = |ended| -> Vec<_> { q.jobs(ended).unwrap().into_iter().map(|j| j.id).collect() };
+    assert_eq!(ids(false), ["task-ab"]);
+    assert_eq!(ids(true), ["task-a%", "task-ab"]);
+    assert_eq!(id(q.find("a%").unwrap()), "task-a%");
+    assert_eq!(id(q.find("task-ab").unwrap()), "task-ab");
+    assert_eq!(q.find("task-b").unwrap(), None);
+}
+
+#[test]
 fn many_workers_get_each_job_once() {
     let (dir, q) = queue();
     let jobs: Vec<_> =
@@ -193,7 +210,7 @@ fn many_workers_get_each_job_once() {
         workers.into_iter().flat_map(|w| w.join().unwrap()).collect()
     });
     assert_eq!((all.len(), all.iter().collect::<HashSet<_>>().len()), (200, 200));
-    assert!(q.jobs().unwrap().iter().all(|j| j.state == JobState::Done));
+    assert!(q.jobs(true).unwrap().iter().all(|j| j.state == JobState::Done));
 }
 
 #[test]

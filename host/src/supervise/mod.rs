@@ -194,12 +194,12 @@ impl Supervisor {
         self.queue.find(prefix)?.ok_or_else(unknown)
     }
 
-    /// All jobs, in the order in which they were submitted.
+    /// The jobs that have not ended, or all, in the order in which they were submitted.
     ///
     /// # Errors
     /// The queue's.
-    pub fn jobs(&self) -> Result<Vec<Job>> {
-        Ok(self.queue.jobs()?)
+    pub fn jobs(&self, ended: bool) -> Result<Vec<Job>> {
+        Ok(self.queue.jobs(ended)?)
     }
 
     /// Asks for the end of a job, and of its children. False: it had ended.

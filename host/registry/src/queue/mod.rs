@@ -1,10 +1,13 @@
 //! The queue: what is to be done, who works on it, how it ended. `queue.db` in the home.
 //!
 //! Unlike the index it is the truth of what it holds: what a call has returned survives a power
-//! cut (`synchronous = FULL`), and each call happens as a whole or not at all. Any number of
+//! cut, and each call happens as a whole or not at all. Two steps of a running job,
+//! [`claim`](Queue::claim) and [`note_session`](Queue::note_session), survive a power cut once
+//! anything after them does. Any number of
 //! processes use it at once. Whoever works on a job is its *owner*; every change to a running job
 //! names the owner and does nothing when that is another by now.
 
+mod flush;
 mod job;
 mod owner;
 
@@ -17,6 +20,7 @@ pub use job::{Decision, Job, JobState, NewJob};
 pub use owner::{Owner, is_alive};
 
 use crate::schema;
+use flush::Flush;
 use job::COLUMNS;
 
 /// The queue could not be used.
@@ -44,6 +48,15 @@ pub enum QueueError {
         /// How many it fits.
         count: usize,
     },
+    /// It could not be made durable. What was asked for may have been done.
+    #[error("QUEUE: the queue {} cannot be made durable: {source}", path.display())]
+    Flush {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// SQLite refused.
     #[error("QUEUE: the queue {} cannot be used: {source}", path.display())]
     Database {
@@ -61,7 +74,7 @@ impl QueueError {
         match self {
             Self::UnknownVersion { .. } => "FORMAT_UNKNOWN",
             Self::Ambiguous { .. } => "TASK_AMBIGUOUS",
-            Self::Database { .. } => "QUEUE",
+            Self::Flush { .. } | Self::Database { .. } => "QUEUE",
         }
     }
 }
@@ -71,6 +84,7 @@ impl QueueError {
 pub struct Queue {
     path: PathBuf,
     db: Mutex<Connection>,
+    flush: Option<Flush>,
 }
 
 const LOOK_AGAIN: &str = "UPDATE jobs SET state = 'queued', not_before = 0 \
@@ -87,7 +101,18 @@ impl Queue {
         let fail = |source| QueueError::Database { path: path.to_owned(), source };
         let mut db = Connection::open(path).map_err(fail)?;
         match schema::prepare(&mut db, &schema::QUEUE).map_err(fail)? {
-            Ok(()) => Ok(Self { path: path.to_owned(), db: Mutex::new(db) }),
+            Ok(()) => {
+                let flush = match Flush::new(path) {
+                    Ok(flush) => Some(flush),
+                    // Where it cannot be shared there is no log: then SQLite flushes.
+                    Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                        db.pragma_update(None, "synchronous", "FULL").map_err(fail)?;
+                        None
+                    }
+                    Err(source) => return Err(QueueError::Flush { path: path.into(), source }),
+                };
+                Ok(Self { path: path.to_owned(), db: Mutex::new(db), flush })
+            }
             Err(found) => Err(QueueError::UnknownVersion {
                 path: path.to_owned(),
                 found,
@@ -101,8 +126,7 @@ impl Queue {
     /// # Errors
     /// See [`open`](Self::open); another id that is there already is one.
     pub fn submit(&self, jobs: &[NewJob], now: i64) -> Result<bool> {
-        let mut db = self.db();
-        let done = (|| {
+        self.durably(|db| {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if let Some(first) = jobs.first() {
                 let there = "SELECT 1 FROM jobs WHERE id = ?1";
@@ -127,9 +151,7 @@ impl Queue {
             }
             tx.commit()?;
             Ok(true)
-        })();
-        drop(db);
-        done.map_err(|e| self.fail(e))
+        })
     }
 
     /// Gives the next job that is due, of one submission or of all, to an owner: of the highest priority, of the submission
@@ -152,7 +174,7 @@ impl Queue {
                 ORDER BY j.priority DESC, coalesce(busy.n, 0), j.number LIMIT 1
              ) RETURNING {COLUMNS}"
         );
-        self.one(&next, params![owner, now, submission])
+        self.read_one(&next, params![owner, now, submission])
     }
 
     /// Counts a new attempt of a running job, which has no session yet. `None`: it has another
@@ -163,14 +185,26 @@ impl Queue {
     pub fn begin_attempt(&self, id: &str, owner: &str) -> Result<Option<u32>> {
         let begin = "UPDATE jobs SET attempt = attempt + 1, session = NULL, memo = NULL \
                      WHERE id = ?1 AND owner = ?2 AND state = 'running' RETURNING attempt";
+        self.durably(|db| {
+            let mut begin = db.prepare_cached(begin)?;
+            begin.query_row(params![id, owner], |row| row.get(0)).optional()
+        })
+    }
+
+    /// Records the session of a running job's attempt. False: it has another owner; so of all that
+    /// follow.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn note_session(&self, id: &str, owner: &str, session: &str) -> Result<bool> {
+        let note =
+            "UPDATE jobs SET session = ?3 WHERE id = ?1 AND owner = ?2 AND state = 'running'";
         let db = self.db();
-        let attempt = db.query_row(begin, params![id, owner], |row| row.get(0)).optional();
-        drop(db);
-        attempt.map_err(|e| self.fail(e))
+        let noted = db.prepare_cached(note).and_then(|mut s| s.execute([id, owner, session]));
+        noted.map(|n| n > 0).map_err(|e| self.fail(e))
     }
 
     /// Records the session of a running job's attempt, and what its owner wants to find again.
-    /// False: it has another owner; so of all that follow.
     ///
     /// # Errors
     /// See [`open`](Self::open).
@@ -245,7 +279,7 @@ impl Queue {
              state = CASE state WHEN 'waiting' THEN 'queued' ELSE state END \
              WHERE (id = ?1 OR parent = ?1) AND state <> 'done' RETURNING {COLUMNS}"
         );
-        self.all(&cancel, [id])
+        self.durably(|db| db.prepare_cached(&cancel)?.query_map([id], Job::read)?.collect())
     }
 
     /// Which of its running jobs an owner is asked to end.
@@ -263,8 +297,7 @@ impl Queue {
     /// # Errors
     /// See [`open`](Self::open).
     pub fn decide(&self, decision: &Decision) -> Result<bool> {
-        let mut db = self.db();
-        let done = (|| {
+        self.durably(|db| {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if tx.execute(LOOK_AGAIN, [&decision.session])? == 0 {
                 return Ok(false);
@@ -283,9 +316,7 @@ impl Queue {
             )?;
             tx.commit()?;
             Ok(true)
-        })();
-        drop(db);
-        done.map_err(|e| self.fail(e))
+        })
     }
 
     /// Whether a job waits for a decision about a session.
@@ -313,7 +344,9 @@ impl Queue {
     pub fn decisions(&self, session: &str) -> Result<Vec<Decision>> {
         let said = "SELECT session, seal, approved, comment, author, at FROM decisions \
                     WHERE session = ?1 ORDER BY number";
-        self.rows(said, [session], Decision::read)
+        let said = self.rows(said, [session], Decision::read)?;
+        self.settled(!said.is_empty())?;
+        Ok(said)
     }
 
     /// The owners of running jobs, each once.
@@ -334,7 +367,8 @@ impl Queue {
         let take = format!(
             "UPDATE jobs SET owner = ?2 WHERE owner = ?1 AND state = 'running' RETURNING {COLUMNS}"
         );
-        self.all(&take, params![dead, owner])
+        let taken = params![dead, owner];
+        self.durably(|db| db.prepare_cached(&take)?.query_map(taken, Job::read)?.collect())
     }
 
     /// Whether a job of a submission is not done, and waits for no person.
@@ -375,7 +409,10 @@ impl Queue {
             return Ok(Some(job));
         }
         // substr, not LIKE: a prefix is no pattern.
-        let like = format!("SELECT {COLUMNS} FROM jobs WHERE substr(id, 1, length(?1)) = ?1");
+        let like = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE id >= ?1 AND substr(id, 1, length(?1)) = ?1 \
+             AND id < ?1 || char(0x10ffff)"
+        );
         let mut found = self.all(&like, [&full])?;
         match found.len() {
             0 | 1 => Ok(found.pop()),
@@ -391,12 +428,13 @@ impl Queue {
         self.one(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"), [id])
     }
 
-    /// All jobs, in the order in which they were submitted.
+    /// The jobs that are not done, or all, in the order in which they were submitted.
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn jobs(&self) -> Result<Vec<Job>> {
-        self.all(&format!("SELECT {COLUMNS} FROM jobs ORDER BY number"), [])
+    pub fn jobs(&self, ended: bool) -> Result<Vec<Job>> {
+        let which = if ended { "" } else { "WHERE state IN ('queued', 'running', 'waiting')" };
+        self.all(&format!("SELECT {COLUMNS} FROM jobs {which} ORDER BY number"), [])
     }
 
     /// The children of a group, in the order in which they were submitted.
@@ -408,6 +446,12 @@ impl Queue {
     }
 
     fn one(&self, sql: &str, params: impl Params) -> Result<Option<Job>> {
+        let job = self.read_one(sql, params)?;
+        self.settled(job.as_ref().is_some_and(|job| job.state == JobState::Done))?;
+        Ok(job)
+    }
+
+    fn read_one(&self, sql: &str, params: impl Params) -> Result<Option<Job>> {
         let db = self.db();
         let read =
             db.prepare_cached(sql).and_then(|mut s| s.query_row(params, Job::read).optional());
@@ -415,7 +459,9 @@ impl Queue {
     }
 
     fn all(&self, sql: &str, params: impl Params) -> Result<Vec<Job>> {
-        self.rows(sql, params, Job::read)
+        let jobs = self.rows(sql, params, Job::read)?;
+        self.settled(jobs.iter().any(|job| job.state == JobState::Done))?;
+        Ok(jobs)
     }
 
     fn rows<T>(
@@ -430,9 +476,32 @@ impl Queue {
     }
 
     fn change(&self, sql: &str, params: impl Params) -> Result<bool> {
-        let db = self.db();
-        let changed = db.prepare_cached(sql).and_then(|mut s| s.execute(params));
-        changed.map(|n| n > 0).map_err(|e| self.fail(e))
+        self.durably(|db| Ok(db.prepare_cached(sql)?.execute(params)? > 0))
+    }
+
+    /// Has a transaction done; what it did is on disk when this returns.
+    fn durably<T>(&self, act: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let failed = self.failed_flushes();
+        let done = act(&mut self.db()).map_err(|e| self.fail(e))?;
+        self.flush(failed)?;
+        Ok(done)
+    }
+
+    /// Before an end is told that was read: whoever wrote it, perhaps in another process, may
+    /// still wait for the disk.
+    fn settled(&self, told: bool) -> Result<()> {
+        if told { self.flush(self.failed_flushes()) } else { Ok(()) }
+    }
+
+    fn failed_flushes(&self) -> u64 {
+        self.flush.as_ref().map_or(0, Flush::failed)
+    }
+
+    fn flush(&self, failed_before: u64) -> Result<()> {
+        let Some(flush) = &self.flush else { return Ok(()) };
+        flush
+            .wait(failed_before)
+            .map_err(|source| QueueError::Flush { path: self.path.clone(), source })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {

@@ -136,7 +136,7 @@ impl Carrier<'_> {
                 return self.stumbled(job, task, open, &problem.into(), &progress);
             }
         };
-        held(self.queue.note(&job.id, self.owner, Some(&session), None)?)?;
+        held(self.queue.note_session(&job.id, self.owner, &session)?)?;
         (self.tell)(Event::Began { job: job.id.clone(), attempt, session: session.clone() });
         let worked = self.worker(job, &label).work(task, &session, "", &mut progress);
         if let Err(stumble) = worked {

@@ -106,11 +106,6 @@ impl Engine {
         self.shared.wake.notify_all();
     }
 
-    /// The jobs that run now.
-    pub fn running(&self) -> Vec<String> {
-        self.shared.lock().running.keys().cloned().collect()
-    }
-
     /// Takes no more jobs, and has those that run put back: they are made again by whoever works
     /// on the queue next. Returns when none runs.
     pub fn stop(mut self) {
@@ -295,8 +290,10 @@ impl Shared {
 
     /// Waits until something is to be done.
     fn rest(&self) {
+        let full = self.lock().running.len() >= self.jobs;
         let now = (self.now)();
-        let due = self.warn(self.queue.next_due(now)).flatten();
+        // What is due is nobody's matter as long as there is no room for it.
+        let due = if full { None } else { self.warn(self.queue.next_due(now)).flatten() };
         let due = due.map(|at| Duration::from_millis(u64::try_from(at - now).unwrap_or(0)));
         let mut state = self.lock();
         let poll = if state.running.is_empty() { SUBMIT_POLL } else { CANCEL_POLL };

@@ -452,7 +452,7 @@ impl Bench {
             assert!(
                 begun.elapsed() < Duration::from_secs(30),
                 "in vain: {what}: {:#?}",
-                self.queue.jobs()
+                self.queue.jobs(true)
             );
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -478,7 +478,7 @@ impl Bench {
     }
 
     pub(crate) fn run(&self, task: &Task) -> Outcome {
-        let id = format!("task-{}", self.queue.jobs().unwrap().len());
+        let id = format!("task-{}", self.queue.jobs(true).unwrap().len());
         self.submit(&id, task);
         self.done(&id)
     }

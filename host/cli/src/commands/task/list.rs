@@ -1,6 +1,6 @@
 //! `brio task list`
 
-use brio_host::tasks::{Job, JobState};
+use brio_host::tasks::JobState;
 use console::{Term, truncate_str};
 use serde::Serialize;
 
@@ -33,8 +33,7 @@ struct Json {
 impl List {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let supervisor = open::supervisor()?;
-        let shown = |job: &Job| self.all || job.state != JobState::Done;
-        let jobs: Vec<_> = supervisor.jobs()?.into_iter().filter(shown).collect();
+        let jobs = supervisor.jobs(self.all)?;
         if self.json {
             let tasks = jobs.iter().map(told::document).collect();
             ui.json(&Json { schema: SCHEMA, tasks })?;
