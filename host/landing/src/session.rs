@@ -13,8 +13,8 @@ use crate::state::State as Domain;
 use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
     Isolation, JournalError, LeaseError, Reading, RebaseOptions, Rebased, Seal, SessionDebug,
-    SessionError, SessionId, SessionInfo, SessionRecord, State, Writer, against, checkpoint, diagnose, layers,
-    meta, onto, seal, transfer, words,
+    SessionError, SessionId, SessionInfo, SessionRecord, State, Writer, against, checkpoint,
+    diagnose, layers, meta, onto, seal, transfer, words,
 };
 
 /// A session of a domain.

@@ -1,8 +1,9 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
 //! Sections: `begin`, `lowers`, `landing`, `durable`, `throughput`, `changes`, `undo`,
-//! `recovery`, `checkpoints`, `isolation`, `native`, `export`, `agents`. Each prints a table; what is
-//! compared was measured in the same run, turn by turn, so the ratios hold where the times drift.
+//! `recovery`, `checkpoints`, `isolation`, `native`, `export`, `agents`, `tasks`. Each prints
+//! tables; what is compared was measured in the same run, turn by turn, so the ratios hold where the
+//! times drift.
 
 mod agents;
 mod begin;
@@ -13,14 +14,24 @@ mod measure;
 mod native;
 mod session;
 mod stack;
+mod tasks;
 mod tree;
 mod trust;
 
 type Section = (&'static str, fn() -> measure::Outcome);
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 13] = [
+    brio_host::enter_room_if_asked();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|first| first == tasks::PART) {
+        if let Err(e) = tasks::part(&args[1..]) {
+            eprintln!("{args:?}: {e}");
+            std::process::exit(1);
+        }
+        return;
+    }
+    let wanted: Vec<String> = args.into_iter().filter(|a| !a.starts_with('-')).collect();
+    let sections: [Section; 14] = [
         ("begin", begin::run),
         ("lowers", lowers::run),
         ("landing", landing::run),
@@ -34,6 +45,7 @@ fn main() {
         ("native", native::run),
         ("export", export::run),
         ("agents", agents::run),
+        ("tasks", tasks::run),
     ];
     let mut failed = false;
     for (name, run) in sections {
