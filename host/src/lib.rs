@@ -21,7 +21,8 @@
 //! | `domains`, `agents` | what stays open, and loaded, for whoever comes next |
 //! | `listing` | every session of every domain |
 //! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
-//! | `run`, `inputs`, `plain`, `guest` | an agent in a session; its files; as a plain directory; the sessions it may begin |
+//! | `source`, `run`, `inputs`, `plain`, `guest` | an agent, and one in a session; its files; as a plain directory; the sessions it may begin |
+//! | `agent_check` | what an agent imports and exports, and whether it would run |
 //! | `mounted` | a session as a directory that stays |
 //! | `exec` | a native command in a session |
 //! | `task` | a session per task |
@@ -29,6 +30,7 @@
 //! | `history` | what landed: listing, undoing, forgetting |
 //! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
+mod agent_check;
 mod agents;
 mod brio;
 mod builder;
@@ -55,6 +57,7 @@ mod plain;
 mod recovery;
 mod run;
 mod session;
+mod source;
 mod supervise;
 mod task;
 mod wrapper;
@@ -65,6 +68,7 @@ pub mod tasks {
     pub use brio_supervisor::*;
 }
 
+pub use agent_check::AgentCheck;
 pub use brio::Brio;
 pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_room_if_asked};
 pub use brio_landing::{
@@ -82,8 +86,9 @@ pub use brio_landing::{
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{
-    AgentErrorInfo, AgentKind, Captured, EngineError, Finding, Limit, LoadError, Metric, Outcome,
-    Output, RunLimits, RunReport, Severity, StopToken, TaskOutput, Usage, Verdict,
+    AgentErrorInfo, AgentKind, Captured, EngineError, ExportInfo, Finding, ImportInfo, Limit,
+    LoadError, Metric, Outcome, Output, RunLimits, RunReport, Severity, StopToken, TaskOutput,
+    Usage, Verdict, WasmFormat,
 };
 pub use brio_session::{
     Change, ChangeKind, ChangeSet, Content, Door, FileHandle, FsError, Handle, Kind, Lower, Meta,
@@ -106,8 +111,9 @@ pub use metadata::SessionMetadata;
 #[cfg(target_os = "linux")]
 pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use plain::PlainError;
-pub use run::{AgentSource, Ending, Grants, Place, Ran, Role, RunRequest};
+pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
 pub use session::SessionHandle;
+pub use source::AgentSource;
 pub use supervise::{
     Events, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
 };

@@ -18,25 +18,11 @@ use brio_session::{ChangeSet, FsResult, Limits, RelPath, View, ViewOptions};
 use crate::guest::GuestSessions;
 use crate::inputs::Inputs;
 use crate::plain::{Plain, PlainError};
-use crate::{Brio, Bundled, RunError, SessionHandle, bundled_agent};
+use crate::source::Found;
+use crate::{AgentSource, Brio, RunError, SessionHandle};
 
 /// How often a run looks whether another process asked it to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
-
-/// Where an agent comes from.
-#[derive(Debug, Clone)]
-pub enum AgentSource {
-    /// A file, or else the name of a bundled agent, as on the command line. What has a `/` or
-    /// ends in `.wasm` is a file; a bare name is the bundled agent if there is one.
-    Named(PathBuf),
-    /// A component or a core module in memory, under a name for messages.
-    Bytes {
-        /// For messages and the session's metadata.
-        name: String,
-        /// The WebAssembly.
-        wasm: Vec<u8>,
-    },
-}
 
 /// Which session an agent works in.
 #[derive(Debug, Clone)]
@@ -237,31 +223,14 @@ impl Brio {
     }
 
     fn load(&self, source: &AgentSource) -> Result<(String, Arc<Agent>), RunError> {
+        let found = source.find()?;
         let engine = self.engine()?;
-        let failed = |name: &str| {
-            let name = name.into();
-            move |source| RunError::Load { name, source }
+        let agent = match &found {
+            Found::Bundled(b) => self.agents().bundled(&engine, b.name, b.wasm),
+            Found::Bytes { wasm, .. } => self.agents().of_bytes(&engine, wasm),
         };
-        let path = match source {
-            AgentSource::Bytes { name, wasm } => {
-                let agent = self.agents().of_bytes(&engine, wasm).map_err(failed(name))?;
-                return Ok((name.clone(), agent));
-            }
-            AgentSource::Named(path) => path,
-        };
-        let is_file =
-            path.components().count() > 1 || path.extension().is_some_and(|e| e == "wasm");
-        if !is_file && let Some(Bundled { name, wasm, .. }) = path.to_str().and_then(bundled_agent)
-        {
-            let agent = self.agents().bundled(&engine, name, wasm).map_err(failed(name))?;
-            return Ok((name.to_owned(), agent));
-        }
-        let wasm = std::fs::read(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => RunError::UnknownAgent { name: path.clone() },
-            _ => RunError::Unreadable { path: path.clone(), source },
-        })?;
-        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let agent = self.agents().of_bytes(&engine, &wasm).map_err(failed(&name))?;
+        let name = found.name().to_owned();
+        let agent = agent.map_err(|source| RunError::Load { name: (&name).into(), source })?;
         Ok((name, agent))
     }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use brio_landing::{Metadata, SessionId};
 use brio_runtime::TaskOutput;
 
-use crate::run::{AgentSource, Ending, Place, Ran, RunRequest};
-use crate::{Brio, SessionHandle};
+use crate::run::{Ending, Place, Ran, RunRequest};
+use crate::{AgentSource, Brio, SessionHandle};
 
 /// A unit of work for one agent. What has more to it than that is a [`tasks::Task`](crate::tasks::Task).
 #[derive(Debug, Clone)]

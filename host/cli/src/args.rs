@@ -40,7 +40,7 @@ pub(crate) enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Task(Task),
     Serve(commands::serve::Serve),
-    /// The agents that come with this binary.
+    /// The agents that come with this binary, and what others are.
     #[command(subcommand, arg_required_else_help = true)]
     Agent(Agent),
     /// What Brio is set to.
@@ -89,7 +89,8 @@ pub(crate) enum Task {
 /// The commands on agents.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Agent {
-    List(commands::agent::List),
+    List(commands::agent::list::List),
+    Check(commands::agent::check::Check),
 }
 
 /// The commands on the configuration.

@@ -74,7 +74,7 @@ fn completions_and_manual() {
 #[test]
 fn every_command_has_help() {
     let env = TestEnvironment::new();
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &[],
         &["demo"],
         &["run"],
@@ -87,6 +87,7 @@ fn every_command_has_help() {
         &["session", "rollback"],
         &["recover"],
         &["agent", "list"],
+        &["agent", "check"],
         &["config", "show"],
         &["completions"],
         &["man"],

@@ -36,6 +36,11 @@ fn invalid(e: impl std::fmt::Display) -> LoadError {
     LoadError::Invalid { reason: format!("{e:#}") }
 }
 
+/// Whether a module of imports is answered by the adapter, or is an interface.
+pub(crate) fn known(module: &str) -> bool {
+    module == ADAPTER || module.contains(':')
+}
+
 /// What matters of a module.
 #[derive(Default)]
 struct Shape {
@@ -54,8 +59,7 @@ impl Shape {
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
                         let import = import?;
-                        let known = import.module == ADAPTER || import.module.contains(':');
-                        if !known && shape.foreign.is_none() {
+                        if !known(import.module) && shape.foreign.is_none() {
                             shape.foreign = Some((import.module.into(), import.name.into()));
                         }
                     }

@@ -49,12 +49,55 @@ pub(crate) fn bare(name: &str) -> &str {
     name.split('@').next().unwrap_or(name)
 }
 
+/// Whether an interface has a version that is spoken here, whichever interface it is.
+pub(crate) fn spoken(name: &str) -> bool {
+    let version = name.split_once('@').map_or("", |(_, v)| v);
+    version.strip_prefix(series(name)).is_some_and(|rest| rest.starts_with('.'))
+}
+
+fn series(name: &str) -> &'static str {
+    if name.starts_with("brio:") { "0.1" } else { "0.2" }
+}
+
+/// Whether the linkers offer such an interface. Whether all of it is what the guest expects,
+/// only linking says.
+pub(crate) fn offered(name: &str) -> bool {
+    OFFERED.contains(&bare(name)) && spoken(name)
+}
+
+/// What is offered and most likely meant by an import that is not.
+pub(crate) fn nearest(import: &str) -> Option<String> {
+    const LONGEST: usize = 64;
+    let (package, interface) = bare(import).split_once('/').filter(|(_, i)| i.len() <= LONGEST)?;
+    let near = |offered: &&str| {
+        let (p, i) = offered.split_once('/').unwrap_or((offered, ""));
+        let far = distance(i, interface);
+        // A slip of the pen, or the same name in another package; all else is no likeness.
+        let same = if p == package { far <= interface.len().div_ceil(4) } else { far == 0 };
+        same.then_some((far, p != package))
+    };
+    let best = OFFERED.iter().filter_map(|o| Some((near(o)?, *o))).min()?.1;
+    Some(format!("{best}@{}", series(best)))
+}
+
+/// How many characters must be put in, left out or replaced to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
 /// Refuses a component with an import that nothing here answers.
 pub(crate) fn check(component: &Component, engine: &wasmtime::Engine) -> Result<(), LoadError> {
     for (name, _) in component.component_type().imports(engine) {
-        let version = name.split_once('@').map_or("", |(_, v)| v);
-        let series = if name.starts_with("brio:") { "0.1." } else { "0.2." };
-        if !OFFERED.contains(&bare(name)) || !version.starts_with(series) {
+        if !offered(name) {
             return Err(LoadError::UnknownImport { import: name.to_owned(), need: need(name) });
         }
     }
@@ -64,7 +107,10 @@ pub(crate) fn check(component: &Component, engine: &wasmtime::Engine) -> Result<
 /// What a linker said of a component whose imports are all known by name.
 pub(crate) fn refused(e: &wasmtime::Error) -> LoadError {
     let reason = format!("{e:#}");
-    let import = reason.split('`').nth(1).unwrap_or("an import").to_owned();
+    // The instance, then what is missing in it or of another type.
+    let mut quoted = reason.split('`').skip(1).step_by(2);
+    let import = quoted.next().unwrap_or("an import");
+    let import = quoted.next().map_or_else(|| import.into(), |what| format!("{import}#{what}"));
     LoadError::UnknownImport { import, need: "another version of it than this host offers" }
 }
 

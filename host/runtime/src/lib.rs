@@ -20,7 +20,8 @@
 //! | module | |
 //! |---|---|
 //! | `engine`, `ticker`, `timers` | the shared engine, its epochs, who wakes guests that wait |
-//! | `load`, `adapt`, `imports` | from bytes to an [`Agent`], or to a [`LoadError`] that names the reason |
+//! | `load`, `adapt`, `imports`, `proposals` | from bytes to an [`Agent`], or to a [`LoadError`] that names the reason |
+//! | `inspect` | what a file of WebAssembly imports and exports, also when it cannot be loaded |
 //! | `spec`, `run`, `judge`, `outcome` | what a run is given, the run, what became of it |
 //! | `limits`, `stop`, `output` | what ends or bounds a run |
 //! | `link`, `state` | what a guest may import, what a store holds |
@@ -36,6 +37,7 @@ mod core;
 mod engine;
 mod fs;
 mod imports;
+mod inspect;
 mod judge;
 mod limits;
 mod link;
@@ -44,6 +46,7 @@ mod load_error;
 mod outcome;
 mod output;
 mod plain;
+mod proposals;
 mod run;
 mod sessions;
 mod spec;
@@ -53,6 +56,7 @@ mod ticker;
 mod timers;
 
 pub use engine::{Engine, EngineError, EngineOptions};
+pub use inspect::{ExportInfo, ImportInfo, Inspected, WasmFormat};
 pub use limits::{Limit, RunLimits};
 pub use load::{Agent, AgentKind};
 pub use load_error::LoadError;

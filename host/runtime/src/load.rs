@@ -11,7 +11,7 @@ use crate::bindings::agent::AgentPre;
 use crate::bindings::reviewer::ReviewerPre;
 use crate::imports::{self, SESSION_FS};
 use crate::state::State;
-use crate::{Engine, LoadError};
+use crate::{Engine, LoadError, proposals};
 
 /// What a `.wasm` file turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +53,11 @@ impl Agent {
         self.needs_session_fs
     }
 
+    #[cfg(test)]
+    pub(crate) fn component(&self) -> &Component {
+        &self.component
+    }
+
     pub(crate) fn session(&self) -> &Entry {
         &self.session
     }
@@ -83,6 +88,31 @@ impl std::fmt::Debug for Agent {
 }
 
 impl AgentKind {
+    /// What exports such interfaces.
+    pub(crate) fn of(exports: &[String], core: bool) -> Option<Self> {
+        let has =
+            |what: &str| exports.iter().any(|e| imports::bare(e) == what && imports::spoken(e));
+        if has("brio:core/run") {
+            Some(Self::Agent)
+        } else if has("brio:core/review") {
+            Some(Self::Reviewer)
+        } else if has("wasi:cli/run") {
+            Some(if core { Self::Preview1 } else { Self::Command })
+        } else {
+            None
+        }
+    }
+
+    /// One word for it: `agent`, `reviewer`, `command` or `preview1`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Reviewer => "reviewer",
+            Self::Command => "command",
+            Self::Preview1 => "preview1",
+        }
+    }
+
     fn entry(self, pre: InstancePre<State>) -> Result<Entry, LoadError> {
         let entry = match self {
             Self::Agent => AgentPre::new(pre).map(Entry::Agent),
@@ -122,34 +152,19 @@ impl Engine {
             return Err(LoadError::NotWasm);
         };
         let wasm = &self.0.wasm;
-        let component = Component::from_binary(wasm, bytes).map_err(|e| LoadError::invalid(&e))?;
-        let kind = kind(&component, wasm, core)?;
-        imports::check(&component, wasm)?;
+        let component =
+            Component::from_binary(wasm, bytes).map_err(|e| proposals::explain(bytes, &e))?;
         let ty = component.component_type();
+        let exports: Vec<String> = ty.exports(wasm).map(|(name, _)| name.to_owned()).collect();
+        let Some(kind) = AgentKind::of(&exports, core) else {
+            return Err(LoadError::NoEntryPoint { exports });
+        };
+        imports::check(&component, wasm)?;
         let needs_session_fs =
             ty.imports(wasm).any(|(name, _)| SESSION_FS.contains(&imports::bare(name)));
         let pre =
             self.0.linkers.session.instantiate_pre(&component).map_err(|e| imports::refused(&e))?;
         let session = kind.entry(pre)?;
         Ok(Agent { kind, component, needs_session_fs, session, plain: OnceLock::new() })
-    }
-}
-
-fn kind(
-    component: &Component,
-    wasm: &wasmtime::Engine,
-    core: bool,
-) -> Result<AgentKind, LoadError> {
-    let ty = component.component_type();
-    let exports: Vec<String> = ty.exports(wasm).map(|(name, _)| name.to_owned()).collect();
-    let has = |what: &str| exports.iter().any(|e| imports::bare(e) == what);
-    if has("brio:core/run") {
-        Ok(AgentKind::Agent)
-    } else if has("brio:core/review") {
-        Ok(AgentKind::Reviewer)
-    } else if has("wasi:cli/run") {
-        Ok(if core { AgentKind::Preview1 } else { AgentKind::Command })
-    } else {
-        Err(LoadError::NoEntryPoint { exports })
     }
 }

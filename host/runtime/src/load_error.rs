@@ -35,15 +35,16 @@ pub enum LoadError {
     /// It imports something that is not offered here.
     #[error("UNKNOWN_IMPORT: it imports {import}, which is not offered here; it needs {need}")]
     UnknownImport {
-        /// The import, with its version.
+        /// The import, with its version; `#` and what is missing in it where the rest is offered.
         import: String,
         /// What would be needed to run it.
         need: &'static str,
     },
     /// It exports nothing that could be called.
     #[error(
-        "NO_ENTRY_POINT: it exports none of brio:core/run, brio:core/review, wasi:cli/run, _start (it exports: {})",
-        list(.exports)
+        "NO_ENTRY_POINT: it exports none of brio:core/run@0.1, brio:core/review@0.1, wasi:cli/run@0.2, _start (it exports: {}){}",
+        list(.exports),
+        other_version(.exports)
     )]
     NoEntryPoint {
         /// What it exports.
@@ -77,5 +78,17 @@ fn list(exports: &[String]) -> String {
             format!("{first}, {second}, {third} and {} more", exports.len() - 3)
         }
         few => few.join(", "),
+    }
+}
+
+/// What to do about an entry point that is there, in a version that is not spoken here.
+fn other_version(exports: &[String]) -> &'static str {
+    let has = |what: &[&str]| exports.iter().any(|e| what.contains(&crate::imports::bare(e)));
+    if has(&["brio:core/run", "brio:core/review"]) {
+        "; build it against brio:core@0.1"
+    } else if has(&["wasi:cli/run"]) {
+        "; build it for WASI 0.2"
+    } else {
+        ""
     }
 }

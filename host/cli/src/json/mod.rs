@@ -1,5 +1,6 @@
 //! What `--json` prints: schema 1. Every field is always there; what is not known is null.
 //! Paths that are not UTF-8 are shown escaped.
+mod agents;
 mod history;
 mod landings;
 mod runs;
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+pub(crate) use agents::CheckedAgent;
 pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Landing, Log, Undone};
 pub(crate) use landings::{Committed, Conflict, Resolved, Taken};
 pub(crate) use runs::{Agent, Executed, Ran};

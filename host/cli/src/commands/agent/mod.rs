@@ -1,0 +1,4 @@
+//! The commands on agents.
+pub(crate) mod check;
+pub(crate) mod list;
+mod listing;
