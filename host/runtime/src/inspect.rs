@@ -195,7 +195,10 @@ impl Names {
                 }
                 Payload::ExportSection(section) => {
                     for export in section {
-                        self.exports.insert(export?.name.to_owned());
+                        let name = export?.name;
+                        // Each function of an interface is an export of its own.
+                        let interface = name.split_once('#').filter(|(i, _)| i.contains(':'));
+                        self.exports.insert(interface.map_or(name, |(i, _)| i).to_owned());
                     }
                 }
                 _ => {}

@@ -3,7 +3,7 @@
 
 mod common;
 
-use brio_runtime::{AgentKind, Inspected, WasmFormat};
+use brio_runtime::{AgentKind, ExportInfo, Inspected, WasmFormat};
 use common::{ENGINE, prebuilt};
 
 fn inspect(wat: &str) -> Inspected {
@@ -143,6 +143,16 @@ fn modules() {
     let found = inspect(r#"(module (func (export "main")) (memory (export "memory") 1))"#);
     assert_eq!((refusal(&found).0, found.kind), ("NO_ENTRY_POINT", None));
     assert_eq!(found.exports.len(), 2);
+
+    // The parts of a component whose last step is missing: there is no telling how they fit.
+    let found = inspect(
+        r#"(module (import "brio:core/session@0.1.0" "status" (func))
+            (func (export "brio:core/run@0.1.0#run")) (func (export "cabi_post_brio:core/run@0.1.0#run")))"#,
+    );
+    assert_eq!((refusal(&found).0, found.kind), ("NO_ENTRY_POINT", Some(AgentKind::Agent)));
+    assert_eq!(found.imports[0].interface, "brio:core/session");
+    let run = ExportInfo { interface: "brio:core/run".into(), version: Some("0.1.0".into()) };
+    assert!(found.exports.contains(&run), "{:?}", found.exports);
 
     let found = inspect(
         r#"(module (import "env" "notify" (func)) (import "env" "a@b" (func))
