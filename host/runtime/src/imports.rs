@@ -72,8 +72,12 @@ pub(crate) fn nearest(import: &str) -> Option<String> {
     let near = |offered: &&str| {
         let (p, i) = offered.split_once('/').unwrap_or((offered, ""));
         let far = distance(i, interface);
-        // A slip of the pen, or the same name in another package; all else is no likeness.
-        let same = if p == package { far <= interface.len().div_ceil(4) } else { far == 0 };
+        // A slip of the pen, or a telling name that has moved to another package of the kin.
+        let kin = p.split_once(':').map(|(k, _)| k) == package.split_once(':').map(|(k, _)| k);
+        let same = match p == package {
+            true => far <= interface.len().div_ceil(4),
+            false => kin && far == 0 && interface != "types",
+        };
         same.then_some((far, p != package))
     };
     let best = OFFERED.iter().filter_map(|o| Some((near(o)?, *o))).min()?.1;

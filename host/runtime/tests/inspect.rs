@@ -79,6 +79,8 @@ fn every_import_that_is_not_offered_is_named() {
            (import "wasi:cli/stderr@0.2.0" (instance))
            (import "acme:db/tables@1.0.0" (instance (export "f" (func))))
            (import "acme:db/streams@1.0.0" (instance (export "f" (func))))
+           (import "wasi:http/streams@0.2.0" (instance (export "f" (func))))
+           (import "wasi:http/types@0.2.0" (instance (export "f" (func))))
            (import "log" (func))"#,
         "0.2.0",
     ));
@@ -94,13 +96,16 @@ fn every_import_that_is_not_offered_is_named() {
     assert!(import("wasi:cli/stderr").served);
     let unknown = import("acme:db/tables");
     assert_eq!((unknown.served, unknown.nearest.as_deref()), (false, None));
-    assert_eq!(import("acme:db/streams").nearest.as_deref(), Some("wasi:io/streams@0.2"));
+    assert_eq!(import("acme:db/streams").nearest.as_deref(), None);
+    assert_eq!(import("wasi:http/streams").nearest.as_deref(), Some("wasi:io/streams@0.2"));
+    // Every package has some.
+    assert_eq!(import("wasi:http/types").nearest.as_deref(), None);
     let bare = import("log");
     assert_eq!(
         (bare.served, bare.version.as_deref(), bare.nearest.as_deref()),
         (false, None, None)
     );
-    assert_eq!(found.imports.len(), 6);
+    assert_eq!(found.imports.len(), 8);
 }
 
 /// The name is known and the version too; what is in it is not.
