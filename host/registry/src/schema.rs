@@ -53,6 +53,7 @@ pub(crate) const QUEUE: Schema = Schema {
         state        TEXT NOT NULL CHECK (state IN ('queued', 'running', 'waiting', 'done')),
         attempt      INTEGER NOT NULL DEFAULT 0,
         interrupted  INTEGER NOT NULL DEFAULT 0,
+        setbacks     INTEGER NOT NULL DEFAULT 0,
         not_before   INTEGER NOT NULL DEFAULT 0,
         owner        TEXT,
         session      TEXT,

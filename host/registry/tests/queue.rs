@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use brio_registry::queue::{Decision, Job, JobState, NewJob, Owner, Queue, is_alive};
+use brio_registry::queue::{Back, Decision, Job, JobState, NewJob, Owner, Queue, is_alive};
 
 fn queue() -> (tempfile::TempDir, Queue) {
     let dir = tempfile::tempdir().unwrap();
@@ -57,12 +57,18 @@ fn what_is_not_due_waits_and_says_when() {
     assert_eq!(q.begin_attempt("a", "me").unwrap(), Some(1));
     assert_eq!(q.begin_attempt("a", "you").unwrap(), None);
     assert!(q.note("a", "me", Some("sess-1"), Some("memo")).unwrap());
-    assert!(q.put_back("a", "me", 100, true).unwrap());
+    assert!(q.put_back("a", "me", 100, Back::Crashed).unwrap());
     assert_eq!((q.next_due(5).unwrap(), q.next_due(100).unwrap()), (Some(100), None));
     assert_eq!(q.claim("me", 99, None).unwrap(), None);
     let again = q.claim("you", 100, None).unwrap().unwrap();
     assert_eq!((again.session, again.memo, again.interrupted), (None, None, 1));
     assert_eq!(q.begin_attempt("a", "you").unwrap(), Some(2));
+    // What cannot be told yet keeps all that it has.
+    assert!(q.note("a", "you", Some("sess-2"), Some("memo")).unwrap());
+    assert!(q.put_back("a", "you", 100, Back::Unknown).unwrap());
+    let same = q.claim("you", 100, None).unwrap().unwrap();
+    assert_eq!((same.session.as_deref(), same.memo.as_deref()), (Some("sess-2"), Some("memo")));
+    assert_eq!((same.attempt, same.interrupted, same.setbacks), (2, 1, 2));
     assert!(!q.finish("a", "me", "{}", 101).unwrap(), "it is another's");
     assert!(q.finish("a", "you", "{\"x\":1}", 102).unwrap());
     assert!(!q.finish("a", "you", "{}", 103).unwrap(), "once");
@@ -120,7 +126,7 @@ fn decisions_and_cancellations_wake_what_waits() {
     assert_eq!(wait(), JobState::Queued);
     q.claim("me", 1, None).unwrap();
     assert_eq!(q.cancelled("me").unwrap(), ["a"]);
-    q.put_back("a", "me", 0, false).unwrap();
+    q.put_back("a", "me", 0, Back::Again).unwrap();
     assert_eq!(id(q.claim("me", 1, None).unwrap()), "a");
     q.finish("a", "me", "{}", 9).unwrap();
     assert_eq!(q.cancel("a").unwrap(), []);
@@ -131,7 +137,7 @@ fn what_is_cancelled_is_due_at_once_with_its_children() {
     let (_dir, q) = queue();
     q.submit(&[job("g", "g", 0), child("g/1", "g"), child("g/2", "g")], 1).unwrap();
     q.claim("me", 1, None).unwrap();
-    q.put_back("g/1", "me", 1_000, false).unwrap();
+    q.put_back("g/1", "me", 1_000, Back::Again).unwrap();
     assert_eq!(q.cancel("g").unwrap().len(), 3);
     assert_eq!(id(q.claim("me", 2, None).unwrap()), "g/1");
     assert!(q.job("g/2").unwrap().unwrap().cancelled);

@@ -56,6 +56,19 @@ impl JobState {
     }
 }
 
+/// Why a running job is put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// Its attempt is over, and it is to have another.
+    Again,
+    /// Its owner stops; the attempt is over, and does not count.
+    Stopped,
+    /// Its owner died; likewise.
+    Crashed,
+    /// What became of its attempt cannot be told now: its session and its memo stay.
+    Unknown,
+}
+
 /// A job in the queue. Times are milliseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -75,8 +88,10 @@ pub struct Job {
     pub state: JobState,
     /// The attempt that runs or ran last, from 1; 0 before the first.
     pub attempt: u32,
-    /// How many attempts ended because their owner died.
+    /// How many attempts did not come to an end, because their owner stopped or died.
     pub interrupted: u32,
+    /// How often its owner died, or could not tell what had become of it.
+    pub setbacks: u32,
     /// It does not begin before this.
     pub not_before: i64,
     /// The process that works on it.
@@ -98,7 +113,7 @@ pub struct Job {
 }
 
 pub(super) const COLUMNS: &str = "id, parent, submission, name, task, priority, state, attempt, \
-     interrupted, not_before, owner, session, memo, cancelled, outcome, submitted_at, started_at, \
+     interrupted, setbacks, not_before, owner, session, memo, cancelled, outcome, submitted_at, started_at, \
      ended_at";
 
 impl Job {
@@ -113,15 +128,16 @@ impl Job {
             state: JobState::read(&row.get::<_, String>(6)?),
             attempt: row.get(7)?,
             interrupted: row.get(8)?,
-            not_before: row.get(9)?,
-            owner: row.get(10)?,
-            session: row.get(11)?,
-            memo: row.get(12)?,
-            cancelled: row.get(13)?,
-            outcome: row.get(14)?,
-            submitted_at: row.get(15)?,
-            started_at: row.get(16)?,
-            ended_at: row.get(17)?,
+            setbacks: row.get(9)?,
+            not_before: row.get(10)?,
+            owner: row.get(11)?,
+            session: row.get(12)?,
+            memo: row.get(13)?,
+            cancelled: row.get(14)?,
+            outcome: row.get(15)?,
+            submitted_at: row.get(16)?,
+            started_at: row.get(17)?,
+            ended_at: row.get(18)?,
         })
     }
 }

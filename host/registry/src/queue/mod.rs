@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
 
-pub use job::{Decision, Job, JobState, NewJob};
+pub use job::{Back, Decision, Job, JobState, NewJob};
 pub use owner::{Owner, is_alive};
 
 use crate::schema;
@@ -236,22 +236,21 @@ impl Queue {
         )
     }
 
-    /// Puts a running job back, not to begin before `not_before`. Its session is none any more.
+    /// Puts a running job back, not to begin before `not_before`.
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn put_back(
-        &self,
-        id: &str,
-        owner: &str,
-        not_before: i64,
-        interrupted: bool,
-    ) -> Result<bool> {
+    pub fn put_back(&self, id: &str, owner: &str, not_before: i64, why: Back) -> Result<bool> {
+        let over = why != Back::Unknown;
+        let interrupted = matches!(why, Back::Stopped | Back::Crashed);
+        let setback = matches!(why, Back::Unknown | Back::Crashed);
         self.change(
-            "UPDATE jobs SET owner = NULL, state = 'queued', not_before = ?3, session = NULL, \
-             memo = NULL, interrupted = interrupted + ?4 \
+            "UPDATE jobs SET owner = NULL, state = 'queued', not_before = ?3, \
+             session = CASE WHEN ?4 THEN NULL ELSE session END, \
+             memo = CASE WHEN ?4 THEN NULL ELSE memo END, \
+             interrupted = interrupted + ?5, setbacks = setbacks + ?6 \
              WHERE id = ?1 AND owner = ?2 AND state = 'running'",
-            params![id, owner, not_before, interrupted],
+            params![id, owner, not_before, over, interrupted, setback],
         )
     }
 
@@ -405,7 +404,7 @@ impl Queue {
     pub fn find(&self, prefix: &str) -> Result<Option<Job>> {
         let full =
             if prefix.starts_with("task-") { prefix.to_owned() } else { format!("task-{prefix}") };
-        if let Some(job) = self.job(prefix)? {
+        if let Some(job) = self.job(&full)? {
             return Ok(Some(job));
         }
         // substr, not LIKE: a prefix is no pattern.
@@ -414,6 +413,10 @@ impl Queue {
              AND id < ?1 || char(0x10ffff)"
         );
         let mut found = self.all(&like, [&full])?;
+        // Those of a group begin as it does.
+        if found.iter().filter(|job| job.parent.is_none()).count() == 1 {
+            found.retain(|job| job.parent.is_none());
+        }
         match found.len() {
             0 | 1 => Ok(found.pop()),
             count => Err(QueueError::Ambiguous { prefix: prefix.to_owned(), count }),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use brio_registry::queue::{Job, Queue};
+use brio_registry::queue::{Back, Job, Queue};
 
 use super::gates::Settled;
 use super::progress::{Halt, Memo, Progress, Stumble};
@@ -13,8 +13,8 @@ use crate::{
     StepKind, Stop, Task, Why,
 };
 
-/// How often a job may lose its process before it is taken for the cause.
-const INTERRUPTIONS: u32 = 5;
+/// How often a job may lose its process, or its base, before it is taken for the cause.
+const SETBACKS: u32 = 5;
 
 /// What a job is carried out with.
 pub(super) struct Carrier<'a> {
@@ -97,14 +97,14 @@ impl Carrier<'_> {
             return self.finish(job, &ended(Some(&task), &Progress::default(), Err(&stumble)));
         }
         if orphan {
-            if job.interrupted >= INTERRUPTIONS {
-                let what = format!("its process ended {} times while it ran", job.interrupted + 1);
+            if job.setbacks >= SETBACKS {
+                let what = format!("its process ended {} times while it ran", job.setbacks + 1);
                 let stumble = Stumble::new(Kind::Stopped, "INTERRUPTED", what);
                 let outcome = ended(Some(&task), &Progress::default(), Err(&stumble));
                 return self.after(job, &task, outcome, 0);
             }
             // Counted before it is made again, or it would never be.
-            held(self.queue.put_back(&job.id, self.owner, (self.now)(), true)?)?;
+            held(self.queue.put_back(&job.id, self.owner, (self.now)(), Back::Crashed)?)?;
             return Ok(());
         }
         self.attempt(job, &task, &base)
@@ -219,7 +219,8 @@ impl Carrier<'_> {
             return self.after(job, task, outcome, 0);
         }
         let due = if shutdown { (self.now)() } else { (self.now)() + back_off(&task.retry, made) };
-        held(self.queue.put_back(&job.id, self.owner, due, shutdown)?)?;
+        let why = if shutdown { Back::Stopped } else { Back::Again };
+        held(self.queue.put_back(&job.id, self.owner, due, why)?)?;
         if !shutdown {
             (self.tell)(Event::Again { job: job.id.clone(), due, why: outcome.message });
         }
@@ -228,13 +229,12 @@ impl Carrier<'_> {
 
     /// Puts a job back whose base cannot be looked at, until that is hopeless.
     fn later(&self, job: &Job, task: &Task, stumble: &Stumble) -> Result<(), Halt> {
-        if job.interrupted >= INTERRUPTIONS {
+        if job.setbacks >= SETBACKS {
             let outcome = ended(Some(task), &Progress::default(), Err(stumble));
             return self.finish(job, &outcome);
         }
-        let due = (self.now)() + back_off(&task.retry, job.interrupted + 1);
-        // It keeps its attempt: what became of that is not known yet.
-        held(self.queue.put_back(&job.id, self.owner, due, true)?)
+        let due = (self.now)() + back_off(&task.retry, job.setbacks + 1);
+        held(self.queue.put_back(&job.id, self.owner, due, Back::Unknown)?)
     }
 
     /// What it does when it has ended, from a hook on; then it is done. A hook that was under way
