@@ -253,3 +253,19 @@ fn a_run_is_cancelled_or_left_to_the_next() {
     assert_eq!(house.supervisor.job(&id).unwrap().state, JobState::Queued);
     assert_eq!(house.open(), Vec::<String>::new(), "nothing of it is left meanwhile");
 }
+
+#[test]
+fn what_a_part_prints_without_end_does_not_fill_the_home() {
+    let house = House::new();
+    let loud = sh("yes | head -c 40000000; echo the end; yes 2>/dev/null | head -c 3000000 >&2");
+    let task = task(&house.base(), vec![Step::new("loud", loud)]);
+    let outcome = house.run(&task);
+    assert!(outcome.message.len() <= 16 << 10, "{}", outcome.message.len());
+    assert!(outcome.message.contains("y\nthe end\ny\n"), "the end of both: {}", outcome.message);
+    let id = house.supervisor.jobs(true).unwrap().remove(0).id;
+    let log = fs::read_to_string(house.supervisor.log(&id)).unwrap();
+    assert!(log.len() < 18 << 20, "{}", log.len());
+    let end: Vec<_> = log.lines().rev().take(2).collect();
+    assert_eq!(end, ["[loud] ends well", "[loud] y"]);
+    assert_eq!(log.lines().filter(|line| line.ends_with("bytes are left out here)")).count(), 1);
+}

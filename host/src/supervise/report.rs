@@ -1,8 +1,10 @@
 //! Runs of agents, reviewers and commands, and what the engine is told of them.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use brio_runtime::{Captured, Outcome, Output, RunLimits, StopToken};
+use brio_runtime::{Metric, Outcome, Output, RunLimits, StopToken, Verdict};
 use brio_supervisor::{Kind, Limits, Report, Run, StepKind, Stop};
 
 use super::logs::Log;
@@ -13,9 +15,27 @@ use crate::{
 
 /// How much of a command's output a report quotes: its end.
 const QUOTED: usize = 4 << 10;
+/// No report says more: the queue keeps them all.
+const MESSAGE: usize = 16 << 10;
+/// So many findings a report quotes, and so many metrics it has.
+const MOST: usize = 100;
+/// A metric's name, or a code, is no longer than this many characters: what a task file can name.
+const NAME: usize = 64;
 
-/// Runs what there is to be run in a session, which stays open.
+/// Runs what there is to be run in a session, which stays open. What is told of it is bounded,
+/// whatever it says.
 pub(super) fn run(
+    brio: &Brio,
+    session: &SessionHandle,
+    run: &Run<'_>,
+    caller_env: &[(OsString, OsString)],
+    log: &Log,
+    stop: &Stop,
+) -> Report {
+    bounded(whole(brio, session, run, caller_env, log, stop))
+}
+
+fn whole(
     brio: &Brio,
     session: &SessionHandle,
     run: &Run<'_>,
@@ -60,17 +80,22 @@ pub(super) fn run(
             request.env.clone_from(&worker.env);
             let granted = worker.grants;
             request.grants = Grants { session_fs: granted.session_fs, vcs: granted.vcs };
-            of_run(brio.run(request))
+            of_run(brio.run(request), log)
         }
         StepKind::Reviewer(reviewer) => {
             let mut request = agent(&reviewer.agent);
             request.role = Some(Role::Reviewer);
             request.description.clone_from(&reviewer.task);
             request.args.clone_from(&reviewer.args);
-            of_run(brio.run(request))
+            of_run(brio.run(request), log)
         }
         StepKind::Command(command) => {
             let env = command.env.iter().chain(run.env);
+            let last = [LastBytes::default(), LastBytes::default()];
+            let output = |last: &LastBytes| Output {
+                sink: Some(Box::new(Quoting { log: log.stream(), last: last.clone() })),
+                capture: 0,
+            };
             let request = ExecRequest {
                 argv: command.argv.iter().map(OsString::from).collect(),
                 caller_env: caller_env.to_vec(),
@@ -81,12 +106,12 @@ pub(super) fn run(
                 files: run.limits.files,
                 grants: Grants { vcs: command.vcs, ..Grants::default() },
                 unconfined: command.unconfined,
-                stdout: output(),
-                stderr: output(),
+                stdout: output(&last[0]),
+                stderr: output(&last[1]),
                 stop: token,
                 ..ExecRequest::default()
             };
-            of_exec(session.exec(request))
+            of_exec(session.exec(request), &last)
         }
     }
 }
@@ -102,7 +127,7 @@ fn limits(asked: Limits) -> RunLimits {
     }
 }
 
-fn of_run(ran: Result<Ran, RunError>) -> Report {
+fn of_run(ran: Result<Ran, RunError>, log: &Log) -> Report {
     let ran = match ran {
         Ok(ran) => ran,
         Err(e) => {
@@ -116,17 +141,10 @@ fn of_run(ran: Result<Ran, RunError>) -> Report {
     let mut report = Report::default();
     if let Some(output) = &ran.report.output {
         report.message.clone_from(&output.summary);
-        report.metrics = output.metrics.iter().map(|m| (m.name.clone(), m.value)).collect();
+        report.metrics = metrics(&output.metrics, log);
     }
     if let Some(verdict) = &ran.report.verdict {
-        report.message = verdict.comments.clone();
-        for finding in &verdict.findings {
-            let path = finding.path.as_deref().unwrap_or("-");
-            let line = finding.line.map_or(String::new(), |n| format!(":{n}"));
-            report
-                .message
-                .push_str(&format!("\n{path}{line}: {}: {}", finding.rule, finding.message));
-        }
+        report.message = comments(verdict);
     }
     if let Some(e) = &ran.report.error {
         report.failed = Some(match ran.report.outcome {
@@ -143,7 +161,59 @@ fn of_run(ran: Result<Ran, RunError>) -> Report {
     report
 }
 
-fn of_exec(ran: Result<ExecReport, ExecError>) -> Report {
+/// What a reviewer says: its comments, and its findings a line each.
+fn comments(verdict: &Verdict) -> String {
+    let mut said = verdict.comments.clone();
+    for finding in verdict.findings.iter().take(MOST) {
+        let path = finding.path.as_deref().unwrap_or("-");
+        let line = finding.line.map_or(String::new(), |n| format!(":{n}"));
+        said.push_str(&format!("\n{path}{line}: {}: {}", finding.rule, finding.message));
+    }
+    if let more @ 1.. = verdict.findings.len().saturating_sub(MOST) {
+        said.push_str(&format!("\n… and {more} findings more"));
+    }
+    said
+}
+
+/// What can be kept of an agent's figures. What cannot is said in the log.
+fn metrics(metrics: &[Metric], log: &Log) -> Vec<(String, f64)> {
+    let mut kept: Vec<(String, f64)> = Vec::new();
+    for Metric { name, value } in metrics.iter().take(MOST) {
+        let name = cut(name, NAME);
+        if value.is_finite() {
+            kept.push((name, *value));
+        } else {
+            // No number in JSON.
+            tracing::warn!(metric = name, value, "a metric that is not finite is left out");
+            log.say(&format!("the metric `{name}` is {value}: it is left out"));
+        }
+    }
+    if let more @ 1.. = metrics.len().saturating_sub(MOST) {
+        tracing::warn!(more, "metrics beyond the first {MOST} are left out");
+        log.say(&format!("{more} metrics beyond the first {MOST} are left out"));
+    }
+    kept
+}
+
+/// The first characters.
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
+}
+
+/// A report that the queue can keep.
+fn bounded(mut report: Report) -> Report {
+    if report.message.len() > MESSAGE {
+        let all = report.message.len();
+        // Room for what is said of the rest.
+        report.message.truncate(report.message.floor_char_boundary(MESSAGE - 64));
+        let more = all - report.message.len();
+        report.message.push_str(&format!("\n… and {more} bytes more"));
+    }
+    report.code = report.code.map(|code| cut(&code, NAME));
+    report
+}
+
+fn of_exec(ran: Result<ExecReport, ExecError>, last: &[LastBytes]) -> Report {
     let ran = match ran {
         Ok(ran) => ran,
         Err(e) => {
@@ -156,7 +226,7 @@ fn of_exec(ran: Result<ExecReport, ExecError>) -> Report {
             return Report::failed(kind, e.code(), e);
         }
     };
-    let said = [quoted(&ran.stdout), quoted(&ran.stderr)];
+    let said: Vec<_> = last.iter().map(LastBytes::text).collect();
     let said: Vec<_> = said.iter().map(|s| s.trim_end()).filter(|s| !s.is_empty()).collect();
     let mut report = Report { message: said.join("\n"), ..Report::default() };
     let (kind, code, what) = match ran.end {
@@ -173,7 +243,121 @@ fn of_exec(ran: Result<ExecReport, ExecError>) -> Report {
     report
 }
 
-fn quoted(captured: &Captured) -> String {
-    let bytes = &captured.bytes[captured.bytes.len().saturating_sub(QUOTED)..];
-    String::from_utf8_lossy(bytes).into_owned()
+/// The last that a stream said.
+#[derive(Clone, Default)]
+struct LastBytes(Arc<Mutex<Vec<u8>>>);
+
+impl LastBytes {
+    fn push(&self, bytes: &[u8]) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = &bytes[bytes.len().saturating_sub(QUOTED)..];
+        let over = (last.len() + bytes.len()).saturating_sub(QUOTED);
+        last.drain(..over);
+        last.extend_from_slice(bytes);
+    }
+
+    fn text(&self) -> String {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // What it begins with may be the rest of a character.
+        let split = last.iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
+        String::from_utf8_lossy(&last[split..]).into_owned()
+    }
+}
+
+/// A stream that is written to the log, and of which a report quotes the end.
+struct Quoting {
+    log: Box<dyn Write + Send>,
+    last: LastBytes,
+}
+
+impl Write for Quoting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.log.write(bytes)?;
+        self.last.push(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.log.flush()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use brio_runtime::{Finding, Severity};
+
+    use super::*;
+    use crate::supervise::logs::Logs;
+
+    #[test]
+    fn a_metric_that_is_no_number_is_left_out_and_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = Logs(dir.path().to_owned()).open("task-a", "coder");
+        let metric = |name: &str, value| Metric { name: name.to_owned(), value };
+        let mut said = vec![
+            metric("rate", f64::INFINITY),
+            metric("mean", f64::NAN),
+            metric("score", 0.5),
+            metric(&"é".repeat(1000), -1.0),
+        ];
+        let kept = metrics(&said, &log);
+        assert_eq!(kept, [("score".to_owned(), 0.5), ("é".repeat(NAME), -1.0)]);
+        let json = serde_json::to_string(&kept).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<(String, f64)>>(&json).unwrap(), kept);
+        let text = std::fs::read_to_string(dir.path().join("task-a.log")).unwrap();
+        assert!(text.contains("[coder] the metric `rate` is inf: it is left out\n"), "{text}");
+        assert!(text.contains("`mean` is NaN"), "{text}");
+
+        said.extend((0..200).map(|n| metric(&format!("m{n}"), 1.0)));
+        assert_eq!(metrics(&said, &log).len(), MOST - 2);
+        let text = std::fs::read_to_string(dir.path().join("task-a.log")).unwrap();
+        assert!(text.contains("104 metrics beyond the first 100 are left out"), "{text}");
+    }
+
+    #[test]
+    fn so_many_findings_are_quoted() {
+        let finding = |n| Finding {
+            severity: Severity::Error,
+            rule: "rule".to_owned(),
+            message: "what".to_owned(),
+            path: Some("a".to_owned()),
+            line: Some(n),
+        };
+        let verdict = |n| Verdict {
+            approved: false,
+            comments: "no".to_owned(),
+            findings: (1..=n).map(finding).collect(),
+        };
+        assert_eq!(comments(&verdict(2)), "no\na:1: rule: what\na:2: rule: what");
+        let said = comments(&verdict(150));
+        assert!(said.ends_with("\na:100: rule: what\n… and 50 findings more"), "{said}");
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters_and_says_so() {
+        for before in 0..4 {
+            let message = "x".repeat(before) + &"語".repeat(100_000);
+            let said = Report { message: message.clone(), ..Report::default() };
+            let report = bounded(said);
+            assert!(report.message.len() <= MESSAGE, "{}", report.message.len());
+            let (kept, says) = report.message.rsplit_once('\n').unwrap();
+            assert!(message.starts_with(kept) && kept.len() > MESSAGE - 100);
+            assert_eq!(says, format!("… and {} bytes more", message.len() - kept.len()));
+        }
+        let said = Report { message: "x".repeat(MESSAGE), ..Report::default() };
+        assert_eq!(bounded(said.clone()), said);
+    }
+
+    #[test]
+    fn of_a_stream_the_end_is_quoted() {
+        let last = LastBytes::default();
+        for n in 0..10_000 {
+            last.push(format!("line {n}\n").as_bytes());
+        }
+        let text = last.text();
+        assert!(text.len() <= QUOTED && text.ends_with("line 9998\nline 9999\n"), "{text}");
+        last.push("語".repeat(QUOTED).as_bytes());
+        assert_eq!(last.text(), "語".repeat(QUOTED / 3));
+    }
 }
