@@ -57,3 +57,22 @@ pub(crate) fn supervisor() -> Result<Supervisor, Failure> {
     let brio = brio(&Places::from_env()?)?;
     Ok(brio.supervisor(std::env::vars_os().collect())?)
 }
+
+/// Whether a task may ask about a session.
+pub(crate) fn asked_about(session: &SessionHandle) -> bool {
+    let record = session.record();
+    record.is_ok_and(|record| record.task_id.is_some_and(|label| label.starts_with("task-")))
+}
+
+/// Has a task go on that asks about a session, which was landed or rolled back by hand.
+pub(crate) fn ended_by_hand(session: &str, of_task: bool) {
+    if !of_task {
+        return;
+    }
+    let told = supervisor().and_then(|s| Ok((s.look_again(session)?, s)));
+    match told {
+        Ok((true, supervisor)) => drop(supervisor.wake()),
+        Ok((false, _)) => {}
+        Err(e) => tracing::warn!(session, "its task is not told: {}: {}", e.code, e.message),
+    }
+}

@@ -58,6 +58,7 @@ pub(crate) const QUEUE: Schema = Schema {
         owner        TEXT,
         session      TEXT,
         memo         TEXT,
+        asked        TEXT,
         cancelled    INTEGER NOT NULL DEFAULT 0,
         outcome      TEXT,
         submitted_at INTEGER NOT NULL,

@@ -108,7 +108,7 @@ fn decisions_and_cancellations_wake_what_waits() {
         assert_eq!(id(q.claim("me", 1, None).unwrap()), "a");
         q.note("a", "me", Some("sess-1"), None).unwrap();
         assert!(!q.decide(&says("too early")).unwrap(), "nobody asks");
-        q.wait("a", "me").unwrap();
+        q.wait("a", "me", "seal").unwrap();
         q.job("a").unwrap().unwrap().state
     };
     assert_eq!(wait(), JobState::Waiting);
@@ -156,8 +156,8 @@ fn the_jobs_of_a_dead_owner_are_taken_over_once() {
     let name = dead.name().to_owned();
     drop(dead);
     assert!(!is_alive(&owners, &name).unwrap());
-    let taken: Vec<_> = q.take_over(&name, me.name()).unwrap().into_iter().map(|j| j.id).collect();
-    assert_eq!((taken, q.take_over(&name, "you").unwrap().len()), (vec!["a".to_owned()], 0));
+    let taken = q.take_over(&name, me.name(), Some("a")).unwrap();
+    assert_eq!((taken, q.take_over(&name, "you", None).unwrap().len()), (vec!["a".to_owned()], 0));
     assert!(!q.finish("a", &name, "{}", 2).unwrap());
     assert!(q.finish("a", me.name(), "{}", 2).unwrap());
 }

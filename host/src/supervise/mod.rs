@@ -84,9 +84,9 @@ pub enum SuperviseError {
         /// The session.
         session: String,
     },
-    /// Others have landed since the task asked.
+    /// The session or its base is not what the task asked about.
     #[error(
-        "SEAL_BROKEN: {session}: others have landed on its base since; its gates look again, and then it asks again"
+        "SEAL_BROKEN: {session}: it, or its base, has changed since its task asked; its gates look again, and then it asks again"
     )]
     Moved {
         /// The session.
@@ -210,8 +210,8 @@ impl Supervisor {
         Ok(!self.queue.cancel(id)?.is_empty())
     }
 
-    /// Waits until a job has ended, or waits for a person, or `stop` says so: then there is no
-    /// outcome.
+    /// Waits until a job has ended, or waits for a person (or all that is left of its group does),
+    /// or `stop` says so: then there is no outcome.
     ///
     /// # Errors
     /// `Unknown`, and the queue's.
@@ -221,24 +221,38 @@ impl Supervisor {
             if job.state == JobState::Done {
                 return Ok(outcome(&job));
             }
-            if job.state == JobState::Waiting || stop.is_stopped() {
+            if stop.is_stopped() {
                 return Ok(None);
+            }
+            if !self.queue.is_open(&job.submission)? {
+                // It may have ended since it was read.
+                let job = self.job(id)?;
+                return Ok(if job.state == JobState::Done { outcome(&job) } else { None });
             }
             std::thread::sleep(WAIT_POLL);
         }
     }
 
+    /// Has a job that waits for a decision about a session look at it again: somebody has landed
+    /// it or rolled it back by hand. False: none waits for it.
+    ///
+    /// # Errors
+    /// The queue's.
+    pub fn look_again(&self, session: &str) -> Result<bool> {
+        Ok(self.queue.look_again(session)?)
+    }
+
     /// Says what a person thinks of the session that a job waits for, as it is now.
     ///
     /// # Errors
-    /// `NotWaiting`; `Moved` when others have landed on the base since the job asked: it asks
-    /// again, on the base as it is now.
+    /// `NotWaiting`; `Moved` when the session, or its base, has changed since the job asked: it
+    /// asks again, about what is there then.
     pub fn decide(&self, session: &str, approved: bool, comment: &str, author: &str) -> Result<()> {
         let handle = self.brio.find(session, None)?;
         let session = handle.id().to_string();
-        if !self.queue.is_waiting(&session)? {
+        let Some(asked) = self.queue.asked(&session)? else {
             return Err(SuperviseError::NotWaiting { session });
-        }
+        };
         let seal = match self.runner.seal(&session) {
             Err(problem) if problem.kind == ProblemKind::SealBroken => {
                 self.queue.look_again(&session)?;
@@ -246,6 +260,11 @@ impl Supervisor {
             }
             seal => seal?,
         };
+        // Somebody worked in it since: what was looked at may have been either.
+        if seal != asked {
+            self.queue.look_again(&session)?;
+            return Err(SuperviseError::Moved { session });
+        }
         let decision = Decision {
             session,
             seal,
@@ -260,14 +279,22 @@ impl Supervisor {
             why: comment.to_owned(),
             ..brio_landing::Decision::default()
         };
-        // The queue decides; the journal is for whoever asks later.
-        if let Err(error) = handle.decide(author, &said) {
-            tracing::warn!(session = %handle.id(), %error, "the decision is not in the journal");
+        // In the journal first: what lands at once is to be found by it. The queue decides.
+        let note = |said| {
+            if let Err(error) = handle.decide(author, said) {
+                tracing::warn!(session = %handle.id(), %error, "not in the journal");
+            }
+        };
+        note(&said);
+        if !self.queue.decide(&decision)? {
+            note(&brio_landing::Decision {
+                title: format!("not {title}"),
+                why: "nobody asked any more".to_owned(),
+                ..brio_landing::Decision::default()
+            });
+            return Err(SuperviseError::NotWaiting { session: decision.session });
         }
-        match self.queue.decide(&decision)? {
-            true => Ok(()),
-            false => Err(SuperviseError::NotWaiting { session: decision.session }),
-        }
+        Ok(())
     }
 
     /// What the parts of a job printed, a line each with the part's name before it.

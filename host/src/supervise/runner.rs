@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use brio_landing::{
-    BeginError, BeginOptions, CommitError, CommitOptions, LowerOptions, Metadata, Policy,
-    RebaseOptions, RollbackError, Seal, SessionError,
+    BeginError, BeginOptions, CommitError, CommitOptions, LowerOptions, Metadata, RebaseOptions,
+    RollbackError, Seal, SessionError,
 };
 use brio_supervisor::{
     Base, Begin, Commit, Landing, On, Problem, ProblemKind, Report, Run, Runner, Standing, Stop,
@@ -190,8 +190,8 @@ impl Runner for HostRunner {
         };
         let options = || CommitOptions {
             message: commit.landing.message.clone().or_else(|| commit.goal.map(str::to_owned)),
-            // Under a seal nothing is settled: that was done when it was rebased.
-            policy: if sealed.is_some() { Policy::Reject } else { commit.landing.policy },
+            // Under a seal nothing is settled: what could be breaks the seal.
+            policy: commit.landing.policy,
             sealed: sealed.clone(),
             ..CommitOptions::default()
         };

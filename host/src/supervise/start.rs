@@ -4,14 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use brio_runtime::StopToken;
+use brio_registry::queue::JobState;
 use brio_supervisor::{Engine, Event, Outcome, Task};
 use futures_core::Stream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::{Result, SuperviseError, Supervisor, WorkOptions, outcome};
 
-/// What happens, in order, until nobody works any more: an iterator that waits for the next event,
+/// What happens, in order, until nobody works any more (a task has ended, or waits for a person): an iterator that waits for the next event,
 /// and a stream for async code, in which the iterator must not be used.
 #[derive(Debug)]
 #[must_use = "events that nobody takes are kept for ever"]
@@ -74,7 +74,7 @@ impl TaskRun {
         &self.id
     }
 
-    /// What happens to it and its children, from its beginning to its end.
+    /// What happens to it and its children, until it has ended or waits for a person.
     pub fn events(&mut self) -> &mut Events {
         &mut self.events
     }
@@ -96,14 +96,18 @@ impl TaskRun {
     /// The queue's; `Unknown` when another version of Brio wrote how it ended.
     pub fn wait(self) -> Result<Outcome> {
         self.engine.wait();
-        // Another process may have taken it over, had this one been thought dead.
         loop {
             let job = self.supervisor.job(&self.id)?;
-            if job.state == brio_registry::queue::JobState::Done {
+            if job.state == JobState::Done {
                 return outcome(&job).ok_or(SuperviseError::Unknown { id: self.id });
             }
-            self.supervisor.wait(&self.id, &StopToken::default())?;
-            std::thread::sleep(super::WAIT_POLL);
+            // A person has decided, or somebody has cancelled it: the work goes on.
+            if self.supervisor.queue.is_open(&job.submission)? {
+                let only = Some(job.submission);
+                self.supervisor.work(WorkOptions { only, ..WorkOptions::default() })?.wait();
+            } else {
+                std::thread::sleep(super::WAIT_POLL);
+            }
         }
     }
 }

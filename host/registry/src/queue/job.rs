@@ -67,6 +67,8 @@ pub enum Back {
     Crashed,
     /// What became of its attempt cannot be told now: its session and its memo stay.
     Unknown,
+    /// Its owner stops, and the attempt goes on later: likewise.
+    Paused,
 }
 
 /// A job in the queue. Times are milliseconds since the Unix epoch.
@@ -117,6 +119,11 @@ pub(super) const COLUMNS: &str = "id, parent, submission, name, task, priority, 
      ended_at";
 
 impl Job {
+    /// Whether this owner works on it.
+    pub fn is_run_by(&self, owner: &str) -> bool {
+        self.state == JobState::Running && self.owner.as_deref() == Some(owner)
+    }
+
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,

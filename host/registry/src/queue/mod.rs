@@ -187,7 +187,10 @@ impl Queue {
                      WHERE id = ?1 AND owner = ?2 AND state = 'running' RETURNING attempt";
         self.durably(|db| {
             let mut begin = db.prepare_cached(begin)?;
-            begin.query_row(params![id, owner], |row| row.get(0)).optional()
+            // To the end of the rows: only there it is committed, or has failed.
+            let begun: rusqlite::Result<Vec<u32>> =
+                begin.query_map(params![id, owner], |row| row.get(0))?.collect();
+            Ok(begun?.pop())
         })
     }
 
@@ -222,17 +225,17 @@ impl Queue {
         )
     }
 
-    /// Lets a running job go until somebody decides about its session, or cancels it; one that is
-    /// cancelled by now is queued.
+    /// Lets a running job go until somebody decides about its session, which it `asked` about in
+    /// that state, or cancels it; one that is cancelled by now is queued.
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn wait(&self, id: &str, owner: &str) -> Result<bool> {
+    pub fn wait(&self, id: &str, owner: &str, asked: &str) -> Result<bool> {
         self.change(
-            "UPDATE jobs SET owner = NULL, not_before = 0, \
+            "UPDATE jobs SET owner = NULL, not_before = 0, asked = ?3, \
              state = CASE WHEN cancelled THEN 'queued' ELSE 'waiting' END \
              WHERE id = ?1 AND owner = ?2 AND state = 'running'",
-            params![id, owner],
+            params![id, owner, asked],
         )
     }
 
@@ -241,7 +244,7 @@ impl Queue {
     /// # Errors
     /// See [`open`](Self::open).
     pub fn put_back(&self, id: &str, owner: &str, not_before: i64, why: Back) -> Result<bool> {
-        let over = why != Back::Unknown;
+        let over = !matches!(why, Back::Unknown | Back::Paused);
         let interrupted = matches!(why, Back::Stopped | Back::Crashed);
         let setback = matches!(why, Back::Unknown | Back::Crashed);
         self.change(
@@ -318,13 +321,13 @@ impl Queue {
         })
     }
 
-    /// Whether a job waits for a decision about a session.
+    /// The state in which a job asks about a session, if one waits for a decision about it.
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn is_waiting(&self, session: &str) -> Result<bool> {
-        let waits = "SELECT id FROM jobs WHERE state = 'waiting' AND session = ?1";
-        Ok(!self.rows(waits, [session], |row| row.get::<_, String>(0))?.is_empty())
+    pub fn asked(&self, session: &str) -> Result<Option<String>> {
+        let asked = "SELECT coalesce(asked, '') FROM jobs WHERE session = ?1 AND state = 'waiting'";
+        Ok(self.rows(asked, [session], |row| row.get(0))?.pop())
     }
 
     /// Queues the job that waits for a decision about a session, to look at it again. False: none
@@ -362,12 +365,16 @@ impl Queue {
     ///
     /// # Errors
     /// See [`open`](Self::open).
-    pub fn take_over(&self, dead: &str, owner: &str) -> Result<Vec<Job>> {
-        let take = format!(
-            "UPDATE jobs SET owner = ?2 WHERE owner = ?1 AND state = 'running' RETURNING {COLUMNS}"
-        );
-        let taken = params![dead, owner];
-        self.durably(|db| db.prepare_cached(&take)?.query_map(taken, Job::read)?.collect())
+    pub fn take_over(
+        &self,
+        dead: &str,
+        owner: &str,
+        submission: Option<&str>,
+    ) -> Result<Vec<String>> {
+        let take = "UPDATE jobs SET owner = ?2 WHERE owner = ?1 AND state = 'running' \
+                    AND (?3 IS NULL OR submission = ?3) RETURNING id";
+        let taken = params![dead, owner, submission];
+        self.durably(|db| db.prepare_cached(take)?.query_map(taken, |row| row.get(0))?.collect())
     }
 
     /// Whether a job of a submission is not done, and waits for no person.
@@ -455,10 +462,8 @@ impl Queue {
     }
 
     fn read_one(&self, sql: &str, params: impl Params) -> Result<Option<Job>> {
-        let db = self.db();
-        let read =
-            db.prepare_cached(sql).and_then(|mut s| s.query_row(params, Job::read).optional());
-        read.map_err(|e| self.fail(e))
+        // To the end of the rows: a change is committed only there, or has failed.
+        Ok(self.rows(sql, params, Job::read)?.pop())
     }
 
     fn all(&self, sql: &str, params: impl Params) -> Result<Vec<Job>> {

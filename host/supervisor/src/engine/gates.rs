@@ -7,7 +7,8 @@ use brio_registry::queue::Decision;
 use super::progress::{Progress, Stumble};
 use super::work::{Worker, filled};
 use crate::{
-    Commit, Gate, GateKind, Kind, Limits, On, Problem, ProblemKind, Report, Run, StepKind, Task,
+    Commit, Gate, GateKind, Kind, Limits, On, Policy, Problem, ProblemKind, Report, Run, StepKind,
+    Task,
 };
 
 /// How often the gates are asked again because what they saw is not there any more.
@@ -44,6 +45,13 @@ impl Worker<'_> {
             self.go_on()?;
             let seal = match self.runner.seal(session) {
                 Err(Problem { kind: ProblemKind::SealBroken, .. }) => {
+                    self.runner.rebase(session, &task.landing)?;
+                    continue;
+                }
+                // The base was edited where the session changed it: the policy may settle that.
+                Err(Problem { kind: ProblemKind::Conflict, .. })
+                    if task.landing.policy != Policy::Reject =>
+                {
                     self.runner.rebase(session, &task.landing)?;
                     continue;
                 }

@@ -56,9 +56,11 @@ impl Carrier<'_> {
         }
         let base = match place {
             Ok(base) => base,
+            // It was there when work began: it may come back.
+            Err(problem) if job.attempt > 0 => return self.later(job, &task, &problem.into()),
             Err(problem) => {
-                let progress = Progress::default();
-                return self.finish(job, &ended(Some(&task), &progress, Err(&problem.into())));
+                let outcome = ended(Some(&task), &Progress::default(), Err(&problem.into()));
+                return self.after(job, &task, outcome, 0);
             }
         };
         if job.attempt > 0 {
@@ -88,6 +90,12 @@ impl Carrier<'_> {
                         let stumble = Stumble::new(Kind::Refused, "NOT_ROLLED_BACK", what);
                         return self.later(job, &task, &stumble);
                     }
+                }
+                Standing::None if progress.is_some() && !orphan && !job.cancelled => {
+                    let what = "its session was rolled back while it waited";
+                    let stumble = Stumble::new(Kind::Rejected, "ROLLED_BACK", what);
+                    let progress = progress.unwrap_or_default();
+                    return self.after(job, &task, ended(Some(&task), &progress, Err(&stumble)), 0);
                 }
                 Standing::None => {}
             }
@@ -168,7 +176,7 @@ impl Carrier<'_> {
                 // The gates' own words are said again when they are asked again.
                 let memo = Progress { fixed: progress.fixed.clone(), ..before };
                 self.remember(job, Some(session), &Memo::Gates(memo))?;
-                held(self.queue.wait(&job.id, self.owner)?)?;
+                held(self.queue.wait(&job.id, self.owner, &seal)?)?;
                 (self.tell)(Event::Waits { job: job.id.clone(), session: session.into(), seal });
                 Ok(())
             }
@@ -178,6 +186,13 @@ impl Carrier<'_> {
                     && let Ok(Standing::Landed(landing)) = self.runner.standing(base, label)
                 {
                     return self.landed(job, task, landing, progress);
+                }
+                if stumble.kind == Kind::Cancelled && self.stop.why() == Some(Why::Shutdown) {
+                    // The work is done: the next one asks the gates again.
+                    let memo = Progress { fixed: progress.fixed.clone(), ..before };
+                    self.remember(job, Some(session), &Memo::Gates(memo))?;
+                    let back = self.queue.put_back(&job.id, self.owner, (self.now)(), Back::Paused);
+                    return held(back?);
                 }
                 self.stumbled(job, task, Some(session), &stumble, progress)
             }
@@ -230,8 +245,9 @@ impl Carrier<'_> {
     /// Puts a job back whose base cannot be looked at, until that is hopeless.
     fn later(&self, job: &Job, task: &Task, stumble: &Stumble) -> Result<(), Halt> {
         if job.setbacks >= SETBACKS {
-            let outcome = ended(Some(task), &Progress::default(), Err(stumble));
-            return self.finish(job, &outcome);
+            let mut outcome = ended(Some(task), &Progress::default(), Err(stumble));
+            outcome.kept.clone_from(&job.session);
+            return self.after(job, task, outcome, 0);
         }
         let due = (self.now)() + back_off(&task.retry, job.setbacks + 1);
         held(self.queue.put_back(&job.id, self.owner, due, Back::Unknown)?)
@@ -291,6 +307,7 @@ impl Carrier<'_> {
     /// A group whose children are done.
     fn group(&self, job: &Job, task: &Task) -> Result<(), Halt> {
         let mut outcome = ended(Some(task), &Progress::default(), Ok(None));
+        let mut cancelled = false;
         for (row, child) in self.queue.children(&job.id)?.iter().zip(&task.children.tasks) {
             let done = row.outcome.as_deref().and_then(|text| serde_json::from_str(text).ok());
             let done: Outcome = match done {
@@ -321,6 +338,19 @@ impl Carrier<'_> {
                 outcome.name.clone_from(&task.names.failed);
             }
             outcome.landing = outcome.landing.max(done.landing);
+            cancelled |= done.kind == Kind::Cancelled;
+        }
+        if outcome.kind.is_success() {
+            if outcome.landing.is_some() {
+                outcome.kind = Kind::Landed;
+            }
+            if job.cancelled && cancelled {
+                let stumble = Stumble::new(Kind::Cancelled, "CANCELLED", "it was cancelled");
+                let parts = std::mem::take(&mut outcome.parts);
+                let landing = outcome.landing;
+                outcome = ended(Some(task), &Progress::default(), Err(&stumble));
+                (outcome.parts, outcome.landing) = (parts, landing);
+            }
         }
         self.finish(job, &outcome)
     }

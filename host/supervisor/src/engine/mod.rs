@@ -31,7 +31,7 @@ const OWNERS_POLL: Duration = Duration::from_secs(2);
 pub struct Options {
     /// Jobs that run at once, at least 1.
     pub jobs: usize,
-    /// Only the jobs of this submission; the engine ends when they have. `None`: all, until it is
+    /// Only the jobs of this submission; the engine ends when they have, or wait for a person. `None`: all, until it is
     /// stopped.
     pub only: Option<String>,
     /// The wall clock, in milliseconds since the Unix epoch.
@@ -64,7 +64,7 @@ struct Shared {
 struct State {
     running: HashMap<String, Stop>,
     /// Jobs that this owner has and nobody works on, with when that is to change.
-    orphans: Vec<(Instant, Job)>,
+    orphans: Vec<(Instant, String)>,
     woken: bool,
     stopping: bool,
 }
@@ -187,9 +187,9 @@ impl Shared {
                     continue;
                 }
             }
-            let taken = self.queue.take_over(&owner, self.owner.name())?;
+            let taken = self.queue.take_over(&owner, self.owner.name(), self.only.as_deref())?;
             let now = Instant::now();
-            self.lock().orphans.extend(taken.into_iter().map(|job| (now, job)));
+            self.lock().orphans.extend(taken.into_iter().map(|id| (now, id)));
         }
         Ok(())
     }
@@ -208,7 +208,15 @@ impl Shared {
             };
             let is_orphan = orphan.is_some();
             let job = match orphan {
-                Some(job) => job,
+                // As it is now: much may have happened since it was claimed.
+                Some(id) => match self.queue.job(&id) {
+                    Ok(Some(job)) if job.is_run_by(self.owner.name()) => job,
+                    Ok(_) => continue,
+                    Err(error) => {
+                        self.lock().orphans.push((Instant::now() + OWNERS_POLL, id));
+                        return Err(error);
+                    }
+                },
                 None => {
                     let only = self.only.as_deref();
                     match self.queue.claim(self.owner.name(), (self.now)(), only)? {
@@ -234,12 +242,12 @@ impl Shared {
         let spawned = std::thread::Builder::new().name(job.id.clone()).spawn({
             let job = job.clone();
             move || {
-                let left = shared.carry(&job, orphan, stop);
+                let carried = shared.carry(&job, orphan, stop);
                 let mut state = shared.lock();
                 state.running.remove(&job.id);
                 state.woken = true;
-                if let Some(left) = left {
-                    state.orphans.push((Instant::now() + OWNERS_POLL, left));
+                if !carried {
+                    state.orphans.push((Instant::now() + OWNERS_POLL, job.id));
                 }
                 drop(state);
                 shared.wake.notify_all();
@@ -249,12 +257,12 @@ impl Shared {
             tracing::warn!(%error, "no thread for a job; it is tried again");
             let mut state = self.lock();
             state.running.remove(&id);
-            state.orphans.push((Instant::now() + OWNERS_POLL, job));
+            state.orphans.push((Instant::now() + OWNERS_POLL, id));
         }
     }
 
-    /// Carries a job on; what is left of one that nobody works on then.
-    fn carry(&self, job: &Job, orphan: bool, stop: Stop) -> Option<Job> {
+    /// Carries a job on. False: nobody works on it then, and it is not done.
+    fn carry(&self, job: &Job, orphan: bool, stop: Stop) -> bool {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let tell = move |event| events.iter().for_each(|tell| tell(Event::clone(&event)));
         let carrier = Carrier {
@@ -266,13 +274,11 @@ impl Shared {
             stop,
         };
         match catch_unwind(AssertUnwindSafe(|| carrier.carry(job, orphan))) {
-            Ok(Ok(()) | Err(Halt::Lost)) => return None,
+            Ok(Ok(()) | Err(Halt::Lost)) => return true,
             Ok(Err(Halt::Queue(error))) => tracing::warn!(job = job.id, %error, "tried again"),
             Err(_) => tracing::error!(job = job.id, "the engine panicked; the job is tried again"),
         }
-        let now = self.queue.job(&job.id).ok().flatten();
-        Some(now.unwrap_or_else(|| job.clone()))
-            .filter(|job| job.owner.as_deref() == Some(self.owner.name()))
+        false
     }
 
     fn cancel(&self) -> Result<(), QueueError> {

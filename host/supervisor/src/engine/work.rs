@@ -94,7 +94,11 @@ impl Worker<'_> {
         let (job, part) = (self.job.to_owned(), run.part.to_owned());
         (self.tell)(Event::PartBegan { job, part });
         let ran = catch_unwind(AssertUnwindSafe(|| self.runner.run(run, self.stop)));
-        ran.unwrap_or_else(|_| Report::failed(Kind::Stopped, "PANIC", "the run panicked"))
+        let mut report =
+            ran.unwrap_or_else(|_| Report::failed(Kind::Stopped, "PANIC", "the run panicked"));
+        // What is no number cannot be kept, or compared.
+        report.metrics.retain(|(_, value)| value.is_finite());
+        report
     }
 
     pub(super) fn judged(&self, report: Report, name: &str) -> Result<(), Stumble> {

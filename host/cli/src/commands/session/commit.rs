@@ -58,8 +58,10 @@ impl Commit {
             sealed: None,
         };
         let id = session.id().to_string();
+        let of_task = open::asked_about(&session);
         match session.commit(options) {
             Ok(landed) => {
+                open::ended_by_hand(&id, of_task);
                 let unchanged = landed.landing.is_none() && landed.parent.is_none();
                 for warning in &landed.warnings {
                     ui.warn(warning);

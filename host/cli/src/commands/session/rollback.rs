@@ -19,6 +19,7 @@ pub(crate) struct Rollback {
 impl Rollback {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let session = open::session(&self.id)?;
+        let of_task = open::asked_about(&session);
         let done = if self.cascade {
             let (done, children) = session.rollback_cascade(false)?;
             for child in children {
@@ -28,6 +29,7 @@ impl Rollback {
         } else {
             session.rollback(false)?
         };
+        open::ended_by_hand(session.id().as_str(), of_task);
         ui.say(format_args!(
             "rolled back: {} ({} freed)",
             session.id(),

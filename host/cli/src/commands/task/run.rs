@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use brio_host::tasks::{Event, JobState};
-use brio_host::{StopToken, WorkOptions};
+use brio_host::tasks::{Event, JobState, Kind};
+use brio_host::{StopToken, WorkOptions, outcome_of};
 
 use super::live::Live;
 use super::submit::read;
@@ -55,20 +55,24 @@ impl Run {
         if let Some(jobs) = self.jobs {
             options.jobs = jobs.into();
         }
-        let engine = supervisor.work(options)?;
+        let engine = supervisor.work(options.clone())?;
         let stop: StopToken = interrupt.token();
         let ended = supervisor.wait(&id, &stop)?;
         if ended.is_none() && interrupt.happened() {
             ui.say("cancelling: what runs is stopped, and nothing of it is left");
             supervisor.cancel(&id)?;
+            // The other one may have ended by itself, where all that was left waited for a person.
+            let second = supervisor.work(options)?;
             supervisor.wait(&id, &StopToken::default())?;
+            second.stop();
         }
         engine.stop();
         if let Some(live) = live {
             live.end();
         }
         let job = supervisor.job(&id)?;
-        if interrupt.happened() {
+        let cancelled = outcome_of(&job).is_none_or(|outcome| outcome.kind == Kind::Cancelled);
+        if interrupt.happened() && cancelled {
             let text = format!("{}: cancelled, nothing of it is left", job.name);
             return Err(Failure::new("INTERRUPTED", text));
         }

@@ -130,7 +130,15 @@ pub(super) fn ended(ui: &Ui, job: &Job, as_json: bool, parts: bool) -> Result<Ex
         };
         ui.line(format_args!("{}: {}{landed}", job.name, outcome.name))?;
     }
-    let Some(outcome) = outcome else { return Ok(Exit::Ok) };
+    let Some(outcome) = outcome else {
+        return match job.state {
+            JobState::Done => {
+                let what = format!("how {} ended was written by another version of Brio", job.id);
+                Err(Failure::new("FORMAT_UNKNOWN", what))
+            }
+            _ => Ok(Exit::Ok),
+        };
+    };
     let exit = exit(&outcome);
     let failed = outcome.parts.iter().find(|p| p.failed.is_some() && !p.may_fail);
     let code = outcome.code.as_deref().or(failed.and_then(|p| p.code.as_deref()));
