@@ -196,6 +196,10 @@ pub struct Command {
     pub stdout: Stdio,
     /// Standard error.
     pub stderr: Stdio,
+    /// Starts it in a process session of its own, without a controlling terminal: a terminal's
+    /// signals (Ctrl-C) reach the caller alone, which decides what becomes of the command. Else
+    /// it stays in the caller's process group, as job control needs it.
+    pub detached: bool,
 }
 
 impl Command {

@@ -56,7 +56,9 @@ pub struct ExecRequest {
     pub unconfined: bool,
     /// Standard streams as they are, for a program that talks to a person; nothing is captured.
     pub interactive: bool,
-    /// Lets it read the caller's standard input; else it is empty.
+    /// Lets it read the caller's standard input; else it is empty. One that may not, and is not
+    /// interactive, has no part in the caller's terminal: Ctrl-C reaches the caller alone, which
+    /// ends the command by `stop`.
     pub stdin: bool,
     /// Where its standard output is shown, and how much of it is kept.
     pub stdout: Output,
@@ -186,6 +188,13 @@ impl ExecError {
     fn host(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Host { what, source }
+    }
+}
+
+impl ExecRequest {
+    /// A terminal that the caller runs on is none of its business.
+    fn detached(&self) -> bool {
+        !self.interactive && !self.stdin
     }
 }
 

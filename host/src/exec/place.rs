@@ -81,6 +81,7 @@ impl Place {
             stdin,
             stdout,
             stderr,
+            detached: request.detached(),
         };
         #[allow(unused_mut, reason = "only where there is FUSE")]
         let mut running = room.spawn(command)?;
@@ -116,7 +117,7 @@ impl Place {
             .stdin(stdio(stdin))
             .stdout(stdio(stdout))
             .stderr(stdio(stderr));
-        if !request.interactive {
+        if request.detached() {
             command.process_group(0);
         }
         let what = format!("starting {}", request.argv[0].to_string_lossy());

@@ -43,11 +43,16 @@ pub(super) fn entered() -> bool {
     ENTERED.load(Ordering::Acquire)
 }
 
-/// This program again, with its end of a new socket as its standard input and nothing else.
-pub(super) fn start(name: &str) -> io::Result<(UnixStream, Child)> {
+/// This program again, with its end of a new socket as its standard input and nothing else; of
+/// this process group, or `apart` in one of its own.
+pub(super) fn start(name: &str, apart: bool) -> io::Result<(UnixStream, Child)> {
     let (ours, theirs) = UnixStream::pair()?;
     let nowhere = || fs::File::open("/dev/null").map(Stdio::from);
-    let child = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    if apart {
+        command.process_group(0);
+    }
+    let child = command
         .arg0(name)
         .env_clear()
         .current_dir("/")
@@ -94,15 +99,18 @@ fn room(
 
     let privilege = namespaces(spec.network)?;
     caps::keep_over_exec()?;
-    let (socket, mut child) = start(INIT).needing(Needed::Helper, "start process 1")?;
+    let (socket, mut child) = start(INIT, false).needing(Needed::Helper, "start process 1")?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let init_alive = pid
         .ok_or(io::Error::from(io::ErrorKind::InvalidInput))
         .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?))
         .needing(Needed::Helper, "watch process 1")?;
-    // In a session of its own the terminal's signals no longer reach the helper: they are for
+    // The terminal's signals must not reach the helper. One of a detached command was started
+    // in a group of its own, so that there is no moment at which they would. Else they are for
     // the command, which stays where the caller is.
-    setsid().needing(Needed::Helper, "setsid")?;
+    if !spec.detached {
+        setsid().needing(Needed::Helper, "setsid")?;
+    }
 
     // It says so when it is bound to die with us; only then is it told what to do.
     let armed = matches!(wire::receive::<init::Armed>(&socket), Ok(Some(_)));

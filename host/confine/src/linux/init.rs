@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{
     DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal,
-    set_dumpable_behavior, set_parent_process_death_signal,
+    set_dumpable_behavior, set_parent_process_death_signal, setsid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,9 @@ fn shell_code(status: i32) -> i32 {
 
 /// Makes the room around this process. After it there is no way back.
 fn room(caller: &UnixStream, spec: &Spec, privilege: Privilege) -> Result<(), Failure> {
+    if spec.detached {
+        setsid().needing(Needed::Helper, "setsid")?;
+    }
     if !spec.network {
         loopback::up().needing(Needed::Loopback, "bring up the loopback device")?;
     }

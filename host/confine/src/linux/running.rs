@@ -62,8 +62,10 @@ impl Room {
                 .collect(),
             cwd: cwd.as_os_str().as_bytes().to_vec(),
             null: stdio.each_ref().map(Option::is_none),
+            detached: command.detached,
         };
-        let (socket, child) = helper::start(helper::HELPER).map_err(failed("start the helper"))?;
+        let (socket, child) =
+            helper::start(helper::HELPER, spec.detached).map_err(failed("start the helper"))?;
         let mut starting = Starting { socket, child: Some(child) };
         let fds: Vec<_> = stdio.iter().flatten().map(AsFd::as_fd).collect();
         if wire::send(&starting.socket, &spec, &fds).is_err() {

@@ -35,6 +35,8 @@ pub(super) struct Spec {
     pub(super) cwd: Bytes,
     /// Which standard streams are the room's `/dev/null`; the others come as descriptors.
     pub(super) null: [bool; 3],
+    /// See [`Command::detached`](crate::Command::detached).
+    pub(super) detached: bool,
 }
 
 /// A [`Place`] whose paths are bytes.

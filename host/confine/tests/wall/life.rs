@@ -24,6 +24,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_room_dies_with_its_helper", helper_killed),
     ("a_room_outlives_the_thread_that_made_it", thread_ended),
     ("the_terminals_signals_pass_the_helper_by", terminal_signals),
+    ("a_detached_command_is_in_no_session_of_the_callers", detached),
     ("a_dropped_room_leaves_nothing", dropped),
     ("limits_are_in_force", limits),
     ("a_room_that_cannot_be_made_says_what_was_missing", refused),
@@ -244,6 +245,24 @@ fn terminal_signals() -> Result<(), String> {
     };
     let init = group_and_session(children.trim());
     assert_eq!(init, group_and_session("self"));
+    Ok(())
+}
+
+/// Of which only the helper is left, in a group of its own; else `kill 0` would be for it too.
+fn detached() -> Result<(), String> {
+    let place = place();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let script = "cut -d' ' -f 5,6 /proc/self/stat; test -e /dev/tty && ! (: < /dev/tty) 2> /dev/null && kill -KILL 0; sleep 100";
+    let mut command = Command::new(["/bin/sh", "-c", script]);
+    command.env = vec![("PATH".into(), "/usr/bin:/bin".into())];
+    command.stdout = Stdio::Descriptor(theirs.into());
+    command.detached = true;
+    let mut running = place.room.spawn(command).unwrap();
+    let helper = running.pid();
+    assert_eq!(group_and_session(&helper.to_string()).0, helper);
+    // Its own numbers: process 1 leads both.
+    read_line(&mut ours, "1 1");
+    assert_eq!(running.wait().unwrap(), Exit::Signal(libc::SIGKILL));
     Ok(())
 }
 
