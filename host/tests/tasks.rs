@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use brio_host::tasks::*;
-use brio_host::{Brio, ListFilter, StopToken, Supervisor, WorkOptions};
+use brio_host::{
+    AgentSource, Brio, CommitOptions, ListFilter, Place, RunRequest, StopToken, Supervisor,
+    WorkOptions,
+};
 use futures_core::Stream;
 
 struct House {
@@ -45,6 +48,13 @@ impl House {
         let outcome = outcome.unwrap_or_else(|| panic!("{:?}", self.supervisor.job(&id)));
         assert_eq!(self.open(), Vec::<String>::new(), "no session is left: {outcome:#?}");
         outcome
+    }
+
+    /// Works until it has ended, or asks.
+    fn work(&self, id: &str) -> Job {
+        let only = Some(id.to_owned());
+        self.supervisor.work(WorkOptions { only, ..WorkOptions::default() }).unwrap().wait();
+        self.supervisor.job(id).unwrap()
     }
 
     fn open(&self) -> Vec<String> {
@@ -189,6 +199,97 @@ fn who_decides_after_others_landed_is_asked_again() {
     assert_eq!(work().state, JobState::Done);
     assert_eq!(house.read("a.txt") + &house.read("b.txt"), "the color\nanother\n");
     assert_eq!(house.open(), Vec::<String>::new());
+}
+
+/// A task that asks a person, and its session, which waits.
+fn asks(house: &House) -> (String, String) {
+    let mut asks = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
+    asks.gates = vec![Gate::new("person", GateKind::Person("good?".into()))];
+    let id = house.supervisor.submit(&asks).unwrap();
+    let job = house.work(&id);
+    assert_eq!(job.state, JobState::Waiting);
+    (id, job.session.unwrap())
+}
+
+#[test]
+fn an_approval_is_of_what_was_asked_about() {
+    let house = House::new();
+    let (id, session) = asks(&house);
+    let place = Place::Session(house.brio.find(&session, None).unwrap());
+    let hello = AgentSource::Named("hello".into());
+    assert!(house.brio.run(RunRequest::new(hello, place)).unwrap().report.succeeded());
+    let moved = house.supervisor.decide(&session, true, "", "me").unwrap_err();
+    assert_eq!(moved.code(), "SEAL_BROKEN");
+    assert_eq!(house.work(&id).state, JobState::Waiting, "it asks again");
+    house.supervisor.decide(&session, true, "", "me").unwrap();
+    assert_eq!(house.work(&id).state, JobState::Done);
+    assert_eq!(house.read("a.txt"), "the color\n");
+    assert!(house.base().join("hello.txt").exists(), "it was approved of, too");
+}
+
+#[test]
+fn a_session_that_is_ended_by_hand_ends_its_task() {
+    let house = House::new();
+    for lands in [false, true] {
+        let (id, session) = asks(&house);
+        let handle = house.brio.find(&session, None).unwrap();
+        if lands {
+            handle.commit(CommitOptions::default()).unwrap();
+        } else {
+            handle.rollback(false).unwrap();
+        }
+        assert!(house.supervisor.look_again(&session).unwrap());
+        house.work(&id);
+        let outcome = house.supervisor.wait(&id, &StopToken::default()).unwrap().unwrap();
+        let (kind, code) =
+            if lands { (Kind::Landed, None) } else { (Kind::Rejected, Some("ROLLED_BACK")) };
+        assert_eq!((outcome.kind, outcome.code.as_deref()), (kind, code), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn a_group_of_which_a_child_asks_is_waited_for() {
+    let house = House::new();
+    let one = Task::new("asks").step(agent("replace", "s/colour/color/"));
+    let one = one.gate(Gate::new("person", GateKind::Person("good?".into())));
+    // It lands nothing: the first one need not look again.
+    let two = Task::new("two").step(agent("replace", "s/zzz/z/"));
+    let group = Task::group("group").base(house.base()).child(one).child(two);
+    let mut run = house.supervisor.start(&group).unwrap();
+    let asked = run.events().find_map(|event| match event {
+        Event::Waits { session, .. } => Some(session),
+        _ => None,
+    });
+    let waits = house.supervisor.wait(run.id(), &StopToken::default()).unwrap();
+    assert_eq!(waits, None, "nothing is left but to ask");
+    house.supervisor.decide(&asked.unwrap(), true, "", "me").unwrap();
+    let outcome = run.wait().unwrap();
+    assert_eq!((outcome.kind, outcome.landing), (Kind::Landed, Some(1)), "{outcome:#?}");
+    assert_eq!(house.read("a.txt"), "the color\n");
+
+    // Cancelled while it waits: nobody decides any more.
+    fs::write(house.base().join("a.txt"), "the colour\n").unwrap();
+    let mut run = house.supervisor.start(&group).unwrap();
+    run.events().for_each(drop);
+    assert!(run.cancel().unwrap());
+    assert_eq!(run.wait().unwrap().kind, Kind::Cancelled);
+    assert_eq!(house.open(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_policy_settles_it_settles_under_gates_too() {
+    for (policy, kind) in [(Policy::LastWriteWins, Kind::Landed), (Policy::Reject, Kind::Conflict)]
+    {
+        let house = House::new();
+        let edit = format!("echo theirs > {}", house.base().join("a.txt").display());
+        let steps = vec![agent("replace", "s/colour/color/"), Step::new("outside", sh(&edit))];
+        let landing = Landing { policy, ..Landing::default() };
+        let task = task(&house.base(), steps).landing(landing).gate(check("check", "true"));
+        let outcome = house.run(&task);
+        assert_eq!(outcome.kind, kind, "{outcome:#?}");
+        let text = if kind == Kind::Landed { "the color\n" } else { "theirs\n" };
+        assert_eq!(house.read("a.txt"), text);
+    }
 }
 
 #[test]

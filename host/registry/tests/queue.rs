@@ -168,6 +168,9 @@ fn a_prefix_is_enough_if_it_is_one_jobs() {
     q.submit(&[job("task-ab1", "a", 0), job("task-ab2", "a", 0)], 1).unwrap();
     assert_eq!(id(q.find("ab1").unwrap()), "task-ab1");
     assert_eq!(id(q.find("task-ab2").unwrap()), "task-ab2");
+    q.submit(&[job("task-gr", "g", 0), child("task-gr.1", "task-gr")], 1).unwrap();
+    assert_eq!(id(q.find("g").unwrap()), "task-gr", "not one of its own");
+    assert_eq!(id(q.find("gr.").unwrap()), "task-gr.1");
     assert_eq!(q.find("c").unwrap(), None);
     assert_eq!(q.find("ab").unwrap_err().code(), "TASK_AMBIGUOUS");
     assert_eq!(q.find("%").unwrap(), None);

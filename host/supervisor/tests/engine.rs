@@ -373,6 +373,57 @@ fn a_stop_puts_back_what_runs_and_counts_no_attempt() {
 }
 
 #[test]
+fn stops_are_no_crashes_however_many() {
+    let bench = Bench::new();
+    bench.submit("task-1", &Task { steps: vec![agent("a", "write:a=1 hang")], ..task("t") });
+    for _ in 0..8 {
+        let engine = bench.engine(1);
+        bench.until("it runs", || bench.world.open_sessions().len() == 1);
+        engine.stop();
+    }
+    let job = bench.queue.job("task-1").unwrap().unwrap();
+    assert_eq!(
+        (job.state, job.attempt, job.interrupted, job.setbacks),
+        (JobState::Queued, 8, 8, 0)
+    );
+    bench.queue.cancel("task-1").unwrap();
+    assert_eq!(bench.done("task-1").kind, Kind::Cancelled);
+}
+
+#[test]
+fn a_stop_keeps_work_that_is_done() {
+    let bench = Bench::new();
+    let steps = vec![agent("a", "write:a=1 log:worked")];
+    let gated = Task { steps, gates: vec![check("slow", "hang")], ..task("t") };
+    bench.submit("task-1", &gated);
+    for _ in 0..2 {
+        let engine = bench.engine(1);
+        bench.until("the gate looks", || bench.world.open_sessions().len() == 2);
+        engine.stop();
+        assert_eq!(bench.world.open_sessions().len(), 1, "the session waits for its gates");
+    }
+    let job = bench.queue.job("task-1").unwrap().unwrap();
+    assert_eq!(
+        (job.state, job.attempt, job.interrupted, job.setbacks),
+        (JobState::Queued, 1, 0, 0)
+    );
+    assert_eq!(bench.world.said(), ["worked"], "once");
+    bench.queue.cancel("task-1").unwrap();
+    assert_eq!(bench.done("task-1").kind, Kind::Cancelled);
+}
+
+#[test]
+fn what_is_no_number_is_no_metric() {
+    let bench = Bench::new();
+    let steps = vec![agent("a", "write:a=1 metric:bad=inf metric:bad=NaN metric:good=1")];
+    let outcome = bench.run(&Task { steps, ..task("t") });
+    assert_eq!(
+        (outcome.kind, &outcome.parts[0].metrics),
+        (Kind::Landed, &vec![("good".into(), 1.0)])
+    );
+}
+
+#[test]
 fn hooks_name_the_end() {
     let bench = Bench::new();
     let deploy = Hook {
