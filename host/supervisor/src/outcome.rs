@@ -54,9 +54,9 @@ pub enum Kind {
     Stopped,
     /// A gate said no; rolled back.
     Rejected,
-    /// Others changed the same; the session is kept.
+    /// Others changed the same; rolled back, unless the task keeps it.
     Conflict,
-    /// The landing failed or was refused; the session is kept.
+    /// The landing failed or was refused; rolled back, unless the task keeps it.
     Refused,
     /// It was good, and another child was better; rolled back.
     NotChosen,
