@@ -8,6 +8,9 @@ use crate::open;
 use crate::ui::Ui;
 
 /// End a task: what runs is stopped, and nothing of it is left.
+///
+/// One that has landed by then stays landed, and what it does after that is done; `brio task wait`
+/// says how it ended.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Cancel {
     /// The task; a unique prefix is enough.
