@@ -5,8 +5,11 @@
 mod common;
 
 use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use brio_tests::rng::{Rng, from_env};
@@ -197,6 +200,32 @@ fn a_server_is_reached_however_long_its_homes_path_is() {
     until("it is reached", || String::from_utf8_lossy(&said().stderr).contains(&ends));
     let mut server = server;
     until("it ends", || server.0.try_wait().unwrap().is_some());
+}
+
+#[test]
+fn whoever_says_nothing_to_a_server_or_says_it_slowly_holds_up_nobody() {
+    let env = TestEnvironment::new();
+    let mut server = Server::start(&env);
+    until("it is reached", || env.home().join("control.sock").exists());
+    let connect = || UnixStream::connect(env.home().join("control.sock")).unwrap();
+    let _silent: Vec<_> = (0..100).map(|_| connect()).collect();
+    let mut dripping: Vec<_> = (0..3).map(|_| connect()).collect();
+    let (over, is_over) = mpsc::channel::<()>();
+    let drips = std::thread::spawn(move || {
+        let drip = Duration::from_millis(100);
+        while is_over.recv_timeout(drip) == Err(mpsc::RecvTimeoutError::Timeout) {
+            dripping.iter_mut().for_each(|peer| drop(peer.write_all(b"p")));
+        }
+    });
+    let task = env.path().join("t.toml");
+    fs::write(&task, "name = 't'\n[[steps]]\ncommand = 'true'\nunconfined = true\n").unwrap();
+    let submitted = env.brio(&["task", "submit", task.to_str().unwrap()]);
+    assert!(!submitted.stderr.contains("nobody works"), "it is woken: {}", submitted.stderr);
+    let ran = env.brio(&["serve", "--stop"]);
+    assert_eq!(ran.stderr.trim_end(), format!("process {} ends", server.0.id()));
+    until("it ends", || server.0.try_wait().unwrap().is_some());
+    drop(over);
+    drips.join().unwrap();
 }
 
 #[test]

@@ -8,19 +8,24 @@ use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use brio_runtime::StopToken;
 use brio_supervisor::Engine;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::{SuperviseError, Supervisor, WorkOptions};
 
-/// How long a peer may take for a line.
+/// How long a peer may take for all of its line.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often is looked whether it is to stop.
+/// How often is looked whether it is to stop. A request is heard at once.
 const POLL: Duration = Duration::from_millis(50);
 /// A request is no longer than this.
-const LONGEST: u64 = 64;
+const LONGEST: usize = 64;
+/// So many peers are heard at once: one more, and who has been silent longest is hung up on.
+const PEERS: usize = 64;
+/// So many are let in before those who are in are heard again.
+const AT_ONCE: usize = 16;
 
 const SOCKET: &str = "control.sock";
 
@@ -65,19 +70,11 @@ impl Supervisor {
         listener.set_nonblocking(true).map_err(host("the control socket"))?;
         let engine = self.work(options)?;
         ready();
+        let mut peers = Vec::new();
         while !stop.is_stopped() {
-            match listener.accept() {
-                // One that asks for nothing holds nobody up for long.
-                Ok((peer, _)) => {
-                    if let Err(error) = answer(&peer, &engine, stop) {
-                        tracing::debug!(%error, "a request was not understood");
-                    }
-                }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(POLL),
-                Err(error) => {
-                    tracing::warn!(%error, "the control socket is not heard");
-                    std::thread::sleep(POLL);
-                }
+            if let Err(error) = hear(&listener, &mut peers, &engine, stop) {
+                tracing::warn!(%error, "the control socket is not heard");
+                std::thread::sleep(POLL);
             }
         }
         let _ = std::fs::remove_file(&path);
@@ -112,21 +109,99 @@ impl Supervisor {
 
 fn line(peer: &UnixStream) -> io::Result<String> {
     let mut line = String::new();
-    BufReader::new(peer.take(LONGEST)).read_line(&mut line)?;
+    BufReader::new(peer.take(LONGEST as u64)).read_line(&mut line)?;
     Ok(line.trim_end().to_owned())
 }
 
-fn answer(mut peer: &UnixStream, engine: &Engine, stop: &StopToken) -> io::Result<()> {
-    peer.set_nonblocking(false)?;
-    peer.set_read_timeout(Some(PATIENCE))?;
-    peer.set_write_timeout(Some(PATIENCE))?;
-    match line(peer)?.as_str() {
-        "wake" => engine.wake(),
-        "stop" => stop.stop(),
-        "ping" => {}
-        other => return Err(io::Error::other(format!("`{other}` is no request"))),
+/// Somebody who is saying a line. Nobody waits for them.
+struct Peer {
+    stream: UnixStream,
+    said: Vec<u8>,
+    until: Instant,
+}
+
+impl Peer {
+    fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, said: Vec::new(), until: Instant::now() + PATIENCE })
     }
-    peer.write_all(format!("ok {}\n", std::process::id()).as_bytes())
+
+    /// What it asks for; `None`: it has not said all of it yet.
+    fn request(&mut self) -> io::Result<Option<String>> {
+        let mut some = [0; LONGEST];
+        loop {
+            let ended = match self.stream.read(&mut some) {
+                Ok(n) => {
+                    self.said.extend_from_slice(&some[..n]);
+                    n == 0
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(e) => return Err(e),
+            };
+            let line = self.said.iter().position(|byte| *byte == b'\n');
+            if line.is_some() || ended || self.said.len() >= LONGEST {
+                let line = &self.said[..line.unwrap_or(self.said.len())];
+                return Ok(Some(String::from_utf8_lossy(line).trim_end().to_owned()));
+            }
+        }
+    }
+
+    fn answer(&mut self, request: &str, engine: &Engine, stop: &StopToken) -> io::Result<()> {
+        match request {
+            "wake" => engine.wake(),
+            "stop" => stop.stop(),
+            "ping" => {}
+            other => return Err(io::Error::other(format!("`{other}` is no request"))),
+        }
+        self.stream.write_all(format!("ok {}\n", std::process::id()).as_bytes())
+    }
+}
+
+/// Waits until somebody says something, for a moment, and answers whoever has said all.
+fn hear(
+    listener: &UnixListener,
+    peers: &mut Vec<Peer>,
+    engine: &Engine,
+    stop: &StopToken,
+) -> io::Result<()> {
+    let moment = Timespec { tv_sec: 0, tv_nsec: POLL.subsec_nanos().into() };
+    let all = peers.iter().map(|peer| PollFd::new(&peer.stream, PollFlags::IN));
+    let mut all: Vec<_> =
+        std::iter::once(PollFd::new(listener, PollFlags::IN)).chain(all).collect();
+    match rustix::event::poll(&mut all, Some(&moment)) {
+        Err(rustix::io::Errno::INTR) => return Ok(()),
+        done => done.map_err(io::Error::from)?,
+    };
+    drop(all);
+    let now = Instant::now();
+    peers.retain_mut(|peer| {
+        let done = match peer.request() {
+            Ok(None) => return now < peer.until,
+            Ok(Some(request)) => peer.answer(&request, engine, stop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "a request was not understood");
+        }
+        false
+    });
+    for _ in 0..AT_ONCE {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                if peers.len() == PEERS {
+                    peers.remove(0);
+                }
+                peers.push(Peer::new(stream)?);
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+            // It hung up before it was heard.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Holds the lock that says who serves.
