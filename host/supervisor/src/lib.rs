@@ -4,6 +4,7 @@
 //! it; the engine carries it to one [`Outcome`], through whatever is killed. How sessions and
 //! runs are made is not known here: that is the [`Runner`]'s.
 
+mod check;
 mod engine;
 mod event;
 pub mod file;

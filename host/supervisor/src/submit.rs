@@ -2,7 +2,8 @@
 
 use brio_registry::queue::{NewJob, Queue, QueueError};
 
-use crate::{Base, Land, Order, Problem, Runner, SessionMode, Task};
+use crate::check::{check, utf8};
+use crate::{Base, Problem, Runner, SessionMode, Task};
 
 /// A task could not be submitted; nothing of it is in the queue.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +20,8 @@ pub enum SubmitError {
     Task {
         /// The task.
         name: String,
-        /// What is wrong with it.
-        why: &'static str,
+        /// What is wrong with it, and what to do.
+        why: String,
     },
 }
 
@@ -47,43 +48,35 @@ pub fn submit(
     task: &Task,
     now: i64,
 ) -> Result<bool, SubmitError> {
-    let refuse = |task: &Task, why| SubmitError::Task { name: task.name.clone(), why };
-    let Some(base) = &task.base else { return Err(refuse(task, "it has no base")) };
+    let refuse = |why: String| SubmitError::Task { name: task.name.clone(), why };
+    let Some(base) = &task.base else { return Err(refuse("it has no base; name one".into())) };
+    // Before anything is made for it.
+    check(task)?;
     if queue.job(id)?.is_some() {
         return Ok(false);
     }
-    let base = Some(Base::Directory(runner.place(id, base)?));
-    let new = |id: &str, parent: Option<&str>, task: &Task| NewJob {
-        id: id.to_owned(),
-        parent: parent.map(str::to_owned),
-        submission: submission(id, parent).to_owned(),
-        name: task.name.clone(),
-        task: serde_json::to_string(task).unwrap_or_default(),
-        priority: task.priority,
+    let place = runner.place(id, base)?;
+    utf8(&task.name, "its base", &place)?;
+    let base = Some(Base::Directory(place));
+    let new = |id: &str, parent: Option<&str>, task: &Task| {
+        let unkept = |e| SubmitError::Task { name: task.name.clone(), why: format!("{e}") };
+        Ok::<_, SubmitError>(NewJob {
+            id: id.to_owned(),
+            parent: parent.map(str::to_owned),
+            submission: parent.unwrap_or(id).to_owned(),
+            name: task.name.clone(),
+            task: serde_json::to_string(task).map_err(unkept)?,
+            priority: task.priority,
+        })
     };
-    let task = Task { base: base.clone(), ..task.clone() };
-    let mut jobs = vec![new(id, None, &task)];
+    let mut jobs = vec![new(id, None, &Task { base: base.clone(), ..task.clone() })?];
     if task.session == SessionMode::None {
-        if !task.steps.is_empty() || !task.gates.is_empty() {
-            return Err(refuse(&task, "without a session it can have neither steps nor gates"));
-        }
-        if task.children.order != Order::Parallel || task.children.land != Land::Each {
-            return Err(refuse(
-                &task,
-                "without a session its children run at once, each by itself",
-            ));
-        }
         for (n, child) in task.children.tasks.iter().enumerate() {
-            if child.task.session == SessionMode::None {
-                return Err(refuse(&child.task, "a group cannot be in a group"));
-            }
-            let task = Task { base: base.clone(), ..child.task.clone() };
-            jobs.push(new(&format!("{id}.{}", n + 1), Some(id), &task));
+            let child = child.task.clone();
+            let priority = if child.priority == 0 { task.priority } else { child.priority };
+            let child = Task { base: base.clone(), priority, ..child };
+            jobs.push(new(&format!("{id}.{}", n + 1), Some(id), &child)?);
         }
     }
     Ok(queue.submit(&jobs, now)?)
-}
-
-fn submission<'a>(id: &'a str, parent: Option<&'a str>) -> &'a str {
-    parent.unwrap_or(id)
 }

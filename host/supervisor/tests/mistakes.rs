@@ -268,6 +268,15 @@ fn metrics_that_nobody_could_report() {
 }
 
 #[test]
+fn one_decision_answers_one_question() {
+    let asks = |name: &str| format!("[[gates]]\nname = '{name}'\nperson = 'Yes?'\n");
+    let one = format!("name = 'a'\n{STEP}{}", asks("b"));
+    let _ = parse(&one, Format::Toml, Path::new("/")).expect("one is good");
+    let two = format!("{one}{}", asks("c"));
+    one_mistake(&[(&two, 9, "gates[1].person", "TASK_VALUE", "ask everything in one gate")]);
+}
+
+#[test]
 fn groups_and_children() {
     let child = "[[children]]\nname = 'b'\n[[children.steps]]\nagent = 'hello'\n";
     let group = |text: &str| format!("name = 'a'\nsession = 'none'\n{text}");
@@ -278,6 +287,7 @@ fn groups_and_children() {
         (&group(&format!("{child}{STEP}")), 7, "steps", code, "only children"),
         (&group(&format!("{child}[[gates]]\nperson = 'x'")), 7, "gates", code, "only children"),
         (&group(&format!("{child}[landing]")), 7, "landing", code, "only children"),
+        (&group(&format!("{child}[[after.landed]]\ncommand = 'x'")), 7, "after", code, "only"),
         (&group(&format!("land = 'all'\n{child}")), 3, "land", code, "each on its own"),
         (&group(&format!("order = 'sequence'\n{child}")), 3, "order", code, "at once"),
         (&group(""), 1, "", "TASK_NOTHING", "nothing"),

@@ -31,7 +31,7 @@ pub struct Task {
     pub landing: Landing,
     /// What becomes of it when something fails that may not fail again.
     pub retry: Retry,
-    /// Higher ones go first.
+    /// Higher ones go first. 0 in a group's child: the group's.
     pub priority: i32,
     /// What each step and each gate of it may use, where it does not say.
     pub limits: Limits,

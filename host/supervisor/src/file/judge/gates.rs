@@ -21,7 +21,15 @@ pub(super) fn all(
     let at = at.name("gates");
     let mut judged = Vec::with_capacity(gates.len());
     for (index, wire) in gates.into_iter().enumerate() {
-        judged.push(gate(reading, wire, steps, &at.index(index), taken));
+        let at = at.index(index);
+        let asked = |gate: &Gate| matches!(gate.kind, GateKind::Person(_));
+        let gate = gate(reading, wire, steps, &at, taken);
+        if asked(&gate) && judged.iter().any(asked) {
+            let why = "a person is asked already, and one decision would answer both".to_owned();
+            let next = "ask everything in one gate".to_owned();
+            reading.error(&at.name("person"), Problem::Value { why, next });
+        }
+        judged.push(gate);
     }
     judged
 }

@@ -109,7 +109,7 @@ fn all_misplaced(reading: &mut Reading<'_>, at: &Key, names: &[&str], why: &str)
 
 /// A group is only its children, at once and each on its own.
 fn group(reading: &mut Reading<'_>, at: &Key, place: Place) {
-    let own = ["steps", "gates", "landing", "limits", "retry", "order", "land", "metric"];
+    let own = ["steps", "gates", "landing", "limits", "retry", "after", "order", "land", "metric"];
     let why = "with `session = \"none\"` there are only children, at once and each on its own";
     all_misplaced(reading, at, &own, why);
     if place.parent != Parent::None {

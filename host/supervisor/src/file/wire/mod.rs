@@ -36,7 +36,8 @@ pub(super) struct Task {
     pub(super) may_fail: Option<bool>,
     /// `none` makes it a group: it has only children, which begin on the base, each on its own.
     pub(super) session: Option<SessionMode>,
-    /// Of several that wait, the one with the higher priority goes first. 0 when left out.
+    /// Of several that wait, the one with the higher priority goes first. 0 when left out;
+    /// in a child of a group as the group's.
     pub(super) priority: Option<i32>,
     /// Whether the children run at once. `parallel` when left out.
     pub(super) order: Option<Order>,
