@@ -115,7 +115,7 @@ pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
 pub use session::SessionHandle;
 pub use source::AgentSource;
 pub use supervise::{
-    Events, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
+    Events, Pruned, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
 };
 pub use task::{AgentContext, TaskRequest, TaskResult};
 pub use wrapper::WorkError;

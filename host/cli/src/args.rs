@@ -82,6 +82,7 @@ pub(crate) enum Task {
     Logs(commands::task::logs::Logs),
     Wait(commands::task::wait::Wait),
     Cancel(commands::task::cancel::Cancel),
+    Prune(commands::task::prune::Prune),
     Check(commands::task::check::Check),
     Schema(commands::task::schema::Schema),
 }

@@ -78,6 +78,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Task(Task::Logs(c)) => c.run(ui),
         Command::Task(Task::Wait(c)) => c.run(ui),
         Command::Task(Task::Cancel(c)) => c.run(ui),
+        Command::Task(Task::Prune(c)) => c.run(ui),
         Command::Task(Task::Check(c)) => c.run(ui),
         Command::Task(Task::Schema(c)) => c.run(ui),
         Command::Serve(c) => c.run(ui),

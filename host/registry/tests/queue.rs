@@ -4,7 +4,9 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use brio_registry::queue::{Back, Decision, Job, JobState, NewJob, Owner, Queue, is_alive};
+use brio_registry::queue::{
+    Back, Decision, Job, JobState, NewJob, Owner, Queue, dead_owners, is_alive,
+};
 
 fn queue() -> (tempfile::TempDir, Queue) {
     let dir = tempfile::tempdir().unwrap();
@@ -231,4 +233,94 @@ fn another_version_is_refused() {
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
     assert_eq!(Queue::open(&path).unwrap_err().code(), "FORMAT_UNKNOWN");
+}
+
+fn end(q: &Queue, id: &str, session: &str, at: i64) {
+    assert_eq!(self::id(q.claim("me", at, None).unwrap()), id);
+    assert!(q.note(id, "me", Some(session), None).unwrap());
+    assert!(q.finish(id, "me", "{}", at).unwrap());
+}
+
+/// Has a person decide about a session of a job that runs.
+fn decide(q: &Queue, id: &str, session: &str, at: i64) {
+    assert_eq!(self::id(q.claim("me", at, None).unwrap()), id);
+    assert!(q.note(id, "me", Some(session), None).unwrap());
+    assert!(q.wait(id, "me", "good?").unwrap());
+    let (seal, comment, author) = ("s".into(), String::new(), "me".into());
+    let session = session.into();
+    assert!(q.decide(&Decision { session, seal, approved: true, comment, author, at }).unwrap());
+}
+
+#[test]
+fn what_has_ended_is_removed_whole_with_its_decisions() {
+    let (_dir, q) = queue();
+    q.submit(&[job("g", "g", 0), child("g.1", "g"), child("g.2", "g")], 1).unwrap();
+    end(&q, "g.1", "s1", 10);
+    assert_eq!(q.ended_by(100).unwrap(), [""; 0], "of a group a part has ended");
+    assert!(!q.remove("g").unwrap());
+    assert_eq!(q.jobs(true).unwrap().len(), 3, "all or nothing");
+    decide(&q, "g.2", "s0", 11);
+    decide(&q, "g.2", "s2", 12);
+    end(&q, "g.2", "s2", 20);
+    end(&q, "g", "s3", 30);
+    q.submit(&[job("a", "a", 0)], 31).unwrap();
+    decide(&q, "a", "sa", 32);
+    end(&q, "a", "sa", 40);
+    assert_eq!(q.ended_by(29).unwrap(), [""; 0]);
+    assert_eq!(q.ended_by(30).unwrap(), ["g"]);
+    assert_eq!(q.ended_by(40).unwrap(), ["g", "a"]);
+    let ids: Vec<_> = q.submission("g").unwrap().into_iter().map(|j| j.id).collect();
+    assert_eq!(ids, ["g", "g.1", "g.2"]);
+
+    assert!(q.remove("g").unwrap());
+    assert!(!q.remove("g").unwrap(), "there is none any more");
+    let left: Vec<_> = q.jobs(true).unwrap().into_iter().map(|j| j.id).collect();
+    assert_eq!(left, ["a"]);
+    let said = |session| q.decisions(session).unwrap().len();
+    assert_eq!((said("s0"), said("s2"), said("sa")), (1, 0, 1));
+    assert_eq!(q.remove_decisions(10).unwrap(), 0, "it was said later");
+    assert_eq!(q.remove_decisions(100).unwrap(), 1);
+    assert_eq!((said("s0"), said("sa")), (0, 1), "another job's stays");
+    assert!(q.submit(&[job("g", "g", 0)], 50).unwrap(), "the id is free");
+}
+
+#[test]
+fn what_removed_rows_took_is_given_back_while_others_work() {
+    let (dir, q) = queue();
+    let path = dir.path().join("queue.db");
+    let other = Queue::open(&path).unwrap();
+    for n in 0..8 {
+        let task = "x".repeat(1 << 20);
+        q.submit(&[NewJob { task, ..job(&format!("j{n}"), &format!("j{n}"), 0) }], 1).unwrap();
+        end(&q, &format!("j{n}"), "s", 2);
+    }
+    other.submit(&[job("rest", "rest", 0)], 3).unwrap();
+    q.ended_by(5).unwrap().iter().for_each(|of| assert!(q.remove(of).unwrap()));
+    q.compact().unwrap();
+    let size: u64 = ["queue.db", "queue.db-wal"]
+        .map(|name| std::fs::metadata(dir.path().join(name)).map_or(0, |meta| meta.len()))
+        .iter()
+        .sum();
+    assert!(size < 1 << 20, "{size}");
+    other.submit(&[job("more", "more", 0)], 4).unwrap();
+    drop((q, other));
+    let again = Queue::open(&path).unwrap();
+    let left: Vec<_> = again.jobs(true).unwrap().into_iter().map(|j| j.id).collect();
+    assert_eq!(left, ["rest", "more"]);
+}
+
+#[test]
+fn files_of_dead_owners_are_found_and_those_of_others_not() {
+    use std::time::{Duration, SystemTime};
+    let dir = tempfile::tempdir().unwrap();
+    let owners = dir.path().join("owners");
+    assert_eq!(dead_owners(&owners, SystemTime::now()).unwrap(), []);
+    let _alive = Owner::new(&owners).unwrap();
+    std::fs::write(owners.join("1-dead"), "").unwrap();
+    std::fs::create_dir(owners.join("directory")).unwrap();
+    let later = SystemTime::now() + Duration::from_secs(60);
+    let found = dead_owners(&owners, later).unwrap();
+    assert_eq!(found, [(owners.join("1-dead"), 0)]);
+    let before = SystemTime::now() - Duration::from_secs(3600);
+    assert_eq!(dead_owners(&owners, before).unwrap(), [], "it may be about to lock it");
 }

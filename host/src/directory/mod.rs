@@ -25,7 +25,7 @@ pub use import::{Import, ImportError, ImportOptions};
 pub(crate) use listing::Listing;
 pub(crate) use stamp::{Known, look, outlast, stamps_of};
 pub(crate) use take_back::{Sides, take_back};
-pub(crate) use target::remove_tree;
+pub(crate) use target::{remove as remove_all, remove_tree};
 pub(crate) use write_out::{make_private_and_write, space_left, write_out};
 
 /// A directory could not be written from a session, or a session from it.

@@ -214,7 +214,8 @@ pub(crate) fn remove_tree(path: &Path) {
     }
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file or a directory with all that it holds, also where the modes in it forbid.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.is_dir() {
         return fs::remove_file(path);
     }

@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod control;
 mod logs;
+mod prune;
 mod report;
 mod runner;
 mod sample;
@@ -125,6 +126,7 @@ impl SuperviseError {
     }
 }
 
+pub use prune::Pruned;
 pub use start::{Events, TaskRun};
 
 type Result<T> = std::result::Result<T, SuperviseError>;

@@ -20,6 +20,8 @@ use crate::units::{parse_duration, parse_quota, show_size};
 /// kept, unless that alone is over the quota: then the sessions that began first become stale,
 /// which says that they can no longer see all of the base as it was when they began. Their own
 /// work stays.
+///
+/// What tasks leave in the home when they have ended goes with `brio task prune`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Gc {
     /// The base; the current directory when left out.

@@ -10,6 +10,7 @@
 mod flush;
 mod job;
 mod owner;
+mod prune;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, 
 
 pub use job::{Back, Decision, Job, JobState, NewJob};
 pub use owner::{Owner, is_alive};
+pub use prune::dead_owners;
 
 use crate::schema;
 use flush::Flush;

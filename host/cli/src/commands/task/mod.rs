@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod list;
 mod live;
 pub(crate) mod logs;
+pub(crate) mod prune;
 pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod show;
