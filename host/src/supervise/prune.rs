@@ -197,7 +197,7 @@ fn removed(path: &Path, dry_run: bool) -> Result<u64, Obstacle> {
     let fail = |error| Obstacle::Remove { path: path.to_owned(), error };
     match fs::symlink_metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
-        there => drop(there.map_err(fail)?),
+        there => there.map(|_| ()).map_err(fail)?,
     }
     let bytes = size(path);
     if !dry_run {
