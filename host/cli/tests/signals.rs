@@ -1,5 +1,5 @@
 //! What a terminal sends to everything in the foreground is for the supervisor alone: the
-//! commands of tasks neither see it nor fail by it.
+//! commands of tasks neither see it nor fail by it. None of them outlives its supervisor.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use common::{TestEnvironment, ran, rooms, until};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// How often each is done: what is looked for is a race.
 const TIMES: usize = 5;
@@ -105,4 +105,58 @@ fn an_interrupt_from_the_terminal_puts_back_what_a_server_works_on() {
         interrupted_server(false);
         interrupted_server(true);
     }
+}
+
+/// Processes of this machine with this word among their arguments.
+fn processes_of(word: &str) -> Vec<Pid> {
+    let has = |entry: std::io::Result<fs::DirEntry>| {
+        let path = entry.ok()?.path();
+        let line = fs::read(path.join("cmdline")).ok()?;
+        let found = line.split(|b| *b == 0).any(|argument| argument == word.as_bytes());
+        let pid = path.file_name()?.to_str()?.parse().ok()?;
+        found.then(|| Pid::from_raw(pid)).flatten()
+    };
+    fs::read_dir("/proc").unwrap().filter_map(has).collect()
+}
+
+#[test]
+fn a_killed_server_takes_unconfined_commands_with_it() {
+    // Else the next one tries again beside the first try.
+    for time in 0..TIMES {
+        let env = TestEnvironment::new();
+        // No number of another test, nor of another run of this one.
+        let word = format!("{}.{time}", 100_000 + std::process::id());
+        // In the group, in another session, and with another parent.
+        let script =
+            format!("sleep {word} & setsid sleep {word} & (setsid sleep {word} &) ; echo up; wait");
+        let file = task(&env, &script, true);
+        env.ok(&["task", "submit", file.to_str().unwrap()]);
+        let mut server = in_a_group(&env, &["serve"]);
+        until_it_runs(&env);
+        until("all three run", || processes_of(&word).len() == 3);
+        server.kill().unwrap();
+        server.wait().unwrap();
+        until("all three are killed", || processes_of(&word).is_empty());
+    }
+}
+
+#[test]
+fn an_unconfined_command_whose_time_is_over_leaves_nothing() {
+    let env = TestEnvironment::new();
+    let id = env.begin();
+    let word = format!("{}.9", 100_000 + std::process::id());
+    let asked = format!("sleep {word} & sleep {word}");
+    let deaf = format!("trap \"\" TERM; {asked}; {asked}");
+    for script in [asked, deaf] {
+        let exec = ["session", "exec", &id, "--unconfined", "--timeout", "1s", "--"];
+        let exec = [&exec[..], &["/bin/sh", "-c", &script]].concat();
+        env.error(&exec, 125, "LIMIT_TIME");
+        assert!(processes_of(&word).is_empty(), "{script}");
+    }
+    // What one that ends by itself leaves in the background is its own business.
+    let script = format!("cd /; sleep {word} > /dev/null 2>&1 &");
+    env.ok(&["session", "exec", &id, "--unconfined", "--", "/bin/sh", "-c", &script]);
+    let left = processes_of(&word);
+    assert_eq!(left.len(), 1);
+    kill_process(left[0], Signal::KILL).unwrap();
 }

@@ -47,6 +47,14 @@ impl Running {
     pub fn wait(&mut self) -> Result<Exit, RoomError> {
         match *self {}
     }
+
+    /// Waits for its end, for at most that long.
+    ///
+    /// # Errors
+    /// None: there are no rooms here.
+    pub fn wait_timeout(&mut self, _: std::time::Duration) -> Result<Option<Exit>, RoomError> {
+        match *self {}
+    }
 }
 
 /// What controls a room from another thread. There are none here.
@@ -64,6 +72,48 @@ impl Handle {
     /// # Errors
     /// None: there are no rooms here.
     pub fn signal(&self, _signal: i32) -> std::io::Result<()> {
+        match *self {}
+    }
+}
+
+impl Command {
+    /// Refuses: nothing here could end it with its caller.
+    ///
+    /// # Errors
+    /// [`RoomError::Unsupported`], always.
+    pub fn spawn_unconfined(self) -> Result<Unconfined, RoomError> {
+        Err(RoomError::Unsupported)
+    }
+}
+
+/// A command with all the rights of its caller. There are none here.
+#[derive(Debug)]
+pub enum Unconfined {}
+
+impl Unconfined {
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// None: there are no such commands here.
+    pub fn wait(&mut self) -> Result<Exit, RoomError> {
+        match *self {}
+    }
+
+    /// Waits for its end, for at most that long.
+    ///
+    /// # Errors
+    /// None: there are no such commands here.
+    pub fn wait_timeout(&mut self, _: std::time::Duration) -> Result<Option<Exit>, RoomError> {
+        match *self {}
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        match *self {}
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
         match *self {}
     }
 }

@@ -31,7 +31,7 @@ mod linux;
 mod linux;
 
 pub use error::{Needed, RoomError};
-pub use linux::{Handle, Running, enter_if_asked, probe};
+pub use linux::{Handle, Running, Unconfined, enter_if_asked, probe};
 pub use report::{Landlock, Namespace, Privilege, ProcessLimit, Report};
 pub use room::{Access, Bind, Command, Limits, Room, Stdio, Workspace};
 pub use toolchains::{Toolchains, toolchains};

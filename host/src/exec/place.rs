@@ -94,7 +94,6 @@ impl Place {
     }
 
     /// Mounted in a private directory of the home; where that cannot be, a copy.
-    #[cfg(unix)]
     fn start_unconfined(
         &mut self,
         session: &SessionHandle,
@@ -102,37 +101,27 @@ impl Place {
         request: &ExecRequest,
         streams: &Streams,
     ) -> Result<Process, ExecError> {
-        use std::os::unix::process::CommandExt;
         let at = match self.mount(session, view)? {
             Some(at) => at,
             None => self.export(session, view)?,
         };
         let [stdin, stdout, stderr] = streams.give().map_err(ExecError::host("pipes"))?;
-        let mut command = std::process::Command::new(&request.argv[0]);
-        command
-            .args(&request.argv[1..])
-            .env_clear()
-            .envs(unconfined(request))
-            .current_dir(at)
-            .stdin(stdio(stdin))
-            .stdout(stdio(stdout))
-            .stderr(stdio(stderr));
-        if request.detached() {
-            command.process_group(0);
+        let command = Command {
+            argv: request.argv.clone(),
+            env: unconfined(request),
+            cwd: Some(at),
+            stdin,
+            stdout,
+            stderr,
+            detached: request.detached(),
+        };
+        match command.spawn_unconfined() {
+            Ok(running) => Ok(Process::Unconfined(running)),
+            Err(RoomError::Command { program, source }) => {
+                Err(ExecError::host(format!("starting {program}"))(source))
+            }
+            Err(e) => Err(e.into()),
         }
-        let what = format!("starting {}", request.argv[0].to_string_lossy());
-        command.spawn().map(Process::Unconfined).map_err(ExecError::host(what))
-    }
-
-    #[cfg(not(unix))]
-    fn start_unconfined(
-        &mut self,
-        _: &SessionHandle,
-        _: &View,
-        _: &ExecRequest,
-        _: &mut Streams,
-    ) -> Result<Process, ExecError> {
-        Err(RoomError::Unsupported.into())
     }
 
     #[cfg(target_os = "linux")]
@@ -199,13 +188,4 @@ impl Place {
 /// A private home lies where the caller's is; not over the session, should that hold it.
 fn home(request: &ExecRequest, base: &Path) -> Option<PathBuf> {
     of_caller(request, "HOME").map(PathBuf::from).filter(|home| !home.starts_with(base))
-}
-
-#[cfg(unix)]
-fn stdio(stdio: brio_confine::Stdio) -> std::process::Stdio {
-    match stdio {
-        brio_confine::Stdio::Null => std::process::Stdio::null(),
-        brio_confine::Stdio::Inherit => std::process::Stdio::inherit(),
-        brio_confine::Stdio::Descriptor(fd) => fd.into(),
-    }
 }

@@ -16,14 +16,14 @@ use rustix::process::{
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities, unshare_unsafe};
 
 use super::wire::{self, Answer, Failure, Needing as _, Spec};
-use super::{caps, init};
+use super::{caps, guard, init};
 use crate::{Needed, Privilege};
 
 pub(super) const HELPER: &str = "brio-room";
 const INIT: &str = "brio-room-init";
 
-/// Becomes the helper of a room, or its process 1, if this process was started as one; returns
-/// at once otherwise.
+/// Becomes the helper of a room, its process 1, or the guard of an unconfined command, if this
+/// process was started as one; returns at once otherwise.
 ///
 /// Must be the first thing in `main`, before threads are started or descriptors are opened.
 pub fn enter_if_asked() {
@@ -31,6 +31,8 @@ pub fn enter_if_asked() {
     match name.as_deref().and_then(|name| name.to_str()) {
         Some(HELPER) => std::process::exit(helper()),
         Some(INIT) => std::process::exit(init::run()),
+        Some(guard::GUARD) => std::process::exit(guard::run()),
+        Some(guard::GUARDED) => std::process::exit(guard::become_command()),
         // Release: nothing but the flag itself.
         _ => ENTERED.store(true, Ordering::Release),
     }
@@ -90,13 +92,7 @@ fn room(
     stdio: &[OwnedFd],
 ) -> Result<i32, Failure> {
     close_inherited().needing(Needed::Helper, "close inherited descriptors")?;
-    // The whole process, not the thread that spawned us, as PR_SET_PDEATHSIG would have it.
-    let caller_pid = caller_pid.filter(|pid| pid.as_raw_nonzero().get() == spec.caller);
-    let caller_pid = caller_pid.ok_or(io::Error::from(io::ErrorKind::NotFound));
-    let caller_alive = caller_pid
-        .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?))
-        .needing(Needed::Helper, "watch the caller")?;
-
+    let caller_alive = watched(caller_pid, spec.caller)?;
     let privilege = namespaces(spec.network)?;
     caps::keep_over_exec()?;
     let (socket, mut child) = start(INIT, false).needing(Needed::Helper, "start process 1")?;
@@ -124,6 +120,16 @@ fn room(
     let _ = child.kill(); // it may have ended
     let status = child.wait().needing(Needed::Helper, "wait for process 1")?;
     Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
+}
+
+/// What tells the caller's end, if our parent is still the one who says that it is the caller.
+pub(super) fn watched(parent: Option<Pid>, caller: i32) -> Result<OwnedFd, Failure> {
+    // The whole process, not the thread that spawned us, as PR_SET_PDEATHSIG would have it.
+    let parent = parent.filter(|pid| pid.as_raw_nonzero().get() == caller);
+    parent
+        .ok_or(io::Error::from(io::ErrorKind::NotFound))
+        .and_then(|pid| Ok(pidfd_open(pid, PidfdFlags::empty())?))
+        .needing(Needed::Helper, "watch the caller")
 }
 
 /// Until process 1 has ended; kills it when the caller ends first.

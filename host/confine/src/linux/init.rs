@@ -46,7 +46,7 @@ pub(super) fn run() -> i32 {
 }
 
 /// The status of a wait as shells give it.
-fn shell_code(status: i32) -> i32 {
+pub(super) fn shell_code(status: i32) -> i32 {
     if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
@@ -140,7 +140,7 @@ fn command(caller: &UnixStream, spec: &Spec, stdio: Vec<OwnedFd>) -> Result<i32,
     reap_until(pid).map_err(|e| failed(&e))
 }
 
-fn streams(null: [bool; 3], stdio: Vec<OwnedFd>) -> Result<[Stdio; 3], Failure> {
+pub(super) fn streams(null: [bool; 3], stdio: Vec<OwnedFd>) -> Result<[Stdio; 3], Failure> {
     let fail = |e: &io::Error| Failure::Bind { path: b"/dev/null".to_vec(), errno: errno(e) };
     let mut given = stdio.into_iter();
     let mut stream = |number: usize, null: bool| match (!null).then(|| given.next()).flatten() {
@@ -155,7 +155,7 @@ fn streams(null: [bool; 3], stdio: Vec<OwnedFd>) -> Result<[Stdio; 3], Failure> 
     Ok([stream(0, null[0])?, stream(1, null[1])?, stream(2, null[2])?])
 }
 
-fn pid_of(child: &Child) -> io::Result<Pid> {
+pub(super) fn pid_of(child: &Child) -> io::Result<Pid> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     pid.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
 }

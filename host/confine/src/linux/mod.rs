@@ -5,8 +5,11 @@
 //! (`caps`, `landlock`, `seccomp`), and starts the command. Helper and process 1 are this
 //! program, executed again: no code runs between a fork and an exec. They speak over sockets
 //! (`wire`), which are their standard input: nothing else is inherited.
+//!
+//! A command without a room (`unconfined`) has a `guard`, which ends it with its caller.
 
 mod caps;
+mod guard;
 mod helper;
 mod init;
 mod landlock;
@@ -16,7 +19,9 @@ mod mounts;
 mod root;
 mod running;
 mod seccomp;
+mod unconfined;
 mod wire;
 
 pub use helper::enter_if_asked;
 pub use running::{Handle, Running, probe};
+pub use unconfined::Unconfined;

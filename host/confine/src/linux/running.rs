@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Child;
@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
+
+use serde::Serialize;
 
 use super::helper;
 use super::wire::{self, Answer, Spec};
@@ -44,33 +46,19 @@ impl Room {
         let places = wire::wire_places(places::plan(self)?);
         let workspace = self.workspace.as_ref().map_or(Path::new("/"), Workspace::path);
         let cwd = command.cwd.as_deref().unwrap_or(workspace);
-        let stdio = [
-            descriptor(command.stdin, &io::stdin())?,
-            descriptor(command.stdout, &io::stdout())?,
-            descriptor(command.stderr, &io::stderr())?,
-        ];
+        let stdio = descriptors(command.stdin, command.stdout, command.stderr)?;
         let spec = Spec {
             caller: std::process::id().cast_signed(),
             places,
             network: self.network,
             limits: self.limits,
-            argv: command.argv.into_iter().map(OsStringExt::into_vec).collect(),
-            env: command
-                .env
-                .into_iter()
-                .map(|(name, value)| (name.into_vec(), value.into_vec()))
-                .collect(),
+            argv: wire::argv(command.argv),
+            env: wire::env(command.env),
             cwd: cwd.as_os_str().as_bytes().to_vec(),
             null: stdio.each_ref().map(Option::is_none),
             detached: command.detached,
         };
-        let (socket, child) =
-            helper::start(helper::HELPER, spec.detached).map_err(failed("start the helper"))?;
-        let mut starting = Starting { socket, child: Some(child) };
-        let fds: Vec<_> = stdio.iter().flatten().map(AsFd::as_fd).collect();
-        if wire::send(&starting.socket, &spec, &fds).is_err() {
-            return Err(starting.no_answer());
-        }
+        let mut starting = Starting::begin(helper::HELPER, spec.detached, &spec, &stdio)?;
         let (answer, fds) = starting.receive()?;
         let (Answer::Started, Some(init)) = (answer, fds.into_iter().next()) else {
             return Err(starting.no_answer());
@@ -90,13 +78,29 @@ impl Room {
 }
 
 /// A helper that has not yet said that the room is ready. Dropped, it is killed and reaped.
-struct Starting {
-    socket: UnixStream,
-    child: Option<Child>,
+pub(super) struct Starting {
+    pub(super) socket: UnixStream,
+    pub(super) child: Option<Child>,
 }
 
 impl Starting {
-    fn receive(&mut self) -> Result<(Answer, Vec<OwnedFd>), RoomError> {
+    /// Starts it, and tells it what to do with these streams.
+    pub(super) fn begin<T: Serialize>(
+        name: &str,
+        apart: bool,
+        spec: &T,
+        stdio: &[Option<OwnedFd>; 3],
+    ) -> Result<Self, RoomError> {
+        let (socket, child) = helper::start(name, apart).map_err(failed("start the helper"))?;
+        let mut starting = Self { socket, child: Some(child) };
+        let fds: Vec<_> = stdio.iter().flatten().map(AsFd::as_fd).collect();
+        match wire::send(&starting.socket, spec, &fds) {
+            Ok(()) => Ok(starting),
+            Err(_) => Err(starting.no_answer()),
+        }
+    }
+
+    pub(super) fn receive(&mut self) -> Result<(Answer, Vec<OwnedFd>), RoomError> {
         match wire::receive::<Answer>(&self.socket) {
             Ok(Some((Answer::Failed(failure), _))) => Err(failure.into()),
             Ok(Some(answer)) => Ok(answer),
@@ -104,7 +108,7 @@ impl Starting {
         }
     }
 
-    fn no_answer(&mut self) -> RoomError {
+    pub(super) fn no_answer(&mut self) -> RoomError {
         let status = self.child.take().map(|mut child| {
             let _ = child.kill(); // it may have ended
             child.wait()
@@ -167,25 +171,12 @@ impl Running {
         if let Some(exit) = self.exit {
             return Ok(exit);
         }
-        let mut answer = None;
-        while let Ok(Some((said, _))) = wire::receive::<Answer>(&self.handle.socket) {
-            answer = Some(said);
-        }
+        let answer = last_answer(&self.handle.socket);
         self.child.wait().map_err(failed("wait for the helper"))?;
         self.gone()?;
-        let exit = match answer {
-            Some(Answer::Failed(failure)) => {
-                self.exit = Some(Exit::Killed);
-                return Err(failure.into());
-            }
-            Some(Answer::Ended(status)) if libc::WIFSIGNALED(status) => {
-                Exit::Signal(libc::WTERMSIG(status))
-            }
-            Some(Answer::Ended(status)) => Exit::Code(libc::WEXITSTATUS(status)),
-            _ => Exit::Killed,
-        };
-        self.exit = Some(exit);
-        Ok(exit)
+        let ended = exit_of(answer);
+        self.exit = Some(*ended.as_ref().unwrap_or(&Exit::Killed));
+        ended
     }
 
     /// As [`wait`](Self::wait), for at most that long: `None` if the command still runs.
@@ -193,12 +184,10 @@ impl Running {
     /// # Errors
     /// As [`wait`](Self::wait).
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>, RoomError> {
-        let timeout = Timespec::try_from(timeout).ok();
-        let mut fds = [PollFd::new(&self.handle.socket, PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) | Err(rustix::io::Errno::INTR) if self.exit.is_none() => Ok(None),
-            _ => self.wait().map(Some),
+        if self.exit.is_none() && silent(&self.handle.socket, timeout) {
+            return Ok(None);
         }
+        self.wait().map(Some)
     }
 
     /// Waits until process 1 is gone, also where the helper was killed before it: its end is
@@ -249,6 +238,47 @@ impl Handle {
     }
 }
 
+/// The last that is said before the socket's end.
+pub(super) fn last_answer(socket: &UnixStream) -> Option<Answer> {
+    let mut answer = None;
+    while let Ok(Some((said, _))) = wire::receive::<Answer>(socket) {
+        answer = Some(said);
+    }
+    answer
+}
+
+/// What an answer says of the command's end.
+pub(super) fn exit_of(answer: Option<Answer>) -> Result<Exit, RoomError> {
+    match answer {
+        Some(Answer::Failed(failure)) => Err(failure.into()),
+        Some(Answer::Ended(status)) if libc::WIFSIGNALED(status) => {
+            Ok(Exit::Signal(libc::WTERMSIG(status)))
+        }
+        Some(Answer::Ended(status)) => Ok(Exit::Code(libc::WEXITSTATUS(status))),
+        _ => Ok(Exit::Killed),
+    }
+}
+
+/// Whether nothing is said for so long.
+pub(super) fn silent(socket: &UnixStream, timeout: Duration) -> bool {
+    let timeout = Timespec::try_from(timeout).ok();
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    matches!(poll(&mut fds, timeout.as_ref()), Ok(0) | Err(rustix::io::Errno::INTR))
+}
+
+/// The command's standard streams, as they are sent.
+pub(super) fn descriptors(
+    stdin: Stdio,
+    stdout: Stdio,
+    stderr: Stdio,
+) -> Result<[Option<OwnedFd>; 3], RoomError> {
+    Ok([
+        descriptor(stdin, &io::stdin())?,
+        descriptor(stdout, &io::stdout())?,
+        descriptor(stderr, &io::stderr())?,
+    ])
+}
+
 /// Nothing stands for the room's own `/dev/null`: the host's must not be handed in, where who
 /// owns it could change its mode.
 fn descriptor(stdio: Stdio, own: &impl AsFd) -> Result<Option<OwnedFd>, RoomError> {
@@ -263,7 +293,7 @@ fn descriptor(stdio: Stdio, own: &impl AsFd) -> Result<Option<OwnedFd>, RoomErro
     }
 }
 
-fn failed(step: &str) -> impl FnOnce(io::Error) -> RoomError {
+pub(super) fn failed(step: &str) -> impl FnOnce(io::Error) -> RoomError {
     let step = step.to_owned();
     move |source| RoomError::Io { step, source }
 }

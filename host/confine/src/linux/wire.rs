@@ -133,6 +133,14 @@ pub(super) fn wire_places(places: Places) -> Vec<(Bytes, WirePlace)> {
     places.into_iter().map(|(path, place)| (bytes(path), wire(place))).collect()
 }
 
+pub(super) fn argv(argv: Vec<OsString>) -> Vec<Bytes> {
+    argv.into_iter().map(OsStringExt::into_vec).collect()
+}
+
+pub(super) fn env(env: Vec<(OsString, OsString)>) -> Vec<(Bytes, Bytes)> {
+    env.into_iter().map(|(name, value)| (name.into_vec(), value.into_vec())).collect()
+}
+
 /// Sends one message, with descriptors.
 pub(super) fn send<T: Serialize>(
     mut socket: &UnixStream,
