@@ -1,6 +1,8 @@
 //! Tasks through the whole house: bundled agents, native gates, a real base.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod entered;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -80,7 +82,6 @@ fn check(name: &str, script: &str) -> Gate {
     Gate::new(name, sh(script))
 }
 
-#[test]
 fn a_task_lands_what_its_gates_saw() {
     let house = House::new();
     let reviewer =
@@ -111,7 +112,6 @@ fn a_task_lands_what_its_gates_saw() {
     assert_eq!(house.read("b.txt"), "other\n");
 }
 
-#[test]
 fn whatever_fails_leaves_no_session() {
     let house = House::new();
     let base = house.base();
@@ -130,7 +130,6 @@ fn whatever_fails_leaves_no_session() {
     assert_eq!(house.read("a.txt"), "the colour\n");
 }
 
-#[test]
 fn children_branch_the_session_and_the_best_lands() {
     let house = House::new();
     let child = |name: &str, text: &str| Child {
@@ -152,7 +151,6 @@ fn children_branch_the_session_and_the_best_lands() {
     assert_eq!(house.read("a.txt") + &house.read("b.txt"), "the c0l0ur t00\n0ther\n");
 }
 
-#[test]
 fn a_person_is_asked_and_what_they_approved_lands() {
     let house = House::new();
     let mut asks = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
@@ -175,7 +173,6 @@ fn a_person_is_asked_and_what_they_approved_lands() {
     assert_eq!(house.read("a.txt"), "the color\n");
 }
 
-#[test]
 fn who_decides_after_others_landed_is_asked_again() {
     let house = House::new();
     let mut asks = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
@@ -211,7 +208,6 @@ fn asks(house: &House) -> (String, String) {
     (id, job.session.unwrap())
 }
 
-#[test]
 fn an_approval_is_of_what_was_asked_about() {
     let house = House::new();
     let (id, session) = asks(&house);
@@ -227,7 +223,6 @@ fn an_approval_is_of_what_was_asked_about() {
     assert!(house.base().join("hello.txt").exists(), "it was approved of, too");
 }
 
-#[test]
 fn a_session_that_is_ended_by_hand_ends_its_task() {
     let house = House::new();
     for lands in [false, true] {
@@ -247,7 +242,6 @@ fn a_session_that_is_ended_by_hand_ends_its_task() {
     }
 }
 
-#[test]
 fn a_group_of_which_a_child_asks_is_waited_for() {
     let house = House::new();
     let one = Task::new("asks").step(agent("replace", "s/colour/color/"));
@@ -276,7 +270,6 @@ fn a_group_of_which_a_child_asks_is_waited_for() {
     assert_eq!(house.open(), Vec::<String>::new());
 }
 
-#[test]
 fn what_a_policy_settles_it_settles_under_gates_too() {
     for (policy, kind) in [(Policy::LastWriteWins, Kind::Landed), (Policy::Reject, Kind::Conflict)]
     {
@@ -292,7 +285,6 @@ fn what_a_policy_settles_it_settles_under_gates_too() {
     }
 }
 
-#[test]
 fn a_sample_is_made_for_the_task() {
     let house = House::new();
     let mut sample = task(&house.base(), vec![agent("replace", "s/x/y/")]);
@@ -306,7 +298,6 @@ fn a_sample_is_made_for_the_task() {
     assert_eq!(house.supervisor.submit(&sample).unwrap_err().code(), "BASE_UNUSABLE");
 }
 
-#[test]
 fn a_run_tells_what_happens_and_ends() {
     let house = House::new();
     let spell = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
@@ -334,7 +325,6 @@ fn a_run_tells_what_happens_and_ends() {
     assert_eq!(run.wait().unwrap().kind, Kind::Unchanged);
 }
 
-#[test]
 fn a_run_is_cancelled_or_left_to_the_next() {
     let house = House::new();
     let mut waits = task(&house.base(), vec![agent("replace", "s/colour/color/")]);
@@ -355,7 +345,6 @@ fn a_run_is_cancelled_or_left_to_the_next() {
     assert_eq!(house.open(), Vec::<String>::new(), "nothing of it is left meanwhile");
 }
 
-#[test]
 fn what_a_part_prints_without_end_does_not_fill_the_home() {
     let house = House::new();
     let loud = sh("yes | head -c 40000000; echo the end; yes 2>/dev/null | head -c 3000000 >&2");
@@ -369,4 +358,43 @@ fn what_a_part_prints_without_end_does_not_fill_the_home() {
     let end: Vec<_> = log.lines().rev().take(2).collect();
     assert_eq!(end, ["[loud] ends well", "[loud] y"]);
     assert_eq!(log.lines().filter(|line| line.ends_with("bytes are left out here)")).count(), 1);
+}
+
+fn main() {
+    entered::run(&[
+        ("a_task_lands_what_its_gates_saw", a_task_lands_what_its_gates_saw),
+        ("whatever_fails_leaves_no_session", whatever_fails_leaves_no_session),
+        (
+            "children_branch_the_session_and_the_best_lands",
+            children_branch_the_session_and_the_best_lands,
+        ),
+        (
+            "a_person_is_asked_and_what_they_approved_lands",
+            a_person_is_asked_and_what_they_approved_lands,
+        ),
+        (
+            "who_decides_after_others_landed_is_asked_again",
+            who_decides_after_others_landed_is_asked_again,
+        ),
+        ("an_approval_is_of_what_was_asked_about", an_approval_is_of_what_was_asked_about),
+        (
+            "a_session_that_is_ended_by_hand_ends_its_task",
+            a_session_that_is_ended_by_hand_ends_its_task,
+        ),
+        (
+            "a_group_of_which_a_child_asks_is_waited_for",
+            a_group_of_which_a_child_asks_is_waited_for,
+        ),
+        (
+            "what_a_policy_settles_it_settles_under_gates_too",
+            what_a_policy_settles_it_settles_under_gates_too,
+        ),
+        ("a_sample_is_made_for_the_task", a_sample_is_made_for_the_task),
+        ("a_run_tells_what_happens_and_ends", a_run_tells_what_happens_and_ends),
+        ("a_run_is_cancelled_or_left_to_the_next", a_run_is_cancelled_or_left_to_the_next),
+        (
+            "what_a_part_prints_without_end_does_not_fill_the_home",
+            what_a_part_prints_without_end_does_not_fill_the_home,
+        ),
+    ]);
 }

@@ -50,7 +50,10 @@ pub fn defect(root: &Path, file: &str, function: &str) -> Option<String> {
         .rev()
         .take_while(|l| l.starts_with("#[") || l.starts_with("//"))
         .collect();
-    if !attributes.iter().any(|a| a.starts_with("#[test]") || a.starts_with("#[tokio::test")) {
+    let attribute =
+        attributes.iter().any(|a| a.starts_with("#[test]") || a.starts_with("#[tokio::test"));
+    // A test program with its own `main` names its tests in a list.
+    if !attribute && !text.contains(&format!("(\"{function}\", {function})")) {
         return Some(format!("{file}: `{function}` is no test"));
     }
     attributes

@@ -55,10 +55,13 @@ fn the_check_itself_finds_what_is_missing_or_ignored() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(
         dir.path().join("t.rs"),
-        "#[test]\nfn good() {}\n#[test]\n#[ignore]\nfn idle() {}\nfn plain() {}\n",
+        "#[test]\nfn good() {}\n#[test]\n#[ignore]\nfn idle() {}\nfn plain() {}\n\
+         fn own() {}\nfn main() { run(&[(\"own\", own)]) }\n",
     )
     .expect("write");
-    assert_eq!(promises::defect(dir.path(), "t.rs", "good"), None);
+    for good in ["good", "own"] {
+        assert_eq!(promises::defect(dir.path(), "t.rs", good), None);
+    }
     for bad in ["idle", "plain", "absent"] {
         assert!(promises::defect(dir.path(), "t.rs", bad).is_some(), "{bad}");
     }

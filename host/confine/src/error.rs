@@ -143,7 +143,7 @@ pub enum RoomError {
     },
     /// This program cannot be its own helper.
     #[error(
-        "ROOM_HELPER: this program does not call `enter_if_asked` first thing in its `main`, so it cannot make rooms"
+        "ROOM_HELPER: this program cannot start commands: call brio_confine::enter_if_asked (brio_host::enter_room_if_asked) first thing in its main"
     )]
     NotEntered,
     /// The helper ended without saying why.
