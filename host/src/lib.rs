@@ -23,6 +23,7 @@
 //! | `guard`, `wrapper`, `manager` | sessions that end themselves, and who holds which |
 //! | `source`, `run`, `inputs`, `plain`, `guest` | an agent, and one in a session; its files; as a plain directory; the sessions it may begin |
 //! | `agent_check` | what an agent imports and exports, and whether it would run |
+//! | `scaffold` | a project for an agent of one's own |
 //! | `mounted` | a session as a directory that stays |
 //! | `exec` | a native command in a session |
 //! | `task` | a session per task |
@@ -56,6 +57,7 @@ mod nested;
 mod plain;
 mod recovery;
 mod run;
+mod scaffold;
 mod session;
 mod source;
 mod supervise;
@@ -112,6 +114,7 @@ pub use metadata::SessionMetadata;
 pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use plain::PlainError;
 pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
+pub use scaffold::{AgentProject, BadName, Language, ProjectError};
 pub use session::SessionHandle;
 pub use source::AgentSource;
 pub use supervise::{

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     #[command(subcommand, arg_required_else_help = true)]
     Task(Task),
     Serve(commands::serve::Serve),
-    /// The agents that come with this binary, and what others are.
+    /// The agents that come with this binary, what others are, and new ones.
     #[command(subcommand, arg_required_else_help = true)]
     Agent(Agent),
     /// What Brio is set to.
@@ -92,6 +92,7 @@ pub(crate) enum Task {
 pub(crate) enum Agent {
     List(commands::agent::list::List),
     Check(commands::agent::check::Check),
+    New(commands::agent::new::New),
 }
 
 /// The commands on the configuration.

@@ -84,6 +84,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Serve(c) => c.run(ui),
         Command::Agent(Agent::List(c)) => c.run(ui),
         Command::Agent(Agent::Check(c)) => c.run(ui),
+        Command::Agent(Agent::New(c)) => c.run(ui),
         Command::Config(Config::Show(c)) => c.run(ui),
         Command::Completions(c) => c.run(ui),
         Command::Man(c) => c.run(ui),

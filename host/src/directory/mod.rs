@@ -4,6 +4,7 @@
 //! a directory holds, `compare` which of it is the session's already, `take_back` makes the
 //! difference in the session. A run in the plain form, `export` and `import` are made of them.
 
+pub(crate) mod beside;
 mod compare;
 mod export;
 mod import;

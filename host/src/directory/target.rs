@@ -3,10 +3,10 @@
 use std::fs::{self, FileTimes, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use brio_session::{FsError, Meta, RelPath};
 
+use super::beside::Beside;
 use super::write_out::set_meta;
 use super::{DirectoryError, ExportError, Listing};
 
@@ -19,8 +19,8 @@ pub(super) struct Target {
     work: PathBuf,
     /// It was there, and empty: what it looked like, and the names that are made in it.
     was: Option<(fs::Metadata, Vec<PathBuf>)>,
-    /// The lock of what is written beside `at`: the one of a killed process is free.
-    _lock: Option<fs::File>,
+    /// It was not there: it is written beside `at`.
+    beside: Option<Beside>,
     finished: bool,
 }
 
@@ -45,11 +45,11 @@ impl Target {
             },
         };
         if was.is_some() {
-            return Ok(Self { work: at.clone(), at, was, _lock: None, finished: false });
+            return Ok(Self { work: at.clone(), at, was, beside: None, finished: false });
         }
-        remove_left(&at).map_err(DirectoryError::host(&at))?;
-        let (work, lock) = beside(&at)?;
-        Ok(Self { at, work, was, _lock: lock, finished: false })
+        let beside = Beside::make(&at).map_err(DirectoryError::host(&at))?;
+        let work = beside.dir().to_owned();
+        Ok(Self { at, work, was, beside: Some(beside), finished: false })
     }
 
     /// Where to write.
@@ -70,8 +70,8 @@ impl Target {
     pub(super) fn finish(mut self, root: &Meta) -> Result<PathBuf, ExportError> {
         let open = fs::File::open(&self.work).map_err(DirectoryError::host(&self.work))?;
         // Renamed first: a directory that may not be written may not be moved either.
-        if self.was.is_none() {
-            match rename_new(&self.work, &self.at) {
+        if let Some(beside) = &self.beside {
+            match beside.publish(&self.work) {
                 Ok(()) => {}
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                     return Err(ExportError::Exists { path: self.at.clone() });
@@ -91,7 +91,7 @@ impl Drop for Target {
         if self.finished {
             return;
         }
-        let Some((meta, names)) = &self.was else { return remove_tree(&self.work) };
+        let Some((meta, names)) = &self.was else { return };
         for path in names {
             remove_tree(path);
         }
@@ -135,73 +135,6 @@ fn same_as(path: &Path) -> Option<(u64, u64)> {
 #[cfg(not(unix))]
 fn same_as(path: &Path) -> Option<PathBuf> {
     fs::canonicalize(path).ok()
-}
-
-/// What the names begin with that are made beside `at`.
-fn prefix(at: &Path) -> String {
-    let name = at.file_name().unwrap_or_default().to_string_lossy();
-    let short: String = name.chars().take(60).collect();
-    format!(".{short}.brio-")
-}
-
-/// Makes a directory in the same directory, and locks it.
-fn beside(at: &Path) -> Result<(PathBuf, Option<fs::File>), DirectoryError> {
-    loop {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let id = std::process::id();
-        let work = at.with_file_name(format!("{}{id:x}-{now:x}", prefix(at)));
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&work).map_err(DirectoryError::host(&work))?;
-        if !cfg!(unix) {
-            return Ok((work, None));
-        }
-        // Somebody who cleans up may have seen it before it was locked.
-        if let Ok(lock) = fs::File::open(&work)
-            && lock.try_lock().is_ok()
-            && work.exists()
-        {
-            return Ok((work, Some(lock)));
-        }
-    }
-}
-
-/// Removes what exports to `at` left that were killed.
-fn remove_left(at: &Path) -> io::Result<()> {
-    let prefix = prefix(at);
-    let Some(parent) = at.parent().filter(|_| cfg!(unix)) else { return Ok(()) };
-    for entry in fs::read_dir(parent)? {
-        let entry = entry?;
-        if !entry.file_name().to_string_lossy().starts_with(&prefix)
-            || !entry.file_type().is_ok_and(|kind| kind.is_dir())
-        {
-            continue;
-        }
-        // What cannot be looked at is somebody else's.
-        if let Ok(lock) = fs::File::open(entry.path())
-            && lock.try_lock().is_ok()
-        {
-            remove_tree(&entry.path());
-        }
-    }
-    Ok(())
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    use rustix::io::Errno;
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // Not on this file system; a plain one takes the place of an empty directory at most.
-        Err(Errno::INVAL | Errno::NOSYS) => fs::rename(from, to),
-        done => Ok(done?),
-    }
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)
 }
 
 /// Removes a file or a directory with all that it holds, also where the modes in it forbid. What

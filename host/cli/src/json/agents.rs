@@ -1,6 +1,6 @@
 //! What agents are.
 
-use brio_host::{AgentCheck, ExportInfo, ImportInfo};
+use brio_host::{AgentCheck, AgentProject, ExportInfo, ImportInfo};
 use serde::Serialize;
 
 use super::{Error, SCHEMA};
@@ -79,5 +79,32 @@ impl From<&ImportInfo> for Import {
 impl From<&ExportInfo> for Export {
     fn from(export: &ExportInfo) -> Self {
         Self { interface: export.interface.clone(), version: export.version.clone() }
+    }
+}
+
+/// `brio agent new --json`
+#[derive(Debug, Serialize)]
+pub(crate) struct NewAgent {
+    schema: u32,
+    name: String,
+    lang: &'static str,
+    /// Absolute.
+    directory: String,
+    /// By their paths in it.
+    files: Vec<String>,
+    /// Commands of a shell that enter, build, test, check and run it.
+    next: Vec<String>,
+}
+
+impl NewAgent {
+    pub(crate) fn new(project: &AgentProject, next: Vec<String>) -> Self {
+        Self {
+            schema: SCHEMA,
+            name: project.name.clone(),
+            lang: project.language.as_str(),
+            directory: project.dir.display().to_string(),
+            files: project.files.clone(),
+            next,
+        }
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-pub(crate) use agents::CheckedAgent;
+pub(crate) use agents::{CheckedAgent, NewAgent};
 pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Landing, Log, Undone};
 pub(crate) use landings::{Committed, Conflict, Resolved, Taken};
 pub(crate) use runs::{Agent, Executed, Ran};

@@ -114,7 +114,7 @@ fn parts(interface: &str, version: Option<&str>) -> (String, String) {
 }
 
 /// A word for a shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,=".contains(c);
     if !word.starts_with('-') && word.chars().all(plain) {
         return word.to_owned();

@@ -2,3 +2,4 @@
 pub(crate) mod check;
 pub(crate) mod list;
 mod listing;
+pub(crate) mod new;
