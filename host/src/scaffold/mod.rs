@@ -23,16 +23,25 @@ const TEMPLATE: &str = "my-agent";
 pub enum Language {
     /// Rust, by cargo.
     Rust,
+    /// C, by make and clang.
+    C,
+    /// JavaScript, by npm and componentize-js.
+    JavaScript,
+    /// Python, by make and componentize-py.
+    Python,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Rust];
+    pub const ALL: [Self; 4] = [Self::Rust, Self::C, Self::JavaScript, Self::Python];
 
     /// The name on the command line and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rust => "rust",
+            Self::C => "c",
+            Self::JavaScript => "javascript",
+            Self::Python => "python",
         }
     }
 
@@ -43,10 +52,27 @@ impl Language {
 
     /// What is done next in the project, a command of a shell each.
     fn commands(self, name: &str) -> Vec<String> {
+        let wasm = format!("build/{name}.wasm");
         match self {
             Self::Rust => rust::commands(name),
+            Self::JavaScript => {
+                let mut all = vec!["npm install".to_owned()];
+                all.extend(built("npm test", "npm run build", &wasm));
+                all
+            }
+            Self::C | Self::Python => built("make test", "make", &wasm),
         }
     }
+}
+
+/// How a project is tested and built into `wasm`, and what is done with that.
+fn built(test: &str, build: &str, wasm: &str) -> Vec<String> {
+    vec![
+        test.to_owned(),
+        build.to_owned(),
+        format!("brio agent check {wasm}"),
+        format!("brio run {wasm} --base sample --task 'My files'"),
+    ]
 }
 
 /// A project that was written.

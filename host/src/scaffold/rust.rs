@@ -1,18 +1,14 @@
 //! What is particular to projects in Rust.
 
-use super::{FILES, TEMPLATE, snake};
+use super::{FILES, TEMPLATE, built, snake};
 
 const PACKAGE: &str = "[[package]]\n";
 
 pub(super) fn commands(name: &str) -> Vec<String> {
     let wasm = format!("target/wasm32-wasip2/release/{}.wasm", snake(name));
-    vec![
-        "rustup target add wasm32-wasip2".into(),
-        "cargo test".into(),
-        "cargo build --release --target wasm32-wasip2".into(),
-        format!("brio agent check {wasm}"),
-        format!("brio run {wasm} --base sample --task 'My files'"),
-    ]
+    let mut all = vec!["rustup target add wasm32-wasip2".to_owned()];
+    all.extend(built("cargo test", "cargo build --release --target wasm32-wasip2", &wasm));
+    all
 }
 
 /// A lock file whose packages are where cargo would have put them: with `--locked` it accepts
