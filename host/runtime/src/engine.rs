@@ -115,8 +115,8 @@ fn config(cache: Option<Cache>) -> Config {
         .async_stack_size(4 << 20)
         // Traps are reported by their message; a guest's stack is of no use to a supervisor.
         .wasm_backtrace_max_frames(None)
-        // No agent runs concurrently within one store: saves the bookkeeping (spike, c3n).
-        .concurrency_support(false)
+        // In 0.2 nothing runs concurrently within one store: saves the bookkeeping (spike, c3n).
+        .concurrency_support(cfg!(feature = "wasi-0-3"))
         .cache(cache);
     config
 }

@@ -51,6 +51,14 @@ pub(crate) fn bare(name: &str) -> &str {
 
 /// Whether an interface has a version that is spoken here, whichever interface it is.
 pub(crate) fn spoken(name: &str) -> bool {
+    #[cfg(feature = "wasi-0-3")]
+    if crate::wasi3::spoken(name) {
+        return true;
+    }
+    of_series(name)
+}
+
+fn of_series(name: &str) -> bool {
     let version = name.split_once('@').map_or("", |(_, v)| v);
     version.strip_prefix(series(name)).is_some_and(|rest| rest.starts_with('.'))
 }
@@ -62,7 +70,11 @@ fn series(name: &str) -> &'static str {
 /// Whether the linkers offer such an interface. Whether all of it is what the guest expects,
 /// only linking says.
 pub(crate) fn offered(name: &str) -> bool {
-    OFFERED.contains(&bare(name)) && spoken(name)
+    #[cfg(feature = "wasi-0-3")]
+    if crate::wasi3::offered(name) {
+        return true;
+    }
+    OFFERED.contains(&bare(name)) && of_series(name)
 }
 
 /// What is offered and most likely meant by an import that is not.

@@ -54,6 +54,8 @@ mod state;
 mod stop;
 mod ticker;
 mod timers;
+#[cfg(feature = "wasi-0-3")]
+mod wasi3;
 
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use inspect::{ExportInfo, ImportInfo, Inspected, WasmFormat};

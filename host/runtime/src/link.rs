@@ -32,7 +32,11 @@ impl Linkers {
         let mut session = common(engine)?;
         ours::types::add_to_linker::<_, BrioFs>(&mut session, State::fs)?;
         ours::preopens::add_to_linker::<_, BrioFs>(&mut session, State::fs)?;
+        #[cfg(feature = "wasi-0-3")]
+        crate::wasi3::session(&mut session)?;
         let mut plain = common(engine)?;
+        #[cfg(feature = "wasi-0-3")]
+        crate::wasi3::plain(&mut plain)?;
         filesystem::types::add_to_linker::<_, WasiFilesystem>(&mut plain, State::filesystem)?;
         filesystem::preopens::add_to_linker::<_, PlainFs>(&mut plain, State::plain)?;
         Ok(Self { session, plain })
@@ -67,6 +71,8 @@ fn common(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
     no_network(l)?;
+    #[cfg(feature = "wasi-0-3")]
+    crate::wasi3::common(l)?;
     core::types::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::session_fs::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::session_tools::add_to_linker::<_, BrioCore>(l, State::core)?;

@@ -40,6 +40,9 @@ pub(crate) enum Entry {
     Agent(AgentPre<State>),
     Reviewer(ReviewerPre<State>),
     Command(CommandPre<State>),
+    /// Of WASI 0.3.
+    #[cfg(feature = "wasi-0-3")]
+    Command3(wasmtime_wasi::p3::bindings::CommandPre<State>),
 }
 
 impl Agent {
@@ -117,7 +120,13 @@ impl AgentKind {
         let entry = match self {
             Self::Agent => AgentPre::new(pre).map(Entry::Agent),
             Self::Reviewer => ReviewerPre::new(pre).map(Entry::Reviewer),
-            Self::Command | Self::Preview1 => CommandPre::new(pre).map(Entry::Command),
+            #[cfg(feature = "wasi-0-3")]
+            Self::Command => CommandPre::new(pre.clone())
+                .map(Entry::Command)
+                .or_else(|e| crate::wasi3::command(pre).map(Entry::Command3).map_err(|_| e)),
+            #[cfg(not(feature = "wasi-0-3"))]
+            Self::Command => CommandPre::new(pre).map(Entry::Command),
+            Self::Preview1 => CommandPre::new(pre).map(Entry::Command),
         };
         entry.map_err(|e| LoadError::invalid(&e))
     }

@@ -155,9 +155,9 @@ impl Stream {
     }
 }
 
-#[wasmtime_wasi::async_trait]
-impl Pollable for Stream {
-    async fn ready(&mut self) {
+impl Stream {
+    /// Waits until the sink has room for more.
+    pub(crate) async fn room(&self) {
         let Some(Queue { level, send }) = self.queue() else { return };
         drop(send);
         loop {
@@ -170,18 +170,17 @@ impl Pollable for Stream {
             lower.await;
         }
     }
-}
 
-#[wasmtime_wasi::async_trait]
-impl OutputStream for Stream {
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(match self.queue() {
+    /// How many bytes the sink has room for.
+    pub(crate) fn free(&self) -> usize {
+        match self.queue() {
             Some(q) => QUEUE.saturating_sub(q.level.queued.load(Ordering::Relaxed)),
             None => QUEUE,
-        })
+        }
     }
 
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+    /// Shows and keeps as much as the limit lets through; false: it has been hit.
+    pub(crate) fn put(&self, bytes: Bytes) -> bool {
         let s = &*self.0;
         let fits = s.cause.take_output(bytes.len() as u64, s.max) as usize;
         let shown = bytes.slice(..fits);
@@ -197,10 +196,32 @@ impl OutputStream for Stream {
             q.level.queued.fetch_add(shown.len(), Ordering::Relaxed);
             let _ = q.send.send((s.which, shown));
         }
-        if fits < bytes.len() {
-            return Err(StreamError::Trap(s.cause.hit(Limit::Output).into()));
+        let all = fits == bytes.len();
+        if !all {
+            s.cause.hit(Limit::Output);
         }
-        Ok(())
+        all
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Stream {
+    async fn ready(&mut self) {
+        self.room().await;
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl OutputStream for Stream {
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(self.free())
+    }
+
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        match self.put(bytes) {
+            true => Ok(()),
+            false => Err(StreamError::Trap(self.0.cause.hit(Limit::Output).into())),
+        }
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -219,6 +240,12 @@ impl StdoutStream for Stream {
         Box::new(self.clone())
     }
 
+    #[cfg(feature = "wasi-0-3")]
+    fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
+        Box::new(crate::wasi3::Output::new(self.clone()))
+    }
+
+    #[cfg(not(feature = "wasi-0-3"))]
     fn async_stream(&self) -> Box<dyn tokio::io::AsyncWrite + Send + Sync> {
         // Only WASI 0.3 asks for it, which is not linked.
         Box::new(tokio::io::sink())

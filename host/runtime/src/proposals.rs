@@ -5,7 +5,7 @@ use wasmparser::{Validator, WasmFeatures as F};
 use crate::LoadError;
 
 /// What this host has off, and what a person calls it.
-const OFF: [(F, &str); 18] = [
+const OFF: &[(F, &str)] = &[
     (F::GC_TYPES, "garbage collection (gc)"),
     (F::EXCEPTIONS, "exceptions"),
     (F::LEGACY_EXCEPTIONS, "legacy exceptions"),
@@ -16,6 +16,7 @@ const OFF: [(F, &str); 18] = [
     (F::CUSTOM_PAGE_SIZES, "custom page sizes"),
     (F::CUSTOM_DESCRIPTORS, "custom descriptors"),
     (F::WIDE_ARITHMETIC, "wide arithmetic"),
+    #[cfg(not(feature = "wasi-0-3"))]
     (F::CM_ASYNC, ASYNC),
     (F::CM_THREADING, "component threads"),
     (F::CM_ERROR_CONTEXT, "error contexts"),

@@ -94,6 +94,8 @@ impl Run<'_> {
         let mut store = Store::new(&inner.wasm, state);
         store.limiter(|s| &mut s.meter);
         store.set_epoch_deadline(1);
+        #[cfg(feature = "wasi-0-3")]
+        crate::wasi3::limit(&mut store, self.spec.limits.handles);
         self.watch(&mut store);
         let ended = {
             let _ticking = inner.ticker.running();
@@ -159,6 +161,10 @@ impl Run<'_> {
             if stop.is_stopped() {
                 return Err(Killed.into());
             }
+            // In 0.3 a guest is only told that its stream has ended.
+            if cause.get() == Some(Limit::Output) {
+                return Err(cause.hit(Limit::Output).into());
+            }
             if started.elapsed() >= limits.wall {
                 return Err(cause.hit(Limit::Time).into());
             }
@@ -190,5 +196,7 @@ async fn call(
             let command = pre.instantiate_async(&mut *store).await?;
             Returned::Command(command.wasi_cli_run().call_run(store).await?)
         }
+        #[cfg(feature = "wasi-0-3")]
+        Entry::Command3(pre) => Returned::Command(crate::wasi3::call(pre, store).await?),
     })
 }

@@ -77,7 +77,7 @@ fn an_unknown_import_of_a_module_is_named_with_what_it_needs() {
 fn another_wasi_is_refused() {
     let error = refused(
         r#"(component
-            (import "wasi:cli/environment@0.3.0" (instance (export "f" (func))))
+            (import "wasi:cli/environment@0.4.0" (instance (export "f" (func))))
             (core module $m (func (export "run") (result i32) i32.const 0))
             (core instance $i (instantiate $m))
             (func $run (result (result)) (canon lift (core func $i "run")))

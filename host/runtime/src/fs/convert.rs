@@ -10,7 +10,7 @@ use crate::bindings::wasi::filesystem::types::{
     OpenFlags, PathFlags,
 };
 
-pub(super) fn kind(kind: Kind) -> DescriptorType {
+pub(crate) fn kind(kind: Kind) -> DescriptorType {
     match kind {
         Kind::File => DescriptorType::RegularFile,
         Kind::Dir => DescriptorType::Directory,

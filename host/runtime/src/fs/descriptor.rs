@@ -55,6 +55,13 @@ pub struct DirStream {
     pub(super) entries: std::vec::IntoIter<Entry>,
 }
 
+#[cfg(feature = "wasi-0-3")]
+impl DirStream {
+    pub(crate) fn into_names(self) -> impl Iterator<Item = (String, DescriptorType)> {
+        self.entries.map(|entry| (entry.name, entry.kind))
+    }
+}
+
 /// One entry to come.
 pub(super) struct Entry {
     pub(super) name: String,

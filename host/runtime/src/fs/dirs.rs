@@ -70,7 +70,7 @@ impl FsCtx<'_> {
         }
     }
 
-    pub(super) fn list(&self, fd: &Resource<Descriptor>) -> Result<DirStream, Fault> {
+    pub(crate) fn list(&self, fd: &Resource<Descriptor>) -> Result<DirStream, Fault> {
         let descriptor = self.table.get(fd)?;
         let entries: Vec<Entry> = match &descriptor.node {
             Node::File(..) => return Err(ErrorCode::NotDirectory.into()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brio_session::{Handle, Meta};
+use brio_session::{FileHandle, Handle, Meta, SetTime};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
@@ -39,7 +39,7 @@ impl FsCtx<'_> {
         Ok(self.table.push(Descriptor { serial, flags, node, id: Default::default() })?)
     }
 
-    fn meta(&self, fd: &Fd) -> Result<(u32, Meta), Fault> {
+    pub(crate) fn meta(&self, fd: &Fd) -> Result<(u32, Meta), Fault> {
         let descriptor = self.table.get(fd)?;
         let (mount, meta) = match &descriptor.node {
             Node::File(mount, f) => (mount.number, f.meta()?),
@@ -51,7 +51,12 @@ impl FsCtx<'_> {
     }
 
     /// Looks at a name and remembers who it is.
-    fn meta_at(&mut self, fd: &Fd, flags: PathFlags, path: String) -> Result<(u32, Meta), Fault> {
+    pub(crate) fn meta_at(
+        &mut self,
+        fd: &Fd,
+        flags: PathFlags,
+        path: String,
+    ) -> Result<(u32, Meta), Fault> {
         let follow = convert::follow(flags);
         let serial = self.table.get(fd)?.serial;
         match self.at(fd, path.clone())? {
@@ -67,11 +72,7 @@ impl FsCtx<'_> {
 
 impl HostDescriptor for FsCtx<'_> {
     fn read_via_stream(&mut self, fd: Fd, offset: u64) -> Result<Resource<DynInputStream>, Fault> {
-        let file = match &self.table.get(&fd)?.node {
-            Node::File(_, f) => f.clone(),
-            _ => return Err(ErrorCode::IsDirectory.into()),
-        };
-        let stream: DynInputStream = Box::new(Reader::new(file, offset));
+        let stream: DynInputStream = Box::new(Reader::new(self.readable(&fd)?, offset));
         Ok(self.table.push(stream)?)
     }
 
@@ -80,11 +81,11 @@ impl HostDescriptor for FsCtx<'_> {
         fd: Fd,
         offset: u64,
     ) -> Result<Resource<DynOutputStream>, Fault> {
-        self.writer(&fd, To::At(offset))
+        self.output(&fd, To::At(offset))
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> Result<Resource<DynOutputStream>, Fault> {
-        self.writer(&fd, To::End)
+        self.output(&fd, To::End)
     }
 
     /// A view has no use for advice; what no kernel would take is refused all the same.
@@ -135,12 +136,7 @@ impl HostDescriptor for FsCtx<'_> {
 
     fn set_times(&mut self, fd: Fd, atime: NewTimestamp, mtime: NewTimestamp) -> Result<(), Fault> {
         let (atime, mtime) = (convert::set_time(atime)?, convert::set_time(mtime)?);
-        self.fs.memo.forget();
-        match &self.table.get(&fd)?.node {
-            Node::File(_, f) => Ok(f.set_times(atime, mtime)?),
-            Node::Dir(_, d) => Ok(d.set_times(atime, mtime)?),
-            Node::Sessions => Err(ErrorCode::ReadOnly.into()),
-        }
+        self.touch(&fd, atime, mtime)
     }
 
     fn read(&mut self, fd: Fd, length: u64, offset: u64) -> Result<(Vec<u8>, bool), Fault> {
@@ -189,9 +185,7 @@ impl HostDescriptor for FsCtx<'_> {
         mtime: NewTimestamp,
     ) -> Result<(), Fault> {
         let (atime, mtime) = (convert::set_time(atime)?, convert::set_time(mtime)?);
-        self.fs.memo.forget();
-        let (mount, dir, path) = self.at(&fd, path)?.changing()?;
-        Ok(mount.view.set_times_at(&dir, path.as_bytes(), convert::follow(flags), atime, mtime)?)
+        self.touch_at(&fd, flags, path, atime, mtime)
     }
 
     fn link_at(
@@ -326,14 +320,48 @@ impl HostDescriptor for FsCtx<'_> {
     }
 }
 
+/// What the versions of WASI share.
 impl FsCtx<'_> {
-    fn writer(&mut self, fd: &Fd, to: To) -> Result<Resource<DynOutputStream>, Fault> {
+    fn output(&mut self, fd: &Fd, to: To) -> Result<Resource<DynOutputStream>, Fault> {
+        let stream: DynOutputStream = Box::new(self.writer(fd, to)?);
+        Ok(self.table.push(stream)?)
+    }
+
+    pub(crate) fn readable(&self, fd: &Fd) -> Result<Arc<FileHandle>, Fault> {
+        match &self.table.get(fd)?.node {
+            Node::File(_, f) => Ok(f.clone()),
+            _ => Err(ErrorCode::IsDirectory.into()),
+        }
+    }
+
+    pub(crate) fn writer(&self, fd: &Fd, to: To) -> Result<Writer, Fault> {
         let descriptor = self.table.get(fd)?;
         let file = descriptor.file()?;
         if !file.writable() {
             return Err(ErrorCode::BadDescriptor.into());
         }
-        let stream: DynOutputStream = Box::new(Writer::new(file.clone(), to, descriptor.syncs()));
-        Ok(self.table.push(stream)?)
+        Ok(Writer::new(file.clone(), to, descriptor.syncs()))
+    }
+
+    pub(crate) fn touch(&mut self, fd: &Fd, atime: SetTime, mtime: SetTime) -> Result<(), Fault> {
+        self.fs.memo.forget();
+        match &self.table.get(fd)?.node {
+            Node::File(_, f) => Ok(f.set_times(atime, mtime)?),
+            Node::Dir(_, d) => Ok(d.set_times(atime, mtime)?),
+            Node::Sessions => Err(ErrorCode::ReadOnly.into()),
+        }
+    }
+
+    pub(crate) fn touch_at(
+        &mut self,
+        fd: &Fd,
+        flags: PathFlags,
+        path: String,
+        atime: SetTime,
+        mtime: SetTime,
+    ) -> Result<(), Fault> {
+        self.fs.memo.forget();
+        let (mount, dir, path) = self.at(fd, path)?.changing()?;
+        Ok(mount.view.set_times_at(&dir, path.as_bytes(), convert::follow(flags), atime, mtime)?)
     }
 }

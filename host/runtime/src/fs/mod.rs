@@ -1,4 +1,4 @@
-//! `wasi:filesystem@0.2`, answered from views.
+//! `wasi:filesystem`, answered from views: as 0.2 has it, and what another version stands on.
 
 mod convert;
 mod descriptor;
@@ -12,12 +12,16 @@ mod streams;
 #[cfg(all(test, unix))]
 mod tests;
 
+#[cfg(feature = "wasi-0-3")]
+pub(crate) use convert::kind;
 #[allow(unreachable_pub, reason = "the generated bindings re-export them")]
 pub use descriptor::{Descriptor, DirStream};
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
 pub use errors::Fault;
 pub(crate) use errors::wasi;
 pub(crate) use mounts::{Located, Mount, Mounts, SESSIONS, below};
+#[cfg(feature = "wasi-0-3")]
+pub(crate) use streams::{CHUNK, To, Writer};
 
 use wasmtime::component::{HasData, ResourceTable};
 

@@ -9,7 +9,7 @@ use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, Stream
 use super::errors;
 
 /// What one call may move: a bound on the host's memory, not on the guest's reads.
-pub(super) const CHUNK: usize = 1 << 20;
+pub(crate) const CHUNK: usize = 1 << 20;
 
 /// Reads on from a position.
 pub(super) struct Reader {
@@ -50,7 +50,7 @@ impl InputStream for Reader {
 }
 
 /// Writes on from a position, or at the end.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     file: Arc<FileHandle>,
     to: To,
     sync: bool,
@@ -58,7 +58,7 @@ pub(super) struct Writer {
 }
 
 /// Where a [`Writer`] writes.
-pub(super) enum To {
+pub(crate) enum To {
     At(u64),
     End,
 }
@@ -68,7 +68,8 @@ impl Writer {
         Self { file, to, sync, closed: false }
     }
 
-    fn put(&mut self, mut bytes: &[u8]) -> brio_session::FsResult<()> {
+    /// Writes all of it.
+    pub(crate) fn put(&mut self, mut bytes: &[u8]) -> brio_session::FsResult<()> {
         while !bytes.is_empty() {
             let n = match &mut self.to {
                 To::End => self.file.append(bytes)?,
