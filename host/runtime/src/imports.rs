@@ -8,7 +8,7 @@ use crate::LoadError;
 pub(crate) const SESSION_FS: [&str; 2] = ["brio:core/session-fs", "brio:core/checkpoints"];
 
 /// Every interface that the linkers offer, without versions.
-const OFFERED: [&str; 33] = [
+const OFFERED: [&str; 35] = [
     "brio:core/types",
     SESSION_FS[0],
     SESSION_FS[1],
@@ -29,6 +29,8 @@ const OFFERED: [&str; 33] = [
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -134,7 +136,7 @@ pub(crate) fn refused(e: &wasmtime::Error) -> LoadError {
 pub(crate) fn need(import: &str) -> &'static str {
     let (package, version) = import.split_once('@').unwrap_or((import, ""));
     match package.split_once('/').map_or(package, |(p, _)| p) {
-        "wasi:http" => "a host with HTTP; agents here have no network",
+        "wasi:http" => "a host that serves HTTP; agents here make requests, by wasi:http 0.2",
         "wasi:nn" => "a host with wasi-nn",
         "wasi:keyvalue" | "wasi:config" | "wasi:blobstore" => {
             "a host with that service; agents here have files only"

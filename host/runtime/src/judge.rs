@@ -30,6 +30,7 @@ impl RunReport {
             exit: None,
             stdout: Default::default(),
             stderr: Default::default(),
+            network: Vec::new(),
             usage: Default::default(),
         }
     }

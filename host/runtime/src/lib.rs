@@ -26,6 +26,7 @@
 //! | `limits`, `stop`, `output` | what ends or bounds a run |
 //! | `link`, `state` | what a guest may import, what a store holds |
 //! | `fs` | `wasi:filesystem` over views; `plain` is the stock one |
+//! | `http` | `wasi:http`, by what [`brio_net`] is granted |
 //! | `core`, `sessions` | `brio:core`, and what a host offers for it |
 #![deny(missing_docs)]
 
@@ -36,6 +37,7 @@ pub mod codes;
 mod core;
 mod engine;
 mod fs;
+mod http;
 mod imports;
 mod inspect;
 mod judge;
@@ -57,6 +59,7 @@ mod timers;
 #[cfg(feature = "wasi-0-3")]
 mod wasi3;
 
+pub use brio_net as net;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use inspect::{ExportInfo, ImportInfo, Inspected, WasmFormat};
 pub use limits::{Limit, RunLimits};

@@ -11,6 +11,8 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random, sockets};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
+use wasmtime_wasi_http::WasiHttp;
+use wasmtime_wasi_http::p2::bindings::http;
 
 use crate::bindings::brio::core;
 use crate::bindings::wasi::filesystem as ours;
@@ -70,9 +72,11 @@ fn common(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
-    no_network(l)?;
+    no_sockets(l)?;
     #[cfg(feature = "wasi-0-3")]
     crate::wasi3::common(l)?;
+    http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, State::http)?;
+    http::types::add_to_linker::<_, WasiHttp>(l, &Default::default(), State::http)?;
     core::types::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::session_fs::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::session_tools::add_to_linker::<_, BrioCore>(l, State::core)?;
@@ -83,7 +87,7 @@ fn common(engine: &wasmtime::Engine) -> Result<Linker<State>> {
 }
 
 /// Sockets can be imported, as a libc does, but a context that grants none denies every call.
-fn no_network(l: &mut Linker<State>) -> Result<()> {
+fn no_sockets(l: &mut Linker<State>) -> Result<()> {
     sockets::tcp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
     sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
     sockets::udp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;

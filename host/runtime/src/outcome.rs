@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use brio_net::RequestRecord;
+
 use crate::{Captured, Limit};
 
 /// How a run ended.
@@ -142,6 +144,8 @@ pub struct RunReport {
     pub stdout: Captured,
     /// The captured part of stderr.
     pub stderr: Captured,
+    /// What it asked of the network, in order, refused requests too.
+    pub network: Vec<RequestRecord>,
     /// What it consumed.
     pub usage: Usage,
 }

@@ -110,10 +110,12 @@ impl Run<'_> {
         };
         let mut state = store.into_data();
         state.core_end();
+        let network = state.http.close();
         // A limit that an earlier run on this view met is not this run's.
         let hit = if hit_before { None } else { self.limit_hit() };
         let mut report = judge(ended, self.cause.get(), hit);
         without_return(entry, &mut report);
+        report.network = network;
         report.usage = Usage {
             wall: self.started.elapsed(),
             cpu: clock::cpu(0).saturating_sub(self.cpu),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use brio_net::Egress;
 use brio_session::View;
 use cap_std::fs::Dir;
 
@@ -69,6 +70,9 @@ pub struct RunSpec {
     /// nothing of a session is changed through it.
     /// Without it [`sessions`](Self::sessions) is asked.
     pub session_info: Option<Arc<dyn Sessions>>,
+    /// What it reaches of the network; nothing by default. It is this run's alone, and closed at
+    /// its end.
+    pub net: Egress,
     /// Where stdout goes.
     pub stdout: Output,
     /// Where stderr goes.
@@ -91,6 +95,7 @@ impl RunSpec {
             limits: RunLimits::default(),
             sessions: None,
             session_info: None,
+            net: Egress::default(),
             stdout: Output::default(),
             stderr: Output::default(),
             stop: StopToken::default(),

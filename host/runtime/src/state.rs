@@ -8,6 +8,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::core::{CoreCtx, CoreState};
 use crate::fs::{FsCtx, FsState, Mounts};
+use crate::http::HttpState;
 use crate::limits::{Cause, Meter};
 use crate::output::Outputs;
 use crate::plain::PlainCtx;
@@ -23,6 +24,7 @@ pub(crate) struct State {
     /// Empty in a session.
     pub(crate) plain: Vec<(wasmtime_wasi::filesystem::Dir, String)>,
     pub(crate) core: CoreState,
+    pub(crate) http: HttpState,
 }
 
 impl WasiView for State {
@@ -96,7 +98,15 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(spec.limits.handles);
         let meter = Meter::new(spec.limits.memory, cause.clone());
-        Ok(Self { wasi: wasi.build(), table, meter, fs, plain, core })
+        Ok(Self {
+            wasi: wasi.build(),
+            table,
+            meter,
+            fs,
+            plain,
+            core,
+            http: HttpState::new(spec.net.clone()),
+        })
     }
 
     /// Rolls back what the guest began and did not end, the latest first.
