@@ -15,7 +15,7 @@ target=wasm32-wasip2
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/target}
 export CARGO_TARGET_DIR
 
-agents=(apply-patch check-secrets hello license-header replace todo-report)
+agents=(apply-patch check-secrets hello license-header llm-coder replace todo-report)
 guests=()
 for manifest in test-guests/*/Cargo.toml; do
     guests+=("$(dirname "$manifest")")

@@ -189,6 +189,11 @@ impl Brio {
         Ok(engine.insert(made).clone())
     }
 
+    /// Whose certificates are believed.
+    pub(crate) fn trust(&self) -> brio_runtime::net::Trust {
+        self.0.options.trust.clone()
+    }
+
     /// Agents of that engine.
     pub(crate) fn agents(&self) -> &Agents {
         &self.0.agents

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use brio_landing::{Retention, system_time};
+use brio_runtime::net::Trust;
 use brio_session::{Door, Time};
 
 use crate::{Brio, OpenError};
@@ -18,6 +19,7 @@ pub struct BrioBuilder {
     pub(crate) now: fn() -> Time,
     pub(crate) door: Door,
     pub(crate) cache: bool,
+    pub(crate) trust: Trust,
     pub(crate) retention: Arc<dyn Fn(&Path) -> Retention + Send + Sync>,
 }
 
@@ -31,6 +33,7 @@ impl BrioBuilder {
             now: system_time,
             door: Door::default(),
             cache: true,
+            trust: Trust::default(),
             retention: Arc::new(|_| Retention::default()),
         }
     }
@@ -44,6 +47,13 @@ impl BrioBuilder {
     /// Keeps compiled agents in the home, or not. On by default.
     pub fn cache(mut self, keep: bool) -> Self {
         self.cache = keep;
+        self
+    }
+
+    /// Whose certificates agents' requests believe. The machine's authorities by default, and
+    /// Mozilla's where it has none; [`Trust::with_file`] adds a company's own.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
         self
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use brio_landing::{BeginError, DomainError, LeaseError, SessionError};
 use brio_registry::RegistryError;
+use brio_runtime::net::EgressError;
 use brio_runtime::{EngineError, LoadError};
 
 use crate::inputs::InputError;
@@ -133,6 +134,9 @@ pub enum RunError {
     /// The plain directory could not be made or taken back.
     #[error(transparent)]
     Plain(#[from] PlainError),
+    /// What it was granted of the network does not fit together.
+    #[error(transparent)]
+    Net(#[from] EgressError),
 }
 
 fn with_name(name: &std::path::Path, source: &LoadError) -> String {
@@ -158,6 +162,7 @@ impl RunError {
             Self::Begin(e) => e.code(),
             Self::Lease(e) => e.code(),
             Self::Plain(e) => e.code(),
+            Self::Net(e) => e.code(),
         }
     }
 }

@@ -24,6 +24,7 @@
 //! | `source`, `run`, `inputs`, `plain`, `guest` | an agent, and one in a session; its files; as a plain directory; the sessions it may begin |
 //! | `agent_check` | what an agent imports and exports, and whether it would run |
 //! | `scaffold` | a project for an agent of one's own |
+//! | `network`, [`net`] | what a run reaches of the network |
 //! | `mounted` | a session as a directory that stays |
 //! | `exec` | a native command in a session |
 //! | `task` | a session per task |
@@ -54,6 +55,7 @@ mod metadata;
 #[cfg(target_os = "linux")]
 mod mounted;
 mod nested;
+mod network;
 mod plain;
 mod recovery;
 mod run;
@@ -63,6 +65,14 @@ mod source;
 mod supervise;
 mod task;
 mod wrapper;
+
+/// Hosts, secrets and limits that a run is granted, and what is left of its requests.
+pub mod net {
+    pub use brio_runtime::net::{
+        AllowHost, Host, HostError, NetError, NetLimit, NetLimits, RequestRecord, Scheme, Secret,
+        SecretError, SecretSource, SecretSpec, Trust, TrustError,
+    };
+}
 
 /// What a task is made of, and what becomes of it.
 pub mod tasks {
@@ -112,6 +122,7 @@ pub use manager::{ActiveSession, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;
 #[cfg(target_os = "linux")]
 pub use mounted::{MountOptions, Mounted, SessionMountError};
+pub use network::{NetGrants, missing_hosts};
 pub use plain::PlainError;
 pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
 pub use scaffold::{AgentProject, BadName, Language, ProjectError};

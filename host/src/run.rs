@@ -19,7 +19,7 @@ use crate::guest::GuestSessions;
 use crate::inputs::Inputs;
 use crate::plain::{Plain, PlainError};
 use crate::source::Found;
-use crate::{AgentSource, Brio, RunError, SessionHandle};
+use crate::{AgentSource, Brio, NetGrants, RunError, SessionHandle};
 
 /// How often a run looks whether another process asked it to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
@@ -85,6 +85,8 @@ pub struct RunRequest {
     pub files: Option<u64>,
     /// What else it may do.
     pub grants: Grants,
+    /// What it reaches of the network.
+    pub net: NetGrants,
     /// What a new session sees of its base.
     pub lower: LowerOptions,
     /// What the commit of a new session validates.
@@ -120,6 +122,7 @@ impl RunRequest {
             disk: None,
             files: None,
             grants: Grants::default(),
+            net: NetGrants::default(),
             lower: LowerOptions::default(),
             isolation: Isolation::default(),
             keep: false,
@@ -271,7 +274,8 @@ impl Brio {
             }
             None => Workspace::Session(view.clone()),
         };
-        let spec = spec(name, session, request, workspace, &guests, inputs);
+        let mut spec = spec(name, session, request, workspace, &guests, inputs);
+        spec.net = session.egress(name, &request.net)?;
         let report = watched(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;
         guests.end();
         drop(guests);

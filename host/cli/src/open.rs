@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use brio_host::net::Trust;
 use brio_host::tasks::Job;
 use brio_host::{Brio, Retention, SessionHandle, Supervisor};
 
 use crate::config::{Config, Places};
+use crate::exit::Exit;
 use crate::failure::Failure;
 
 /// Opens the home.
@@ -13,6 +15,10 @@ pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
     let mut builder = Brio::builder(&places.home);
     if let Some(dir) = &places.user_home {
         builder = builder.user_home(dir);
+    }
+    if let Some(file) = places.env("BRIO_CA_FILE")? {
+        let trust = Trust::with_file(Path::new(&file));
+        builder = builder.trust(trust.map_err(|e| Failure::typed(e.code(), &e).exit(Exit::Usage))?);
     }
     let places = places.clone();
     let retention = move |base: &Path| match Config::load(&places, Some(base), &[]) {

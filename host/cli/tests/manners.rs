@@ -29,7 +29,7 @@ fn agent_list_names_the_bundled_agents() {
     let env = TestEnvironment::new();
     let out = env.ok(&["agent", "list"]);
     for name in
-        ["apply-patch", "check-secrets", "hello", "license-header", "replace", "todo-report"]
+        ["apply-patch", "check-secrets", "hello", "license-header", "llm-coder", "replace", "todo-report"]
     {
         assert!(
             out.lines().any(|l| l.starts_with(name) && l.len() > name.len() + 10),

@@ -29,7 +29,10 @@ fn the_document_has_exactly_the_documented_fields() {
     };
     assert_eq!(
         keys(&doc),
-        ["agent", "changes", "error", "landing", "lower", "outcome", "result", "schema", "session"]
+        [
+            "agent", "changes", "error", "landing", "lower", "network", "outcome", "result",
+            "schema", "session"
+        ]
     );
     assert_eq!(keys(&doc["agent"]), ["exit", "output", "stderr", "stdout"]);
     assert_eq!(keys(&doc["changes"]), ["added", "modified", "removed"]);

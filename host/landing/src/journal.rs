@@ -19,7 +19,7 @@ pub struct Entry {
     /// [`kind`](Self::kind).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<JournalKind>,
-    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `resolved`, `rebased`, `applied`, `seal-broken`, `said`, `decided`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, `collected`, `stale`, or a caller's own word.
+    /// `begun`, `landed`, `unchanged`, `landed-in-parent`, `rolled-back`, `conflict`, `resolved`, `rebased`, `applied`, `seal-broken`, `said`, `decided`, `recovered`, `adopted`, `late-edit`, `checkpoint`, `restored`, `checkpoint-deleted`, `collected`, `stale`, `request`, `request-refused`, or a caller's own word.
     pub what: String,
     /// Which session.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -38,7 +38,7 @@ impl JournalKind {
             "said" => Self::Conversation,
             "decided" => Self::Decision,
             "conflict" | "seal-broken" | "recovered" | "adopted" | "late-edit" | "collected"
-            | "stale" => Self::Audit,
+            | "stale" | "request-refused" => Self::Audit,
             _ => Self::Operation,
         }
     }

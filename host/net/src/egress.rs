@@ -168,9 +168,7 @@ impl Egress {
     pub fn new(options: EgressOptions) -> Result<Self, EgressError> {
         for (i, secret) in options.secrets.iter().enumerate() {
             let spec = secret.spec();
-            if !options.allow.iter().any(|grant| grant.opens(&spec.host)) {
-                return Err(SecretError::NotAllowed { host: spec.host.clone() }.into());
-            }
+            spec.check_among(&options.allow)?;
             if options.secrets[..i].iter().any(|other| other.is_beside(secret)) {
                 return Err(EgressError::Twice { host: spec.host.clone() });
             }

@@ -36,6 +36,35 @@ pub struct RequestRecord {
     pub duration: Duration,
 }
 
+impl RequestRecord {
+    /// To whom, as a URL has it.
+    pub fn url(&self) -> String {
+        let Some(host) = &self.host else { return "(no host)".to_owned() };
+        match self.port == self.scheme.default_port() {
+            true => format!("{}://{host}{}", self.scheme, self.path),
+            false => format!("{}://{host}:{}{}", self.scheme, self.port, self.path),
+        }
+    }
+}
+
+impl std::fmt::Display for RequestRecord {
+    /// One line: `POST https://api.example.com/v1: 200, 12 bytes sent, 345 received, 0.3 s`, or
+    /// what went wrong.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: ", self.method, self.url())?;
+        if let Some(status) = self.status {
+            let Self { sent, received, .. } = self;
+            let seconds = self.duration.as_secs_f64();
+            write!(f, "{status}, {sent} bytes sent, {received} received, {seconds:.1} s")?;
+        }
+        match (&self.error, self.status) {
+            (Some(e), Some(_)) => write!(f, "; {e}"),
+            (Some(e), None) => write!(f, "{e}"),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
 /// Is told of each request when it has ended, on a thread that others need: it must not wait.
 pub type Observer = Arc<dyn Fn(&RequestRecord) + Send + Sync>;
 

@@ -87,6 +87,18 @@ impl SecretSpec {
         Ok(())
     }
 
+    /// As [`check`](Self::check), and that requests to its host are granted.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_among(&self, allowed: &[AllowHost]) -> Result<(), SecretError> {
+        self.check()?;
+        match allowed.iter().any(|grant| grant.opens(&self.host)) {
+            true => Ok(()),
+            false => Err(SecretError::NotAllowed { host: self.host.clone() }),
+        }
+    }
+
     fn header_name(&self) -> Result<HeaderName, SecretError> {
         let Some(name) = &self.header else { return Ok(AUTHORIZATION) };
         let bad = || SecretError::Header { header: name.clone() };
@@ -95,6 +107,24 @@ impl SecretSpec {
             return Err(bad());
         }
         Ok(header)
+    }
+
+    /// The secret itself, with the value from the file, or from where `env` looks variables up.
+    ///
+    /// # Errors
+    /// [`SecretError`], which has nothing of the value.
+    pub fn resolve(&self, env: impl Fn(&str) -> Option<String>) -> Result<Secret, SecretError> {
+        let missing =
+            |reason: String| SecretError::Missing { source_name: self.source.to_string(), reason };
+        let value = match &self.source {
+            SecretSource::Env(name) => {
+                env(name).ok_or_else(|| missing("no such variable is set, or it is no text".into()))
+            }
+            SecretSource::File(path) => {
+                std::fs::read_to_string(path).map_err(|e| missing(e.to_string()))
+            }
+        };
+        self.with_value(&value?)
     }
 
     /// The secret itself. `value` is what lies at [`source`](Self::source).

@@ -80,7 +80,7 @@ fn every_import_that_is_not_offered_is_named() {
            (import "acme:db/tables@1.0.0" (instance (export "f" (func))))
            (import "acme:db/streams@1.0.0" (instance (export "f" (func))))
            (import "wasi:http/streams@0.2.0" (instance (export "f" (func))))
-           (import "wasi:http/types@0.2.0" (instance (export "f" (func))))
+           (import "wasi:keyvalue/types@0.2.0" (instance (export "f" (func))))
            (import "log" (func))"#,
         "0.2.0",
     ));
@@ -99,7 +99,7 @@ fn every_import_that_is_not_offered_is_named() {
     assert_eq!(import("acme:db/streams").nearest.as_deref(), None);
     assert_eq!(import("wasi:http/streams").nearest.as_deref(), Some("wasi:io/streams@0.2"));
     // Every package has some.
-    assert_eq!(import("wasi:http/types").nearest.as_deref(), None);
+    assert_eq!(import("wasi:keyvalue/types").nearest.as_deref(), None);
     let bare = import("log");
     assert_eq!(
         (bare.served, bare.version.as_deref(), bare.nearest.as_deref()),

@@ -47,7 +47,7 @@ fn damaged_wasm_is_invalid() {
 fn an_unknown_import_of_a_component_is_named_with_what_it_needs() {
     let error = refused(
         r#"(component
-            (import "wasi:http/outgoing-handler@0.2.6" (instance (export "f" (func))))
+            (import "wasi:http/incoming-handler@0.2.6" (instance (export "f" (func))))
             (core module $m (func (export "run") (result i32) i32.const 0))
             (core instance $i (instantiate $m))
             (func $run (result (result)) (canon lift (core func $i "run")))
@@ -57,7 +57,7 @@ fn an_unknown_import_of_a_component_is_named_with_what_it_needs() {
     assert_eq!(error.code(), "UNKNOWN_IMPORT");
     let text = error.to_string();
     assert!(
-        text.contains("wasi:http/outgoing-handler@0.2.6") && text.contains("network"),
+        text.contains("wasi:http/incoming-handler@0.2.6") && text.contains("serves HTTP"),
         "{text}"
     );
 }

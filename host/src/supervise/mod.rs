@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod control;
 mod logs;
+mod network;
 mod prune;
 mod report;
 mod runner;
@@ -167,6 +168,7 @@ impl Supervisor {
     /// # Errors
     /// As [`submit`](Self::submit).
     pub fn submit_as(&self, id: &str, task: &Task) -> Result<bool> {
+        network::check(task)?;
         Ok(brio_supervisor::submit(&self.queue, &*self.runner, id, task, self.now())?)
     }
 

@@ -8,9 +8,10 @@ use brio_runtime::{Metric, Outcome, Output, RunLimits, StopToken, Verdict};
 use brio_supervisor::{Kind, Limits, Report, Run, StepKind, Stop};
 
 use super::logs::Log;
+use super::network;
 use crate::{
-    AgentSource, Brio, ExecEnd, ExecError, ExecReport, ExecRequest, Grants, Place, Ran, Role,
-    RunError, RunRequest, SessionHandle,
+    AgentSource, Brio, ExecEnd, ExecError, ExecReport, ExecRequest, Grants, NetGrants, Place, Ran,
+    Role, RunError, RunRequest, SessionHandle, missing_hosts,
 };
 
 /// How much of a command's output a report quotes: its end.
@@ -70,6 +71,16 @@ fn whole(
         request.stop = token.clone();
         request
     };
+    let granted = match run.what {
+        StepKind::Agent(agent) => network::grants(&agent.network, caller_env),
+        StepKind::Reviewer(reviewer) => network::grants(&reviewer.network, caller_env),
+        StepKind::Command(_) => Ok(NetGrants::default()),
+    };
+    let granted = match granted {
+        Ok(granted) => granted,
+        // A variable or a file that is not there now may be there later.
+        Err(why) => return Report::failed(Kind::Refused, "SECRET", why),
+    };
     match run.what {
         StepKind::Agent(worker) => {
             let mut request = agent(&worker.agent);
@@ -78,8 +89,9 @@ fn whole(
             request.input_files.clone_from(&worker.input_files);
             request.args.clone_from(&worker.args);
             request.env.clone_from(&worker.env);
-            let granted = worker.grants;
-            request.grants = Grants { session_fs: granted.session_fs, vcs: granted.vcs };
+            let grants = worker.grants;
+            request.grants = Grants { session_fs: grants.session_fs, vcs: grants.vcs };
+            request.net = granted;
             of_run(brio.run(request), log)
         }
         StepKind::Reviewer(reviewer) => {
@@ -87,6 +99,7 @@ fn whole(
             request.role = Some(Role::Reviewer);
             request.description.clone_from(&reviewer.task);
             request.args.clone_from(&reviewer.args);
+            request.net = granted;
             of_run(brio.run(request), log)
         }
         StepKind::Command(command) => {
@@ -138,6 +151,9 @@ fn of_run(ran: Result<Ran, RunError>, log: &Log) -> Report {
             return Report::failed(kind, e.code(), e);
         }
     };
+    for request in &ran.report.network {
+        log.say(&format!("network: {request}"));
+    }
     let mut report = Report::default();
     if let Some(output) = &ran.report.output {
         report.message.clone_from(&output.summary);
@@ -156,6 +172,13 @@ fn of_run(ran: Result<Ran, RunError>, log: &Log) -> Report {
         report.code = Some(e.code.clone());
         if report.message.is_empty() {
             report.message.clone_from(&e.message);
+        }
+        let missing = missing_hosts(&ran.report.network);
+        if !missing.is_empty() {
+            let hosts = missing.join("\", \"");
+            let said =
+                format!("\nit was refused the network; allow-hosts = [\"{hosts}\"] allows it");
+            report.message.push_str(&said);
         }
     }
     report

@@ -26,5 +26,6 @@ pub use stop::{Stop, Why};
 pub use submit::{SubmitError, submit};
 pub use task::{
     After, Agent, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Land, Landing,
-    Limits, Mendable, Names, Order, Retry, Reviewer, SessionMode, Step, StepKind, Task,
+    Limits, Mendable, Names, Network, Order, Retry, Reviewer, Secret, SecretSource, SessionMode,
+    Step, StepKind, Task,
 };

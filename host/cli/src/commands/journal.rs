@@ -159,6 +159,7 @@ fn text(line: &JournalLine) -> String {
             }
             what
         }
+        "request" | "request-refused" => word("message").unwrap_or(&e.what).to_owned(),
         _ => happened(line, word("message")),
     };
     let session = e.session.as_ref().map_or("", |s| s.as_str().get(..13).unwrap_or(s.as_str()));

@@ -3,9 +3,10 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use brio_host::net::{AllowHost, SecretSpec};
 use brio_host::{
-    AgentSource, Ending, Grants, Isolation, Limit, LowerInfo, Metadata, Outcome, Output, Place,
-    Ran, RunLimits, RunRequest,
+    AgentSource, Ending, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants, Outcome, Output,
+    Place, Ran, RunLimits, RunRequest, missing_hosts,
 };
 
 use crate::args::base_or_here;
@@ -69,6 +70,17 @@ pub(crate) struct Run {
     /// What else the agent may do: begin sessions (session-fs), change .git (vcs).
     #[arg(long, value_name = "CAPABILITY")]
     grant: Vec<Grant>,
+    /// A host that the agent may make HTTP requests to; it reaches nothing else. HOST is a name,
+    /// *.DOMAIN for the names below it, an IPv4 or an [IPv6] address, with TLS and port 443 unless
+    /// :PORT says another; http://HOST[:PORT] is without TLS. Addresses that are not public
+    /// (private, loopback, cloud metadata, …) must be named themselves.
+    #[arg(long, value_name = "HOST[:PORT]")]
+    allow_host: Vec<AllowHost>,
+    /// A secret that Brio itself puts into the agent's requests to one host, so that the agent
+    /// never holds it: the variable of your environment (or file=PATH), as a bearer token, or in
+    /// the header that is named.
+    #[arg(long, value_name = "env=VAR,host=HOST[,header=NAME]", value_parser = secret)]
+    secret: Vec<SecretSpec>,
     /// A variable of the agent's environment, which is else empty.
     #[arg(long, value_name = "K=V", value_parser = variable)]
     env: Vec<(String, String)>,
@@ -87,13 +99,16 @@ pub(crate) struct Run {
     /// Files created [default: 100000].
     #[arg(long, value_name = "N")]
     files: Option<String>,
-    /// Print `{schema, session, outcome, result, landing, lower, changes, agent, error}`.
+    /// Print `{schema, session, outcome, result, landing, lower, changes, agent, network, error}`.
     #[arg(long)]
     json: bool,
     /// Arguments for the agent.
     #[arg(last = true, value_name = "ARGS")]
     args: Vec<String>,
 }
+
+/// So many requests are shown.
+const MOST_REQUESTS: usize = 10;
 
 /// A capability that a flag grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -102,6 +117,11 @@ enum Grant {
     SessionFs,
     /// Change `.git`.
     Vcs,
+}
+
+fn secret(text: &str) -> Result<SecretSpec, String> {
+    // The code is clap's to say, in its way.
+    text.parse::<SecretSpec>().map_err(|e| e.to_string().replacen("SECRET: ", "", 1))
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -126,6 +146,7 @@ impl Run {
                     lower: None,
                     changes: Changes::default(),
                     agent: None,
+                    network: Vec::new(),
                     error: Some(json::Error::from(&failure)),
                 })?;
             }
@@ -156,7 +177,8 @@ impl Run {
             warn_of_others(ui, &brio, &base);
         }
         let interrupt = Interrupt::watch()?;
-        let request = self.request(&config, session, base, &interrupt);
+        let net = self.net(&places)?;
+        let request = RunRequest { net, ..self.request(&config, session, base, &interrupt) };
         let ran = brio.run(request)?;
         let failure = failure(&ran, interrupt.happened(), &self.agent);
         if self.json {
@@ -171,6 +193,17 @@ impl Run {
                 Err(Failure::said(failure.exit))
             }
         }
+    }
+
+    fn net(&self, places: &Places) -> Result<NetGrants, Failure> {
+        let usage = |e: brio_host::net::SecretError| Failure::typed(e.code(), &e).exit(Exit::Usage);
+        let env = |name: &str| places.env(name).ok().flatten();
+        let secrets = self.secret.iter().map(|spec| spec.resolve(env)).collect::<Result<_, _>>();
+        Ok(NetGrants {
+            allow_hosts: self.allow_host.clone(),
+            secrets: secrets.map_err(usage)?,
+            ..NetGrants::default()
+        })
     }
 
     fn flags(&self) -> Vec<(&'static str, Option<&str>)> {
@@ -264,6 +297,10 @@ pub(crate) fn failure(ran: &Ran, interrupted: bool, agent: &Path) -> Option<Fail
         {
             failure = failure.hint(format!("{flag} gives it more"));
         }
+        let missing = missing_hosts(&ran.report.network);
+        if !missing.is_empty() && failure.exit == Exit::Failed {
+            failure = failure.hint(allow(&missing));
+        }
         if failure.exit == Exit::Interrupted {
             failure.code = "INTERRUPTED".into();
         }
@@ -277,6 +314,12 @@ pub(crate) fn failure(ran: &Ran, interrupted: bool, agent: &Path) -> Option<Fail
         Ending::NotRolledBack(e) => Some(Failure::typed(e.code(), e)),
         _ => None,
     }
+}
+
+/// What would have opened the hosts that were refused.
+fn allow(missing: &[String]) -> String {
+    let flags: Vec<_> = missing.iter().map(|grant| format!("--allow-host {grant}")).collect();
+    format!("it was refused the network; to allow what it asked for: {}", flags.join(" "))
 }
 
 /// The flag that raises a limit. Handles and output are an embedder's to set.
@@ -321,6 +364,7 @@ fn document(ran: &Ran, failure: Option<&Failure>) -> json::Ran {
             stderr: report.stderr.text().into_owned(),
             exit: report.exit,
         }),
+        network: report.network.iter().map(json::NetRequest::from).collect(),
         error: failure.map(json::Error::from),
     }
 }
@@ -349,6 +393,17 @@ pub(crate) fn tell(ui: &Ui, ran: &Ran, agent: &Path) {
             _ => String::new(),
         };
         ui.say(format_args!("  {place}{} ({})", one_line(&finding.message), finding.rule));
+    }
+    for request in report.network.iter().take(MOST_REQUESTS) {
+        ui.say(format_args!("  {}", one_line(&request.to_string())));
+    }
+    if let more @ 1.. = report.network.len().saturating_sub(MOST_REQUESTS) {
+        ui.say(format_args!("  … and {more} requests more: `brio journal` has them"));
+    }
+    let missing = missing_hosts(&report.network);
+    // Of a run that failed, its error says so.
+    if !missing.is_empty() && report.succeeded() {
+        ui.warn(allow(&missing));
     }
     let stat = diffstat(&ran.changes, 20);
     if !stat.is_empty() {

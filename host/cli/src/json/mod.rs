@@ -15,7 +15,7 @@ use crate::failure::Failure;
 pub(crate) use agents::{CheckedAgent, NewAgent};
 pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Landing, Log, Undone};
 pub(crate) use landings::{Committed, Conflict, Resolved, Taken};
-pub(crate) use runs::{Agent, Executed, Ran};
+pub(crate) use runs::{Agent, Executed, NetRequest, Ran};
 pub(crate) use sessions::{Checkpoint, Checkpointed, Debug, Drift, Session, SessionList, Shown};
 pub(crate) use tasks::{CheckedTask, TaskMistake, TaskPart, TaskShown};
 

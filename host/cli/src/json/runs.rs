@@ -1,5 +1,6 @@
 //! What agents and commands did in a session.
 
+use brio_host::net::RequestRecord;
 use serde::Serialize;
 
 use super::{Changes, Error};
@@ -40,7 +41,43 @@ pub(crate) struct Ran {
     pub(crate) lower: Option<Lower>,
     pub(crate) changes: Changes,
     pub(crate) agent: Option<Agent>,
+    /// What it asked of the network, in order.
+    pub(crate) network: Vec<NetRequest>,
     pub(crate) error: Option<Error>,
+}
+
+/// A request of the agent's: no header, no query, no body.
+#[derive(Debug, Serialize)]
+pub(crate) struct NetRequest {
+    pub(crate) method: String,
+    pub(crate) url: String,
+    /// null: no response came.
+    pub(crate) status: Option<u16>,
+    /// What went wrong, `NET_…`.
+    pub(crate) code: Option<&'static str>,
+    /// The same for a person.
+    pub(crate) message: Option<String>,
+    /// What `--allow-host` must be given for it.
+    pub(crate) grant: Option<String>,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+    pub(crate) ms: u64,
+}
+
+impl From<&RequestRecord> for NetRequest {
+    fn from(r: &RequestRecord) -> Self {
+        Self {
+            method: r.method.clone(),
+            url: r.url(),
+            status: r.status,
+            code: r.error.as_ref().map(|e| e.code()),
+            message: r.error.as_ref().map(ToString::to_string),
+            grant: r.error.as_ref().and_then(|e| e.grant()).map(ToString::to_string),
+            sent: r.sent,
+            received: r.received,
+            ms: u64::try_from(r.duration.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// What the agent said.

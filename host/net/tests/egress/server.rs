@@ -17,8 +17,9 @@ type Answer = dyn Fn(&str, &mut dyn Write) + Send + Sync;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Arc<Mutex<Vec<String>>>,
-    /// Its authority, in DER.
+    /// Its authority, in DER and as a file has it.
     pub(crate) ca: Vec<u8>,
+    pub(crate) ca_pem: String,
 }
 
 impl Server {
@@ -31,8 +32,8 @@ impl Server {
         names: &[&str],
         answer: impl Fn(&str, &mut dyn Write) + Send + Sync + 'static,
     ) -> Self {
-        let (ca, config) = certificates(names);
-        Self { ca, ..Self::start(Some(Arc::new(config)), answer) }
+        let (ca, ca_pem, config) = certificates(names);
+        Self { ca, ca_pem, ..Self::start(Some(Arc::new(config)), answer) }
     }
 
     fn start(
@@ -63,13 +64,14 @@ impl Server {
                         }
                     }
                     let head = String::from_utf8(head).unwrap();
-                    all.lock().unwrap().push(head.clone());
-                    answer(&head, &mut wire);
+                    let request = format!("{head}{}", body(&head, &mut wire));
+                    all.lock().unwrap().push(request.clone());
+                    answer(&request, &mut wire);
                     let _ = wire.flush();
                 });
             }
         });
-        Self { address, seen, ca: Vec::new() }
+        Self { address, seen, ca: Vec::new(), ca_pem: String::new() }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -81,13 +83,29 @@ impl Server {
     }
 }
 
+/// As long as the head says; of one in chunks everything, chunks' heads too.
+fn body(head: &str, wire: &mut dyn Wire) -> String {
+    let lower = head.to_ascii_lowercase();
+    let length = lower.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
+    let chunked = lower.contains("transfer-encoding: chunked");
+    let mut body = Vec::new();
+    let mut piece = [0; 4096];
+    while body.len() < length.unwrap_or(0) || (chunked && !body.ends_with(b"0\r\n\r\n")) {
+        match wire.read(&mut piece) {
+            Ok(n @ 1..) => body.extend_from_slice(&piece[..n]),
+            _ => break,
+        }
+    }
+    String::from_utf8(body).unwrap()
+}
+
 /// Writes a whole response.
 pub(crate) fn reply(to: &mut dyn Write, status: &str, headers: &str, body: &str) {
     let length = body.len();
     let _ = write!(to, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
 }
 
-fn certificates(names: &[&str]) -> (Vec<u8>, ServerConfig) {
+fn certificates(names: &[&str]) -> (Vec<u8>, String, ServerConfig) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
@@ -104,5 +122,5 @@ fn certificates(names: &[&str]) -> (Vec<u8>, ServerConfig) {
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], key)
         .unwrap();
-    (ca.der().to_vec(), config)
+    (ca.der().to_vec(), ca.pem(), config)
 }

@@ -154,6 +154,7 @@ fn table(
         if !entries.iter().any(|entry| entry.name == name) {
             let (name, example) = match name {
                 "command" => ("command", "command = [\"cargo\", \"test\"]"),
+                "host" => ("host", "host = \"api.example.com\""),
                 _ => ("name", "name = \"fix-the-build\""),
             };
             reading.error(at, Problem::Missing { name, example });

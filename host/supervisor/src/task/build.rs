@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::{
-    Agent, Base, Child, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits, Names, Order,
-    Retry, Reviewer, SessionMode, Step, StepKind, Task,
+    Agent, Base, Child, Command, Gate, GateKind, Grants, Hook, Land, Landing, Limits, Names,
+    Network, Order, Retry, Reviewer, SessionMode, Step, StepKind, Task,
 };
 
 impl Task {
@@ -192,7 +192,14 @@ impl Agent {
             args: Vec::new(),
             env: Vec::new(),
             grants: Grants::default(),
+            network: Network::default(),
         }
+    }
+
+    /// One more host that it may make requests to, as `brio run --allow-host` takes it.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.network.allow_hosts.push(host.into());
+        self
     }
 
     /// One more argument.
@@ -205,7 +212,12 @@ impl Agent {
 impl Reviewer {
     /// An agent that judges, a file or the name of a bundled one.
     pub fn new(agent: impl Into<PathBuf>) -> Self {
-        Self { agent: agent.into(), task: String::new(), args: Vec::new() }
+        Self {
+            agent: agent.into(),
+            task: String::new(),
+            args: Vec::new(),
+            network: Network::default(),
+        }
     }
 
     /// What it is told.

@@ -104,6 +104,9 @@ pub struct Agent {
     pub env: Vec<(String, String)>,
     /// What it may do beyond working on its files.
     pub grants: Grants,
+    /// What it reaches of the network.
+    #[serde(default)]
+    pub network: Network,
 }
 
 /// An agent that judges.
@@ -116,6 +119,39 @@ pub struct Reviewer {
     pub task: String,
     /// Its arguments.
     pub args: Vec<String>,
+    /// What it reaches of the network.
+    #[serde(default)]
+    pub network: Network,
+}
+
+/// What an agent reaches of the network. Nothing, by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Hosts that it may make requests to, as `brio run --allow-host` takes them.
+    pub allow_hosts: Vec<String>,
+    /// What is put into its requests, without it ever holding them.
+    pub secrets: Vec<Secret>,
+}
+
+/// A secret by where it is: the queue never has its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Where the value is when the agent is run.
+    pub source: SecretSource,
+    /// To whom it is sent, as `brio run --allow-host` takes it.
+    pub host: String,
+    /// In which header; `None`: as a bearer token.
+    pub header: Option<String>,
+}
+
+/// Where the value of a secret is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretSource {
+    /// A variable of the environment of whoever works on the task.
+    Env(String),
+    /// A file of theirs, absolute.
+    File(PathBuf),
 }
 
 /// A native command.

@@ -83,7 +83,10 @@ fn imports(imports: &[&ImportInfo]) -> Vec<Row> {
             note(format!("only with --grant {grant}"));
         }
         if import.served && import.interface.starts_with("wasi:sockets/") {
-            note("there is no network: every call is denied".into());
+            note("there are no sockets: every call is denied".into());
+        }
+        if import.served && import.interface.starts_with("wasi:http/") {
+            note("reaches only the hosts of --allow-host HOST: none by default".into());
         }
         row.names.push(name);
     }

@@ -7,7 +7,7 @@ use super::super::wire::{self, CommandLine, GATE_KINDS};
 use super::commands::{self, Room};
 use super::names::{self, Names};
 use super::steps::{agent_path, exactly_one};
-use super::{all_misplaced, quotes, settings};
+use super::{all_misplaced, network, quotes, settings};
 use crate::task::{Gate, GateKind, Reviewer, Step, StepKind};
 
 /// The gates of a task, which come after its steps.
@@ -62,7 +62,7 @@ fn gate(
         allow_net: wire.allow_net,
         unconfined: wire.unconfined,
     };
-    let telling = ["task", "args"];
+    let telling = ["task", "args", network::KEYS[0], network::KEYS[1]];
     let running = ["env", "grants", "allow-net", "unconfined", "fix"];
     let kind = if let Some(agent) = wire.reviewer {
         all_misplaced(reading, at, &running, "a reviewer has none; it is for commands");
@@ -70,7 +70,8 @@ fn gate(
         let task = wire.task.unwrap_or_default();
         quotes::check(reading, &task, steps, steps.len(), &at.name("task"));
         let agent = agent_path(reading, &agent, &at.name("reviewer"));
-        GateKind::Reviewer(Reviewer { agent, task, args: wire.args })
+        let network = network::network(reading, wire.allow_hosts, wire.secrets, at);
+        GateKind::Reviewer(Reviewer { agent, task, args: wire.args, network })
     } else if let Some(line) = wire.command {
         all_misplaced(reading, at, &telling, "a command has none; it is for reviewers");
         all_misplaced(reading, at, &["above"], "it is for metrics");

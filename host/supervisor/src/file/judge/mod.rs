@@ -4,6 +4,7 @@ mod children;
 mod commands;
 mod gates;
 mod names;
+mod network;
 mod quotes;
 mod sample;
 mod settings;

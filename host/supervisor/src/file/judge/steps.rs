@@ -8,7 +8,7 @@ use super::super::problem::Problem;
 use super::super::wire::{self, CommandLine, Grant, STEP_KINDS};
 use super::commands::{self, Room};
 use super::names::{self, Names};
-use super::{all_misplaced, quotes, settings};
+use super::{all_misplaced, network, quotes, settings};
 use crate::task::{Agent, Grants, Reviewer, Step, StepKind};
 
 /// The steps of a task, in order.
@@ -58,7 +58,7 @@ fn step(reading: &mut Reading<'_>, wire: wire::Step, at: &Key, taken: &mut Names
     let kind = if let Some(line) =
         wire.command.filter(|_| wire.agent.is_none() && wire.reviewer.is_none())
     {
-        let foreign = ["task", "input-files", "args"];
+        let foreign = ["task", "input-files", "args", network::KEYS[0], network::KEYS[1]];
         all_misplaced(reading, at, &foreign, "a command has none; it is for agents and reviewers");
         settings::no_agent_limits(reading, at);
         commands::room(reading, &around, at);
@@ -70,6 +70,7 @@ fn step(reading: &mut Reading<'_>, wire: wire::Step, at: &Key, taken: &mut Names
             agent: agent_path(reading, &agent, &at.name("reviewer")),
             task: wire.task.unwrap_or_default(),
             args: wire.args,
+            network: network::network(reading, wire.allow_hosts, wire.secrets, at),
         })
     } else if let Some(agent) = wire.agent {
         let foreign = ["allow-net", "unconfined"];
@@ -85,6 +86,7 @@ fn step(reading: &mut Reading<'_>, wire: wire::Step, at: &Key, taken: &mut Names
                 vcs: around.grants.contains(&Grant::Vcs),
             },
             env: around.env.into_iter().collect(),
+            network: network::network(reading, wire.allow_hosts, wire.secrets, at),
         })
     } else {
         let nothing = CommandLine::Argv(vec!["true".to_owned()]);

@@ -103,6 +103,11 @@ pub(super) struct Step {
     pub(super) grants: Vec<Grant>,
     /// Lets the command use this machine's network.
     pub(super) allow_net: Option<bool>,
+    /// Hosts that the agent or reviewer may make HTTP requests to: `api.example.com`,
+    /// `*.example.com`, `10.0.0.7:8443`, or `http://localhost:8080` for one without TLS.
+    pub(super) allow_hosts: Vec<String>,
+    /// Secrets that are put into those requests, without the agent ever holding them.
+    pub(super) secrets: Vec<Secret>,
     /// Runs the command with all rights of who runs the task. The journal says so.
     pub(super) unconfined: Option<bool>,
     /// What it may use, instead of what the task says.
@@ -150,6 +155,10 @@ pub(super) struct Gate {
     pub(super) grants: Vec<Grant>,
     /// Lets the command, and its fix, use this machine's network.
     pub(super) allow_net: Option<bool>,
+    /// Hosts that the reviewer may make HTTP requests to.
+    pub(super) allow_hosts: Vec<String>,
+    /// Secrets that are put into those requests, without the reviewer ever holding them.
+    pub(super) secrets: Vec<Secret>,
     /// Runs the command, and its fix, with all rights of who runs the task. The journal says so.
     pub(super) unconfined: Option<bool>,
     /// What it may use, instead of what the task says.
@@ -157,6 +166,25 @@ pub(super) struct Gate {
     /// What the task's end is called when this gate says no.
     #[schemars(regex(pattern = NAME))]
     pub(super) rejected_as: Option<String>,
+}
+
+/// A secret, by where it is: exactly one of `env` and `file`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[schemars(extend("oneOf" = one_of(&SECRET_SOURCES)), extend("required" = ["host"]))]
+pub(super) struct Secret {
+    /// A variable of the environment of whoever works on the task.
+    #[schemars(length(min = 1))]
+    pub(super) env: Option<String>,
+    /// A file, relative to this file.
+    #[schemars(length(min = 1))]
+    pub(super) file: Option<String>,
+    /// The one host that it is sent to, which `allow-hosts` has too.
+    #[schemars(length(min = 1))]
+    pub(super) host: Option<String>,
+    /// The header that it is sent in, as it is. `Authorization: Bearer …` when left out.
+    #[schemars(length(min = 1))]
+    pub(super) header: Option<String>,
 }
 
 /// How a session is begun, and lands.
@@ -271,6 +299,9 @@ pub(super) const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
 
 /// Of which a step has exactly one.
 pub(super) const STEP_KINDS: [&str; 3] = ["agent", "reviewer", "command"];
+
+/// Of which a secret has exactly one.
+pub(super) const SECRET_SOURCES: [&str; 2] = ["env", "file"];
 
 /// Of which a gate has exactly one.
 pub(super) const GATE_KINDS: [&str; 4] = ["reviewer", "command", "person", "metric"];
