@@ -30,7 +30,9 @@ fn about(name: &str) -> &'static str {
         "replace" => "replaces text, literally or by a regular expression, in matching files",
         "license-header" => "puts a licence header on top of source files that lack it",
         "check-secrets" => "a reviewer: rejects what looks like a key or a password",
-        "llm-coder" => "has a language model read and edit files; needs --allow-host and a --secret",
+        "llm-coder" => {
+            "has a language model read and edit files; needs --allow-host and a --secret"
+        }
         "todo-report" => "collects TODO and FIXME comments into a report",
         _ => "",
     }

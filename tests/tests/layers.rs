@@ -85,8 +85,7 @@ fn crates_do_not_know_what_they_must_not() {
 fn one_crate_names_wasmtime() {
     let graph = Graph::read();
     let ours = graph.names.values().filter(|name| name.starts_with("brio-"));
-    let naming: Vec<_> = ours
-        .filter(|name| graph.of(name).1.iter().any(|n| n.starts_with("wasmtime")))
-        .collect();
+    let naming: Vec<_> =
+        ours.filter(|name| graph.of(name).1.iter().any(|n| n.starts_with("wasmtime"))).collect();
     assert_eq!(naming, ["brio-runtime"]);
 }

@@ -6,7 +6,6 @@ mod common;
 #[allow(clippy::unwrap_used, dead_code, reason = "shared with another crate's tests")]
 mod server;
 
-use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::TestEnvironment;
@@ -74,8 +73,12 @@ fn it_lists_reads_replaces_writes_and_lands() {
     let sent = |n: usize| -> Value {
         serde_json::from_str(seen[n].split_once("\r\n\r\n").expect("a body").1).expect("JSON")
     };
-    assert_eq!((&sent(0)["model"], &sent(0)["tools"][0]["type"]), (&"tiny".into(), &"function".into()));
-    let last = |n: usize| sent(n)["messages"].as_array().and_then(|m| m.last().cloned()).expect("one");
+    assert_eq!(
+        (&sent(0)["model"], &sent(0)["tools"][0]["type"]),
+        (&"tiny".into(), &"function".into())
+    );
+    let last =
+        |n: usize| sent(n)["messages"].as_array().and_then(|m| m.last().cloned()).expect("one");
     assert!(last(1)["content"].as_str().is_some_and(|c| c.contains("notes.txt")), "{}", last(1));
     assert!(last(2)["content"].as_str().is_some_and(|c| c.contains("pub fn colour")));
     assert_eq!(last(2)["tool_call_id"], "call-read");

@@ -28,9 +28,15 @@ fn the_demo_is_quick_fits_a_screen_and_leaves_nothing() {
 fn agent_list_names_the_bundled_agents() {
     let env = TestEnvironment::new();
     let out = env.ok(&["agent", "list"]);
-    for name in
-        ["apply-patch", "check-secrets", "hello", "license-header", "llm-coder", "replace", "todo-report"]
-    {
+    for name in [
+        "apply-patch",
+        "check-secrets",
+        "hello",
+        "license-header",
+        "llm-coder",
+        "replace",
+        "todo-report",
+    ] {
         assert!(
             out.lines().any(|l| l.starts_with(name) && l.len() > name.len() + 10),
             "{name}: {out}"

@@ -6,7 +6,6 @@ mod common;
 #[allow(clippy::unwrap_used, dead_code, reason = "shared with another crate's tests")]
 mod server;
 
-use std::io::Write;
 use std::path::Path;
 
 use common::{TestEnvironment, guest};
@@ -109,8 +108,20 @@ fn a_secret_is_put_in_by_the_host_and_left_nowhere() {
     let run = |trusted: bool| {
         let guest = guest("http");
         let mut command = env.command(&[
-            "run", &guest, "--json", "--keep", "--allow-host", &host, "--secret", &bearer,
-            "--secret", &named, "--", "POST", &url, "Authorization: Bearer mine",
+            "run",
+            &guest,
+            "--json",
+            "--keep",
+            "--allow-host",
+            &host,
+            "--secret",
+            &bearer,
+            "--secret",
+            &named,
+            "--",
+            "POST",
+            &url,
+            "Authorization: Bearer mine",
         ]);
         command.env("API_KEY", VALUE).env("RUST_LOG", "trace").env("BRIO_LOG", "trace");
         if trusted {
@@ -217,16 +228,16 @@ fn a_task_file_grants_hosts_and_secrets() {
     assert_eq!(refused.status, 1, "{}", refused.stderr);
     let hint = format!("allow-hosts = [\"{}\"]", server.url(""));
     assert!(refused.stderr.contains(&hint), "{}{}", refused.stdout, refused.stderr);
-    let hosts = format!("\"{0}\"]\nsecrets = [{{ env = \"API_KEY\", host = \"{0}\" }}", server.url(""));
+    let hosts =
+        format!("\"{0}\"]\nsecrets = [{{ env = \"API_KEY\", host = \"{0}\" }}", server.url(""));
     let done = file(&hosts);
     assert_eq!(done.status, 0, "{}{}", done.stdout, done.stderr);
     assert!(server.seen()[0].contains(VALUE));
     let mut files = 0;
     search(env.path(), &mut files);
     let logs = std::fs::read_dir(env.home().join("tasks")).expect("logs");
-    let logs: String = logs
-        .filter_map(|e| std::fs::read_to_string(e.expect("an entry").path()).ok())
-        .collect();
+    let logs: String =
+        logs.filter_map(|e| std::fs::read_to_string(e.expect("an entry").path()).ok()).collect();
     assert!(logs.contains(&format!("network: GET {}: 200", server.url("/x"))), "{logs}");
     let wrong = file("\"https://a.example/path\"");
     assert_eq!(wrong.status, 2, "{}", wrong.stderr);

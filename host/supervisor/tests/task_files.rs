@@ -6,8 +6,8 @@ use std::time::Duration;
 use brio_supervisor::file::{Format, parse, read};
 use brio_supervisor::{
     After, Agent, Base, Child, Children, Command, Gate, GateKind, Grants, Hook, Isolation, Land,
-    Landing, Limits, Mendable, Names, Order, Policy, Retry, Reviewer, SessionMode, Step, Task,
-    WantedLower,
+    Landing, Limits, Mendable, Names, Network, Order, Policy, Retry, Reviewer, Secret,
+    SecretSource, SessionMode, Step, Task, WantedLower,
 };
 
 const EVERYTHING: &str = include_str!("everything.toml");
@@ -24,11 +24,29 @@ fn steps() -> Vec<Step> {
         args: Vec::new(),
         env: vec![("A".into(), "1".into()), ("B".into(), "2".into())],
         grants: Grants { session_fs: true, vcs: true },
+        network: Network {
+            allow_hosts: ["api.example.com", "*.cdn.example.com", "http://localhost:8080"]
+                .map(str::to_owned)
+                .into(),
+            secrets: vec![
+                Secret {
+                    source: SecretSource::Env("KEY".into()),
+                    host: "api.example.com".into(),
+                    header: None,
+                },
+                Secret {
+                    source: SecretSource::File("/tasks/key.txt".into()),
+                    host: "api.example.com".into(),
+                    header: Some("x-api-key".into()),
+                },
+            ],
+        },
     };
     let reviewer = Reviewer {
         agent: "check-secrets".into(),
         task: "look at {coder.summary}".into(),
         args: vec!["--changed".into()],
+        network: Network { allow_hosts: vec!["rules.example.com".into()], secrets: Vec::new() },
     };
     let make = Command {
         env: vec![("CC".into(), "cc".into())],
@@ -57,7 +75,9 @@ fn steps() -> Vec<Step> {
 }
 
 fn gates() -> Vec<Gate> {
-    let style = Reviewer::new("/tasks/other/style.wasm").task("see {make.summary}");
+    let style = Reviewer::new("/tasks/other/style.wasm")
+        .task("see {make.summary}")
+        .allow_host("style.example.com");
     let lint = GateKind::Command {
         command: Command { unconfined: true, ..Command::new(["cargo", "clippy"]) },
         fix: Some(Command { unconfined: true, ..Command::shell("cargo fix") }),

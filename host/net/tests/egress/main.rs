@@ -266,7 +266,11 @@ fn a_certificate_is_for_the_name_that_was_asked_and_from_who_is_trusted() {
     std::fs::write(&file, &server.ca_pem).unwrap();
     let by_file = trusting(Trust::with_file(&file).unwrap());
     assert_eq!(send(&by_file, get(&url("api.example"))).0, Some(200));
-    for bad in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n"] {
+    for bad in [
+        "",
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nbm9uc2Vuc2U=\n-----END CERTIFICATE-----\n",
+    ] {
         std::fs::write(&file, bad).unwrap();
         let error = Trust::with_file(&file).unwrap_err();
         assert!(error.to_string().contains("ca.pem"), "{error}");

@@ -225,6 +225,12 @@ impl Reviewer {
         Self { task: task.into(), ..self }
     }
 
+    /// One more host that it may make requests to, as `brio run --allow-host` takes it.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.network.allow_hosts.push(host.into());
+        self
+    }
+
     /// One more argument.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
