@@ -84,8 +84,7 @@ fn check(name: &str, script: &str) -> Gate {
 
 fn a_task_lands_what_its_gates_saw() {
     let house = House::new();
-    let reviewer =
-        Reviewer { agent: "check-secrets".into(), task: String::new(), args: Vec::new() };
+    let reviewer = Reviewer::new("check-secrets");
     let lint = GateKind::Command {
         command: sh("! grep -n ' $' a.txt"),
         fix: Some(sh("sed -i 's/ *$//' a.txt")),

@@ -122,6 +122,9 @@ pub(crate) fn is_ours(name: &HeaderName) -> bool {
     known.contains(name) || OTHERS.contains(&name.as_str())
 }
 
+/// The head of a response is no longer: a guest may keep as many as it may make requests.
+const HEAD: usize = 64 << 10;
+
 /// What is checked before anything is asked of anybody.
 struct Asked {
     scheme: Scheme,
@@ -287,8 +290,11 @@ impl Egress {
         let stream = timeout_at(deadline, connecting).await;
         let stream = stream.map_err(late(Phase::Connect, limit))??;
         let broken = |e: hyper::Error| NetError::Protocol(said(&e));
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+            .max_buf_size(HEAD)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
         let driver = Driver(tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = said(&error), "a connection ended");

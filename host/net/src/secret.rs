@@ -1,6 +1,7 @@
 //! What the host puts into headers, so that a guest never holds it.
 
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,6 +9,9 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use crate::host::HostError;
 use crate::{AllowHost, Host, Scheme};
+
+/// No secret has more bytes.
+const LONGEST: u64 = 16 << 10;
 
 /// Where the value of a secret is: its name, never the value itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +125,14 @@ impl SecretSpec {
                 env(name).ok_or_else(|| missing("no such variable is set, or it is no text".into()))
             }
             SecretSource::File(path) => {
-                std::fs::read_to_string(path).map_err(|e| missing(e.to_string()))
+                let mut text = String::new();
+                let file = std::fs::File::open(path);
+                let read = file.and_then(|f| f.take(LONGEST + 1).read_to_string(&mut text));
+                match read {
+                    Ok(n) if n as u64 > LONGEST => Err(missing("is longer than a header".into())),
+                    Ok(_) => Ok(text),
+                    Err(e) => Err(missing(e.to_string())),
+                }
             }
         };
         self.with_value(&value?)

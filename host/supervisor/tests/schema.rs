@@ -76,6 +76,7 @@ fn every_key_of_the_schema_is_read() {
                 "Child" => json!({ "children": [inner] }),
                 "Step" => json!({ "steps": [inner] }),
                 "Gate" => json!({ "gates": [inner] }),
+                "Secret" => json!({ "steps": [{ "secrets": [inner] }] }),
                 "Hook" => json!({ "after": { "landed": [inner] } }),
                 "Limits" | "Landing" | "Retry" | "After" | "Outcomes" | "Sample" => {
                     json!({ table.to_lowercase(): inner })

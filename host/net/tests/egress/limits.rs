@@ -138,3 +138,15 @@ fn what_is_no_http_is_said() {
     assert_eq!(status, Some(200));
     assert!(said.starts_with("NET_PROTOCOL"), "{said}");
 }
+
+#[test]
+fn the_head_of_a_response_has_an_end() {
+    let endless = Server::plain(|_, to| {
+        let _ = to.write_all(b"HTTP/1.1 200 OK\r\n");
+        while to.write_all(b"x-more: 0123456789012345678901234567890123456789\r\n").is_ok() {}
+    });
+    let egress = egress(&[&endless.url("")], |_| {});
+    let (status, said) = send(&egress, get(&endless.url("/")));
+    assert_eq!(status, None);
+    assert!(said.starts_with("NET_PROTOCOL"), "{said}");
+}
