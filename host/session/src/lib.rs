@@ -71,4 +71,4 @@ pub use rename::Rename;
 pub use sealed::{Sealed, is_layer_file};
 pub use switch::NewStack;
 pub use tracked::{Notes, Tracked};
-pub use view::{Limits, View, ViewOptions, WriteGate};
+pub use view::{Account, Limits, View, ViewOptions, WriteGate};

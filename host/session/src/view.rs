@@ -24,6 +24,19 @@ pub struct Limits {
     pub files: Option<u64>,
 }
 
+/// What was written, counted against [`Limits`]. Clones are one account: views that share it
+/// are limited together.
+#[derive(Debug, Clone, Default)]
+pub struct Account(Arc<Spent>);
+
+#[derive(Debug, Default)]
+struct Spent {
+    bytes: AtomicU64,
+    files: AtomicU64,
+    /// Which limit refused something: 1 bytes, 2 files.
+    hit: AtomicU8,
+}
+
 /// How a view is opened.
 #[derive(Debug, Clone, Default)]
 pub struct ViewOptions {
@@ -33,6 +46,8 @@ pub struct ViewOptions {
     pub read_only: bool,
     /// What may be written through this view.
     pub limits: Limits,
+    /// What the limits count in.
+    pub account: Account,
     /// Notes what is read of the base, for a commit that validates it: see
     /// [`View::reads`]. The lowermost lower must be a [`Tracked`](crate::Tracked).
     pub track_reads: bool,
@@ -63,9 +78,6 @@ pub(crate) struct Inner {
     pub epoch: AtomicU64,
     /// The upper tells what was read in it, and this view does not track.
     pub forgets: AtomicBool,
-    bytes: AtomicU64,
-    files: AtomicU64,
-    hit: AtomicU8,
 }
 
 /// What is open: handles of one file share an object.
@@ -130,9 +142,6 @@ impl View {
                 generation: AtomicU64::new(0),
                 epoch: AtomicU64::new(0),
                 forgets,
-                bytes: AtomicU64::new(0),
-                files: AtomicU64::new(0),
-                hit: AtomicU8::new(0),
             }),
         })
     }
@@ -235,9 +244,15 @@ impl View {
         self.inner.options.track_reads
     }
 
+    /// What may be written through this view, and what counts it: to open another view under
+    /// the same limits.
+    pub fn limits(&self) -> (Limits, Account) {
+        (self.inner.options.limits, self.inner.options.account.clone())
+    }
+
     /// Which limit refused something: `DiskLimit` or `FileLimit`.
     pub fn limit_hit(&self) -> Option<FsError> {
-        match self.inner.hit.load(Ordering::Relaxed) {
+        match self.inner.options.account.0.hit.load(Ordering::Relaxed) {
             1 => Some(FsError::DiskLimit),
             2 => Some(FsError::FileLimit),
             _ => None,
@@ -246,7 +261,8 @@ impl View {
 
     /// Bytes and files that were charged so far.
     pub fn written(&self) -> (u64, u64) {
-        (self.inner.bytes.load(Ordering::Relaxed), self.inner.files.load(Ordering::Relaxed))
+        let spent = &self.inner.options.account.0;
+        (spent.bytes.load(Ordering::Relaxed), spent.files.load(Ordering::Relaxed))
     }
 
     /// Waits until no write is in flight and holds new ones back until the guard is dropped.
@@ -401,15 +417,22 @@ impl Inner {
     }
 
     pub(crate) fn charge_bytes(&self, n: u64) -> FsResult<()> {
-        charge(&self.bytes, n, self.options.limits.disk).map_err(|()| self.refuse(1))
+        charge(&self.options.account.0.bytes, n, self.options.limits.disk)
+            .map_err(|()| self.refuse(1))
     }
 
     pub(crate) fn charge_file(&self) -> FsResult<()> {
-        charge(&self.files, 1, self.options.limits.files).map_err(|()| self.refuse(2))
+        charge(&self.options.account.0.files, 1, self.options.limits.files)
+            .map_err(|()| self.refuse(2))
     }
 
     fn refuse(&self, which: u8) -> FsError {
-        let _ = self.hit.compare_exchange(0, which, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.options.account.0.hit.compare_exchange(
+            0,
+            which,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
         if which == 1 { FsError::DiskLimit } else { FsError::FileLimit }
     }
 }

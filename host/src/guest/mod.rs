@@ -81,6 +81,12 @@ impl GuestSessions {
         }
     }
 
+    /// Of a child's view: what is written there is what the run writes.
+    fn options(&self) -> ViewOptions {
+        let (limits, account) = self.writer.view().limits();
+        ViewOptions { vcs: self.vcs, limits, account, ..ViewOptions::default() }
+    }
+
     /// Before a child is thrown away: what it read is part of what its parent did.
     fn release(&self, writer: Option<Arc<Writer>>) {
         if let Some(writer) = writer
@@ -144,7 +150,7 @@ impl Sessions for GuestSessions {
         let begun = writer.begin_child(options).map_err(|e| begin_error(&e))?;
         let session = self.own.brio().begun(self.own.domain().clone(), begun.id().clone());
         let opened = session
-            .writer("guest session", ViewOptions { vcs: self.vcs, ..ViewOptions::default() })
+            .writer("guest session", self.options())
             .map_err(|e| lease_error(&e))
             .and_then(|w| {
                 let view = crate::run::rooted(w.view(), path).map_err(|e| fs_error(path, e))?;
@@ -193,10 +199,7 @@ impl Sessions for GuestSessions {
             }
             Err(e) => {
                 // Still open; the guest may roll it back, or look at it.
-                let again = child.session.writer(
-                    "guest session",
-                    ViewOptions { vcs: self.vcs, ..ViewOptions::default() },
-                );
+                let again = child.session.writer("guest session", self.options());
                 child.writer = again.ok().map(Arc::new);
                 Err(commit_error(&e))
             }
