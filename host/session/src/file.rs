@@ -23,6 +23,9 @@ pub struct FileHandle {
     protected: bool,
 }
 
+/// Up to here nobody looks whether a write leaves a hole.
+const HOLE: u64 = 64 << 10;
+
 impl FileHandle {
     pub(crate) fn new(view: View, object: Use, protected: bool, how: &OpenOptions) -> Self {
         Self { view, object, read: how.read, write: how.write || how.truncate, protected }
@@ -93,7 +96,12 @@ impl FileHandle {
         if offset.checked_add(buf.len() as u64).is_none_or(|end| end > i64::MAX as u64) {
             return Err(FsError::TooLarge);
         }
-        self.view.inner.charge_bytes(buf.len() as u64)?;
+        // What a write leaves out reads as zeros, as after `set_len`, and is charged alike.
+        let hole = match offset {
+            0..=HOLE => 0,
+            _ => offset.saturating_sub(hostdir::stat_file(f)?.0.size),
+        };
+        self.view.inner.charge_bytes(hole.saturating_add(buf.len() as u64))?;
         self.view.inner.options.door.run(Op::Write, || {
             #[cfg(unix)]
             {
@@ -337,6 +345,7 @@ impl View {
         }
         self.writable(place.protected)?;
         place.free_name()?;
+        self.may_lie(&state, &place, 0)?;
         let dir = self.enter(&mut state, &place)?;
         self.inner.charge_file()?;
         let id = state.stack.tree.next;

@@ -10,6 +10,10 @@ use crate::tracked::What;
 use crate::tree::{Body, Child, NodeId, Record, Ref};
 use crate::{FsError, FsResult, Kind, Meta, Op, RelPath, SetTime, Time, View};
 
+/// How deep a view lets names lie. Whoever walks a tree, here or in the base where it lands, does
+/// it by recursion, and by paths.
+pub(crate) const DEEPEST: usize = 512;
+
 impl View {
     /// Metadata of what is at `path` below `dir`. `follow`: of a link's target.
     ///
@@ -81,6 +85,14 @@ impl View {
         self.make(dir, path, false, 0o777, Body::Symlink { target: target.to_vec() })
     }
 
+    /// Refuses a new name that would lie too deep, with `below` levels that come along with it.
+    pub(crate) fn may_lie(&self, state: &State, place: &Place, below: usize) -> FsResult<()> {
+        match state.stack.tree.depth_of(&place.dir) + 1 + below > DEEPEST {
+            true => Err(FsError::NameTooLong),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn make(
         &self,
         dir: &DirHandle,
@@ -97,6 +109,7 @@ impl View {
             return Err(FsError::NotFound);
         }
         self.writable(place.protected)?;
+        self.may_lie(&state, &place, 0)?;
         let dir = self.enter(&mut state, &place)?;
         self.inner.charge_file()?;
         let id = state.stack.tree.next;
@@ -149,6 +162,7 @@ impl View {
         if to.must_dir {
             return Err(FsError::NotFound);
         }
+        self.may_lie(state, &to, 0)?;
         let dir = self.enter(state, &to)?;
         self.inner.charge_file()?;
         let id = self.promote(state, at)?;

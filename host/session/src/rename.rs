@@ -1,7 +1,7 @@
 //! Renames.
 
 use crate::handle::DirHandle;
-use crate::ops::is_empty;
+use crate::ops::{DEEPEST, is_empty};
 use crate::promote::{GONE, now};
 use crate::resolve::{Place, VCS_DIR};
 use crate::state::State;
@@ -128,6 +128,11 @@ impl View {
             return Err(FsError::NotEmpty);
         }
         let tree = &state.stack.tree;
+        let (old, new) = (tree.depth_of(at), tree.depth_of(to) + 1);
+        // What lies too deep already may go up, or sideways.
+        if new > old && new + height(state, at, DEEPEST.saturating_sub(new))? > DEEPEST {
+            return Err(FsError::NameTooLong);
+        }
         match (tree.path_of(at), tree.path_of(to)) {
             (Some(old), Some(new)) if new.starts_with(&old) => Err(FsError::Invalid),
             _ => Ok(()),
@@ -170,6 +175,26 @@ fn same_file(state: &State, a: (&Ref, &Meta), b: (&Ref, &Meta)) -> FsResult<bool
         _ => state.stack.identity(r.clone(), m.nlink),
     };
     Ok(of(a)? == of(b)?)
+}
+
+/// How many levels lie below a directory; more than `most` are not counted.
+fn height(state: &State, dir: &Ref, most: usize) -> FsResult<usize> {
+    let mut highest = 0;
+    let mut below = vec![(dir.clone(), 0)];
+    while let Some((dir, level)) = below.pop() {
+        for e in state.stack.list_ref(&dir)? {
+            highest = highest.max(level + 1);
+            if highest > most {
+                return Ok(highest);
+            }
+            if e.kind == Kind::Dir
+                && let Some(sub) = state.stack.tree.step(&dir, &e.name)
+            {
+                below.push((sub, level + 1));
+            }
+        }
+    }
+    Ok(highest)
 }
 
 /// Whether a directory holds a `.git` at any depth.

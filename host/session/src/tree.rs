@@ -253,6 +253,25 @@ impl Tree {
         }
     }
 
+    /// How many names lead to this place.
+    pub(crate) fn depth_of(&self, r: &Ref) -> usize {
+        let (mut at, mut depth) = (r.clone(), 0);
+        loop {
+            at = match at {
+                Ref::Node(ROOT) => return depth,
+                Ref::Node(id) => match self.nodes.get(&id).and_then(|n| n.names.first()) {
+                    Some((dir, _)) => Ref::Node(*dir),
+                    None => return depth,
+                },
+                Ref::Lower(p) => match p.split() {
+                    Some((parent, _)) => self.canonical(Ref::Lower(parent)),
+                    None => return depth,
+                },
+            };
+            depth += 1;
+        }
+    }
+
     /// Where this layer has moved what its lower has at a path; `None`: it has removed it.
     pub(crate) fn now_at(&self, lower: &RelPath) -> Option<RelPath> {
         let r = self.canonical(Ref::Lower(lower.clone()));
