@@ -8,6 +8,8 @@ use sha2::{Digest, Sha256};
 
 /// Of loaded agents so many bytes of WebAssembly are kept; compiled code is a few times that.
 const MOST: usize = 32 << 20;
+/// And so many agents: each holds descriptors, however small it is.
+const MOST_AGENTS: usize = 64;
 
 /// What was loaded lately, by one engine.
 #[derive(Default)]
@@ -77,7 +79,7 @@ impl Loaded {
             self.bytes -= had.bytes;
         }
         self.bytes += bytes;
-        while self.bytes > MOST {
+        while self.bytes > MOST || self.agents.len() > MOST_AGENTS {
             let oldest = self.agents.iter().min_by_key(|(_, e)| e.used).map(|(key, _)| key.clone());
             let Some(gone) = oldest.and_then(|key| self.agents.remove(&key)) else { return };
             self.bytes -= gone.bytes;
@@ -119,8 +121,12 @@ mod tests {
         }
         assert!(loaded.find(&Key::Hash([0; 32])).is_none());
         assert!(loaded.find(&Key::Hash([2; 32])).is_some());
-        loaded.keep(Key::Bundled("large"), agent, MOST + 1);
+        loaded.keep(Key::Bundled("large"), agent.clone(), MOST + 1);
         assert!(loaded.find(&Key::Bundled("large")).is_none());
         assert!(loaded.bytes <= MOST);
+        for n in 0..100 {
+            loaded.keep(Key::Hash([n; 32]), agent.clone(), 1);
+        }
+        assert_eq!((loaded.agents.len(), loaded.bytes), (MOST_AGENTS, MOST_AGENTS));
     }
 }
