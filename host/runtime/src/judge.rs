@@ -6,7 +6,9 @@ use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use crate::limits::LimitHit;
 use crate::load::Entry;
-use crate::{AgentErrorInfo, Limit, Outcome, RunReport, TaskOutput, Verdict, codes};
+use crate::{
+    AgentErrorInfo, Finding, Limit, Metric, Outcome, RunReport, TaskOutput, Verdict, codes,
+};
 
 /// The error that unwinds a guest that somebody stopped.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,31 @@ pub(crate) enum Returned {
     Agent(Result<TaskOutput, AgentErrorInfo>),
     Reviewer(Result<Verdict, AgentErrorInfo>),
     Command(Result<(), ()>),
+}
+
+impl Returned {
+    /// The bytes that it takes to keep it.
+    pub(crate) fn size(&self) -> usize {
+        let error =
+            |e: &AgentErrorInfo| e.message.len() + e.paths.iter().map(String::len).sum::<usize>();
+        let finding = |f: &Finding| {
+            size_of::<Finding>()
+                + f.rule.len()
+                + f.message.len()
+                + f.path.as_ref().map_or(0, String::len)
+        };
+        match self {
+            Self::Agent(Ok(o)) => {
+                let metrics = o.metrics.iter().map(|m| size_of::<Metric>() + m.name.len());
+                o.summary.len() + metrics.sum::<usize>()
+            }
+            Self::Reviewer(Ok(v)) => {
+                v.comments.len() + v.findings.iter().map(finding).sum::<usize>()
+            }
+            Self::Agent(Err(e)) | Self::Reviewer(Err(e)) => error(e),
+            Self::Command(_) => 0,
+        }
+    }
 }
 
 impl RunReport {
@@ -129,7 +156,10 @@ fn limit(e: &wasmtime::Error) -> Option<Limit> {
     if let Some(LimitHit(limit)) = e.downcast_ref() {
         return Some(*limit);
     }
-    matches!(e.downcast_ref(), Some(ResourceTableError::Full)).then_some(Limit::Handles)
+    // The engine has no type for its own tables being full.
+    let full = matches!(e.downcast_ref(), Some(ResourceTableError::Full))
+        || e.root_cause().to_string().ends_with(": store handle limit exceeded");
+    full.then_some(Limit::Handles)
 }
 
 /// One line, without backtraces and without how the host came to see it.

@@ -23,7 +23,7 @@
 //! | `load`, `adapt`, `imports`, `proposals` | from bytes to an [`Agent`], or to a [`LoadError`] that names the reason |
 //! | `inspect` | what a file of WebAssembly imports and exports, also when it cannot be loaded |
 //! | `spec`, `run`, `judge`, `outcome` | what a run is given, the run, what became of it |
-//! | `limits`, `stop`, `output` | what ends or bounds a run |
+//! | `limits`, `stop`, `watch`, `output` | what ends or bounds a run |
 //! | `link`, `state` | what a guest may import, what a store holds |
 //! | `fs` | `wasi:filesystem` over views; `plain` is the stock one |
 //! | `http` | `wasi:http`, by what [`brio_net`] is granted |
@@ -58,6 +58,7 @@ mod ticker;
 mod timers;
 #[cfg(feature = "wasi-0-3")]
 mod wasi3;
+mod watch;
 
 pub use brio_net as net;
 pub use engine::{Engine, EngineError, EngineOptions};

@@ -22,7 +22,7 @@ pub enum Limit {
     Disk,
     /// Files created in the session.
     Files,
-    /// Bytes on stdout and stderr.
+    /// Bytes on stdout and stderr, and of what is returned.
     Output,
 }
 
@@ -69,7 +69,7 @@ pub struct RunLimits {
     pub cpu: Duration,
     /// Handles open at one time.
     pub handles: usize,
-    /// Bytes on stdout and stderr together.
+    /// Bytes on stdout and stderr and in what is returned, together.
     pub output: u64,
 }
 

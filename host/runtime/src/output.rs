@@ -155,6 +155,11 @@ impl Stream {
     }
 }
 
+/// As the WIT has it: who writes more than was allowed is ended.
+pub(crate) fn too_much() -> StreamError {
+    StreamError::trap("wrote more to a stream than `check-write` allows")
+}
+
 impl Stream {
     /// Waits until the sink has room for more.
     pub(crate) async fn room(&self) {
@@ -218,6 +223,9 @@ impl OutputStream for Stream {
     }
 
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > self.free() {
+            return Err(too_much());
+        }
         match self.put(bytes) {
             true => Ok(()),
             false => Err(StreamError::Trap(self.0.cause.hit(Limit::Output).into())),

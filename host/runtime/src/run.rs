@@ -1,6 +1,6 @@
 //! One run: set up, called, judged, cleaned up.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use brio_session::FsError;
 use wasmtime::{Store, UpdateDeadline};
@@ -11,9 +11,10 @@ use crate::limits::Cause;
 use crate::load::Entry;
 use crate::output::Outputs;
 use crate::state::State;
+use crate::watch::Watch;
 use crate::{
-    Agent, AgentErrorInfo, Engine, Limit, Outcome, RunReport, RunSpec, StopToken, TaskContext,
-    Usage, Workspace, clock, codes,
+    Agent, AgentErrorInfo, Engine, Limit, Outcome, RunReport, RunSpec, TaskContext, Usage,
+    Workspace, codes,
 };
 
 impl Engine {
@@ -65,12 +66,12 @@ impl Engine {
             max,
             &cause,
         );
-        let state = match State::new(&spec, &outputs, &cause) {
+        let watch = Watch::new(&spec, &cause);
+        let state = match State::new(&spec, &outputs, &watch) {
             Ok(state) => state,
             Err(e) => return refused(codes::RUN_INVALID, format!("{}: {e}", spec.at)),
         };
-        let run =
-            Run { engine: self, spec: &spec, cause, started: Instant::now(), cpu: clock::cpu(0) };
+        let run = Run { engine: self, spec: &spec, cause, watch };
         run.go(entry, state, outputs)
     }
 }
@@ -83,8 +84,7 @@ struct Run<'a> {
     engine: &'a Engine,
     spec: &'a RunSpec,
     cause: Cause,
-    started: Instant,
-    cpu: Duration,
+    watch: Watch,
 }
 
 impl Run<'_> {
@@ -96,13 +96,15 @@ impl Run<'_> {
         store.set_epoch_deadline(1);
         #[cfg(feature = "wasi-0-3")]
         crate::wasi3::limit(&mut store, self.spec.limits.handles);
-        self.watch(&mut store);
+        self.watch(&mut store, self.watch.clone());
         let ended = {
             let _ticking = inner.ticker.running();
             inner.timers.block_on(async {
                 tokio::select! {
                     biased;
-                    ended = call(entry, &mut store, &self.spec.task) => ended,
+                    ended = call(entry, &mut store, &self.spec.task) => {
+                        ended.and_then(|r| self.bounded(r))
+                    }
                     () = self.spec.stop.stopped() => Err(Killed.into()),
                     () = tokio::time::sleep(self.spec.limits.wall) => Err(self.cause.hit(Limit::Time).into()),
                 }
@@ -117,8 +119,8 @@ impl Run<'_> {
         without_return(entry, &mut report);
         report.network = network;
         report.usage = Usage {
-            wall: self.started.elapsed(),
-            cpu: clock::cpu(0).saturating_sub(self.cpu),
+            wall: self.watch.wall(),
+            cpu: self.watch.cpu(),
             memory: state.meter.peak(),
             output: self.cause.output(),
             written: self.written().0.saturating_sub(before.0),
@@ -138,6 +140,15 @@ impl Run<'_> {
         report
     }
 
+    /// What a guest returns counts beside what it has put out.
+    fn bounded(&self, returned: Returned) -> wasmtime::Result<Returned> {
+        let all = self.cause.output().saturating_add(returned.size() as u64);
+        match all <= self.spec.limits.output {
+            true => Ok(returned),
+            false => Err(self.cause.hit(Limit::Output).into()),
+        }
+    }
+
     fn limit_hit(&self) -> Option<FsError> {
         match &self.spec.view {
             Workspace::Session(view) => view.limit_hit(),
@@ -153,27 +164,10 @@ impl Run<'_> {
     }
 
     /// At every epoch: has somebody stopped the run, is its time over?
-    fn watch(&self, store: &mut Store<State>) {
-        let (stop, cause, limits): (StopToken, Cause, _) =
-            (self.spec.stop.clone(), self.cause.clone(), self.spec.limits);
-        let (started, cpu) = (self.started, self.cpu);
-        let mut ticks = 0;
+    fn watch(&self, store: &mut Store<State>, watch: Watch) {
         store.epoch_deadline_callback(move |_| {
-            ticks += 1;
-            if stop.is_stopped() {
-                return Err(Killed.into());
-            }
-            // In 0.3 a guest is only told that its stream has ended.
-            if cause.get() == Some(Limit::Output) {
-                return Err(cause.hit(Limit::Output).into());
-            }
-            if started.elapsed() >= limits.wall {
-                return Err(cause.hit(Limit::Time).into());
-            }
-            if clock::cpu(ticks).saturating_sub(cpu) >= limits.cpu {
-                return Err(cause.hit(Limit::Cpu).into());
-            }
-            Ok(UpdateDeadline::Continue(1))
+            watch.tick();
+            watch.check().map(|()| UpdateDeadline::Continue(1))
         });
     }
 }

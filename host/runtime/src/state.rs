@@ -9,9 +9,10 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::core::{CoreCtx, CoreState};
 use crate::fs::{FsCtx, FsState, Mounts};
 use crate::http::HttpState;
-use crate::limits::{Cause, Meter};
+use crate::limits::Meter;
 use crate::output::Outputs;
 use crate::plain::PlainCtx;
+use crate::watch::Watch;
 use crate::{RunSpec, Workspace};
 
 /// The data of a store.
@@ -57,7 +58,7 @@ impl State {
     ///
     /// # Errors
     /// The host's, when the handle of the plain form cannot be duplicated.
-    pub(crate) fn new(spec: &RunSpec, outputs: &Outputs, cause: &Cause) -> std::io::Result<Self> {
+    pub(crate) fn new(spec: &RunSpec, outputs: &Outputs, watch: &Watch) -> std::io::Result<Self> {
         let mut wasi = WasiCtx::builder();
         wasi.args(&spec.args)
             .envs(&spec.env)
@@ -74,6 +75,7 @@ impl State {
             begun: Vec::new(),
             ended: Default::default(),
             plain: None,
+            watch: watch.clone(),
         };
         let (mut fs, mut plain) = (None, Vec::new());
         match &spec.view {
@@ -97,7 +99,7 @@ impl State {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(spec.limits.handles);
-        let meter = Meter::new(spec.limits.memory, cause.clone());
+        let meter = Meter::new(spec.limits.memory, watch.cause().clone());
         Ok(Self {
             wasi: wasi.build(),
             table,

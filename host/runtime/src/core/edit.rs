@@ -47,20 +47,29 @@ impl Lines {
 pub(super) enum NoEdit {
     NoMatch,
     Ambiguous(u32),
+    /// The text would be larger than it may be.
+    TooLarge,
 }
 
-/// Replaces `old` by `new`: once if it occurs once, everywhere if `all`.
+/// Replaces `old` by `new`: once if it occurs once, everywhere if `all`; never beyond `max` bytes.
 pub(super) fn replace(
     text: &str,
     old: &str,
     new: &str,
     all: bool,
+    max: usize,
 ) -> Result<(String, u32), NoEdit> {
     let count = if old.is_empty() { 0 } else { text.matches(old).count() };
     match u32::try_from(count).unwrap_or(u32::MAX) {
         0 => Err(NoEdit::NoMatch),
         n if n > 1 && !all => Err(NoEdit::Ambiguous(n)),
-        n => Ok((text.replace(old, new), n)),
+        n => {
+            let more = new.len().saturating_sub(old.len()).saturating_mul(count);
+            if text.len().saturating_add(more) > max {
+                return Err(NoEdit::TooLarge);
+            }
+            Ok((text.replace(old, new), n))
+        }
     }
 }
 
@@ -91,6 +100,9 @@ mod tests {
 
     #[test]
     fn replacing_is_exact_or_nothing() {
+        let replace = |text, old, new, all| replace(text, old, new, all, 8);
+        assert_eq!(replace("aXbX", "X", "yyyy", true), Err(NoEdit::TooLarge));
+        assert_eq!(replace("aXbX", "X", "yyy", true), Ok(("ayyybyyy".into(), 2)));
         assert_eq!(replace("aXbX", "X", "y", true), Ok(("aybY".replace('Y', "y"), 2)));
         assert_eq!(replace("aXb", "X", "", false), Ok(("ab".into(), 1)));
         assert_eq!(replace("aXbX", "X", "y", false), Err(NoEdit::Ambiguous(2)));

@@ -30,6 +30,7 @@ use wasmtime::component::HasData;
 
 use crate::Sessions;
 use crate::fs::FsState;
+use crate::watch::Watch;
 
 /// What the interfaces of `brio:core` know of a run.
 pub(crate) struct CoreState {
@@ -45,6 +46,8 @@ pub(crate) struct CoreState {
     pub(crate) ended: BTreeSet<String>,
     /// The directory of the plain form, under the session's name.
     pub(crate) plain: Option<(String, Dir)>,
+    /// For calls that take long.
+    pub(crate) watch: Watch,
 }
 
 /// What a host function of `brio:core` gets.

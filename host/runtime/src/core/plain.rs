@@ -27,10 +27,12 @@ impl Tree for Dir {
             Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
                 let mut file =
                     self.open_with(path, OpenOptions::new().read(true).write(true).create(true))?;
+                // Only what is written over: the rest goes last, and by one call.
+                let size = file.metadata()?.len();
                 let mut before = Vec::new();
-                file.read_to_end(&mut before)?;
+                (&mut file).take(content.len() as u64).read_to_end(&mut before)?;
                 Ok(replace(&mut file, content).inspect_err(|_| {
-                    let _ = replace(&mut file, &before);
+                    let _ = put(&mut file, &before).and_then(|()| file.set_len(size));
                 })?)
             }
             Err(e) => Err(e.into()),
@@ -77,8 +79,12 @@ fn kind(t: FileType) -> Kind {
     }
 }
 
-fn replace(file: &mut cap_std::fs::File, content: &[u8]) -> std::io::Result<()> {
+fn put(file: &mut cap_std::fs::File, content: &[u8]) -> std::io::Result<()> {
     file.rewind()?;
-    file.write_all(content)?;
+    file.write_all(content)
+}
+
+fn replace(file: &mut cap_std::fs::File, content: &[u8]) -> std::io::Result<()> {
+    put(file, content)?;
     file.set_len(content.len() as u64)
 }

@@ -98,7 +98,15 @@ impl Host for CoreCtx<'_> {
         }
         let (tree, inner) = attempt!(self.tree(&path));
         let mut lines = Lines::new(first, last, MAX_BYTES);
-        attempt!(told(tree.read(&inner, &mut |piece| lines.feed(piece)), &path)?);
+        let mut over = Ok(());
+        let more = &mut |piece: &[u8]| {
+            // A line may be as long as a disk is large.
+            over = self.core.watch.check();
+            over.is_ok() && lines.feed(piece)
+        };
+        let read = tree.read(&inner, more);
+        over?;
+        attempt!(told(read, &path)?);
         if lines.too_large {
             return Ok(Err(ToolError::TooLarge(path)));
         }
@@ -127,8 +135,9 @@ impl Host for CoreCtx<'_> {
     fn edit(&mut self, path: String, old: String, new: String, all: bool) -> Answer<u32> {
         let content = attempt!(self.read_whole(&path)?);
         let Ok(text) = String::from_utf8(content) else { return Ok(Err(ToolError::NotText(path))) };
-        let (text, count) = match replace(&text, &old, &new, all) {
+        let (text, count) = match replace(&text, &old, &new, all, MAX_BYTES) {
             Ok(done) => done,
+            Err(NoEdit::TooLarge) => return Ok(Err(ToolError::TooLarge(path))),
             Err(NoEdit::NoMatch) => return Ok(Err(ToolError::NoMatch(path))),
             Err(NoEdit::Ambiguous(matches)) => {
                 return Ok(Err(ToolError::Ambiguous(AmbiguousMatch { path, matches })));

@@ -51,13 +51,16 @@ impl Tree for Mount {
             }),
             Err(FsError::Exists) => {
                 let file = file(self.view.open_at(&root, path, &old)?)?;
+                // Only what is written over: the rest goes last, and by one call.
+                let size = file.meta()?.size;
                 let mut before = Vec::new();
                 read_from(&file, &mut |piece| {
-                    before.extend_from_slice(piece);
-                    true
+                    let room = content.len() - before.len();
+                    before.extend_from_slice(&piece[..room.min(piece.len())]);
+                    before.len() < content.len()
                 })?;
                 replace(&file, content).inspect_err(|_| {
-                    let _ = replace(&file, &before);
+                    let _ = put(&file, &before).and_then(|()| file.set_len(size));
                 })
             }
             Err(e) => Err(e),
@@ -120,6 +123,11 @@ fn read_from(file: &FileHandle, more: &mut dyn FnMut(&[u8]) -> bool) -> FsResult
 }
 
 fn replace(file: &FileHandle, content: &[u8]) -> FsResult<()> {
+    put(file, content)?;
+    file.set_len(content.len() as u64)
+}
+
+fn put(file: &FileHandle, content: &[u8]) -> FsResult<()> {
     let mut at = 0;
     while at < content.len() {
         match file.write_at(&content[at..], at as u64)? {
@@ -127,5 +135,5 @@ fn replace(file: &FileHandle, content: &[u8]) -> FsResult<()> {
             n => at += n,
         }
     }
-    file.set_len(content.len() as u64)
+    Ok(())
 }

@@ -103,6 +103,9 @@ impl OutputStream for Writer {
         if self.closed {
             return Err(StreamError::Closed);
         }
+        if bytes.len() > CHUNK {
+            return Err(crate::output::too_much());
+        }
         self.put(&bytes).map_err(|e| {
             self.closed = true;
             errors::stream(e)
