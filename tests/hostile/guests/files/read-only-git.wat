@@ -1,0 +1,33 @@
+;; command: wasi memory realloc files paths
+;; What decides which programs run on the base: not through other names, not under another
+;; directory, not by putting something in its place.
+(data (i32.const 8192) ".git\00.git/\00.git/config\00.git/hooks\00.git/hooks/pre-commit\00./.git/./config\00src/../.git/config\00inside/../../.git/config\00\00")
+(data (i32.const 16) "t") (data (i32.const 24) "README.md") (data (i32.const 40) "src") (data (i32.const 48) ".git/new")
+(func $try (param $p i32) (param $n i32)
+  (local $d i32)
+  (local.set $d (call $root))
+  (call $open-at (local.get $d) (i32.const 1) (local.get $p) (local.get $n) (i32.const 0) (i32.const 2) (i32.const 1024)) (call $refused)
+  (call $open-at (local.get $d) (i32.const 1) (local.get $p) (local.get $n) (i32.const 8) (i32.const 1) (i32.const 1024)) (call $refused)
+  (call $link-at (local.get $d) (i32.const 0) (local.get $p) (local.get $n) (local.get $d) (i32.const 16) (i32.const 1) (i32.const 1024)) (call $refused)
+  (call $rename-at (local.get $d) (local.get $p) (local.get $n) (local.get $d) (i32.const 16) (i32.const 1) (i32.const 1024)) (call $refused)
+  (call $rename-at (local.get $d) (i32.const 24) (i32.const 9) (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $rename-at (local.get $d) (i32.const 40) (i32.const 3) (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $unlink-at (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $rmdir-at (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $drop-descriptor (local.get $d)))
+(func (export "wasi:cli/run@0.2.12#run") (result i32)
+  (local $git i32) (local $f i32)
+  (call $each (i32.const 8192))
+  (call $open-at (call $root) (i32.const 0) (i32.const 48) (i32.const 8) (i32.const 1) (i32.const 3) (i32.const 1024)) (call $refused)
+  (call $mkdir-at (call $root) (i32.const 48) (i32.const 8) (i32.const 1024)) (call $refused)
+  (call $symlink-at (call $root) (i32.const 24) (i32.const 9) (i32.const 48) (i32.const 8) (i32.const 1024)) (call $refused)
+  ;; A link to it, and through the link; and from a handle of the directory itself.
+  (call $symlink-at (call $root) (i32.const 8192) (i32.const 4) (i32.const 16) (i32.const 1) (i32.const 1024)) (call $must (call $ok))
+  (i64.store (i32.const 64) (i64.const 0x6769666e6f632f74)) ;; t/config
+  (i32.store8 (i32.const 72) (i32.const 103))
+  (memory.copy (i32.const 64) (i32.const 16) (i32.const 1))
+  (call $open-at (call $root) (i32.const 1) (i32.const 64) (i32.const 8) (i32.const 0) (i32.const 2) (i32.const 1024)) (call $refused)
+  (local.set $git (call $open (call $root) (i32.const 8192) (i32.const 4) (i32.const 2) (i32.const 33)))
+  (call $open-at (local.get $git) (i32.const 0) (i32.const 66) (i32.const 6) (i32.const 8) (i32.const 3) (i32.const 1024)) (call $refused)
+  (call $mkdir-at (local.get $git) (i32.const 16) (i32.const 1) (i32.const 1024)) (call $refused)
+  (i32.const 0))

@@ -1,0 +1,23 @@
+;; command: wasi memory realloc files paths
+;; The state of the base, by all its names: it is not there, and cannot be made.
+(data (i32.const 8192) ".brio\00.brio/\00./.brio\00.brio/claim\00src/../.brio/claim\00src/.brio\00src/deep/.brio/x\00inside/.brio\00\00")
+(data (i32.const 16) ".brio") (data (i32.const 32) "README.md") (data (i32.const 48) "t") (data (i32.const 56) "src")
+(func $try (param $p i32) (param $n i32)
+  (local $d i32)
+  (local.set $d (call $root))
+  (call $open-at (local.get $d) (i32.const 1) (local.get $p) (local.get $n) (i32.const 0) (i32.const 1) (i32.const 1024)) (call $refused)
+  (call $open-at (local.get $d) (i32.const 1) (local.get $p) (local.get $n) (i32.const 1) (i32.const 3) (i32.const 1024)) (call $refused)
+  (call $stat-at (local.get $d) (i32.const 0) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $mkdir-at (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $symlink-at (local.get $d) (i32.const 32) (i32.const 9) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $link-at (local.get $d) (i32.const 0) (i32.const 32) (i32.const 9) (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $rename-at (local.get $d) (i32.const 56) (i32.const 3) (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $rename-at (local.get $d) (local.get $p) (local.get $n) (local.get $d) (i32.const 48) (i32.const 1) (i32.const 1024)) (call $refused)
+  (call $unlink-at (local.get $d) (local.get $p) (local.get $n) (i32.const 1024)) (call $refused)
+  (call $drop-descriptor (local.get $d)))
+(func (export "wasi:cli/run@0.2.12#run") (result i32)
+  (call $each (i32.const 8192))
+  ;; A link to it leads nowhere.
+  (call $symlink-at (call $root) (i32.const 16) (i32.const 5) (i32.const 48) (i32.const 1) (i32.const 1024))
+  (call $open-at (call $root) (i32.const 1) (i32.const 48) (i32.const 1) (i32.const 2) (i32.const 1) (i32.const 1024)) (call $refused)
+  (i32.const 0))

@@ -1,0 +1,21 @@
+;; command: wasi memory realloc files
+;; An ancestor that is a directory now and a link in the next moment, and a name below it.
+(data (i32.const 16) "d") (data (i32.const 20) "../outside") (data (i32.const 40) "d/secret.txt") (data (i32.const 60) "k")
+(func (export "wasi:cli/run@0.2.12#run") (result i32)
+  (local $r i32) (local $n i32)
+  (local.set $r (call $root))
+  (loop $l
+    (call $mkdir-at (local.get $r) (i32.const 16) (i32.const 1) (i32.const 1024))
+    (call $must (call $ok))
+    (call $open-at (local.get $r) (i32.const 1) (i32.const 40) (i32.const 12) (i32.const 0) (i32.const 1) (i32.const 1024))
+    (call $must (i32.eqz (call $ok)))
+    (call $rmdir-at (local.get $r) (i32.const 16) (i32.const 1) (i32.const 1024))
+    (call $must (call $ok))
+    (call $symlink-at (local.get $r) (i32.const 20) (i32.const 10) (i32.const 16) (i32.const 1) (i32.const 1024))
+    (call $must (call $ok))
+    (call $open-at (local.get $r) (i32.const 1) (i32.const 40) (i32.const 12) (i32.const 1) (i32.const 3) (i32.const 1024))
+    (call $must (i32.eqz (call $ok)))
+    (call $unlink-at (local.get $r) (i32.const 16) (i32.const 1) (i32.const 1024))
+    (call $must (call $ok))
+    (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 300))))
+  (i32.const 0))

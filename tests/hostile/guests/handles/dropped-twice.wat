@@ -1,0 +1,2 @@
+;; command: wasi memory realloc files
+(func (export "wasi:cli/run@0.2.12#run") (result i32) (local $f i32) (local.set $f (call $file)) (call $drop-descriptor (local.get $f)) (call $drop-descriptor (local.get $f)) (i32.const 0))

@@ -1,0 +1,17 @@
+;; command: wasi memory realloc files
+;; The file is closed and unlinked; what streams from it goes on, and writes nowhere else.
+(func (export "wasi:cli/run@0.2.12#run") (result i32)
+  (local $d i32) (local $f i32) (local $s i32)
+  (local.set $d (call $root))
+  (local.set $f (call $file))
+  (call $write-stream (local.get $f) (i64.const 0) (i32.const 1024))
+  (call $must (call $ok))
+  (local.set $s (i32.load (i32.const 1028)))
+  (call $drop-descriptor (local.get $f))
+  (call $unlink-at (local.get $d) (i32.const 16) (i32.const 1) (i32.const 1024))
+  (call $must (call $ok))
+  (call $print-on (local.get $s) (i32.const 16) (i32.const 100) (i32.const 1024))
+  (call $must (call $ok))
+  (call $stat-at (local.get $d) (i32.const 0) (i32.const 16) (i32.const 1) (i32.const 1024))
+  (call $must (i32.eqz (call $ok)))
+  (i32.const 0))

@@ -1,0 +1,22 @@
+;; command: wasi memory realloc files
+;; Not hostile: it waits a millisecond, writes a file, reads it again, and says how long that took.
+(func (export "wasi:cli/run@0.2.12#run") (result i32)
+  (local $d i32) (local $f i32) (local $p i32) (local $out i32) (local $begun i64)
+  (local.set $d (call $root))
+  (local.set $out (call $stdout))
+  (i32.store8 (i32.const 16) (i32.const 110))
+  (loop $l
+    (local.set $begun (call $now))
+    (local.set $p (call $after (i64.const 1000000)))
+    (call $block (local.get $p))
+    (call $drop-pollable (local.get $p))
+    (local.set $f (call $open (local.get $d) (i32.const 16) (i32.const 1) (i32.const 9) (i32.const 3)))
+    (call $write (local.get $f) (i32.const 0) (i32.const 4096) (i64.const 0) (i32.const 1024))
+    (call $must (call $ok))
+    (global.set $top (i32.const 65536))
+    (call $read (local.get $f) (i64.const 4096) (i64.const 0) (i32.const 1024))
+    (call $must (call $ok))
+    (call $drop-descriptor (local.get $f))
+    (i64.store (i32.const 2048) (i64.sub (call $now) (local.get $begun)))
+    (call $print-on (local.get $out) (i32.const 2048) (i32.const 8) (i32.const 1024))
+    (br $l)) (unreachable))

@@ -1,0 +1,2 @@
+;; agent: memory realloc
+(func (export "brio:core/run@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.const -16))

@@ -1,0 +1,5 @@
+;; agent: memory realloc
+;; 30 MiB of summary.
+(func (export "brio:core/run@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (i32.store (i32.const 2052) (call $alloc (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 31457280)))
+  (i32.store (i32.const 2056) (i32.const 31457280)) (i32.const 2048))

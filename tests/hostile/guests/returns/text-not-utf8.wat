@@ -1,0 +1,3 @@
+;; agent: memory realloc
+(data (i32.const 16) "\ff\fe\fd")
+(func (export "brio:core/run@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) (i32.store (i32.const 2052) (i32.const 16)) (i32.store (i32.const 2056) (i32.const 3)) (i32.const 2048))

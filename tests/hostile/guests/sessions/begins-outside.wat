@@ -1,0 +1,17 @@
+;; agent: wasi tools sessions memory realloc files children
+;; Branches what it cannot see.
+(data (i32.const 400) "/") (data (i32.const 402) "/etc") (data (i32.const 410) "..") (data (i32.const 420) "/workspace/..")
+(data (i32.const 440) "/workspace/out") (data (i32.const 460) "/sessions") (data (i32.const 470) "/workspace/.brio") (data (i32.const 490) "/workspace/README.md")
+(func $try (param $at i32) (param $len i32) (call $must (i32.eqz (call $child (local.get $at) (local.get $len)))))
+(func (export "brio:core/run@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (call $try (i32.const 400) (i32.const 1))
+  (call $try (i32.const 402) (i32.const 4))
+  (call $try (i32.const 410) (i32.const 2))
+  (call $try (i32.const 420) (i32.const 13))
+  (call $try (i32.const 440) (i32.const 14))
+  (call $try (i32.const 460) (i32.const 9))
+  (call $try (i32.const 470) (i32.const 16))
+  (call $try (i32.const 490) (i32.const 20))
+  (call $try (i32.const 490) (i32.const 0))
+  (call $try (i32.const 4096) (i32.const 60000))
+  (call $done))

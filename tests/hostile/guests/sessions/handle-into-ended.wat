@@ -1,0 +1,17 @@
+;; agent: wasi tools sessions memory realloc files children
+;; Writes through a handle into a session that has landed.
+(data (i32.const 16) "x")
+(func $sessions (result i32)
+  (call $preopens (i32.const 1024))
+  (i32.load (i32.add (i32.load (i32.const 1024)) (i32.mul (i32.const 12) (i32.sub (i32.load (i32.const 1028)) (i32.const 1))))))
+(func (export "brio:core/run@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (local $f i32)
+  (call $must (call $child (i32.const 256) (i32.const 10)))
+  (i32.store16 (i32.const 323) (i32.const 0x782f)) ;; the id, then "/x"
+  (local.set $f (call $open (call $sessions) (i32.const 282) (i32.const 43) (i32.const 1) (i32.const 3)))
+  (call $commit (i32.const 282) (i32.const 41) (i32.const 1024)) (call $must (call $ok))
+  (call $write (local.get $f) (i32.const 16) (i32.const 1) (i64.const 0) (i32.const 1024))
+  (call $must (i32.eqz (call $ok)))
+  (call $set-size (local.get $f) (i64.const 5) (i32.const 1024))
+  (call $must (i32.eqz (call $ok)))
+  (call $done))

@@ -1,0 +1,15 @@
+;; agent: wasi tools sessions memory realloc files children
+;; Checkpoints by names that are paths, empty, long or unknown.
+(data (i32.const 400) "../../etc") (data (i32.const 420) "a/b") (data (i32.const 430) ".")
+(func $try (param $id i32) (param $idlen i32) (param $name i32) (param $len i32)
+  (call $checkpoint (local.get $id) (local.get $idlen) (local.get $name) (local.get $len) (i32.const 1024))
+  (call $must (i32.eqz (call $ok)))
+  (call $restore (local.get $id) (local.get $idlen) (local.get $name) (local.get $len) (i32.const 1024))
+  (call $must (i32.eqz (call $ok))))
+(func (export "brio:core/run@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (call $try (local.get 7) (local.get 8) (i32.const 400) (i32.const 9))
+  (call $try (local.get 7) (local.get 8) (i32.const 420) (i32.const 3))
+  (call $try (local.get 7) (local.get 8) (i32.const 430) (i32.const 1))
+  (call $try (local.get 7) (local.get 8) (i32.const 430) (i32.const 0))
+  (call $try (local.get 7) (local.get 8) (i32.const 4096) (i32.const 50000))
+  (call $done))

@@ -1,0 +1,5 @@
+  (import "brio:core/session-fs@0.1.0" "begin-session" (func $begin (param i32 i32 i32)))
+  (import "brio:core/session-fs@0.1.0" "commit-session" (func $commit (param i32 i32 i32)))
+  (import "brio:core/session-fs@0.1.0" "rollback-session" (func $rollback (param i32 i32 i32)))
+  (import "brio:core/checkpoints@0.1.0" "checkpoint" (func $checkpoint (param i32 i32 i32 i32 i32)))
+  (import "brio:core/checkpoints@0.1.0" "restore" (func $restore (param i32 i32 i32 i32 i32)))
