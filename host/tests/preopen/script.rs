@@ -5,7 +5,7 @@ use super::model::ops::{self, Data, Op};
 use super::model::{Class, Kind, Outcome, Rng, Subject, Value, show};
 
 /// Listings that are read while others go on.
-const HELD: usize = 2;
+pub(crate) const HELD: usize = 2;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
@@ -80,7 +80,7 @@ pub(crate) fn generate(rng: &mut Rng, memory: &mut Memory, len: usize) -> Script
 }
 
 /// What WASI says where the model says otherwise.
-fn wanted(memory: &mut Memory, op: &Op) -> String {
+pub(crate) fn wanted(memory: &mut Memory, op: &Op) -> String {
     // As ftruncate has it.
     let truncates = match op {
         Op::SetLen { slot, .. } => memory.apply(&Op::HandleStat { slot: *slot }).is_ok(),
@@ -96,7 +96,7 @@ fn wanted(memory: &mut Memory, op: &Op) -> String {
     }
 }
 
-fn known_path(rng: &mut Rng, known: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn known_path(rng: &mut Rng, known: &[Vec<u8>]) -> Vec<u8> {
     if known.is_empty() { b"a".to_vec() } else { sayable(&known[rng.below(known.len())]) }
 }
 
@@ -112,7 +112,7 @@ fn sayable(path: &[u8]) -> Vec<u8> {
     }
 }
 
-fn say(mut op: Op) -> Op {
+pub(crate) fn say(mut op: Op) -> Op {
     match &mut op {
         Op::Open { path, .. }
         | Op::ReadPath { path }
@@ -191,7 +191,7 @@ pub(crate) fn argument(step: &Step) -> String {
 }
 
 /// The line that the guest prints of an outcome.
-fn line(outcome: &Outcome) -> String {
+pub(crate) fn line(outcome: &Outcome) -> String {
     match outcome {
         Err(class) => code(*class).into(),
         Ok(Value::Done) => "done".into(),
@@ -247,7 +247,7 @@ const CODES: [(Class, &str); 13] = [
     (Class::ReadOnly, "read-only"),
 ];
 
-fn code(class: Class) -> &'static str {
+pub(crate) fn code(class: Class) -> &'static str {
     CODES.iter().find(|(c, _)| *c == class).map_or("io", |(_, code)| code)
 }
 

@@ -19,23 +19,63 @@ type Result<T> = std::result::Result<T, ErrorCode>;
 pub type Entries = Vec<Option<(DescriptorType, String)>>;
 
 pub struct Files {
-    root: Descriptor,
-    slots: HashMap<u32, Descriptor>,
-    held: HashMap<u32, DirectoryEntryStream>,
+    /// The directories that were open at the start, but for the current one.
+    mounts: Vec<Descriptor>,
+    /// The one that is worked in.
+    at: usize,
+    /// Directories below, which stand for theirs until they are left.
+    entered: HashMap<usize, Descriptor>,
+    slots: HashMap<(usize, u32), Descriptor>,
+    held: HashMap<(usize, u32), DirectoryEntryStream>,
 }
 
 impl Files {
     pub fn new() -> Option<Self> {
-        let (root, _) = get_directories().into_iter().next()?;
-        Some(Self { root, slots: HashMap::new(), held: HashMap::new() })
+        let open = get_directories().into_iter().filter(|(_, name)| name != ".");
+        let mounts: Vec<_> = open.map(|(dir, _)| dir).collect();
+        let (entered, slots, held) = (HashMap::new(), HashMap::new(), HashMap::new());
+        (!mounts.is_empty()).then_some(Self { mounts, at: 0, entered, slots, held })
     }
 
     pub fn root(&self) -> &Descriptor {
-        &self.root
+        self.root_of(self.at)
+    }
+
+    fn root_of(&self, mount: usize) -> &Descriptor {
+        self.entered.get(&mount).unwrap_or(&self.mounts[mount])
+    }
+
+    fn known(&self, mount: usize) -> Result<usize> {
+        (mount < self.mounts.len()).then_some(mount).ok_or(ErrorCode::BadDescriptor)
+    }
+
+    pub fn mount(&mut self, mount: usize) -> Result<()> {
+        self.at = self.known(mount)?;
+        Ok(())
+    }
+
+    pub fn enter(&mut self, path: &str) -> Result<()> {
+        let flags = DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY;
+        let how = (PathFlags::SYMLINK_FOLLOW, OpenFlags::DIRECTORY);
+        let dir = self.root().open_at(how.0, path, how.1, flags)?;
+        self.entered.insert(self.at, dir);
+        Ok(())
+    }
+
+    pub fn leave(&mut self) {
+        self.entered.remove(&self.at);
+    }
+
+    pub fn rename_to(&self, mount: usize, from: &str, to: &str) -> Result<()> {
+        self.root().rename_at(from, self.root_of(self.known(mount)?), to)
+    }
+
+    pub fn link_to(&self, mount: usize, from: &str, to: &str) -> Result<()> {
+        self.root().link_at(PathFlags::empty(), from, self.root_of(self.known(mount)?), to)
     }
 
     pub fn open(&mut self, slot: u32, path: &str, how: &str) -> Result<bool> {
-        self.slots.remove(&slot);
+        self.slots.remove(&(self.at, slot));
         let asked = |letter| how.contains(letter);
         let mut open = OpenFlags::empty();
         for (letter, flag) in
@@ -51,24 +91,24 @@ impl Files {
                 flags = flags | flag;
             }
         }
-        let file = self.root.open_at(follow_if(asked('f')), path, open, flags)?;
+        let file = self.root().open_at(follow_if(asked('f')), path, open, flags)?;
         if file.get_type()? == DescriptorType::Directory {
             return Ok(true);
         }
-        self.slots.insert(slot, file);
+        self.slots.insert((self.at, slot), file);
         Ok(false)
     }
 
     pub fn close(&mut self, slot: u32) {
-        self.slots.remove(&slot);
+        self.slots.remove(&(self.at, slot));
     }
 
     fn slot(&self, slot: u32) -> Result<&Descriptor> {
-        self.slots.get(&slot).ok_or(ErrorCode::BadDescriptor)
+        self.slots.get(&(self.at, slot)).ok_or(ErrorCode::BadDescriptor)
     }
 
     fn open_file(&self, path: &str, flags: DescriptorFlags) -> Result<Descriptor> {
-        let file = self.root.open_at(PathFlags::SYMLINK_FOLLOW, path, OpenFlags::empty(), flags)?;
+        let file = self.root().open_at(PathFlags::SYMLINK_FOLLOW, path, OpenFlags::empty(), flags)?;
         match file.get_type()? {
             DescriptorType::Directory => Err(ErrorCode::IsDirectory),
             _ => Ok(file),
@@ -86,7 +126,7 @@ impl Files {
     }
 
     pub fn read_link(&self, path: &str) -> Result<String> {
-        self.root.readlink_at(path)
+        self.root().readlink_at(path)
     }
 
     pub fn write(&self, slot: u32, at: u64, data: &[u8]) -> Result<usize> {
@@ -118,7 +158,7 @@ impl Files {
     }
 
     pub fn stat(&self, path: &str, follow: bool) -> Result<DescriptorStat> {
-        self.root.stat_at(follow_if(follow), path)
+        self.root().stat_at(follow_if(follow), path)
     }
 
     pub fn handle_times(&self, slot: u32, seconds: u64, nanoseconds: u32) -> Result<()> {
@@ -128,19 +168,19 @@ impl Files {
 
     pub fn set_times(&self, path: &str, seconds: u64, nanoseconds: u32) -> Result<()> {
         let at = NewTimestamp::Timestamp(Datetime { seconds, nanoseconds });
-        self.root.set_times_at(follow_if(true), path, NewTimestamp::NoChange, at)
+        self.root().set_times_at(follow_if(true), path, NewTimestamp::NoChange, at)
     }
 
     pub fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.root.rename_at(from, &self.root, to)
+        self.root().rename_at(from, self.root(), to)
     }
 
     pub fn link(&self, from: &str, to: &str) -> Result<()> {
-        self.root.link_at(PathFlags::empty(), from, &self.root, to)
+        self.root().link_at(PathFlags::empty(), from, self.root(), to)
     }
 
     pub fn same(&self, a: &str, b: &str) -> Result<bool> {
-        let of = |path| self.root.metadata_hash_at(PathFlags::empty(), path);
+        let of = |path| self.root().metadata_hash_at(PathFlags::empty(), path);
         let (a, b) = (of(a)?, of(b)?);
         Ok((a.lower, a.upper) == (b.lower, b.upper))
     }
@@ -150,19 +190,19 @@ impl Files {
     }
 
     pub fn hold(&mut self, slot: u32, path: &str) -> Result<()> {
-        self.held.remove(&slot);
+        self.held.remove(&(self.at, slot));
         let stream = self.read_dir(path)?;
-        self.held.insert(slot, stream);
+        self.held.insert((self.at, slot), stream);
         Ok(())
     }
 
     pub fn drain(&mut self, slot: u32) -> Result<Entries> {
-        drain(&self.held.remove(&slot).ok_or(ErrorCode::BadDescriptor)?)
+        drain(&self.held.remove(&(self.at, slot)).ok_or(ErrorCode::BadDescriptor)?)
     }
 
     fn read_dir(&self, path: &str) -> Result<DirectoryEntryStream> {
         let how = (PathFlags::SYMLINK_FOLLOW, OpenFlags::DIRECTORY, DescriptorFlags::READ);
-        self.root.open_at(how.0, path, how.1, how.2)?.read_directory()
+        self.root().open_at(how.0, path, how.1, how.2)?.read_directory()
     }
 }
 

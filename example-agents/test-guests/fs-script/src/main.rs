@@ -19,6 +19,9 @@
 //! | `hold SLOT PATH` | `done`: begins to read a directory |
 //! | `drain SLOT` | `names ...`: reads it to the end |
 //! | `same PATH PATH` | `same true` when both are names of one file |
+//! | `mount N` | `done`: works in the N-th of the directories that were open at the start, whose slots are its own |
+//! | `enter PATH`, `leave` | `done`: a directory below stands for it, wherever that is moved; and no longer |
+//! | `rename-to N FROM TO`, `link-to N FROM TO` | `done`: from here to there |
 //!
 //! Exit status 1 when a step is none of these.
 
@@ -104,6 +107,14 @@ fn perform(files: &mut Files, step: &mut Fields<'_>) -> Option<Result<String, Er
         "hold" => done(files.hold(step.number()?, step.text()?)),
         "drain" => files.drain(step.number()?).map(names),
         "same" => files.same(step.text()?, step.text()?).map(|same| format!("same {same}")),
+        "mount" => done(files.mount(step.number()?)),
+        "enter" => done(files.enter(step.text()?)),
+        "leave" => {
+            files.leave();
+            done(Ok(()))
+        }
+        "rename-to" => done(files.rename_to(step.number()?, step.text()?, step.text()?)),
+        "link-to" => done(files.link_to(step.number()?, step.text()?, step.text()?)),
         _ => return None,
     })
 }

@@ -10,12 +10,14 @@ use super::{Class, Entry, Kind, Outcome, Stat, Subject, Tree, Value};
 type Id = usize;
 const ROOT: Id = 0;
 
+#[derive(Clone)]
 enum Body {
     File(Vec<u8>),
     Dir(BTreeMap<Vec<u8>, Id>),
     Symlink(Vec<u8>),
 }
 
+#[derive(Clone)]
 struct Node {
     body: Body,
     nlink: u64,
@@ -32,8 +34,11 @@ struct Slot {
     how: How,
 }
 
+#[derive(Clone)]
 pub struct Memory {
     nodes: Vec<Node>,
+    /// The directory that paths begin in.
+    cwd: Id,
     slots: [Option<Slot>; SLOTS],
 }
 
@@ -58,7 +63,7 @@ enum Last {
 impl Memory {
     /// A tree as it is on a disk.
     pub fn load(root: &std::path::Path) -> Self {
-        let mut m = Self { nodes: Vec::new(), slots: [None; SLOTS] };
+        let mut m = Self { nodes: Vec::new(), cwd: ROOT, slots: [None; SLOTS] };
         m.add(Body::Dir(BTreeMap::new()), ROOT);
         m.load_dir(root, ROOT);
         m
@@ -112,8 +117,29 @@ impl Memory {
     /// Paths that exist, for the generator.
     pub fn known(&self) -> Vec<Vec<u8>> {
         let mut out = Vec::new();
-        self.walk(ROOT, &mut Vec::new(), &mut |p, _| out.push(p.to_vec()));
+        self.walk(self.cwd, &mut Vec::new(), &mut |p, _| out.push(p.to_vec()));
         out
+    }
+
+    /// Lets paths begin in a directory, as long as that is there.
+    ///
+    /// # Errors
+    /// As `open(2)`.
+    pub fn enter(&mut self, path: &[u8]) -> Result<(), Class> {
+        let id = self.found(path, Last::Follow)?;
+        self.entries(id)?;
+        self.cwd = id;
+        Ok(())
+    }
+
+    /// Lets paths begin at the root again.
+    pub fn leave(&mut self) {
+        self.cwd = ROOT;
+    }
+
+    /// Whether the directory that paths begin in was removed.
+    pub fn is_lost(&self) -> bool {
+        self.cwd != ROOT && self.nodes[self.cwd].nlink == 0
     }
 
     /// Paths whose time was set by an operation, and has not moved since.
@@ -158,7 +184,7 @@ impl Memory {
 
     fn resolve(&self, path: &[u8], last: Last) -> Result<Place, Class> {
         let mut links = 0;
-        self.resolve_in(ROOT, path, last, &mut links)
+        self.resolve_in(self.cwd, path, last, &mut links)
     }
 
     fn resolve_in(
@@ -182,7 +208,7 @@ impl Memory {
             let is_last = i + 1 == names.len();
             if *name == b"." || *name == b".." {
                 if *name == b".." {
-                    if dir == ROOT {
+                    if dir == self.cwd {
                         return Err(Class::NotPermitted);
                     }
                     dir = self.nodes[dir].parent;
