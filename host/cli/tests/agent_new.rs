@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use common::{TestEnvironment, chmod};
 use serde_json::json;
 
-const LANGUAGES: [&str; 4] = ["rust", "c", "javascript", "python"];
+const LANGUAGES: [&str; 5] = ["rust", "c", "javascript", "python", "go"];
 
 fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut all = BTreeMap::new();

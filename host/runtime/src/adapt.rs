@@ -26,6 +26,8 @@ pub(crate) fn adapt(module: &[u8]) -> Result<Vec<u8>, LoadError> {
     if !shape.start && !shape.typed {
         return Err(LoadError::NoEntryPoint { exports: shape.exports });
     }
+    let roomy = if shape.go { crate::go::with_room(module) } else { None };
+    let module = roomy.as_deref().unwrap_or(module);
     let adapter = if shape.start { COMMAND } else { REACTOR };
     let mut encoder = ComponentEncoder::default();
     encoder = encoder.validate(false).module(module).map_err(invalid)?;
@@ -48,6 +50,8 @@ struct Shape {
     foreign: Option<(String, String)>,
     start: bool,
     typed: bool,
+    /// Go's linker made it.
+    go: bool,
     exports: Vec<String>,
 }
 
@@ -72,7 +76,8 @@ impl Shape {
                     }
                 }
                 Payload::CustomSection(section) => {
-                    shape.typed |= section.name().starts_with("component-type")
+                    shape.typed |= section.name().starts_with("component-type");
+                    shape.go |= section.name() == "go:buildid";
                 }
                 _ => {}
             }

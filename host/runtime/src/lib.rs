@@ -37,6 +37,7 @@ pub mod codes;
 mod core;
 mod engine;
 mod fs;
+mod go;
 mod http;
 mod imports;
 mod inspect;

@@ -29,11 +29,13 @@ pub enum Language {
     JavaScript,
     /// Python, by make and componentize-py.
     Python,
+    /// Go, by make and its toolchain.
+    Go,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Rust, Self::C, Self::JavaScript, Self::Python];
+    pub const ALL: [Self; 5] = [Self::Rust, Self::C, Self::JavaScript, Self::Python, Self::Go];
 
     /// The name on the command line and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -42,6 +44,7 @@ impl Language {
             Self::C => "c",
             Self::JavaScript => "javascript",
             Self::Python => "python",
+            Self::Go => "go",
         }
     }
 
@@ -60,7 +63,7 @@ impl Language {
                 all.extend(built("npm test", "npm run build", &wasm));
                 all
             }
-            Self::C | Self::Python => built("make test", "make", &wasm),
+            Self::C | Self::Python | Self::Go => built("make test", "make", &wasm),
         }
     }
 }
@@ -186,8 +189,11 @@ fn contents(language: Language, name: &str) -> impl Iterator<Item = (String, Vec
 
 /// A file of a template with the project's name in it.
 fn named(path: &str, content: &[u8], name: &str) -> Vec<u8> {
-    // An object file has sizes in it.
-    let Some(text) = std::str::from_utf8(content).ok().filter(|_| !path.ends_with(".o")) else {
+    // These have sizes in them.
+    let Some(text) = std::str::from_utf8(content)
+        .ok()
+        .filter(|_| !path.ends_with(".o") && !path.ends_with(".section"))
+    else {
         return content.to_vec();
     };
     let text = text.replace(TEMPLATE, name).replace(&snake(TEMPLATE), &snake(name));

@@ -1,0 +1,3 @@
+module my-agent
+
+go 1.25
