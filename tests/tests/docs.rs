@@ -49,7 +49,7 @@ fn the_readme_leads_to_the_documents() {
     for link in [
         "[Architecture overview](ARCHITECTURE.md)",
         "[WIT interfaces](wit/README.md)",
-        "[Creating agents](guest-sdk/README.md)",
+        "[Creating agents](CREATING-AGENTS.md)",
     ] {
         assert!(text.contains(link), "{link}");
     }

@@ -117,3 +117,20 @@ fn what_a_killed_one_left_is_taken_away_by_the_next() {
     env.ok(&["agent", "new", "tidy-up", "--lang", "rust"]);
     assert!(!left.exists() && env.base().join("tidy-up/Cargo.toml").exists());
 }
+
+// T9, B-101, for C; `.ci/run` does the same for Rust, and `tests/harness/languages/run` for all.
+#[test]
+fn a_project_in_c_builds_runs_and_calls_every_function() {
+    let env = TestEnvironment::new();
+    let harness = repository().join("tests/harness/languages/run");
+    let ran = common::ran(
+        std::process::Command::new(harness)
+            .args(["--brio", env!("CARGO_BIN_EXE_brio"), "c"])
+            .env("TMPDIR", env.path())
+            .output()
+            .expect("the harness starts"),
+    );
+    assert_eq!(ran.status, 0, "{}{}", ran.stdout, ran.stderr);
+    let end = ran.stdout.lines().last().expect("the counts");
+    assert!(["1 passed, 0 failed, 0 skipped", "0 passed, 0 failed, 1 skipped"].contains(&end));
+}

@@ -4,13 +4,16 @@
 //! the pages of the preview-1 adapter would lie in its heap. So they get room between both. The
 //! word of Go's module data that says where its data ends is moved up, and an export hands the
 //! adapter what is below that.
+//!
+//! And while the host asks a component for memory, the component may call nothing of the host;
+//! Go's scheduler, which runs then, looks at the clock. It is told the time that it saw last.
 
 use std::ops::Range;
 
 use wasm_encoder::reencode::{Error, Reencode, RoundtripReencoder, utils};
 use wasm_encoder::{
-    CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection, GlobalSection,
-    GlobalType, Module, TypeSection, ValType,
+    BlockType, CodeSection, ConstExpr, ExportKind, ExportSection, Function, FunctionSection,
+    GlobalSection, GlobalType, MemArg, Module, TypeSection, ValType,
 };
 use wasmparser::{DataKind, Operator, Parser, Payload};
 
@@ -26,6 +29,10 @@ struct Found {
     types: u32,
     functions: u32,
     globals: u32,
+    /// `clock_time_get` among the functions.
+    clock: Option<u32>,
+    /// What is exported as `cabi_realloc`.
+    realloc: Option<u32>,
     /// Bytes of the memory that it begins with.
     memory: u64,
     /// Where each piece of data goes, and where it is in the module.
@@ -68,8 +75,14 @@ impl Found {
                 }
                 Payload::ImportSection(imports) => {
                     for import in imports.into_imports() {
-                        match import?.ty {
-                            wasmparser::TypeRef::Func(_) => found.functions += 1,
+                        let import = import?;
+                        match import.ty {
+                            wasmparser::TypeRef::Func(_) => {
+                                if import.name == "clock_time_get" {
+                                    found.clock = Some(found.functions);
+                                }
+                                found.functions += 1;
+                            }
                             wasmparser::TypeRef::Global(_) => found.globals += 1,
                             _ => {}
                         }
@@ -80,6 +93,14 @@ impl Found {
                 Payload::MemorySection(memories) => {
                     for memory in memories {
                         found.memory += memory?.initial.saturating_mul(PAGE.into());
+                    }
+                }
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        let export = export?;
+                        if export.name == "cabi_realloc" {
+                            found.realloc = Some(export.index);
+                        }
                     }
                 }
                 Payload::DataSection(pieces) => {
@@ -155,6 +176,7 @@ impl Reencode for Adding {
     ) -> Added<Self::Error> {
         utils::parse_type_section(&mut self.inner, types, section)?;
         types.ty().function([ValType::I32; 4], [ValType::I32]);
+        types.ty().function([ValType::I32, ValType::I64, ValType::I32], [ValType::I32]);
         Ok(())
     }
 
@@ -165,6 +187,9 @@ impl Reencode for Adding {
     ) -> Added<Self::Error> {
         utils::parse_function_section(&mut self.inner, functions, section)?;
         functions.function(self.found.types);
+        if self.quiet().is_some() {
+            functions.function(self.found.types).function(self.found.types + 1);
+        }
         Ok(())
     }
 
@@ -174,8 +199,10 @@ impl Reencode for Adding {
         section: wasmparser::GlobalSectionReader<'_>,
     ) -> Added<Self::Error> {
         utils::parse_global_section(&mut self.inner, globals, section)?;
-        let ty = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-        globals.global(ty, &ConstExpr::i32_const(self.room as i32));
+        let ty = |val_type| GlobalType { val_type, mutable: true, shared: false };
+        globals.global(ty(ValType::I32), &ConstExpr::i32_const(self.room as i32));
+        globals.global(ty(ValType::I32), &ConstExpr::i32_const(0));
+        globals.global(ty(ValType::I64), &ConstExpr::i64_const(0));
         Ok(())
     }
 
@@ -184,7 +211,15 @@ impl Reencode for Adding {
         exports: &mut ExportSection,
         section: wasmparser::ExportSectionReader<'_>,
     ) -> Added<Self::Error> {
-        utils::parse_export_section(&mut self.inner, exports, section)?;
+        for export in section {
+            let export = export?;
+            match self.quiet() {
+                Some((_, asked)) if export.name == "cabi_realloc" && asked == export.index => {
+                    exports.export(export.name, ExportKind::Func, self.found.functions + 1);
+                }
+                _ => utils::parse_export(&mut self.inner, exports, export)?,
+            }
+        }
         exports.export("cabi_realloc_adapter", ExportKind::Func, self.found.functions);
         Ok(())
     }
@@ -194,13 +229,52 @@ impl Reencode for Adding {
         code: &mut CodeSection,
         section: wasmparser::CodeSectionReader<'_>,
     ) -> Added<Self::Error> {
-        utils::parse_code_section(&mut self.inner, code, section)?;
+        utils::parse_code_section(self, code, section)?;
         code.function(&self.realloc());
+        if let Some((clock, asked)) = self.quiet() {
+            code.function(&self.asked(asked)).function(&self.clock(clock));
+        }
         Ok(())
+    }
+
+    fn function_index(&mut self, function: u32) -> Result<u32, Error<Self::Error>> {
+        Ok(match self.quiet() {
+            Some((clock, _)) if clock == function => self.found.functions + 2,
+            _ => function,
+        })
     }
 }
 
 impl Adding {
+    /// The clock, and what gives the host memory, if there are both.
+    fn quiet(&self) -> Option<(u32, u32)> {
+        self.found.clock.zip(self.found.realloc)
+    }
+
+    /// Gives the host memory, and remembers meanwhile that it does.
+    fn asked(&self, realloc: u32) -> Function {
+        let asked = self.found.globals + 1;
+        let mut function = Function::new([]);
+        let mut body = function.instructions();
+        body.i32_const(1).global_set(asked);
+        body.local_get(0).local_get(1).local_get(2).local_get(3).call(realloc);
+        body.i32_const(0).global_set(asked).end();
+        function
+    }
+
+    /// The time, or the one that was told last.
+    fn clock(&self, clock: u32) -> Function {
+        let (asked, last) = (self.found.globals + 1, self.found.globals + 2);
+        let word = MemArg { offset: 0, align: 3, memory_index: 0 };
+        let mut function = Function::new([(1, ValType::I32)]);
+        let mut body = function.instructions();
+        body.global_get(asked).if_(BlockType::Empty);
+        body.local_get(2).global_get(last).i64_store(word).i32_const(0).return_().end();
+        body.local_get(0).local_get(1).local_get(2).call(clock).local_set(3);
+        body.local_get(2).i64_load(word).global_set(last).local_get(3).end();
+        function
+    }
+
     /// The next page; a trap when there is none, or something else is asked for.
     fn realloc(&self) -> Function {
         let next = self.found.globals;
@@ -208,7 +282,7 @@ impl Adding {
         let mut body = function.instructions();
         body.local_get(3).i32_const(PAGE as i32).i32_ne();
         body.global_get(next).i32_const((self.room + ROOM) as i32).i32_ge_u().i32_or();
-        body.if_(wasm_encoder::BlockType::Empty).unreachable().end();
+        body.if_(BlockType::Empty).unreachable().end();
         body.global_get(next)
             .global_get(next)
             .i32_const(PAGE as i32)
