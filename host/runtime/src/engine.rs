@@ -108,6 +108,9 @@ fn config(cache: Option<Cache>) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
+        // wasmtime keeps exceptions in its collected heap; guests get no types of their own in it.
+        .wasm_exceptions(true)
+        .wasm_gc(false)
         .epoch_interruption(true)
         .parallel_compilation(true)
         // Room for the recursion of an interpreter or a compiler; address space only.
@@ -131,6 +134,7 @@ fn pool() -> PoolingAllocationConfig {
         .total_core_instances(1024)
         .total_component_instances(256)
         .total_stacks(256)
+        .total_gc_heaps(256)
         .table_elements(200_000)
         .max_core_instances_per_component(200)
         .max_unused_warm_slots(64)

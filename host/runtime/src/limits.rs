@@ -10,7 +10,7 @@ use wasmtime::{ResourceLimiter, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Limit {
-    /// Linear memory and tables.
+    /// Linear memory, tables and kept exceptions.
     Memory = 1,
     /// Wall time.
     Time,
@@ -61,7 +61,7 @@ impl Limit {
 /// ([`brio_session::Limits`]); a run that meets one of those ends just the same.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLimits {
-    /// Bytes of all linear memories and tables together.
+    /// Bytes of all linear memories, tables and kept exceptions together.
     pub memory: u64,
     /// Wall time.
     pub wall: Duration,

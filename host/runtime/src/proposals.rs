@@ -6,8 +6,7 @@ use crate::LoadError;
 
 /// What this host has off, and what a person calls it.
 const OFF: &[(F, &str)] = &[
-    (F::GC_TYPES, "garbage collection (gc)"),
-    (F::EXCEPTIONS, "exceptions"),
+    (F::GC, "garbage collection (gc)"),
     (F::LEGACY_EXCEPTIONS, "legacy exceptions"),
     (F::THREADS, "threads"),
     (F::SHARED_EVERYTHING_THREADS, "shared-everything threads"),

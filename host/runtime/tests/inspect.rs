@@ -201,7 +201,6 @@ fn damaged_files_are_listed_up_to_the_damage() {
 #[test]
 fn proposals_that_are_off_are_named() {
     for (wat, name) in [
-        (r#"(module (memory (export "memory") 1) (tag) (func (export "_start")))"#, "exceptions"),
         (
             r#"(module (memory (export "memory") 1) (type (struct)) (func (export "_start")) (func (result structref) (struct.new 0)))"#,
             "gc",
@@ -228,6 +227,18 @@ fn proposals_that_are_off_are_named() {
         assert_eq!(code, "INVALID_WASM", "{wat}: {text}");
         assert!(text.contains(name) && text.contains("off in this host"), "{wat}: {text}");
     }
+}
+
+/// The exceptions that came before those of the standard: the text format has no words for them.
+#[test]
+fn legacy_exceptions_are_off_and_named() {
+    let wat = r#"(module (memory (export "memory") 1) (func (export "_start") (block (nop))))"#;
+    let mut bytes = wat::parse_str(wat).unwrap();
+    let block = bytes.windows(4).position(|b| b == [0x02, 0x40, 0x01, 0x0b]).unwrap();
+    bytes[block..block + 4].copy_from_slice(&[0x06, 0x40, 0x19, 0x0b]);
+    let (code, text) = refusal(&ENGINE.inspect(&bytes));
+    assert_eq!(code, "INVALID_WASM", "{text}");
+    assert!(text.contains("legacy exceptions") && text.contains("off in this host"), "{text}");
 }
 
 #[test]
