@@ -78,7 +78,7 @@ fn crates_do_not_know_what_they_must_not() {
     let outer = ["clap", "clap_complete", "clap_mangen", "indicatif", "tracing-subscriber"];
     // hyper is there as a client, for what agents ask of the network.
     let servers = ["tonic", "axum", "brio-cli", "brio-server"];
-    without("brio-host", &[outer, servers].concat());
+    without("brio-host", &[&outer[..], &servers[..]].concat());
 }
 
 #[test]
