@@ -34,7 +34,7 @@ fn the_document_has_exactly_the_documented_fields() {
             "schema", "session"
         ]
     );
-    assert_eq!(keys(&doc["agent"]), ["exit", "output", "stderr", "stdout"]);
+    assert_eq!(keys(&doc["agent"]), ["exit", "metrics", "output", "stderr", "stdout"]);
     assert_eq!(keys(&doc["changes"]), ["added", "modified", "removed"]);
     assert_eq!(doc["schema"], 1);
     assert_eq!(doc["outcome"], "succeeded");
@@ -51,6 +51,7 @@ fn nothing_to_land_is_unchanged() {
     let (status, doc) = env.json(&["run", "replace", "--task", "s/nowhere/x/", "--json"]);
     assert_eq!((status, &doc["result"]), (0, &"unchanged".into()));
     assert!(doc["landing"].is_null());
+    assert_eq!(doc["agent"]["metrics"], serde_json::json!({"files": 0.0, "places": 0.0}));
     assert!(env.open_sessions().is_empty());
 }
 

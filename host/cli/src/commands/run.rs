@@ -1,12 +1,13 @@
 //! `brio run`
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use brio_host::net::{AllowHost, SecretSpec};
 use brio_host::{
     AgentSource, Ending, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants, Outcome, Output,
-    Place, Ran, RunLimits, RunRequest, missing_hosts,
+    Place, Ran, RunLimits, RunReport, RunRequest, missing_hosts,
 };
 
 use crate::args::base_or_here;
@@ -360,6 +361,7 @@ fn document(ran: &Ran, failure: Option<&Failure>) -> json::Ran {
         changes: Changes::from(&ran.changes),
         agent: Some(json::Agent {
             output: said.or_else(|| report.verdict.as_ref().map(|v| v.comments.clone())),
+            metrics: metrics(report),
             stdout: report.stdout.text().into_owned(),
             stderr: report.stderr.text().into_owned(),
             exit: report.exit,
@@ -367,6 +369,11 @@ fn document(ran: &Ran, failure: Option<&Failure>) -> json::Ran {
         network: report.network.iter().map(json::NetRequest::from).collect(),
         error: failure.map(json::Error::from),
     }
+}
+
+fn metrics(report: &RunReport) -> BTreeMap<String, f64> {
+    let measured = report.output.iter().flat_map(|output| &output.metrics);
+    measured.map(|m| (m.name.clone(), m.value)).collect()
 }
 
 /// Tells a person how the run ended and what became of the session.

@@ -1,5 +1,7 @@
 //! What agents and commands did in a session.
 
+use std::collections::BTreeMap;
+
 use brio_host::net::RequestRecord;
 use serde::Serialize;
 
@@ -84,6 +86,8 @@ impl From<&RequestRecord> for NetRequest {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Agent {
     pub(crate) output: Option<String>,
+    /// What it measured, by name; null: not measured.
+    pub(crate) metrics: BTreeMap<String, f64>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
     pub(crate) exit: Option<i32>,
