@@ -54,7 +54,9 @@ fn the_status_is_the_commands_own() {
     );
     env.error(&["session", "exec", &id, "--", "no-such-program"], 127, "ROOM_COMMAND");
     env.error(&["session", "exec", &id, "--", "/etc/passwd"], 126, "ROOM_COMMAND");
-    env.error(&["session", "exec", "sess-0", "--", "/bin/true"], 125, "SESSION_UNKNOWN");
+    // Whole: the beginning of an id names the session as well.
+    let nobody = "sess-00000000-0000-4000-8000-000000000000";
+    env.error(&["session", "exec", nobody, "--", "/bin/true"], 125, "SESSION_UNKNOWN");
     env.error(&["session", "exec", &id, "--read", "/no/such", "--", "/bin/true"], 125, "USAGE");
     let begun = Instant::now();
     let late = ["session", "exec", &id, "--timeout", "1s", "--", "/bin/sleep", "60"];
