@@ -176,7 +176,7 @@ pub fn stat_file(file: &File) -> FsResult<(Meta, Fingerprint)> {
     clippy::useless_conversion,
     reason = "the fields' types differ between systems"
 )]
-fn from_stat(s: &rustix::fs::Stat) -> (Meta, Fingerprint) {
+pub(crate) fn from_stat(s: &rustix::fs::Stat) -> (Meta, Fingerprint) {
     use crate::Time;
     use rustix::fs::FileType;
     let kind = match FileType::from_raw_mode(s.st_mode) {

@@ -26,6 +26,8 @@
 
 mod changes;
 mod copy;
+#[cfg(unix)]
+mod direct;
 mod door;
 mod error;
 mod file;
@@ -51,6 +53,8 @@ mod view;
 
 pub use changes::{Change, ChangeKind, ChangeSet, Content};
 pub use copy::copy_content;
+#[cfg(unix)]
+pub use direct::{Direct, DirectDir, DirectFile, DirectHandle, DirectOptions};
 pub use door::{Door, Hook, Op, Verdict, is_stop};
 pub use error::{FsError, FsResult};
 pub use file::FileHandle;

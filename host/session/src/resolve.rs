@@ -9,8 +9,8 @@ use crate::sealed::Stack;
 use crate::tree::{Body, Child, Ref};
 use crate::{FsError, FsResult, Kind, Meta, STATE_DIR, check_name};
 
-const PATH_MAX: usize = 4096;
-const MAX_LINKS: usize = 40;
+pub(crate) const PATH_MAX: usize = 4096;
+pub(crate) const MAX_LINKS: usize = 40;
 
 /// The name under which version control keeps what tools execute.
 pub(crate) const VCS_DIR: &[u8] = b".git";
@@ -261,7 +261,7 @@ fn plain(
     }
 }
 
-fn push_front(todo: &mut VecDeque<Vec<u8>>, path: &[u8]) -> FsResult<()> {
+pub(crate) fn push_front(todo: &mut VecDeque<Vec<u8>>, path: &[u8]) -> FsResult<()> {
     // A last `.` stays: what stands before it must be a directory, and has no name here.
     let mut last = todo.is_empty();
     for name in path.split(|b| *b == b'/').rev() {

@@ -417,22 +417,25 @@ impl Inner {
     }
 
     pub(crate) fn charge_bytes(&self, n: u64) -> FsResult<()> {
-        charge(&self.options.account.0.bytes, n, self.options.limits.disk)
-            .map_err(|()| self.refuse(1))
+        self.options.account.charge_bytes(n, &self.options.limits)
     }
 
     pub(crate) fn charge_file(&self) -> FsResult<()> {
-        charge(&self.options.account.0.files, 1, self.options.limits.files)
-            .map_err(|()| self.refuse(2))
+        self.options.account.charge_file(&self.options.limits)
+    }
+}
+
+impl Account {
+    pub(crate) fn charge_bytes(&self, n: u64, limits: &Limits) -> FsResult<()> {
+        charge(&self.0.bytes, n, limits.disk).map_err(|()| self.refuse(1))
+    }
+
+    pub(crate) fn charge_file(&self, limits: &Limits) -> FsResult<()> {
+        charge(&self.0.files, 1, limits.files).map_err(|()| self.refuse(2))
     }
 
     fn refuse(&self, which: u8) -> FsError {
-        let _ = self.options.account.0.hit.compare_exchange(
-            0,
-            which,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let _ = self.0.hit.compare_exchange(0, which, Ordering::Relaxed, Ordering::Relaxed);
         if which == 1 { FsError::DiskLimit } else { FsError::FileLimit }
     }
 }
