@@ -125,6 +125,20 @@ pub enum RoomError {
         /// The bind.
         path: PathBuf,
     },
+    /// What is shown at a path of its own would hide what the room has.
+    #[error("ROOM_TAKEN: {path} would hide {place}, which is in the room; show it elsewhere")]
+    Taken {
+        /// Where it was to be shown.
+        path: PathBuf,
+        /// What it would hide.
+        place: PathBuf,
+    },
+    /// More views than descriptors can be handed over.
+    #[error("ROOM_MOUNTS: a room has at most {most} FUSE mounts; show fewer views in it")]
+    Mounts {
+        /// How many it may have.
+        most: usize,
+    },
     /// What was to be bound is not there, or cannot be.
     #[error("ROOM_BIND: {path}: {source}")]
     Bind {
@@ -174,6 +188,8 @@ impl RoomError {
             Self::Covers { .. } => "ROOM_COVERS",
             Self::Inside { .. } => "ROOM_INSIDE",
             Self::Own { .. } => "ROOM_OWN",
+            Self::Taken { .. } => "ROOM_TAKEN",
+            Self::Mounts { .. } => "ROOM_MOUNTS",
             Self::Bind { .. } => "ROOM_BIND",
             Self::Command { .. } => "ROOM_COMMAND",
             Self::Helper { .. } => "ROOM_HELPER",

@@ -18,8 +18,8 @@ pub(crate) enum Place {
     Empty,
     /// A link, as the host has it.
     Link { target: PathBuf },
-    /// The workspace as a FUSE mount.
-    Fuse { options: String },
+    /// A FUSE mount: the workspace, or a view beside it.
+    Fuse { options: String, read_only: bool },
     /// `/proc`.
     Proc,
     /// `/dev`.
@@ -61,10 +61,13 @@ pub(crate) fn plan(room: &Room) -> Result<Places, RoomError> {
         }
     }
     add_binds(room, &mut places)?;
+    add_views(room, &mut places)?;
     if let Some(workspace) = &room.workspace {
         let place = match workspace {
             Workspace::Bind { source, .. } => host(source, Access::Write)?,
-            Workspace::Fuse { options, .. } => Place::Fuse { options: options.clone() },
+            Workspace::Fuse { options, .. } => {
+                Place::Fuse { options: options.clone(), read_only: false }
+            }
         };
         places.insert(workspace.path().to_owned(), place);
     }
@@ -91,8 +94,11 @@ fn system_places(network: bool) -> Places {
 
 fn add_binds(room: &Room, places: &mut Places) -> Result<(), RoomError> {
     for bind in &room.binds {
-        let path = &bind.path;
+        let path = &bind.place().to_owned();
         check(path)?;
+        if bind.at.is_some() {
+            apart(path, room, places)?;
+        }
         if sealed(path)
             || OWN.iter().any(|own| path == Path::new(own))
             || room.home.as_ref() == Some(path)
@@ -108,7 +114,7 @@ fn add_binds(room: &Room, places: &mut Places) -> Result<(), RoomError> {
             let workspace = workspace.to_owned();
             return Err(RoomError::Inside { path: path.clone(), workspace });
         }
-        let place = match host(path, bind.access) {
+        let place = match host(&bind.path, bind.access) {
             Ok(place) => place,
             Err(_) if bind.optional => continue,
             Err(e) => return Err(e),
@@ -120,6 +126,34 @@ fn add_binds(room: &Room, places: &mut Places) -> Result<(), RoomError> {
         }
     }
     Ok(())
+}
+
+fn add_views(room: &Room, places: &mut Places) -> Result<(), RoomError> {
+    for path in &room.views {
+        check(path)?;
+        apart(path, room, places)?;
+        if sealed(path) {
+            return Err(RoomError::Own { path: path.clone() });
+        }
+        if let Some(workspace) = room.workspace.as_ref().map(Workspace::path)
+            && path.starts_with(workspace)
+        {
+            let workspace = workspace.to_owned();
+            return Err(RoomError::Inside { path: path.clone(), workspace });
+        }
+        places.insert(path.clone(), Place::Fuse { options: String::new(), read_only: true });
+    }
+    Ok(())
+}
+
+/// What is shown at a path of its own must not lie over something that the room has.
+fn apart(path: &Path, room: &Room, places: &Places) -> Result<(), RoomError> {
+    let workspace = room.workspace.as_ref().map(Workspace::path).filter(|w| *w != path);
+    let mut there = places.keys().map(PathBuf::as_path).chain(workspace);
+    match there.find(|place| place.starts_with(path)) {
+        Some(place) => Err(RoomError::Taken { path: path.to_owned(), place: place.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// The source is resolved here: once the root has changed, an absolute link would lead elsewhere.

@@ -14,11 +14,13 @@ pub enum Access {
     Hidden,
 }
 
-/// One path of the host, shown in the room at the same path.
+/// One path of the host, shown in the room at the same path or at another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
     /// The absolute path. A link is followed on the host.
     pub path: PathBuf,
+    /// Where it is in the room; `None`: at its own path.
+    pub at: Option<PathBuf>,
     /// What may be done with it.
     pub access: Access,
     /// An optional bind is left out when it is not there, or lies inside the workspace, which
@@ -29,12 +31,23 @@ pub struct Bind {
 impl Bind {
     /// A bind that a person asked for, read-only.
     pub fn read(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), access: Access::Read, optional: false }
+        Self { path: path.into(), at: None, access: Access::Read, optional: false }
     }
 
     /// A bind that a person asked for, read-write.
     pub fn write(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), access: Access::Write, optional: false }
+        Self { path: path.into(), at: None, access: Access::Write, optional: false }
+    }
+
+    /// The same, shown at another path, where nothing of the room is yet, nor below it.
+    #[must_use]
+    pub fn at(self, path: impl Into<PathBuf>) -> Self {
+        Self { at: Some(path.into()), ..self }
+    }
+
+    /// Where it is in the room.
+    pub(crate) fn place(&self) -> &Path {
+        self.at.as_deref().unwrap_or(&self.path)
     }
 }
 
@@ -109,6 +122,7 @@ pub struct Room {
     pub(crate) workspace: Option<Workspace>,
     pub(crate) home: Option<PathBuf>,
     pub(crate) binds: Vec<Bind>,
+    pub(crate) views: Vec<PathBuf>,
     pub(crate) network: bool,
     pub(crate) limits: Limits,
 }
@@ -125,6 +139,7 @@ impl Room {
             workspace: None,
             home: None,
             binds: Vec::new(),
+            views: Vec::new(),
             network: false,
             limits: Limits::default(),
         }
@@ -149,6 +164,14 @@ impl Room {
     #[must_use]
     pub fn binds(mut self, binds: impl IntoIterator<Item = Bind>) -> Self {
         self.binds.extend(binds);
+        self
+    }
+
+    /// Shows one more FUSE mount, read-only, where nothing else of the room is. Its descriptor is
+    /// in [`Running::views`](crate::Running::views), and is to be served as that of a workspace.
+    #[must_use]
+    pub fn view(mut self, path: impl Into<PathBuf>) -> Self {
+        self.views.push(path.into());
         self
     }
 

@@ -19,7 +19,7 @@ pub struct Toolchains {
 impl Toolchains {
     fn add(&mut self, path: PathBuf, access: Access) {
         if path.exists() && !self.binds.iter().any(|bind| bind.path == path) {
-            self.binds.push(Bind { path, access, optional: true });
+            self.binds.push(Bind { path, at: None, access, optional: true });
         }
     }
 }

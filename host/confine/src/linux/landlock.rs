@@ -66,6 +66,7 @@ fn rules(places: &[(Bytes, WirePlace)]) -> Result<RestrictionStatus, String> {
             WirePlace::Bind { access: Access::Write, file, .. } => {
                 (AccessFs::from_all(KNOWN), *file)
             }
+            WirePlace::Fuse { read_only: true, .. } => (read, false),
             WirePlace::Private { .. } | WirePlace::Fuse { .. } | WirePlace::Dev => {
                 (AccessFs::from_all(KNOWN), false)
             }

@@ -144,6 +144,17 @@ pub(super) fn mount_at(source: &str, path: &Path, kind: &str, data: &str) -> io:
     Ok(mount(source, path, kind, MountFlags::NOSUID | MountFlags::NODEV, &*data)?)
 }
 
+/// A FUSE mount. It is read-only from the start: to restrict it later, it would have to be asked
+/// about itself, and nobody serves it yet.
+pub(super) fn mount_fuse(path: &Path, data: &str, read_only: bool) -> io::Result<()> {
+    let data = CString::new(data)?;
+    let mut flags = MountFlags::NOSUID | MountFlags::NODEV;
+    if read_only {
+        flags |= MountFlags::RDONLY;
+    }
+    Ok(mount("brio", path, "fuse.brio", flags, &*data)?)
+}
+
 /// The same, for what holds no programs. `/dev/pts` holds devices.
 pub(super) fn mount_noexec(source: &str, path: &Path, kind: &str, data: &str) -> io::Result<()> {
     let data = CString::new(data)?;

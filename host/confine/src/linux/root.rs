@@ -59,16 +59,18 @@ const DEV_LINKS: &[(&str, &str)] = &[
     ("pts/ptmx", "/dev/ptmx"),
 ];
 
-/// Changes the root and puts every place into it; the descriptor of `/dev/fuse` if one of them
-/// is a FUSE mount. From that mount on, nothing below its path is touched here.
+/// Changes the root and puts every place into it; a descriptor of `/dev/fuse` for each that is a
+/// FUSE mount, in their order. From such a mount on, nothing below its path is touched here.
 pub(super) fn build(
     places: &[(Bytes, WirePlace)],
     private_bytes: u64,
-) -> Result<Option<OwnedFd>, Failure> {
+) -> Result<Vec<OwnedFd>, Failure> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .needing(Needed::Mount, "make / private")?;
-    let wants_fuse = places.iter().any(|(_, place)| matches!(place, WirePlace::Fuse { .. }));
-    let fuse = if wants_fuse { Some(open_fuse()?) } else { None };
+    // The device is not there any more once the root has changed.
+    let mounts = places.iter().filter(|(_, place)| matches!(place, WirePlace::Fuse { .. }));
+    let fuse = mounts.map(|_| open_fuse()).collect::<Result<Vec<_>, _>>()?;
+    let mut unused = fuse.iter();
     let mut mounter = Mounter::new(private_bytes)?;
     change_root(&mut mounter)?;
     for (path, place) in places {
@@ -80,9 +82,9 @@ pub(super) fn build(
             WirePlace::Private { mode } => mounter.private(&path, *mode)?,
             WirePlace::Empty => mounter.point(&path, false)?,
             WirePlace::Link { target } => link(&path_of(target.clone()), &path, &mounter)?,
-            WirePlace::Fuse { options } => {
-                if let Some(fuse) = &fuse {
-                    mount_fuse(&mounter, fuse, &path, options)?;
+            WirePlace::Fuse { options, read_only } => {
+                if let Some(fuse) = unused.next() {
+                    mount_fuse(&mounter, fuse, &path, options, *read_only)?;
                 }
             }
             WirePlace::Proc => proc(&mut mounter, &path)?,
@@ -126,6 +128,7 @@ fn mount_fuse(
     fuse: &OwnedFd,
     path: &Path,
     options: &str,
+    read_only: bool,
 ) -> Result<(), Failure> {
     mounter.point(path, false)?;
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
@@ -137,7 +140,7 @@ fn mount_fuse(
         data.push(',');
         data.push_str(options);
     }
-    mounts::mount_at("brio", path, "fuse.brio", &data).map_err(|e| Failure::NoFuse {
+    mounts::mount_fuse(path, &data, read_only).map_err(|e| Failure::NoFuse {
         step: format!("mount FUSE at {}", path.display()),
         errno: errno(&e),
     })

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::helper;
 use super::wire::{self, Answer, Spec};
+use crate::places::Place;
 use crate::room::Stdio;
 use crate::{Command, Exit, Report, Room, RoomError, Workspace, places};
 
@@ -43,7 +44,13 @@ impl Room {
         if !helper::entered() {
             return Err(RoomError::NotEntered);
         }
-        let places = wire::wire_places(places::plan(self)?);
+        let planned = places::plan(self)?;
+        let mounts = planned.iter().filter(|(_, place)| matches!(place, Place::Fuse { .. }));
+        let mounts: Vec<_> = mounts.map(|(path, _)| path.clone()).collect();
+        if mounts.len() > wire::MOST_FDS {
+            return Err(RoomError::Mounts { most: wire::MOST_FDS });
+        }
+        let places = wire::wire_places(planned);
         let workspace = self.workspace.as_ref().map_or(Path::new("/"), Workspace::path);
         let cwd = command.cwd.as_deref().unwrap_or(workspace);
         let stdio = descriptors(command.stdin, command.stdout, command.stderr)?;
@@ -67,8 +74,11 @@ impl Room {
         let Answer::Ready(report) = answer else { return Err(starting.no_answer()) };
         let Some(child) = starting.child.take() else { return Err(starting.no_answer()) };
         let socket = starting.socket.try_clone().map_err(failed("keep the socket"))?;
+        let (own, views): (Vec<_>, Vec<_>) =
+            mounts.into_iter().zip(fds).partition(|(path, _)| path == workspace);
         Ok(Running {
-            fuse: fds.into_iter().next(),
+            fuse: own.into_iter().next().map(|(_, fd)| fd),
+            views,
             report,
             child,
             handle: Handle { init: Arc::new(init), socket: Arc::new(socket) },
@@ -137,6 +147,8 @@ impl Drop for Starting {
 pub struct Running {
     /// The `/dev/fuse` descriptor of a [`Workspace::Fuse`], to be served. Take it.
     pub fuse: Option<OwnedFd>,
+    /// The descriptors of the mounts of [`Room::view`], with their paths, to be served. Take them.
+    pub views: Vec<(PathBuf, OwnedFd)>,
     report: Report,
     child: Child,
     handle: Handle,

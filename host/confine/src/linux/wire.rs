@@ -22,6 +22,9 @@ use crate::{Needed, Report, RoomError};
 /// A path, a name, an argument: bytes, as Linux has them.
 pub(super) type Bytes = Vec<u8>;
 
+/// How many descriptors go with one message: a room's FUSE mounts, mostly.
+pub(super) const MOST_FDS: usize = 64;
+
 /// What the caller asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Spec {
@@ -46,7 +49,7 @@ pub(super) enum WirePlace {
     Private { mode: u32 },
     Empty,
     Link { target: Bytes },
-    Fuse { options: String },
+    Fuse { options: String, read_only: bool },
     Proc,
     Dev,
 }
@@ -56,7 +59,7 @@ pub(super) enum WirePlace {
 pub(super) enum Answer {
     /// From the helper, with the pidfd of process 1.
     Started,
-    /// From process 1, with the descriptor of `/dev/fuse` if the workspace is a FUSE mount: the
+    /// From process 1, with the descriptors of its FUSE mounts in the order of their paths: the
     /// root is made. The command follows once the mount answers.
     Ready(Report),
     /// The command ended, with this wait status.
@@ -126,7 +129,7 @@ pub(super) fn wire_places(places: Places) -> Vec<(Bytes, WirePlace)> {
         Place::Link { target } => {
             WirePlace::Link { target: target.as_os_str().as_bytes().to_vec() }
         }
-        Place::Fuse { options } => WirePlace::Fuse { options },
+        Place::Fuse { options, read_only } => WirePlace::Fuse { options, read_only },
         Place::Proc => WirePlace::Proc,
         Place::Dev => WirePlace::Dev,
     };
@@ -149,7 +152,7 @@ pub(super) fn send<T: Serialize>(
 ) -> io::Result<()> {
     let body = postcard::to_stdvec(message).map_err(io::Error::other)?;
     let len = u32::try_from(body.len()).map_err(io::Error::other)?.to_le_bytes();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(io::Error::other("too many descriptors"));
@@ -164,7 +167,7 @@ pub(super) fn receive<T: DeserializeOwned>(
     mut socket: &UnixStream,
 ) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
     let mut len = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got = loop {
         let flags = RecvFlags::CMSG_CLOEXEC;

@@ -23,7 +23,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("nothing_is_made_on_the_host", nothing_made),
 ];
 
-const HELLO: &[u8] = b"served by the caller\n";
+pub(crate) const HELLO: &[u8] = b"served by the caller\n";
 
 /// A read-only file system with one file, `hello`, until the mount is gone.
 pub(crate) fn serve(fuse: OwnedFd) {
@@ -91,7 +91,7 @@ fn fuse_room(path: &Path) -> Room {
 }
 
 /// Whether this user may open `/dev/fuse`.
-fn have_fuse() -> Result<(), String> {
+pub(crate) fn have_fuse() -> Result<(), String> {
     let fuse = std::fs::File::options().read(true).write(true).open("/dev/fuse");
     fuse.map(drop).map_err(|e| format!("/dev/fuse: {e}"))
 }
@@ -262,6 +262,7 @@ fn access() -> Result<(), String> {
 fn hidden() -> Result<(), String> {
     let hide = |path: &str| Bind {
         path: path.into(),
+        at: None,
         access: brio_confine::Access::Hidden,
         optional: true,
     };

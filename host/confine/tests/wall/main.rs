@@ -12,6 +12,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod beside;
+#[cfg(target_os = "linux")]
 mod files;
 #[cfg(target_os = "linux")]
 mod fuse;
@@ -45,6 +47,7 @@ fn main() {
     let tests = [
         life::TESTS,
         fuse::TESTS,
+        beside::TESTS,
         files::TESTS,
         processes::TESTS,
         network::TESTS,
