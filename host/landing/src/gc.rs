@@ -11,6 +11,7 @@ use std::time::Duration;
 use brio_session::{Kind, is_stop};
 use rustix::fs::{Mode, OFlags, openat};
 
+use crate::binds;
 use crate::busy::unwritten;
 use crate::disk;
 use crate::errors::is_full;
@@ -284,7 +285,7 @@ fn needs(state: &State) -> io::Result<(Vec<Need>, u64)> {
             // An undo that died: its session is garbage.
             Ok(m) if m.undo_of.is_some() && lease::is_free(state, &id) => {}
             Ok(m) => {
-                lowest = lowest.min(m.oldest_landing());
+                lowest = lowest.min(m.oldest_landing()).min(binds::oldest_landing(state, &id)?);
                 // A frozen session reads no pre-image, but asks who changed what.
                 if let (false, Some(oldest)) = (m.stale, m.oldest_read()) {
                     needs.push(Need { session: id, oldest });

@@ -26,7 +26,7 @@
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
 //! `versions`, `rebase`, `replay`, `resolve`, `onto`, `transfer` · `seal` · `nesting`,
-//! `cascade`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
+//! `cascade`, `binds`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod access;
@@ -35,6 +35,7 @@ mod against;
 mod apply;
 mod batch;
 mod begin;
+mod binds;
 mod blame;
 mod busy;
 mod cascade;
@@ -113,6 +114,7 @@ mod words;
 mod writer;
 
 pub use access::Access;
+pub use binds::{Bind, BindAccess, BindSource, check_target};
 pub use blame::{Blame, BlameError, BlameLine, Origin};
 pub use checkpoint::{BEFORE_RESTORE, CheckpointError, CheckpointInfo};
 pub use conflict::{Conflict, Side, Sides, Theirs, What, change_word};
@@ -121,7 +123,7 @@ pub use digest::{BadDigest, Digest};
 pub use domain::Domain;
 pub use draft::{Draft, Reading};
 pub use errors::{
-    ApplyError, BeginError, Boundary, BoundaryKind, CommitError, DomainError, HostError,
+    ApplyError, BeginError, BindError, Boundary, BoundaryKind, CommitError, DomainError, HostError,
     JournalError, LeaseError, LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError,
     SessionError, Short, Unsupported,
 };

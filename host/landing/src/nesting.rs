@@ -24,7 +24,8 @@ use crate::state::State;
 use crate::versions::{Ancestor, Versions, stat};
 use crate::{
     BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError,
-    Policy, Session, SessionId, Theirs, What, commit, home, isolation, layers, meta, rebase, seal,
+    Policy, Session, SessionId, Theirs, What, binds, commit, home, isolation, layers, meta, rebase,
+    seal,
 };
 
 /// Begins a child. The caller holds the parent's lease; `live` is the parent's view, if it is
@@ -177,6 +178,7 @@ pub(crate) fn land(
     p.absorbed.extend(c.absorbed.iter().cloned());
     restack(state, &mut p, &between, gate.as_ref())?;
     drop(gate);
+    binds::forget(state, child);
     let mut entry = commit::entry(state, "landed-in-parent", &c, options);
     entry.parent = Some(parent.clone());
     if let Some(fresh) = fresh {

@@ -34,6 +34,10 @@ impl Session {
         &self.id
     }
 
+    pub(crate) fn state(&self) -> &Arc<Domain> {
+        &self.domain
+    }
+
     /// How it stands now.
     ///
     /// # Errors

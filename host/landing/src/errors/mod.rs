@@ -1,6 +1,7 @@
 //! One error per operation. Every text begins with its stable code and names the next step.
 
 mod begin;
+mod bind;
 mod commit;
 mod domain;
 mod recover;
@@ -16,6 +17,7 @@ use crate::conflict::Summary;
 use crate::{Access, Conflict, Gone, Moved, SessionId, State};
 
 pub use begin::{BeginError, Boundary, BoundaryKind, Short};
+pub use bind::BindError;
 pub use commit::{ApplyError, CommitError, RefusedWhy, ResolveError};
 pub use domain::{DomainError, LostSession, Unsupported};
 pub use recover::RecoverError;
