@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use brio_runtime::Files;
 use brio_session::{DirLower, FsError, View, ViewOptions};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -110,8 +111,8 @@ impl Inputs {
     }
 
     /// What the runtime shows beside the session.
-    pub(crate) fn binds(&self) -> Vec<(String, View)> {
-        self.view.iter().map(|v| (INPUT.to_owned(), v.clone())).collect()
+    pub(crate) fn binds(&self) -> Vec<(String, Files)> {
+        self.view.iter().map(|v| (INPUT.to_owned(), v.clone().into())).collect()
     }
 
     fn copies(&mut self, scratch: &Path) -> io::Result<PathBuf> {

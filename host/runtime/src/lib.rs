@@ -63,6 +63,7 @@ mod watch;
 
 pub use brio_net as net;
 pub use engine::{Engine, EngineError, EngineOptions};
+pub use fs::Files;
 pub use inspect::{ExportInfo, ImportInfo, Inspected, WasmFormat};
 pub use limits::{Limit, RunLimits};
 pub use load::{Agent, AgentKind};

@@ -6,6 +6,7 @@ use brio_net::Egress;
 use brio_session::View;
 use cap_std::fs::Dir;
 
+use crate::fs::Files;
 use crate::{Output, RunLimits, Sessions, StopToken};
 
 /// What an agent is asked to do.
@@ -53,8 +54,9 @@ pub struct RunSpec {
     /// The name of the session in the guest's view: absolute, `/workspace` by default. It is
     /// also the current directory.
     pub at: String,
-    /// Views at other absolute names, read-only or not as each view is.
-    pub binds: Vec<(String, View)>,
+    /// Views, and directories of the host, at other absolute names; read-only or not as each is.
+    /// The plain form can show directories of the host only, as they are: reserved names too.
+    pub binds: Vec<(String, Files)>,
     /// The task.
     pub task: TaskContext,
     /// The program's name, then its arguments.
@@ -133,6 +135,12 @@ impl RunSpec {
                 return Err(format!("{name}: is named twice"));
             }
         }
-        Ok(())
+        let view = |(_, files): &&(String, Files)| files.view().is_some();
+        match (&self.view, self.binds.iter().find(view)) {
+            (Workspace::Plain(_), Some((at, _))) => {
+                Err(format!("{at}: the plain form shows directories of the host only"))
+            }
+            _ => Ok(()),
+        }
     }
 }

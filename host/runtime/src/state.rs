@@ -75,6 +75,7 @@ impl State {
             begun: Vec::new(),
             ended: Default::default(),
             plain: None,
+            plain_binds: Vec::new(),
             watch: watch.clone(),
         };
         let (mut fs, mut plain) = (None, Vec::new());
@@ -93,8 +94,9 @@ impl State {
             }
             Workspace::Plain(dir) => {
                 wasi.allow_blocking_current_thread(dir.block_current_thread);
-                plain = crate::plain::preopens(dir, &spec.at)?;
+                plain = crate::plain::preopens(dir, &spec.at, &spec.binds)?;
                 core.plain = Some((spec.at.clone(), dir.dir.try_clone()?));
+                core.plain_binds = spec.binds.clone();
             }
         }
         let mut table = ResourceTable::new();

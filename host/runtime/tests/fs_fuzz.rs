@@ -101,8 +101,8 @@ fn perform(agent: &Agent, program: &Program) -> Result<(), (usize, usize, String
     for (n, acts) in program.iter().enumerate() {
         let mut spec = RunSpec::new(fixture.views[0].clone());
         spec.binds = vec![
-            ("/second".into(), fixture.views[1].clone()),
-            ("/read-only".into(), fixture.views[READ_ONLY].clone()),
+            ("/second".into(), fixture.views[1].clone().into()),
+            ("/read-only".into(), fixture.views[READ_ONLY].clone().into()),
         ];
         spec.args.extend(acts.iter().map(Act::argument));
         spec.stdout.capture = usize::MAX;

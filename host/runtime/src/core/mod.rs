@@ -29,7 +29,7 @@ use cap_std::fs::Dir;
 use wasmtime::component::HasData;
 
 use crate::Sessions;
-use crate::fs::FsState;
+use crate::fs::{Files, FsState};
 use crate::watch::Watch;
 
 /// What the interfaces of `brio:core` know of a run.
@@ -46,6 +46,8 @@ pub(crate) struct CoreState {
     pub(crate) ended: BTreeSet<String>,
     /// The directory of the plain form, under the session's name.
     pub(crate) plain: Option<(String, Dir)>,
+    /// What is bound beside it.
+    pub(crate) plain_binds: Vec<(String, Files)>,
     /// For calls that take long.
     pub(crate) watch: Watch,
 }

@@ -1,10 +1,10 @@
 //! `session-fs`: the four historic functions, and the typed calls beneath them.
 
-use brio_session::{Handle, OpenOptions};
+use brio_session::OpenOptions;
 
 use super::CoreCtx;
 use crate::bindings::brio::core::session_fs::Host;
-use crate::fs::Located;
+use crate::fs::{Dir, Located, Opened};
 use crate::{SessionsCode, SessionsError};
 
 type Answer<T> = Result<T, SessionsError>;
@@ -57,9 +57,9 @@ impl CoreCtx<'_> {
         }
         let how =
             OpenOptions { read: true, directory: true, follow: true, ..OpenOptions::default() };
-        let dir = match mount.view.open_at(&mount.root(), path.as_bytes(), &how) {
-            Ok(Handle::Dir(dir)) => dir,
-            Ok(Handle::File(_)) => return Err(invalid("not a directory")),
+        let dir = match mount.root().open_at(path.as_bytes(), &how) {
+            Ok(Opened::Dir(Dir::View(dir))) => dir,
+            Ok(_) => return Err(invalid("not a directory")),
             Err(e) => return Err(invalid(&e.to_string())),
         };
         let path = dir.path().map_err(|e| invalid(&e.to_string()))?;
@@ -114,8 +114,9 @@ impl CoreCtx<'_> {
     }
 
     fn gone(&mut self, id: &str) {
-        if let Some(mount) = self.fs.as_mut().and_then(|fs| fs.mounts.remove_child(id)) {
-            mount.view.end();
+        let gone = self.fs.as_mut().and_then(|fs| fs.mounts.remove_child(id));
+        if let Some(view) = gone.as_ref().and_then(|mount| mount.files.view()) {
+            view.end();
         }
         self.core.ended.insert(id.to_owned());
     }

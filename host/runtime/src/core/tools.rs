@@ -8,7 +8,7 @@ use super::tree::{Item, Tree};
 use crate::bindings::brio::core::session_tools::{
     AmbiguousMatch, DirectoryEntry, EntryKind, Host, ToolError, ToolFailure,
 };
-use crate::fs::{Located, wasi};
+use crate::fs::{Located, Mount, wasi};
 use crate::limits::LimitHit;
 
 /// What one answer may hold.
@@ -37,6 +37,13 @@ impl CoreCtx<'_> {
                 Located::Outside => Err(invalid()),
             },
             (None, Some((at, dir))) => {
+                let bound = self.core.plain_binds.iter().filter(|_| path.starts_with('/'));
+                let bound = bound.filter_map(|(at, f)| Some((at, f, crate::fs::below(path, at)?)));
+                if let Some((_, files, inner)) = bound.max_by_key(|(at, ..)| at.len()) {
+                    let mount = Mount { number: 1, files: files.clone() };
+                    let inner = if inner.is_empty() { "." } else { inner };
+                    return Ok(Target::Tree(Box::new(mount), inner.into()));
+                }
                 let inner = if path.starts_with('/') {
                     crate::fs::below(path, at).ok_or_else(invalid)?
                 } else {

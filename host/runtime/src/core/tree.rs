@@ -1,9 +1,9 @@
 //! The few operations that `session-tools` needs, over a view and over the directory of the
 //! plain form.
 
-use brio_session::{FileHandle, FsError, FsResult, Handle, Kind, OpenOptions};
+use brio_session::{FsError, FsResult, Kind, OpenOptions};
 
-use crate::fs::Mount;
+use crate::fs::{File, Mount, Opened};
 
 /// One entry of a directory.
 pub(super) struct Item {
@@ -30,7 +30,7 @@ pub(super) const PIECE: usize = 256 * 1024;
 impl Tree for Mount {
     fn read(&self, path: &str, more: &mut dyn FnMut(&[u8]) -> bool) -> FsResult<()> {
         let how = OpenOptions { read: true, follow: true, ..OpenOptions::default() };
-        let file = file(self.view.open_at(&self.root(), path.as_bytes(), &how)?)?;
+        let file = file(self.root().open_at(path.as_bytes(), &how)?)?;
         read_from(&file, more)
     }
 
@@ -45,12 +45,12 @@ impl Tree for Mount {
             follow: true,
             ..OpenOptions::default()
         };
-        match self.view.open_at(&root, path, &new) {
+        match root.open_at(path, &new) {
             Ok(made) => replace(&file(made)?, content).inspect_err(|_| {
-                let _ = self.view.unlink_at(&root, path);
+                let _ = root.unlink_at(path);
             }),
             Err(FsError::Exists) => {
-                let file = file(self.view.open_at(&root, path, &old)?)?;
+                let file = file(root.open_at(path, &old)?)?;
                 // Only what is written over: the rest goes last, and by one call.
                 let size = file.meta()?.size;
                 let mut before = Vec::new();
@@ -68,20 +68,18 @@ impl Tree for Mount {
     }
 
     fn make_dir(&self, path: &str) -> FsResult<()> {
-        self.view.mkdir_at(&self.root(), path.as_bytes())
+        self.root().mkdir_at(path.as_bytes())
     }
 
     fn list(&self, path: &str) -> FsResult<Vec<Item>> {
         let how =
             OpenOptions { read: true, directory: true, follow: true, ..OpenOptions::default() };
-        let Handle::Dir(dir) = self.view.open_at(&self.root(), path.as_bytes(), &how)? else {
+        let Opened::Dir(dir) = self.root().open_at(path.as_bytes(), &how)? else {
             return Err(FsError::NotDirectory);
         };
         let item = |e: brio_session::DirEntry| {
             let size = match e.kind {
-                Kind::File | Kind::Symlink => {
-                    self.view.stat_at(&dir, &e.name, false).map(|m| m.size)
-                }
+                Kind::File | Kind::Symlink => dir.stat_at(&e.name, false).map(|m| m.size),
                 Kind::Dir | Kind::Other => Ok(0),
             };
             match size {
@@ -96,21 +94,21 @@ impl Tree for Mount {
 
     fn remove(&self, path: &str) -> FsResult<()> {
         let (root, path) = (self.root(), path.as_bytes());
-        match self.view.stat_at(&root, path, false)?.kind {
-            Kind::Dir => self.view.rmdir_at(&root, path),
-            _ => self.view.unlink_at(&root, path),
+        match root.stat_at(path, false)?.kind {
+            Kind::Dir => root.rmdir_at(path),
+            _ => root.unlink_at(path),
         }
     }
 }
 
-fn file(handle: Handle) -> FsResult<FileHandle> {
-    match handle {
-        Handle::File(f) => Ok(f),
-        Handle::Dir(_) => Err(FsError::IsDirectory),
+fn file(opened: Opened) -> FsResult<File> {
+    match opened {
+        Opened::File(f) => Ok(f),
+        Opened::Dir(_) => Err(FsError::IsDirectory),
     }
 }
 
-fn read_from(file: &FileHandle, more: &mut dyn FnMut(&[u8]) -> bool) -> FsResult<()> {
+fn read_from(file: &File, more: &mut dyn FnMut(&[u8]) -> bool) -> FsResult<()> {
     let mut buffer = vec![0; PIECE];
     let mut at = 0;
     loop {
@@ -122,12 +120,12 @@ fn read_from(file: &FileHandle, more: &mut dyn FnMut(&[u8]) -> bool) -> FsResult
     }
 }
 
-fn replace(file: &FileHandle, content: &[u8]) -> FsResult<()> {
+fn replace(file: &File, content: &[u8]) -> FsResult<()> {
     put(file, content)?;
     file.set_len(content.len() as u64)
 }
 
-fn put(file: &FileHandle, content: &[u8]) -> FsResult<()> {
+fn put(file: &File, content: &[u8]) -> FsResult<()> {
     let mut at = 0;
     while at < content.len() {
         match file.write_at(&content[at..], at as u64)? {

@@ -3,9 +3,8 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
-use brio_session::{DirHandle, FileHandle};
-
 use super::Fault;
+use super::files::{Dir, File};
 use super::memo::Id;
 use super::mounts::Mount;
 use crate::bindings::wasi::filesystem::types::{DescriptorFlags, DescriptorType, ErrorCode};
@@ -25,15 +24,15 @@ pub struct Descriptor {
 
 /// What is open.
 pub(super) enum Node {
-    File(Mount, Arc<FileHandle>),
-    Dir(Mount, DirHandle),
+    File(Mount, Arc<File>),
+    Dir(Mount, Dir),
     /// The directory of child sessions: read-only, made of thin air.
     Sessions,
 }
 
 impl Descriptor {
     /// For file-only operations. On a directory that is EBADF, as wasi-testsuite wants it.
-    pub(super) fn file(&self) -> Result<&Arc<FileHandle>, Fault> {
+    pub(super) fn file(&self) -> Result<&Arc<File>, Fault> {
         match &self.node {
             Node::File(_, f) => Ok(f),
             _ => Err(ErrorCode::BadDescriptor.into()),

@@ -1,9 +1,10 @@
 //! Paths relative to a handle, and reading directories.
 
-use brio_session::{DirHandle, Kind, Meta, Time};
+use brio_session::{Kind, Meta, Time};
 use wasmtime::component::Resource;
 
 use super::descriptor::{Descriptor, DirStream, Entry, Node};
+use super::files::Dir;
 use super::mounts::{Located, Mount};
 use super::{Fault, FsCtx, convert};
 use crate::bindings::wasi::filesystem::types::{
@@ -14,7 +15,7 @@ use crate::bindings::wasi::filesystem::types::{
 pub(super) enum At {
     In {
         mount: Mount,
-        dir: DirHandle,
+        dir: Dir,
         path: String,
     },
     /// The directory of child sessions itself.
@@ -23,7 +24,7 @@ pub(super) enum At {
 
 impl At {
     /// For everything that changes something: the directory of child sessions is read-only.
-    pub(super) fn changing(self) -> Result<(Mount, DirHandle, String), Fault> {
+    pub(super) fn changing(self) -> Result<(Mount, Dir, String), Fault> {
         match self {
             Self::In { mount, dir, path } => Ok((mount, dir, path)),
             Self::Sessions => Err(ErrorCode::ReadOnly.into()),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use brio_session::{FileHandle, Handle, Meta, SetTime};
+use brio_session::{Meta, SetTime};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 use super::descriptor::{Descriptor, DirStream, Node};
 use super::dirs::At;
+use super::files::{File, Opened};
 use super::streams::{CHUNK, Reader, To, Writer};
 use super::{Fault, FsCtx, convert, errors};
 use crate::bindings::wasi::filesystem::types::{
@@ -62,7 +63,7 @@ impl FsCtx<'_> {
         match self.at(fd, path.clone())? {
             At::Sessions => Ok((u32::MAX, self.sessions_meta())),
             At::In { mount, dir, path: inner } => {
-                let meta = mount.view.stat_at(&dir, inner.as_bytes(), follow)?;
+                let meta = dir.stat_at(inner.as_bytes(), follow)?;
                 self.fs.memo.stat(serial, path, follow, mount.number, &meta);
                 Ok((mount.number, meta))
             }
@@ -164,8 +165,8 @@ impl HostDescriptor for FsCtx<'_> {
 
     fn create_directory_at(&mut self, fd: Fd, path: String) -> Result<(), Fault> {
         self.fs.memo.forget();
-        let (mount, dir, path) = self.at_new(&fd, path)?.changing()?;
-        Ok(mount.view.mkdir_at(&dir, path.as_bytes())?)
+        let (_, dir, path) = self.at_new(&fd, path)?.changing()?;
+        Ok(dir.mkdir_at(path.as_bytes())?)
     }
 
     fn stat(&mut self, fd: Fd) -> Result<DescriptorStat, Fault> {
@@ -206,7 +207,7 @@ impl HostDescriptor for FsCtx<'_> {
         if mount.number != other.number {
             return Err(ErrorCode::CrossDevice.into());
         }
-        Ok(mount.view.link_at(&from, old.as_bytes(), false, &to, new.as_bytes())?)
+        Ok(from.link_at(old.as_bytes(), &to, new.as_bytes())?)
     }
 
     fn open_at(
@@ -227,9 +228,9 @@ impl HostDescriptor for FsCtx<'_> {
                 return Err(ErrorCode::IsDirectory.into());
             }
             At::Sessions => Node::Sessions,
-            At::In { mount, dir, path } => match mount.view.open_at(&dir, path.as_bytes(), &how)? {
-                Handle::File(f) => Node::File(mount, Arc::new(f)),
-                Handle::Dir(d) => Node::Dir(mount, d),
+            At::In { mount, dir, path } => match dir.open_at(path.as_bytes(), &how)? {
+                Opened::File(f) => Node::File(mount, Arc::new(f)),
+                Opened::Dir(d) => Node::Dir(mount, d),
             },
         };
         let mut flags = flags;
@@ -242,8 +243,8 @@ impl HostDescriptor for FsCtx<'_> {
     fn readlink_at(&mut self, fd: Fd, path: String) -> Result<String, Fault> {
         match self.at(&fd, path)? {
             At::Sessions => Err(ErrorCode::Invalid.into()),
-            At::In { mount, dir, path } => {
-                let target = mount.view.read_link_at(&dir, path.as_bytes())?;
+            At::In { dir, path, .. } => {
+                let target = dir.read_link_at(path.as_bytes())?;
                 // As the WIT has it: an absolute target is a path of the host.
                 if target.first() == Some(&b'/') {
                     return Err(ErrorCode::NotPermitted.into());
@@ -255,8 +256,8 @@ impl HostDescriptor for FsCtx<'_> {
 
     fn remove_directory_at(&mut self, fd: Fd, path: String) -> Result<(), Fault> {
         self.fs.memo.forget();
-        let (mount, dir, path) = self.at(&fd, path)?.changing()?;
-        Ok(mount.view.rmdir_at(&dir, path.as_bytes())?)
+        let (_, dir, path) = self.at(&fd, path)?.changing()?;
+        Ok(dir.rmdir_at(path.as_bytes())?)
     }
 
     fn rename_at(&mut self, fd: Fd, old: String, new_fd: Fd, new: String) -> Result<(), Fault> {
@@ -266,20 +267,20 @@ impl HostDescriptor for FsCtx<'_> {
         if mount.number != other.number {
             return Err(ErrorCode::CrossDevice.into());
         }
-        Ok(mount.view.rename_at(&from, old.as_bytes(), &to, new.as_bytes())?)
+        Ok(from.rename_at(old.as_bytes(), &to, new.as_bytes())?)
     }
 
     fn symlink_at(&mut self, fd: Fd, target: String, path: String) -> Result<(), Fault> {
         convert::check_path(&target)?;
         self.fs.memo.forget();
-        let (mount, dir, path) = self.at_new(&fd, path)?.changing()?;
-        Ok(mount.view.symlink_at(target.as_bytes(), &dir, path.as_bytes())?)
+        let (_, dir, path) = self.at_new(&fd, path)?.changing()?;
+        Ok(dir.symlink_at(target.as_bytes(), path.as_bytes())?)
     }
 
     fn unlink_file_at(&mut self, fd: Fd, path: String) -> Result<(), Fault> {
         self.fs.memo.forget();
-        let (mount, dir, path) = self.at(&fd, path)?.changing()?;
-        Ok(mount.view.unlink_at(&dir, path.as_bytes())?)
+        let (_, dir, path) = self.at(&fd, path)?.changing()?;
+        Ok(dir.unlink_at(path.as_bytes())?)
     }
 
     fn is_same_object(&mut self, a: Fd, b: Fd) -> wasmtime::Result<bool> {
@@ -327,7 +328,7 @@ impl FsCtx<'_> {
         Ok(self.table.push(stream)?)
     }
 
-    pub(crate) fn readable(&self, fd: &Fd) -> Result<Arc<FileHandle>, Fault> {
+    pub(crate) fn readable(&self, fd: &Fd) -> Result<Arc<File>, Fault> {
         match &self.table.get(fd)?.node {
             Node::File(_, f) => Ok(f.clone()),
             _ => Err(ErrorCode::IsDirectory.into()),
@@ -361,7 +362,7 @@ impl FsCtx<'_> {
         mtime: SetTime,
     ) -> Result<(), Fault> {
         self.fs.memo.forget();
-        let (mount, dir, path) = self.at(fd, path)?.changing()?;
-        Ok(mount.view.set_times_at(&dir, path.as_bytes(), convert::follow(flags), atime, mtime)?)
+        let (_, dir, path) = self.at(fd, path)?.changing()?;
+        Ok(dir.set_times_at(path.as_bytes(), convert::follow(flags), atime, mtime)?)
     }
 }

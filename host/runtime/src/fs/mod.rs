@@ -4,6 +4,7 @@ mod convert;
 mod descriptor;
 mod dirs;
 mod errors;
+mod files;
 mod host;
 mod memo;
 mod mounts;
@@ -19,6 +20,9 @@ pub use descriptor::{Descriptor, DirStream};
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
 pub use errors::Fault;
 pub(crate) use errors::wasi;
+#[allow(unreachable_pub, reason = "part of what a run is given")]
+pub use files::Files;
+pub(crate) use files::{Dir, File, Opened};
 pub(crate) use mounts::{Located, Mount, Mounts, SESSIONS, below};
 #[cfg(feature = "wasi-0-3")]
 pub(crate) use streams::{CHUNK, To, Writer};

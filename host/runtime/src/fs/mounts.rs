@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use brio_session::{DirHandle, Time, View};
+use brio_session::{Time, View};
+
+use super::files::{Dir, Files};
 
 /// Where child sessions lie.
 pub(crate) const SESSIONS: &str = "/sessions";
 
-/// A view under a number that tells its inodes from those of other views.
+/// Files under a number that tells their inodes from those of other mounts.
 #[derive(Clone)]
 pub(crate) struct Mount {
     pub(crate) number: u32,
-    pub(crate) view: View,
+    pub(crate) files: Files,
 }
 
 impl Mount {
-    pub(crate) fn root(&self) -> DirHandle {
-        self.view.root()
+    pub(crate) fn root(&self) -> Dir {
+        self.files.root()
     }
 }
 
@@ -48,11 +50,11 @@ impl Mounts {
     pub(crate) fn new(
         at: String,
         view: View,
-        binds: Vec<(String, View)>,
+        binds: Vec<(String, Files)>,
         sessions: bool,
         since: Time,
     ) -> Self {
-        let own = Mount { number: 0, view };
+        let own = Mount { number: 0, files: view.into() };
         let mut mounts = Self {
             at,
             own,
@@ -62,17 +64,17 @@ impl Mounts {
             next: 1,
             since,
         };
-        for (at, view) in binds {
-            let mount = mounts.number(view);
+        for (at, files) in binds {
+            let mount = mounts.number(files);
             mounts.binds.push((at, mount));
         }
         mounts
     }
 
-    fn number(&mut self, view: View) -> Mount {
+    fn number(&mut self, files: Files) -> Mount {
         let number = self.next;
         self.next += 1;
-        Mount { number, view }
+        Mount { number, files }
     }
 
     pub(crate) fn own(&self) -> &Mount {
@@ -102,7 +104,7 @@ impl Mounts {
     }
 
     pub(crate) fn add_child(&mut self, id: String, view: View) {
-        let mount = self.number(view);
+        let mount = self.number(view.into());
         self.children.insert(id, mount);
     }
 

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use brio_session::FileHandle;
 use bytes::{Bytes, BytesMut};
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
 
 use super::errors;
+use super::files::File;
 
 /// What one call may move: a bound on the host's memory, not on the guest's reads.
 pub(crate) const CHUNK: usize = 1 << 20;
 
 /// Reads on from a position.
 pub(super) struct Reader {
-    file: Arc<FileHandle>,
+    file: Arc<File>,
     at: u64,
 }
 
 impl Reader {
-    pub(super) fn new(file: Arc<FileHandle>, at: u64) -> Self {
+    pub(super) fn new(file: Arc<File>, at: u64) -> Self {
         Self { file, at }
     }
 }
@@ -51,7 +51,7 @@ impl InputStream for Reader {
 
 /// Writes on from a position, or at the end.
 pub(crate) struct Writer {
-    file: Arc<FileHandle>,
+    file: Arc<File>,
     to: To,
     sync: bool,
     closed: bool,
@@ -64,7 +64,7 @@ pub(crate) enum To {
 }
 
 impl Writer {
-    pub(super) fn new(file: Arc<FileHandle>, to: To, sync: bool) -> Self {
+    pub(super) fn new(file: Arc<File>, to: To, sync: bool) -> Self {
         Self { file, to, sync, closed: false }
     }
 

@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use brio_session::FileHandle;
 use bytes::BytesMut;
 use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
@@ -15,7 +14,7 @@ use wasmtime::component::{
 
 use super::bindings::wasi::filesystem::types::{DirectoryEntry, ErrorCode};
 use super::convert;
-use crate::fs::{BrioFs, CHUNK, DirStream, Fault, Writer};
+use crate::fs::{BrioFs, CHUNK, DirStream, Fault, File, Writer};
 
 type Ended = FutureReader<Result<(), ErrorCode>>;
 
@@ -53,7 +52,7 @@ impl Drop for End {
 
 pub(super) fn read<U: 'static>(
     store: &mut Access<'_, U, BrioFs>,
-    file: Result<Arc<FileHandle>, Fault>,
+    file: Result<Arc<File>, Fault>,
     at: u64,
 ) -> wasmtime::Result<(StreamReader<u8>, Ended)> {
     let (mut end, ended) = End::new();
@@ -102,7 +101,7 @@ pub(super) fn list<U: 'static>(
 }
 
 struct Reader {
-    file: Arc<FileHandle>,
+    file: Arc<File>,
     at: u64,
     end: End,
 }
