@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use brio_landing::{BeginError, DomainError, LeaseError, SessionError};
+use brio_landing::{BeginError, BindError, DomainError, LeaseError, SessionError};
 use brio_registry::RegistryError;
 use brio_runtime::net::EgressError;
 use brio_runtime::{EngineError, LoadError};
@@ -131,6 +131,9 @@ pub enum RunError {
     /// The session cannot be written in.
     #[error(transparent)]
     Lease(#[from] LeaseError),
+    /// What the session shows beside itself cannot be shown.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// The plain directory could not be made or taken back.
     #[error(transparent)]
     Plain(#[from] PlainError),
@@ -161,6 +164,7 @@ impl RunError {
             Self::Engine(e) => e.code(),
             Self::Begin(e) => e.code(),
             Self::Lease(e) => e.code(),
+            Self::Bind(e) => e.code(),
             Self::Plain(e) => e.code(),
             Self::Net(e) => e.code(),
         }

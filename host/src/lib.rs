@@ -17,6 +17,7 @@
 //! | module | what |
 //! |---|---|
 //! | `brio`, `builder` | opening Brio: the home, the index, the engine |
+//! | `binds` | what a session shows beside itself |
 //! | `session` | one session: look, write, commit, roll back; `finding` it again by a prefix |
 //! | `domains`, `agents` | what stays open, and loaded, for whoever comes next |
 //! | `listing` | every session of every domain |
@@ -34,6 +35,7 @@
 //! | `recovery` | finishing what a crash left, adopting a copied base |
 mod agent_check;
 mod agents;
+mod binds;
 mod brio;
 mod builder;
 mod bundled;
@@ -85,16 +87,17 @@ pub use brio::Brio;
 pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_room_if_asked};
 pub use brio_landing::{
     Access, Adopted, Applied, ApplyError, BEFORE_RESTORE, BadDigest, BadIsolation, BadPolicy,
-    BadTake, BeginError, BeginOptions, Blame, BlameError, BlameLine, Boundary, BoundaryKind,
-    CheckpointError, CheckpointInfo, Collected, CommitError, CommitOptions, Conflict, Decision,
-    DecisionRef, Digest, DomainError, FrozenInfo, GcOptions, Gone, Inspection, Isolation,
-    JournalEntry, JournalError, JournalKind, JournalLine, JournalReader, Kept, Landed, LeaseError,
-    LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions, Metadata, Method, Moved, MovedBy, NotUsed,
-    Origin, Policy, Probe, Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError,
-    ResolveOptions, Resolved, Retention, RollbackError, RolledBack, Seal, SealedParent,
-    SessionDebug, SessionError, SessionFile, SessionId, SessionInfo, SessionRecord, Short, Side,
-    Sides, SpaceGuards, State, Take, Theirs, UndoError, UndoOptions, Unmerged, WantedLower,
-    Warning, What, Writer, change_word, check_reflink_support,
+    BadTake, BeginError, BeginOptions, Bind, BindAccess, BindError, BindSource, Blame, BlameError,
+    BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo, Collected, CommitError,
+    CommitOptions, Conflict, Decision, DecisionRef, Digest, DomainError, FrozenInfo, GcOptions,
+    Gone, Inspection, Isolation, JournalEntry, JournalError, JournalKind, JournalLine,
+    JournalReader, Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions,
+    Metadata, Method, Moved, MovedBy, NotUsed, Origin, Policy, Probe, Quota, RebaseOptions,
+    Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved, Retention,
+    RollbackError, RolledBack, Seal, SealedParent, SessionDebug, SessionError, SessionFile,
+    SessionId, SessionInfo, SessionRecord, Short, Side, Sides, SpaceGuards, State, Take, Theirs,
+    UndoError, UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word,
+    check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

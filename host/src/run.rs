@@ -255,6 +255,8 @@ impl Brio {
         let writer = Arc::new(session.writer("run", options)?);
         let fault = |source| LeaseError::View { id: session.id().clone(), source };
         let view = writer.view().clone();
+        let shown = session.shown(&view, request.grants.vcs)?;
+        let shown = shown.files(&request.at, request.plain)?;
         let plain = if request.plain {
             Some(Plain::make(&self.scratch(), session.id().as_str(), &view, &view.root())?)
         } else {
@@ -275,6 +277,7 @@ impl Brio {
             None => Workspace::Session(view.clone()),
         };
         let mut spec = spec(name, session, request, workspace, &guests, inputs);
+        spec.binds.extend(shown);
         spec.net = session.egress(name, &request.net)?;
         let report = watched(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;
         guests.end();

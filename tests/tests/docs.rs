@@ -55,6 +55,25 @@ fn the_readme_leads_to_the_documents() {
     }
 }
 
+// F-083: mount and bind operations are sections of the documents, each with every command.
+#[test]
+fn mounts_and_binds_are_described() {
+    for document in ["README.md", "ARCHITECTURE.md"] {
+        let text = std::fs::read_to_string(brio_tests::root().join(document)).expect("a text");
+        let section = text.split("# Binds and mounts\n").nth(1).expect("a section");
+        let section = section.split("\n#").next().expect("an end");
+        let words: &[&str] = match document {
+            "README.md" => {
+                &["session bind", "session mount", "session unbind", "unmount", "--rw", "landing:"]
+            }
+            _ => &["*bind*", "*mount*", "Direct", "FUSE", "SNAPSHOT_GONE"],
+        };
+        for word in words {
+            assert!(section.contains(word), "{document}: {word}");
+        }
+    }
+}
+
 #[test]
 fn the_readme_embeds_as_the_example_does() {
     let read = |path: &str| std::fs::read_to_string(brio_tests::root().join(path)).expect("a text");

@@ -3,6 +3,7 @@
 //! The view is shown as a directory at its base's own path and the command runs there in a room
 //! of its own (see `brio-confine`). It is a run: it holds the writer lease, it can be asked to
 //! stop, and what it changed is the session's.
+mod beside;
 mod environment;
 mod place;
 mod process;
@@ -14,10 +15,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use brio_confine::{Report, RoomError};
-use brio_landing::{JournalEntry, LeaseError, Writer};
+use brio_landing::{BindError, JournalEntry, LeaseError, Writer};
 use brio_runtime::{Captured, Output, StopToken};
 use brio_session::{ChangeSet, Limits, View, ViewOptions};
 
+use crate::binds::Shown;
 use crate::plain::PlainError;
 use crate::{Grants, SessionHandle};
 
@@ -135,6 +137,9 @@ pub enum ExecError {
     /// There is no room for it, or the command cannot be started in it. Nothing ran.
     #[error(transparent)]
     Room(#[from] RoomError),
+    /// What the session shows beside itself cannot be shown.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// The session could not be mounted.
     #[cfg(target_os = "linux")]
     #[error(transparent)]
@@ -167,6 +172,7 @@ impl ExecError {
             Self::Nothing => "USAGE",
             Self::Lease(e) => e.code(),
             Self::Room(e) => e.code(),
+            Self::Bind(e) => e.code(),
             #[cfg(target_os = "linux")]
             Self::Mount(_) => "MOUNT",
             Self::Plain(e) => e.code(),
@@ -219,12 +225,14 @@ impl SessionHandle {
         };
         let writer = self.writer("exec", options)?;
         let view = writer.view().clone();
+        let shown = self.shown(&view, request.grants.vcs)?;
         let begun = Instant::now();
         let mut streams = streams::Streams::new(&mut request).map_err(ExecError::host("pipes"))?;
         let mut place = place::Place::default();
-        let ran = place.start(self, &view, &base, &request, &streams).and_then(|process| {
+        let seen = place::Seen { view: &view, base: &base, beside: &shown };
+        let ran = place.start(self, &seen, &request, &streams).and_then(|process| {
             streams.given();
-            self.journal_command(&request, &process);
+            self.journal_command(&request, &process, &shown);
             attend(process, &writer, &request)
         });
         let (stdout, stderr) = streams.finish();
@@ -261,7 +269,7 @@ impl SessionHandle {
         }
     }
 
-    fn journal_command(&self, request: &ExecRequest, process: &Process) {
+    fn journal_command(&self, request: &ExecRequest, process: &Process, shown: &Shown) {
         let argv: Vec<_> = request.argv.iter().map(|a| a.to_string_lossy()).collect();
         self.journal(
             serde_json::json!({
@@ -270,6 +278,7 @@ impl SessionHandle {
                 "network": request.network || request.unconfined,
                 "read": request.read,
                 "write": request.write,
+                "binds": shown.targets().collect::<Vec<_>>(),
             }),
             "exec",
         );

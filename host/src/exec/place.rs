@@ -1,4 +1,4 @@
-//! Where a command finds the session.
+//! Where a command finds the session, and what is shown beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,15 +8,28 @@ use brio_session::View;
 use super::environment::{confined, of_caller, unconfined};
 use super::process::Process;
 use super::streams::Streams;
-use super::{ExecError, ExecRequest, ShownAs};
+use super::{ExecError, ExecRequest, ShownAs, beside};
 use crate::SessionHandle;
+use crate::binds::Shown;
 use crate::plain::Plain;
+
+/// What the command is to see.
+pub(super) struct Seen<'a> {
+    pub(super) view: &'a View,
+    pub(super) base: &'a Path,
+    pub(super) beside: &'a Shown,
+}
 
 /// What the session is shown by, until the command has ended.
 pub(super) struct Place {
     pub(super) shown: ShownAs,
     #[cfg(target_os = "linux")]
     mount: Option<brio_mount::Mount>,
+    /// What is served beside it.
+    #[cfg(target_os = "linux")]
+    served: Vec<brio_mount::Mount>,
+    /// Copies of what is shown beside it.
+    copies: Vec<Plain>,
     /// A directory that it was mounted on.
     at: Option<PathBuf>,
     plain: Option<Plain>,
@@ -28,6 +41,9 @@ impl Default for Place {
             shown: ShownAs::Mount,
             #[cfg(target_os = "linux")]
             mount: None,
+            #[cfg(target_os = "linux")]
+            served: Vec::new(),
+            copies: Vec::new(),
             at: None,
             plain: None,
         }
@@ -39,40 +55,44 @@ impl Place {
     pub(super) fn start(
         &mut self,
         session: &SessionHandle,
-        view: &View,
-        base: &Path,
+        seen: &Seen<'_>,
         request: &ExecRequest,
         streams: &Streams,
     ) -> Result<Process, ExecError> {
+        let Seen { view, base, beside } = *seen;
         if request.unconfined {
+            beside::refuse_unconfined(beside)?;
             return self.start_unconfined(session, view, request, streams);
         }
         let mounted = Workspace::Fuse { path: base.to_owned(), options: String::new() };
-        match self.start_in_room(view, base, mounted, request, streams) {
+        let room = beside::with_views(Room::new(mounted), beside);
+        match self.start_in_room(room, seen, request, streams) {
             Err(ExecError::Room(RoomError::NoFuse { .. })) => {}
             done => return done,
         }
         let source = self.export(session, view)?;
         let copied = Workspace::Bind { source, path: base.to_owned() };
-        self.start_in_room(view, base, copied, request, streams)
+        let room = beside::with_copies(Room::new(copied), session, beside, &mut self.copies)?;
+        self.start_in_room(room, seen, request, streams)
     }
 
     fn start_in_room(
         &mut self,
-        view: &View,
-        base: &Path,
-        workspace: Workspace,
+        room: Room,
+        seen: &Seen<'_>,
         request: &ExecRequest,
         streams: &Streams,
     ) -> Result<Process, ExecError> {
         let found = toolchains(|name| of_caller(request, name));
-        let mut room = Room::new(workspace).binds(found.binds).network(request.network);
-        if let Some(home) = home(request, base) {
+        let mut room = room.binds(found.binds).network(request.network);
+        if let Some(home) = home(request, seen.base) {
             room = room.home(home);
         }
+        // What is at a place of its own comes last: it is refused where something is already.
         room = room
             .binds(request.read.iter().map(Bind::read))
-            .binds(request.write.iter().map(Bind::write));
+            .binds(request.write.iter().map(Bind::write))
+            .binds(beside::directories(seen.beside, request.grants.vcs));
         let [stdin, stdout, stderr] = streams.give().map_err(ExecError::host("pipes"))?;
         let command = Command {
             argv: request.argv.clone(),
@@ -87,8 +107,15 @@ impl Place {
         let mut running = room.spawn(command)?;
         #[cfg(target_os = "linux")]
         if let Some(device) = running.fuse.take() {
-            let source = brio_mount::Fixed(view.clone());
+            let source = brio_mount::Fixed(seen.view.clone());
             self.mount = Some(brio_mount::Mount::serve(device, source, &Default::default())?);
+        }
+        #[cfg(target_os = "linux")]
+        for (path, device) in std::mem::take(&mut running.views) {
+            if let Some(view) = beside::view_at(seen.beside, &path) {
+                let served = brio_mount::Mount::serve(device, view, &Default::default())?;
+                self.served.push(served);
+            }
         }
         Ok(Process::Room { running, left_out: found.left_out })
     }
@@ -163,6 +190,12 @@ impl Place {
     /// Takes down what the session was shown by. A copy is taken back, whatever the command's
     /// status: what it wrote is in the session, as it is on a mount.
     pub(super) fn end(&mut self, view: &View, vcs: bool) -> Result<Option<String>, ExecError> {
+        #[cfg(target_os = "linux")]
+        for served in self.served.drain(..) {
+            served.wait();
+        }
+        // They are read-only: there is nothing to take back.
+        self.copies.clear();
         #[cfg(target_os = "linux")]
         if let Some(mount) = self.mount.take() {
             if self.at.is_some() && mount.unmount().is_err() {

@@ -57,7 +57,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "PATH")]
     at: Option<String>,
     /// The plain form: a copy of the session as a directory, opened by stock wasmtime. Enforces
-    /// no --disk and --files, and knows no session-fs.
+    /// no --disk and --files, knows no session-fs, and shows no mounts.
     #[arg(long)]
     preopen: bool,
     /// What becomes of paths that others changed as well: reject, merge, last-write-wins

@@ -16,7 +16,9 @@ pub(crate) use agents::{CheckedAgent, NewAgent};
 pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Landing, Log, Undone};
 pub(crate) use landings::{Committed, Conflict, Resolved, Taken};
 pub(crate) use runs::{Agent, Executed, NetRequest, Ran};
-pub(crate) use sessions::{Checkpoint, Checkpointed, Debug, Drift, Session, SessionList, Shown};
+pub(crate) use sessions::{
+    Bind, Bound, Checkpoint, Checkpointed, Debug, Drift, Session, SessionList, Shown,
+};
 pub(crate) use tasks::{CheckedTask, TaskMistake, TaskPart, TaskShown};
 
 /// The version of these shapes. Fields may be added under it, none changes or goes.

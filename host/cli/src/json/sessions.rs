@@ -52,6 +52,8 @@ pub(crate) struct Shown {
     pub(crate) landing: u64,
     pub(crate) children: Vec<String>,
     pub(crate) checkpoints: Vec<Checkpoint>,
+    /// What it shows beside itself; null: it cannot be told.
+    pub(crate) binds: Option<Vec<Bind>>,
     /// `snapshot` or `serializable`
     pub(crate) isolation: &'static str,
     /// `free`, `live`, `silent` or `dead`: its run, if it has one.
@@ -123,6 +125,41 @@ pub(crate) struct DebugFile {
     pub(crate) path: String,
     pub(crate) kind: &'static str,
     pub(crate) size: u64,
+}
+
+/// One thing that a session shows beside itself.
+#[derive(Debug, Serialize)]
+pub(crate) struct Bind {
+    /// Where a run finds it.
+    pub(crate) target: String,
+    /// A directory, the id of a session, or `landing:N`.
+    pub(crate) source: String,
+    /// `bind` or `mount`
+    pub(crate) kind: &'static str,
+    /// `ro` or `rw`
+    pub(crate) access: &'static str,
+}
+
+impl From<&brio_host::Bind> for Bind {
+    fn from(bind: &brio_host::Bind) -> Self {
+        Self {
+            target: bind.target.clone(),
+            source: bind.source.to_string(),
+            kind: bind.source.kind(),
+            access: bind.access.as_str(),
+        }
+    }
+}
+
+/// `brio session bind --json`, and that of `unbind`, `mount` and `unmount`
+#[derive(Debug, Serialize)]
+pub(crate) struct Bound {
+    pub(crate) schema: u32,
+    pub(crate) session: String,
+    /// The one that was made or taken away.
+    pub(crate) bind: Bind,
+    /// All that the session has now.
+    pub(crate) binds: Vec<Bind>,
 }
 
 /// A state that a session can be put back to.

@@ -22,7 +22,8 @@ use crate::units::{parse_duration, parse_size};
 ///
 /// The command sees the session as a directory at its base's own path and works there, in a room
 /// of its own: the system and your toolchains read-only, a private home and /tmp, no network, no
-/// other process. What it changes is the session's; the session stays open.
+/// other process; and what is shown beside the session (`session bind`, `session mount`). What it
+/// changes in the session is the session's, which stays open.
 ///
 /// The status is the command's own; 128+N when signal N ended it, 127 or 126 when it cannot be
 /// started, 125 when Brio failed or its time was over.

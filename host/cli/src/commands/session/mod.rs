@@ -1,6 +1,7 @@
 //! `brio session …`
 pub(crate) mod approve;
 pub(crate) mod begin;
+pub(crate) mod bind;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
 pub(crate) mod decide;
@@ -9,6 +10,7 @@ pub(crate) mod exec;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod mount;
 pub(crate) mod path;
 pub(crate) mod resolve;
 pub(crate) mod restore;

@@ -4,7 +4,7 @@ use brio_host::{Isolation, Kind, LeaseStatus, LowerInfo, SessionDebug};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{Changes, Checkpoint, Debug, Drift, SCHEMA, Session, Shown};
+use crate::json::{Bind, Changes, Checkpoint, Debug, Drift, SCHEMA, Session, Shown};
 use crate::lower::{Lower, describe};
 use crate::open;
 use crate::summary::{diffstat, one_line_stat};
@@ -15,8 +15,8 @@ use crate::ui::Ui;
 pub(crate) struct Show {
     /// The session; a unique prefix is enough.
     id: String,
-    /// Print the fields of `session list`, and schema, landing, children, checkpoints, isolation,
-    /// run, clean, unresolved, lower, excludes, frozen_only, base_gone, changes, drift, debug.
+    /// Print the fields of `session list`, and schema, landing, children, checkpoints, binds,
+    /// isolation, run, clean, unresolved, lower, excludes, frozen_only, base_gone, changes, drift, debug.
     #[arg(long)]
     json: bool,
     /// Also what lies in its directory: paths with sizes, and its manifest.
@@ -38,6 +38,7 @@ impl Show {
         // A session whose snapshot is gone is still shown.
         let changes = session.changes();
         let drift = session.conflicts();
+        let binds = session.binds();
         let debug = self.debug.then(|| session.debug()).transpose()?;
         if self.json {
             ui.json(&Shown {
@@ -46,6 +47,7 @@ impl Show {
                 landing: info.landing,
                 children: info.children.iter().map(ToString::to_string).collect(),
                 checkpoints: info.checkpoints.iter().map(Checkpoint::from).collect(),
+                binds: binds.as_ref().ok().map(|b| b.iter().map(Bind::from).collect()),
                 isolation: info.isolation.as_str(),
                 run,
                 clean: !info.unclean,
@@ -82,6 +84,12 @@ impl Show {
                 .iter()
                 .map(|c| ("restores", format!("{} of {}", c.name, crate::time::of(c.created_at)))),
         );
+        match &binds {
+            Ok(binds) => lines.extend(binds.iter().map(|b| {
+                (b.source.kind(), format!("{} is {} ({})", b.target, b.source, b.access))
+            })),
+            Err(e) => lines.push(("binds", e.to_string())),
+        }
         match info.lease {
             LeaseStatus::Free => {}
             LeaseStatus::Live { pid } => lines.push(("run", format!("process {pid}"))),
