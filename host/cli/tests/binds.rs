@@ -1,47 +1,15 @@
-//! Binds and mounts: what a session shows beside itself, to agents and to commands.
+//! Binds: directories of the machine beside a session, for agents and for commands.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::PathBuf;
 use std::process::Stdio;
 
+use common::beside::{data, refused, script, shown, text};
 use common::{TestEnvironment, guest, rooms, until};
 use serde_json::{Value, json};
-
-/// A directory beside the base, with a file and a directory in it.
-fn data(env: &TestEnvironment) -> PathBuf {
-    let at = env.path().canonicalize().unwrap().join("data");
-    fs::create_dir_all(at.join("d/e")).unwrap();
-    fs::write(at.join("f.txt"), "from outside\n").unwrap();
-    at
-}
-
-fn text(path: &std::path::Path) -> &str {
-    path.to_str().unwrap()
-}
-
-/// What the steps of `fs-script` answer in a session.
-fn script(env: &TestEnvironment, id: &str, flags: &[&str], steps: &[&str]) -> Vec<String> {
-    let guest = guest("fs-script");
-    let all = [&["run", &guest, "--session", id, "--json"], flags, &["--"], steps].concat();
-    let (status, doc) = env.json(&all);
-    assert_eq!(status, 0, "{doc}");
-    doc["agent"]["stdout"].as_str().unwrap().lines().map(str::to_owned).collect()
-}
-
-fn shown(env: &TestEnvironment, id: &str) -> Value {
-    env.json(&["session", "show", id, "--json"]).1["binds"].clone()
-}
-
-/// What a run is refused with.
-fn refused(env: &TestEnvironment, id: &str, flags: &[&str], code: &str) -> String {
-    let guest = guest("fs-script");
-    let all = [&["run", guest.as_str(), "--session", id], flags, &["--", "list\t."]].concat();
-    env.error(&all, 2, code)
-}
 
 // F-011, F-031: a directory is shown, read-only unless told otherwise, until it is unbound.
 #[test]
@@ -322,134 +290,6 @@ fn a_bind_does_not_lead_out_and_shows_no_state() {
         assert!(inner.join(".brio/claim").is_file());
     }
     assert_eq!(fs::read_to_string(env.path().join("secret")).unwrap(), "secret");
-}
-
-// F-011, F-031: another session, and the base as it was.
-#[test]
-fn sessions_and_landings_are_mounted_read_only() {
-    let env = TestEnvironment::new();
-    env.ok(&["run", "hello", "--task", "one", "--", "greeting.txt"]);
-    env.ok(&["run", "replace", "--task", "s/one/eins/", "--", "greeting.txt", "notes.txt"]);
-    let (id, other) = (env.begin(), env.begin());
-    env.ok(&["run", "hello", "--task", "other", "--session", &other, "--", "theirs.txt"]);
-    env.ok(&["session", "mount", &id, &other, "/other"]);
-    env.ok(&["session", "mount", &id, "landing:0", "/zero"]);
-    env.ok(&["session", "mount", &id, "landing:1", "/z-one"]);
-    let steps = [
-        "mount\t1",
-        "list\t.",
-        "rename\tnotes.txt\tx",
-        "link\tnotes.txt\tx",
-        "set-times\tnotes.txt\t1\t0",
-        "open\t0\tnotes.txt\trt",
-        "unlink\tnotes.txt",
-        "mount\t2",
-        "list\t.",
-        "stat\tnotes.txt\tno",
-        "mkdir\tx",
-        "mount\t3",
-        "list\t.",
-    ];
-    let said = script(&env, &id, &[], &steps);
-    assert_eq!(
-        said[1], "names file:greeting.txt file:notes.txt dir:src file:theirs.txt",
-        "with what it has not landed"
-    );
-    assert_eq!(&said[2..7], ["read-only"; 5]);
-    assert_eq!(said[8], "names file:greeting.txt file:notes.txt dir:src");
-    assert!(said[9].starts_with("stat file 14 "), "as the first landing left it: {}", said[9]);
-    assert_eq!(said[10], "read-only");
-    assert_eq!(said[12], "names file:notes.txt dir:src", "before any landing");
-
-    // Later landings change nothing in it.
-    env.ok(&["run", "hello", "--task", "x", "--", "late.txt"]);
-    assert_eq!(script(&env, &id, &[], &["mount\t3", "list\t."])[1], said[12]);
-    if rooms("sessions_and_landings_are_mounted_read_only") {
-        let script = "ls /other /zero; cat /z-one/notes.txt /zero/notes.txt; echo x > /other/x; \
-                      rm /zero/notes.txt; mv /z-one/notes.txt /tmp/; ls /tmp; echo mine > mine";
-        let ran = env.brio(&["session", "exec", &id, "--", "/bin/sh", "-c", script]);
-        let lines: Vec<_> = ran.stdout.lines().collect();
-        let want = [
-            "/other:",
-            "greeting.txt",
-            "notes.txt",
-            "src",
-            "theirs.txt",
-            "",
-            "/zero:",
-            "notes.txt",
-            "src",
-            "one",
-            "two",
-            "three",
-            "one",
-            "two",
-            "three",
-        ];
-        assert_eq!(&lines[..15], want, "{}", ran.stderr);
-        assert!(ran.stderr.matches("Read-only file system").count() >= 3, "{}", ran.stderr);
-        let (_, doc) = env.json(&["session", "show", &id, "--json"]);
-        assert_eq!(doc["changes"]["added"], json!(["mine"]));
-    }
-    refused(&env, &id, &["--preopen"], "BIND_NOT_SHOWN");
-
-    // Ended sources are said, with the way out; nothing runs without them.
-    env.ok(&["session", "rollback", &other]);
-    let said = refused(&env, &id, &[], "BIND_GONE");
-    let way = format!("hint: `brio session unmount {id} /other` takes it away");
-    assert!(said.contains("has ended (rolled-back)") && said.contains(&way), "{said}");
-    env.error(&["session", "exec", &id, "--", "/bin/true"], 125, "BIND_GONE");
-    env.ok(&["session", "unmount", &id, "/other"]);
-    assert_eq!(script(&env, &id, &[], &["mount\t1", "list\t."])[0], "done");
-    env.ok(&["session", "commit", &id]);
-}
-
-// What was there as of a landing is shown, or it is said that it is gone: never something newer.
-#[test]
-fn a_landing_that_is_not_kept_any_more_is_refused() {
-    let env = TestEnvironment::new();
-    env.ok(&["run", "replace", "--task", "s/one/eins/", "--", "notes.txt"]);
-    let id = env.begin();
-    env.ok(&["session", "mount", &id, "landing:0", "/zero"]);
-    env.ok(&["run", "replace", "--task", "s/two/zwei/", "--", "notes.txt"]);
-    assert!(
-        script(&env, &id, &[], &["mount\t1", "stat\tnotes.txt\tno"])[1]
-            .starts_with("stat file 14 ")
-    );
-    env.ok(&["gc", "--window", "0s"]);
-    let said = refused(&env, &id, &[], "BIND_GONE");
-    assert!(said.contains("landing:0 at /zero is not kept any more"), "{said}");
-    env.ok(&["session", "unmount", &id, "/zero"]);
-    env.error(&["session", "mount", &id, "landing:0", "/zero"], 5, "SNAPSHOT_GONE");
-    // What the session itself stands on is kept for it.
-    env.ok(&["session", "mount", &id, "landing:1", "/one"]);
-    let said = script(
-        &env,
-        &id,
-        &[],
-        &["mount\t1", "read-path\tnotes.txt", "mount\t0", "read-path\tnotes.txt"],
-    );
-    assert_eq!(said[1], said[3]);
-}
-
-// F-031: no session is shown in itself, by whatever way.
-#[test]
-fn cycles_are_refused() {
-    let env = TestEnvironment::new();
-    let [a, b, c] = [env.begin(), env.begin(), env.begin()];
-    let child = env.ok(&["session", "begin", "--parent", &a]).trim_end().to_owned();
-    let cycle =
-        |id: &str, other: &str| env.error(&["session", "mount", id, other, "/m"], 2, "MOUNT_CYCLE");
-    cycle(&a, &a);
-    cycle(&a, &child);
-    cycle(&child, &a);
-    env.ok(&["session", "mount", &a, &b, "/m"]);
-    cycle(&b, &a);
-    env.ok(&["session", "mount", &b, &c, "/m"]);
-    let said = cycle(&c, &a);
-    assert!(said.contains(&format!("shows {c} already, at /m of {b}")), "{said}");
-    env.ok(&["session", "unmount", &b, "/m"]);
-    env.ok(&["session", "mount", &c, &a, "/m"]);
 }
 
 // F-003, F-032: a record survives what kills a run, and goes with the session.

@@ -1,6 +1,7 @@
 //! A base, a home and the built binary, apart from everything else on this machine.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod beside;
 #[cfg(target_os = "linux")]
 pub(crate) mod pty;
 
