@@ -72,6 +72,29 @@ fn the_record_is_whole_whenever_its_writer_dies() {
 }
 
 #[test]
+fn who_binds_at_once_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = begin(&open(dir.path()), "shows").id().clone();
+    std::thread::scope(|scope| {
+        for who in 0..3 {
+            let (dir, id) = (dir.path(), &id);
+            scope.spawn(move || {
+                let d = open(dir);
+                for n in 0..10 {
+                    d.session(id).unwrap().bind(directory(&format!("/{who}/{n}"))).unwrap();
+                }
+                d.session(id).unwrap().unbind(&format!("/{who}/0"), "bind").unwrap();
+            });
+        }
+    });
+    let s = open(dir.path()).session(&id).unwrap();
+    let mut want: Vec<_> =
+        (0..3).flat_map(|who| (1..10).map(move |n| format!("/{who}/{n}"))).collect();
+    want.sort();
+    assert_eq!(targets(&s), want);
+}
+
+#[test]
 fn the_record_goes_with_the_session() {
     let dir = tempfile::tempdir().unwrap();
     let d = open(dir.path());
