@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_landing::{
-    BeginError, BeginOptions, Domain, DomainError, LowerOptions, Metadata, OpenOptions, WantedLower,
+    BeginError, BeginOptions, Domain, DomainError, Figures, LowerOptions, Metadata, OpenOptions,
+    RunTag, WantedLower,
 };
 use brio_registry::{DomainRow, Registry};
 use brio_runtime::{Engine, EngineError, EngineOptions};
@@ -14,6 +15,7 @@ use brio_session::{RelPath, Time};
 
 use crate::agents::Agents;
 use crate::domains::Domains;
+use crate::events::{Listeners, SessionEvent, SessionEvents};
 use crate::listing::begun_row;
 use crate::{BrioBuilder, OpenError, SessionHandle, SessionMetadata};
 
@@ -26,6 +28,7 @@ struct Inner {
     registry: Registry,
     domains: Domains,
     agents: Agents,
+    listeners: Listeners,
     /// Made when the first agent is loaded: most commands run none.
     engine: Mutex<Option<Engine>>,
 }
@@ -52,12 +55,20 @@ impl Brio {
         };
         options.home = std::path::absolute(&options.home).map_err(fail(&options.home))?;
         make_private(&options.home).map_err(fail(&options.home))?;
-        let registry = Registry::open(&options.home.join("metadata.db"))?;
+        let index = options.home.join("metadata.db");
+        let (registry, remade) = Registry::open_or_remake(&index)?;
+        if remade {
+            tracing::warn!(
+                "the index was broken, and is {}.broken now; the next listing makes it anew",
+                index.display()
+            );
+        }
         Ok(Self(Arc::new(Inner {
             options,
             registry,
             domains: Domains::default(),
             agents: Agents::default(),
+            listeners: Listeners::default(),
             engine: Mutex::new(None),
         })))
     }
@@ -65,6 +76,15 @@ impl Brio {
     /// The home.
     pub fn home(&self) -> &Path {
         &self.0.options.home
+    }
+
+    /// What becomes of the sessions of this process from here on, as it happens.
+    pub fn session_events(&self) -> SessionEvents {
+        self.0.listeners.listen()
+    }
+
+    pub(crate) fn tell(&self, event: SessionEvent) {
+        self.0.listeners.tell(event);
     }
 
     /// The wall clock.
@@ -109,8 +129,36 @@ impl Brio {
         let how = OpenOptions { frozen, ..self.domain_options(base, true) };
         let (domain, subdir) =
             if frozen { Domain::open(base, how)? } else { self.0.domains.open(base, how)? };
+        self.admit(&domain)?;
         let session = domain.begin(BeginOptions { subdir, parent: None, ..options })?;
         Ok(self.begun(domain, session.id().clone()))
+    }
+
+    /// Whether one more session may begin.
+    pub(crate) fn admit(&self, domain: &Domain) -> Result<(), BeginError> {
+        let limits = self.0.options.sessions;
+        if let Some(max) = limits.max_sessions {
+            let open = || self.0.registry.open_sessions().unwrap_or(0);
+            // What ended elsewhere may still be counted: it is looked before anybody is refused.
+            let full = open() >= max && {
+                self.refresh_index();
+                open() >= max
+            };
+            if full {
+                return Err(BeginError::TooMany { open: open(), max });
+            }
+        }
+        if let Some(min) = limits.min_free {
+            let path = domain.root_path();
+            // What cannot be asked is no reason to refuse: writing will tell.
+            if let Ok(stat) = rustix::fs::statvfs(path) {
+                let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+                if free < min {
+                    return Err(BeginError::LowDisk { path: path.to_owned(), free, min });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Opens the domain that a directory lies in.
@@ -148,6 +196,7 @@ impl Brio {
     /// Enters a new session in the index and in the log.
     pub(crate) fn begun(&self, domain: Domain, id: brio_landing::SessionId) -> SessionHandle {
         let session = SessionHandle::new(self.clone(), domain, id);
+        self.tell(SessionEvent::Begun(session.id().clone()));
         if let Ok(record) = session.record() {
             SessionMetadata::from(&record).log_session_created();
             let d = session.domain();
@@ -187,6 +236,16 @@ impl Brio {
             cache_dir: cache_dir.filter(|d| make_private(d).is_ok()),
         })?;
         Ok(engine.insert(made).clone())
+    }
+
+    /// What a run of this process says of itself.
+    pub(crate) fn run_tag(&self, purpose: &str, program: &str, limits: Figures) -> RunTag {
+        RunTag {
+            program: Some(program.to_owned()),
+            limits,
+            expendable: self.0.options.expendable,
+            ..RunTag::new(purpose)
+        }
     }
 
     /// Whose certificates are believed.

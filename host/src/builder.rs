@@ -9,6 +9,15 @@ use brio_session::{Door, Time};
 
 use crate::{Brio, OpenError};
 
+/// What is looked at before a session begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// Sessions of this home that may be open at once, branches of other sessions not counted.
+    pub max_sessions: Option<u64>,
+    /// Bytes of the base's file system that must be free.
+    pub min_free: Option<u64>,
+}
+
 /// How [`Brio`] is opened: see [`Brio::builder`].
 #[derive(Clone)]
 #[must_use = "nothing is opened before `open`"]
@@ -19,6 +28,8 @@ pub struct BrioBuilder {
     pub(crate) now: fn() -> Time,
     pub(crate) door: Door,
     pub(crate) cache: bool,
+    pub(crate) expendable: bool,
+    pub(crate) sessions: SessionLimits,
     pub(crate) trust: Trust,
     pub(crate) retention: Arc<dyn Fn(&Path) -> Retention + Send + Sync>,
 }
@@ -33,6 +44,8 @@ impl BrioBuilder {
             now: system_time,
             door: Door::default(),
             cache: true,
+            expendable: false,
+            sessions: SessionLimits::default(),
             trust: Trust::default(),
             retention: Arc::new(|_| Retention::default()),
         }
@@ -47,6 +60,20 @@ impl BrioBuilder {
     /// Keeps compiled agents in the home, or not. On by default.
     pub fn cache(mut self, keep: bool) -> Self {
         self.cache = keep;
+        self
+    }
+
+    /// Whether this process is there for one run alone, so that whoever must end the run may
+    /// kill the process. Not by default.
+    pub fn expendable(mut self, expendable: bool) -> Self {
+        self.expendable = expendable;
+        self
+    }
+
+    /// How many sessions may be open, and what they must leave free of the disk. No limits by
+    /// default.
+    pub fn session_limits(mut self, limits: SessionLimits) -> Self {
+        self.sessions = limits;
         self
     }
 

@@ -44,6 +44,7 @@ mod directory;
 mod doctor;
 mod domains;
 mod error;
+mod events;
 mod exec;
 mod finding;
 mod guard;
@@ -51,6 +52,7 @@ mod guest;
 mod history;
 mod inputs;
 mod journal;
+mod kill;
 mod listing;
 mod manager;
 mod metadata;
@@ -59,7 +61,9 @@ mod mounted;
 mod nested;
 mod network;
 mod plain;
+mod purge;
 mod recovery;
+mod reuse;
 mod run;
 mod scaffold;
 mod session;
@@ -89,15 +93,15 @@ pub use brio_landing::{
     Access, Adopted, Applied, ApplyError, BEFORE_RESTORE, BadDigest, BadIsolation, BadPolicy,
     BadTake, BeginError, BeginOptions, Bind, BindAccess, BindError, BindSource, Blame, BlameError,
     BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo, Collected, CommitError,
-    CommitOptions, Conflict, Decision, DecisionRef, Digest, DomainError, FrozenInfo, GcOptions,
-    Gone, Inspection, Isolation, JournalEntry, JournalError, JournalKind, JournalLine,
+    CommitOptions, Conflict, Decision, DecisionRef, Digest, DomainError, Figures, FrozenInfo,
+    GcOptions, Gone, Inspection, Isolation, JournalEntry, JournalError, JournalKind, JournalLine,
     JournalReader, Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions,
-    Metadata, Method, Moved, MovedBy, NotUsed, Origin, Policy, Probe, Quota, RebaseOptions,
-    Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved, Retention,
-    RollbackError, RolledBack, Seal, SealedParent, SessionDebug, SessionError, SessionFile,
-    SessionId, SessionInfo, SessionRecord, Short, Side, Sides, SpaceGuards, State, Take, Theirs,
-    UndoError, UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word,
-    check_reflink_support,
+    Metadata, Method, Moved, MovedBy, NotUsed, Operation, Origin, Policy, Probe, Quota,
+    RebaseOptions, Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
+    Retention, RollbackError, RolledBack, RunId, RunInfo, RunTag, Seal, SealedParent, SessionDebug,
+    SessionError, SessionFile, SessionId, SessionInfo, SessionRecord, Short, Side, Sides,
+    SpaceGuards, State, StopOptions, Stopped, Take, Theirs, UndoError, UndoOptions, Unmerged,
+    WantedLower, Warning, What, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{
@@ -109,7 +113,7 @@ pub use brio_session::{
     Change, ChangeKind, ChangeSet, Content, Door, FileHandle, FsError, Handle, Kind, Lower, Meta,
     OpenOptions, RelPath, STATE_DIR, Time, View, ViewOptions,
 };
-pub use builder::BrioBuilder;
+pub use builder::{BrioBuilder, SessionLimits};
 pub use bundled::{Bundled, bundled, bundled_agent};
 pub use directory::{
     DirectoryError, ExportError, ExportOptions, Exported, Import, ImportError, ImportOptions,
@@ -117,16 +121,20 @@ pub use directory::{
 };
 pub use doctor::{Choice, Diagnosis};
 pub use error::{FindError, OpenError, RunError};
+pub use events::{SessionEvent, SessionEvents};
 pub use exec::{Confinement, ExecEnd, ExecError, ExecReport, ExecRequest, ShownAs};
 pub use guard::SessionGuard;
 pub use inputs::InputError;
-pub use listing::ListFilter;
-pub use manager::{ActiveSession, SessionLease, SessionManager};
+pub use kill::{KillEnding, KillOptions, Killed};
+pub use listing::{ListFilter, Listed};
+pub use manager::{ActiveSession, KillError, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;
 #[cfg(target_os = "linux")]
 pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use network::{NetGrants, missing_hosts};
 pub use plain::PlainError;
+pub use purge::{PurgeFilter, Purgeable, Purged, Spared};
+pub use reuse::Begun;
 pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
 pub use scaffold::{AgentProject, BadName, Language, ProjectError};
 pub use session::SessionHandle;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use brio_landing::{Domain, DomainError, LeaseStatus, SessionInfo, SessionRecord, State};
+use brio_landing::{Domain, DomainError, LeaseStatus, RunInfo, SessionInfo, SessionRecord, State};
 use brio_registry::{DomainRow, RegistryError, SessionRow};
 use brio_session::Time;
 
@@ -18,7 +18,50 @@ pub struct ListFilter {
     pub base: Option<PathBuf>,
 }
 
+/// A session in a listing, with what only its own directory knows.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// As the index shows it.
+    pub row: SessionRow,
+    /// Who works in it.
+    pub lease: LeaseStatus,
+    /// The run that does; where the lease is dead, the one that did.
+    pub run: Option<RunInfo>,
+    /// When somebody last took or gave back the right to write in it; `None`: it cannot be asked.
+    pub used_at: Option<Time>,
+    /// How many paths it changed; `None`: it cannot be told.
+    pub changes: Option<u64>,
+    /// Bytes that it takes on disk; `None`: it cannot be told.
+    pub bytes: Option<u64>,
+}
+
 impl Brio {
+    /// As [`sessions`](Self::sessions), with what each session's own directory knows: costs what
+    /// each changed.
+    ///
+    /// # Errors
+    /// When the index cannot be used.
+    pub fn list(&self, filter: &ListFilter) -> Result<Vec<Listed>, RegistryError> {
+        let rows = self.sessions(filter)?;
+        Ok(rows.into_iter().map(|row| self.listed(row)).collect())
+    }
+
+    fn listed(&self, row: SessionRow) -> Listed {
+        let there = !row.has_ended() && row.state != "lost";
+        let handle = there.then(|| self.find(&row.id, None).ok()).flatten();
+        let info = handle.as_ref().and_then(|handle| handle.info().ok());
+        let count =
+            |handle: &crate::SessionHandle| handle.changes().ok().map(|set| set.changes.len());
+        Listed {
+            row,
+            changes: handle.as_ref().and_then(count).map(|n| n as u64),
+            bytes: handle.as_ref().and_then(|handle| handle.disk_usage().ok()),
+            lease: info.as_ref().map_or(LeaseStatus::Free, |info| info.lease),
+            used_at: info.as_ref().map(|info| info.used_at),
+            run: info.and_then(|info| info.run),
+        }
+    }
+
     /// Lists sessions, oldest first. Each domain is asked, so that what is shown is true now;
     /// a domain that cannot be asked shows its sessions as `lost`.
     ///
@@ -60,6 +103,23 @@ impl Brio {
         if let Ok((domain, _)) = self.domain(base, false) {
             self.index(|r| rebuild(r, &domain));
         }
+    }
+
+    /// Makes the index anew: from the domains that the home knows, and those that `dirs` lie in.
+    /// How many domains and sessions it has then. Sessions that have ended are forgotten; the
+    /// journals of their bases are not.
+    ///
+    /// # Errors
+    /// When the index cannot be made; what a domain holds is untouched by all of this.
+    pub fn rebuild_index(&self, dirs: &[PathBuf]) -> Result<(usize, usize), RegistryError> {
+        let known = self.known_domains();
+        self.registry().clear()?;
+        dirs.iter().for_each(|dir| self.look_at(dir));
+        for place in known {
+            self.index(|r| r.upsert_domain(&place));
+        }
+        self.refresh_index();
+        Ok((self.registry().domains()?.len(), self.registry().sessions()?.len()))
     }
 
     /// Every domain that the index or the home knows.

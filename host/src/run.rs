@@ -1,17 +1,16 @@
 //! An agent in a session: begin, take the writer lease, run, land or roll back.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use brio_landing::{
-    BeginOptions, CommitError, CommitOptions, Isolation, Landed, LeaseError, LowerInfo,
+    BeginOptions, CommitError, CommitOptions, Figures, Isolation, Landed, LeaseError, LowerInfo,
     LowerOptions, Metadata, Policy, RollbackError, RolledBack, SessionId, Writer,
 };
 use brio_runtime::{
-    Agent, AgentKind, Output, Plain as Preopened, RunLimits, RunReport, RunSpec, Sessions,
-    StopToken, TaskContext, Workspace,
+    Agent, AgentKind, MemoryGauge, Output, Plain as Preopened, RunLimits, RunReport, RunSpec,
+    Sessions, StopToken, TaskContext, Workspace,
 };
 use brio_session::{ChangeSet, FsResult, Limits, RelPath, View, ViewOptions};
 
@@ -20,9 +19,6 @@ use crate::inputs::Inputs;
 use crate::plain::{Plain, PlainError};
 use crate::source::Found;
 use crate::{AgentSource, Brio, NetGrants, RunError, SessionHandle};
-
-/// How often a run looks whether another process asked it to stop.
-const STOP_POLL: Duration = Duration::from_millis(100);
 
 /// Which session an agent works in.
 #[derive(Debug, Clone)]
@@ -211,7 +207,7 @@ impl Brio {
         let lower = session.record().map(|r| r.lower).unwrap_or_default();
         let ends = fresh && !request.keep;
         let worked = self.work((&name, &agent), &session, ends, &mut request, &inputs);
-        let (report, changes, plain) = match worked {
+        let (report, changes, plain, asked_to_keep) = match worked {
             Ok(worked) => worked,
             Err(error) => {
                 if fresh && let Err(error) = session.rollback(false) {
@@ -221,7 +217,7 @@ impl Brio {
             }
         };
         let good = report.succeeded() && plain.is_none();
-        let ending = end(&session, ends, good, request.policy);
+        let ending = end(&session, ends && !asked_to_keep, good, request.policy);
         Ok(Ran { session: session.id().clone(), lower, report, plain, changes, ending })
     }
 
@@ -244,7 +240,7 @@ impl Brio {
         ends: bool,
         request: &mut RunRequest,
         inputs: &Inputs,
-    ) -> Result<(RunReport, ChangeSet, Option<PlainError>), RunError> {
+    ) -> Result<(RunReport, ChangeSet, Option<PlainError>, bool), RunError> {
         let options = ViewOptions {
             vcs: request.grants.vcs,
             // What a reviewer writes never lands.
@@ -252,11 +248,15 @@ impl Brio {
             limits: Limits { disk: request.disk, files: request.files },
             ..ViewOptions::default()
         };
-        let writer = Arc::new(session.writer("run", options)?);
+        let tag = self.run_tag("run", name, figures(request));
+        let writer = Arc::new(session.writer_of(tag, options)?);
+        let _told = self.telling(session.id());
         let fault = |source| LeaseError::View { id: session.id().clone(), source };
         let view = writer.view().clone();
         let shown = session.shown(&view, request.grants.vcs)?;
         let shown = shown.files(&request.at, request.plain)?;
+        let memory = MemoryGauge::default();
+        writer.measure(used(&view, Some(memory.clone())));
         let plain = if request.plain {
             Some(Plain::make(&self.scratch(), session.id().as_str(), &view, &view.root())?)
         } else {
@@ -279,7 +279,9 @@ impl Brio {
         let mut spec = spec(name, session, request, workspace, &guests, inputs);
         spec.binds.extend(shown);
         spec.net = session.egress(name, &request.net)?;
-        let report = watched(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;
+        spec.memory = memory;
+        let report =
+            stoppable(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;
         guests.end();
         drop(guests);
         let not_taken = match &plain {
@@ -292,6 +294,8 @@ impl Brio {
             changes = crate::nested::against(changes, theirs);
         }
         drop(plain);
+        let asked_to_keep = writer.is_to_keep();
+        let ends = ends && !asked_to_keep;
         let thrown_away = ends && !(report.succeeded() && not_taken.is_none());
         // Synced before the lease is free: what lands next is what was written here.
         if !thrown_away
@@ -300,7 +304,7 @@ impl Brio {
         {
             tracing::warn!(session = %session.id(), %error, "the session could not be synced");
         }
-        Ok((report, changes, not_taken))
+        Ok((report, changes, not_taken, asked_to_keep))
     }
 }
 
@@ -355,25 +359,51 @@ fn spec(
     }
 }
 
-/// Runs `f` while a thread watches for another process's wish that this one stops.
-fn watched<T>(writer: &Writer, stop: &StopToken, f: impl FnOnce() -> T) -> T {
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| {
-            // Relaxed: the flag carries nothing but itself.
-            while !over.load(Ordering::Relaxed) {
-                if writer.stop_requested() {
-                    stop.stop();
-                    return;
-                }
-                std::thread::park_timeout(STOP_POLL);
-            }
-        });
-        let done = f();
-        over.store(true, Ordering::Relaxed);
-        watcher.thread().unpark();
-        done
-    })
+/// Runs `f`; meanwhile another process's wish that this run ends is its end.
+fn stoppable<T>(writer: &Writer, stop: &StopToken, f: impl FnOnce() -> T) -> T {
+    let running = Arc::new(Mutex::new(true));
+    let (asked, stop) = (running.clone(), stop.clone());
+    writer.on_stop(move || {
+        // What is asked for afterwards ends nothing: the token is the caller's.
+        if *asked.lock().unwrap_or_else(PoisonError::into_inner) {
+            stop.stop();
+        }
+    });
+    let done = f();
+    *running.lock().unwrap_or_else(PoisonError::into_inner) = false;
+    done
+}
+
+/// What a run may use, for whoever looks.
+fn figures(request: &RunRequest) -> Figures {
+    let limits = &request.limits;
+    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    let known = [
+        ("memory_bytes", Some(limits.memory)),
+        ("wall_ms", Some(millis(limits.wall))),
+        ("cpu_ms", Some(millis(limits.cpu))),
+        ("handles", Some(limits.handles as u64)),
+        ("output_bytes", Some(limits.output)),
+        ("disk_bytes", request.disk),
+        ("files", request.files),
+    ];
+    let known = known.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
+    known.filter(|(_, n)| *n != u64::MAX).map(|(name, n)| (name.to_owned(), n)).collect()
+}
+
+/// Looks what a run has used.
+pub(crate) fn used(
+    view: &View,
+    memory: Option<MemoryGauge>,
+) -> impl Fn() -> Figures + Send + 'static {
+    let (account, begun) = (view.limits().1, Instant::now());
+    move || {
+        let (bytes, files) = account.written();
+        let wall = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let known = [("wall_ms", wall), ("disk_bytes", bytes), ("files", files)];
+        let memory = memory.as_ref().map(|memory| ("memory_bytes", memory.peak()));
+        known.into_iter().chain(memory).map(|(name, n)| (name.to_owned(), n)).collect()
+    }
 }
 
 fn end(session: &SessionHandle, mine: bool, good: bool, policy: Policy) -> Ending {
@@ -383,6 +413,10 @@ fn end(session: &SessionHandle, mine: bool, good: bool, policy: Policy) -> Endin
     if !good {
         return match session.rollback(false) {
             Ok(done) => Ending::RolledBack(done),
+            // Whoever stopped it did that.
+            Err(e) if e.code() == "SESSION_ENDED" => {
+                Ending::RolledBack(RolledBack { bytes_freed: 0 })
+            }
             Err(e) => Ending::NotRolledBack(e),
         };
     }

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use brio_landing::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
-    Conflict, Domain, Landed, LeaseError, Metadata, RollbackError, RolledBack, Session,
-    SessionDebug, SessionError, SessionId, SessionInfo, SessionRecord, Writer,
+    Conflict, Domain, Landed, LeaseError, Metadata, Operation, RollbackError, RolledBack, RunTag,
+    Session, SessionDebug, SessionError, SessionId, SessionInfo, SessionRecord, Writer,
 };
 use brio_registry::SessionRow;
 use brio_session::{ChangeSet, RelPath, View, ViewOptions};
 
 use crate::Brio;
+use crate::events::SessionEvent;
 use crate::listing::row;
 
 /// A session, in the domain it lies in. Cheap to clone; holds no lease and no lock.
@@ -78,7 +79,7 @@ impl SessionHandle {
     /// When it has ended or cannot be read.
     pub fn parent(&self) -> Result<Option<SessionHandle>, SessionError> {
         let parent = self.record()?.parent;
-        Ok(parent.map(|id| Self::new(self.brio.clone(), self.domain.clone(), id)))
+        Ok(parent.map(|id| self.sibling(id)))
     }
 
     /// A read-only view of it, as it is now.
@@ -136,6 +137,31 @@ impl SessionHandle {
         self.session()?.writer(purpose, options)
     }
 
+    /// As [`writer`](Self::writer), with all that a run says of itself.
+    ///
+    /// # Errors
+    /// `SESSION_BUSY` when somebody holds it.
+    pub fn writer_of(&self, run: RunTag, options: ViewOptions) -> Result<Writer, LeaseError> {
+        self.session()?.writer_of(run, options)
+    }
+
+    /// The runs that it had and what else its log tells, oldest first. The run that holds it now
+    /// is in [`info`](Self::info).
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn operations(&self) -> Result<Vec<Operation>, SessionError> {
+        self.session()?.operations()
+    }
+
+    /// Bytes that its directory takes on disk.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn disk_usage(&self) -> Result<u64, SessionError> {
+        self.session()?.disk_usage()
+    }
+
     /// Begins a session on this session: its base is this one's work so far, and it lands here.
     ///
     /// Several ways may be tried, and the best kept:
@@ -185,6 +211,7 @@ impl SessionHandle {
     pub fn begin_child_with(&self, options: BeginOptions) -> Result<SessionHandle, BeginError> {
         let subdir = self.record().map_err(LeaseError::from)?.subdir;
         let parent = Some(self.id.clone());
+        self.brio.admit(&self.domain)?;
         let child = self.domain.begin(BeginOptions { subdir, parent, ..options })?;
         Ok(self.brio.begun(self.domain.clone(), child.id().clone()))
     }
@@ -288,8 +315,14 @@ impl SessionHandle {
 
     fn index(&self, sessions: &[SessionId], state: &str) {
         for id in sessions {
+            self.brio.tell(SessionEvent::State(id.clone(), state.to_owned()));
             self.brio.index(|r| r.set_state(id.as_str(), state));
         }
+    }
+
+    /// Another session of the same domain.
+    pub(crate) fn sibling(&self, id: SessionId) -> SessionHandle {
+        Self::new(self.brio.clone(), self.domain.clone(), id)
     }
 
     pub(crate) fn session(&self) -> Result<Session, SessionError> {

@@ -15,7 +15,7 @@ mod world;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use brio_host::{AgentSource, Ending, Outcome, Place, Ran, RunError, RunRequest};
+use brio_host::{AgentSource, Ending, Limit, Outcome, Place, Ran, RunError, RunRequest};
 use neighbour::Neighbour;
 use table::{Guest, Source, Want};
 use world::{Traces, World, images, resident};
@@ -34,6 +34,11 @@ fn request(world: &World, guest: &Guest) -> RunRequest {
     table::low(&mut request);
     request.input_files = vec![world.input()];
     (guest.how)(&mut request);
+    // A slow machine must not end what is to end in another way.
+    let by_time = matches!(guest.want, Want::Limited(l) if l.iter().any(|l| matches!(l, Limit::Cpu | Limit::Time)));
+    if !by_time {
+        table::patient(&mut request);
+    }
     // What succeeds would land: that is for its supervisor to decide, and here it does not.
     request.keep = matches!(guest.want, Want::Succeeded);
     request

@@ -26,9 +26,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Demo(commands::demo::Demo),
     Run(Box<commands::run::Run>),
-    /// Begin, look at and end sessions.
-    #[command(subcommand, arg_required_else_help = true)]
-    Session(Session),
+    Session(SessionArgs),
     Log(commands::log::Log),
     Journal(commands::journal::Journal),
     Undo(commands::undo::Undo),
@@ -50,6 +48,43 @@ pub(crate) enum Command {
     Man(commands::man::Man),
 }
 
+/// Begin, look at and end sessions.
+///
+/// `brio session ID` is `brio session show ID`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[group(id = "short", multiple = false)]
+pub(crate) struct SessionArgs {
+    /// As `session list`.
+    #[arg(long, short, group = "short")]
+    pub(crate) list: bool,
+    /// As `session kill ID`.
+    #[arg(long, short, group = "short", value_name = "ID")]
+    pub(crate) kill: Option<String>,
+    /// As `session purge`.
+    #[arg(long, short, group = "short")]
+    pub(crate) purge: bool,
+    /// The session to show; a unique prefix is enough.
+    #[arg(group = "short")]
+    pub(crate) id: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Session>,
+}
+
+impl SessionArgs {
+    /// The command that was meant. clap has seen to it that there is one.
+    pub(crate) fn command(self) -> Session {
+        use commands::session::{kill::Kill, list::List, purge::Purge, show::Show};
+        match self {
+            Self { command: Some(command), .. } => command,
+            Self { kill: Some(id), .. } => Session::Kill(Kill::of(id)),
+            Self { purge: true, .. } => Session::Purge(Purge::default()),
+            Self { id: Some(id), .. } => Session::Show(Show::of(id)),
+            _ => Session::List(List::default()),
+        }
+    }
+}
+
 /// The commands on sessions.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Session {
@@ -60,6 +95,8 @@ pub(crate) enum Session {
     Commit(commands::session::commit::Commit),
     Resolve(commands::session::resolve::Resolve),
     Rollback(commands::session::rollback::Rollback),
+    Kill(commands::session::kill::Kill),
+    Purge(commands::session::purge::Purge),
     Exec(Box<commands::session::exec::Exec>),
     Checkpoint(commands::session::checkpoint::Checkpoint),
     Restore(commands::session::restore::Restore),

@@ -4,15 +4,27 @@ use std::path::Path;
 
 use brio_host::net::Trust;
 use brio_host::tasks::Job;
-use brio_host::{Brio, Retention, SessionHandle, Supervisor};
+use brio_host::{Brio, Retention, SessionHandle, SessionLimits, Supervisor};
 
 use crate::config::{Config, Places};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// Opens the home.
+/// Opens the home for a command that does one thing: whoever must end its run may kill it.
 pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
-    let mut builder = Brio::builder(&places.home);
+    home(places, true)
+}
+
+fn home(places: &Places, expendable: bool) -> Result<Brio, Failure> {
+    let mut builder = Brio::builder(&places.home).expendable(expendable);
+    // How many there may be is the person's to say, not a base's.
+    builder = builder.session_limits(match Config::load(places, None, &[]) {
+        Ok(config) => config.session_limits(),
+        Err(e) => {
+            tracing::warn!("{}: {}; sessions are not limited", e.code, e.message);
+            SessionLimits::default()
+        }
+    });
     if let Some(dir) = &places.user_home {
         builder = builder.user_home(dir);
     }
@@ -60,7 +72,7 @@ pub(crate) fn task(supervisor: &Supervisor, id: &str) -> Result<Job, Failure> {
 
 /// Opens the home, and its tasks.
 pub(crate) fn supervisor() -> Result<Supervisor, Failure> {
-    let brio = brio(&Places::from_env()?)?;
+    let brio = home(&Places::from_env()?, false)?;
     Ok(brio.supervisor(std::env::vars_os().collect())?)
 }
 

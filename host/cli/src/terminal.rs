@@ -12,6 +12,12 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// How many columns standard output has; 80 where it does not say.
+pub(crate) fn width() -> usize {
+    let size = console::Term::stdout().size_checked();
+    size.map(|(_, columns)| usize::from(columns)).filter(|columns| *columns > 0).unwrap_or(80)
+}
+
 /// Control characters, and those that turn the direction of the text around.
 fn steers(c: char) -> bool {
     match c {

@@ -35,7 +35,7 @@ pub(crate) fn commit(
     }
     if options.stop {
         // Its children land in it while nobody writes there.
-        drop(Lease::take(state, id, "commit", Ask::Stop, Hold::Brief)?);
+        drop(Lease::take(state, id, Ask::stop_if(true), Hold::Brief("commit"))?);
     }
     let mut first = Vec::new();
     let landed = land_children(state, id, options, &mut first)

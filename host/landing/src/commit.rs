@@ -37,11 +37,10 @@ pub(crate) fn commit(
 ) -> Result<Landed, CommitError> {
     let first = meta::load_open(state, id)?;
     if let Some(parent) = &first.parent {
-        let _lease = Lease::take(state, parent, "commit of a child", Ask::Refuse, Hold::Brief)?;
+        let _lease = Lease::take(state, parent, Ask::Refuse, Hold::Brief("commit of a child"))?;
         return nesting::land(state, parent, id, options, None);
     }
-    let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
-    let _lease = Lease::take(state, id, "commit", ask, Hold::Brief)?;
+    let _lease = Lease::take(state, id, Ask::stop_if(options.stop), Hold::Brief("commit"))?;
     let mut m = meta::load_open(state, id)?;
     admit(state, &m, options)?;
     let mut landed = land(state, &m, options);

@@ -13,7 +13,8 @@ use crate::lease::{Ask, Hold, Lease};
 use crate::meta::Meta;
 use crate::state::State;
 use crate::{
-    HostError, JournalEntry, LeaseError, SessionId, checkpoint, layers, manifest, meta, nesting,
+    HostError, JournalEntry, LeaseError, RunTag, SessionId, checkpoint, layers, manifest, meta,
+    nesting,
 };
 
 /// A read-only view of a session, and the right to write in it, which keeps others from it.
@@ -28,7 +29,7 @@ impl Reading {
         id: &SessionId,
         purpose: &str,
     ) -> Result<Self, LeaseError> {
-        let lease = Lease::take(state, id, purpose, Ask::Refuse, Hold::Run)?;
+        let lease = Lease::take(state, id, Ask::Refuse, Hold::Run(RunTag::new(purpose)))?;
         let meta = meta::load_open(state, id)?;
         let view = layers::view(state, &meta, layers::read_only(state))
             .map_err(|source| LeaseError::View { id: id.clone(), source })?;
@@ -66,7 +67,7 @@ impl Draft {
         purpose: &str,
         options: ViewOptions,
     ) -> Result<Self, LeaseError> {
-        let lease = Lease::take(state, id, purpose, Ask::Refuse, Hold::Run)?;
+        let lease = Lease::take(state, id, Ask::Refuse, Hold::Run(RunTag::new(purpose)))?;
         let mut meta = meta::load_open(state, id)?;
         let view = |source| LeaseError::View { id: id.clone(), source };
         let before = layers::view(state, &meta, layers::read_only(state)).map_err(view)?;
@@ -138,7 +139,7 @@ impl Draft {
         self.kept = stored.is_ok() || meta::is_stored(&self.state, &new);
         stored.doing(&id)?;
         self.state.note(entry);
-        if let Err(e) = manifest::write(&self.state, &new, &self.view) {
+        if let Err(e) = manifest::write(&self.state, &new, &self.view, || false) {
             tracing::warn!("the manifest of {id} was not written: {e}");
         }
         checkpoint::tidy(&self.state, &mut new);

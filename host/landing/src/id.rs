@@ -21,26 +21,30 @@ impl SessionId {
     /// # Errors
     /// When the system has no random bytes to give.
     pub fn random() -> std::io::Result<Self> {
-        let mut b = [0u8; 16];
-        getrandom::fill(&mut b).map_err(|e| std::io::Error::other(e.to_string()))?;
-        b[6] = (b[6] & 0x0f) | 0x40;
-        b[8] = (b[8] & 0x3f) | 0x80;
-        let mut s = String::with_capacity(41);
-        s.push_str("sess-");
-        for (i, byte) in b.iter().enumerate() {
-            if matches!(i, 4 | 6 | 8 | 10) {
-                s.push('-');
-            }
-            s.push(hex_digit(byte >> 4));
-            s.push(hex_digit(byte & 15));
-        }
-        Ok(Self(s))
+        uuid().map(|uuid| Self(format!("sess-{uuid}")))
     }
 
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A random UUID (version 4, RFC 9562).
+pub(crate) fn uuid() -> std::io::Result<String> {
+    let mut b = [0u8; 16];
+    getrandom::fill(&mut b).map_err(|e| std::io::Error::other(e.to_string()))?;
+    b[6] = (b[6] & 0x0f) | 0x40;
+    b[8] = (b[8] & 0x3f) | 0x80;
+    let mut s = String::with_capacity(36);
+    for (i, byte) in b.iter().enumerate() {
+        if matches!(i, 4 | 6 | 8 | 10) {
+            s.push('-');
+        }
+        s.push(hex_digit(byte >> 4));
+        s.push(hex_digit(byte & 15));
+    }
+    Ok(s)
 }
 
 fn hex_digit(n: u8) -> char {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use brio_session::{ChangeSet, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointInfo, Gone, Isolation, LowerInfo, SessionId};
+use crate::{CheckpointInfo, Gone, Isolation, LowerInfo, RunInfo, SessionId};
 
 /// What a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,11 @@ pub struct SessionInfo {
     pub task_id: Option<String>,
     /// When it began.
     pub created_at: Time,
+    /// When somebody last took or gave back the right to write in it; when it began, if nobody
+    /// did.
+    pub used_at: Time,
+    /// The user whose it is, by number.
+    pub owner: u32,
     /// The session it branches.
     pub parent: Option<SessionId>,
     /// Open sessions that branch it.
@@ -91,6 +96,8 @@ pub struct SessionInfo {
     pub checkpoints: Vec<CheckpointInfo>,
     /// Who writes in it.
     pub lease: LeaseStatus,
+    /// The run that holds it; where the lease is dead, the one that did.
+    pub run: Option<RunInfo>,
     /// Files in which a resolve put conflict markers, relative to the domain's root. A commit
     /// refuses while one still carries them.
     pub unresolved: Vec<RelPath>,

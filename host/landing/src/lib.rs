@@ -85,6 +85,7 @@ mod merge_text;
 mod meta;
 mod nesting;
 mod onto;
+mod operations;
 mod options;
 mod plan;
 mod policy;
@@ -97,6 +98,7 @@ mod recover;
 mod replay;
 mod resolve;
 mod rollback;
+mod run;
 mod seal;
 mod seat;
 mod seq;
@@ -150,6 +152,7 @@ pub use options::{
     RebaseOptions, Retention, system_time,
 };
 pub use resolve::{BadTake, ResolveOptions, Resolved, Take};
+pub use run::{Figures, Operation, RunId, RunInfo, RunTag, StopOptions, Stopped};
 pub use seal::{Moved, MovedBy, Seal, SealedParent};
 pub use seat::Gone;
 pub use session::{Session, SessionMark};

@@ -19,6 +19,11 @@ struct Manifest {
     files: Vec<File>,
 }
 
+/// A larger file has no hash in the manifest: to read it could take hours (a hole of some
+/// tebibytes costs its writer nothing), and a run ends when its program does. Its landing hashes
+/// it.
+const LARGEST: u64 = 1 << 30;
+
 /// One changed path.
 #[derive(Serialize)]
 struct File {
@@ -31,14 +36,21 @@ struct File {
     after: Option<String>,
 }
 
-/// Writes both.
-pub(crate) fn write(state: &State, m: &Meta, view: &View) -> io::Result<()> {
+/// Writes both. Once `hurry` says so nothing more is hashed.
+pub(crate) fn write(
+    state: &State,
+    m: &Meta,
+    view: &View,
+    hurry: impl Fn() -> bool,
+) -> io::Result<()> {
     let set = view.changes().map_err(fs_io)?;
     let mut files = Vec::with_capacity(set.changes.len());
     for c in &set.changes {
         let after = match c.after.map(|_| view.change_content(&c.path)) {
-            Some(Ok(Content::Own { dir, name })) => Some(hex(&hash(dir.open(&name)?.into_std())?)),
-            Some(Ok(Content::Borrowed(f))) => Some(hex(&hash(f)?)),
+            Some(Ok(Content::Own { dir, name })) => {
+                hash_unless(dir.open(&name)?.into_std(), &hurry)?.map(|hash| hex(&hash))
+            }
+            Some(Ok(Content::Borrowed(f))) => hash_unless(f, &hurry)?.map(|hash| hex(&hash)),
             Some(Err(e)) if e != FsError::NotSupported => return Err(fs_io(e)),
             _ => None,
         };
@@ -66,16 +78,26 @@ pub(crate) fn write(state: &State, m: &Meta, view: &View) -> io::Result<()> {
 }
 
 /// SHA-256 of a file's content.
-pub(crate) fn hash(mut f: std::fs::File) -> io::Result<[u8; 32]> {
+pub(crate) fn hash(f: std::fs::File) -> io::Result<[u8; 32]> {
+    let whole = hash_until(f, || false)?;
+    whole.ok_or_else(|| io::Error::other("it was not read to its end"))
+}
+
+fn hash_unless(f: std::fs::File, hurry: impl Fn() -> bool) -> io::Result<Option<[u8; 32]>> {
+    if f.metadata()?.len() > LARGEST { Ok(None) } else { hash_until(f, hurry) }
+}
+
+fn hash_until(mut f: std::fs::File, hurry: impl Fn() -> bool) -> io::Result<Option<[u8; 32]>> {
     let mut sha = Sha256::new();
     let mut buf = vec![0; 1 << 16];
-    loop {
+    while !hurry() {
         let n = f.read(&mut buf)?;
         if n == 0 {
-            return Ok(sha.finalize().into());
+            return Ok(Some(sha.finalize().into()));
         }
         sha.update(&buf[..n]);
     }
+    Ok(None)
 }
 
 fn hex(bytes: &[u8]) -> String {

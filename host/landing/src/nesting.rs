@@ -66,7 +66,7 @@ pub(crate) fn begin_idle(
     parent: &SessionId,
     options: BeginOptions,
 ) -> Result<Session, BeginError> {
-    let _lease = Lease::take(state, parent, "begin of a child", Ask::Refuse, Hold::Brief)?;
+    let _lease = Lease::take(state, parent, Ask::Refuse, Hold::Brief("begin of a child"))?;
     begin(state, parent, options, None)
 }
 
@@ -136,8 +136,7 @@ pub(crate) fn land(
     options: &CommitOptions,
     live: Option<&View>,
 ) -> Result<Landed, CommitError> {
-    let ask = if options.stop { Ask::Stop } else { Ask::Refuse };
-    let _lease = Lease::take(state, child, "commit", ask, Hold::Brief)?;
+    let _lease = Lease::take(state, child, Ask::stop_if(options.stop), Hold::Brief("commit"))?;
     let mut c = meta::load_open(state, child)?;
     commit::admit(state, &c, options)?;
     let mut p = meta::load_open(state, parent)?;

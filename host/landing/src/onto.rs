@@ -43,15 +43,14 @@ pub(crate) fn take(
     let parent = match &meta::load_open(state, id)?.parent {
         Some(parent) => {
             let purpose = format!("{purpose} of a child");
-            Some(Lease::take(state, parent, &purpose, Ask::Refuse, Hold::Brief)?)
+            Some(Lease::take(state, parent, Ask::Refuse, Hold::Brief(&purpose))?)
         }
         None => {
             state.may_land_session(id)?;
             None
         }
     };
-    let ask = if stop { Ask::Stop } else { Ask::Refuse };
-    let own = Lease::take(state, id, purpose, ask, Hold::Brief)?;
+    let own = Lease::take(state, id, Ask::stop_if(stop), Hold::Brief(purpose))?;
     Ok((meta::load_open(state, id)?, own, parent))
 }
 
@@ -151,7 +150,7 @@ fn keep(
     new.boot.clone_from(&state.options.boot_id);
     let what = &m.id;
     isolation::carry(state, m, resolutions.keys())?;
-    manifest::write(state, &new, &view).doing(what)?;
+    manifest::write(state, &new, &view, || false).doing(what)?;
     drop(view);
     meta::store_surely(state, &new, true).doing(what)?;
     fresh.keep();

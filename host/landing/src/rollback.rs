@@ -30,8 +30,7 @@ pub(crate) fn rollback(
 }
 
 fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack, RollbackError> {
-    let ask = if stop { Ask::Stop } else { Ask::Refuse };
-    let lease = Lease::take(state, id, "rollback", ask, Hold::Brief)?;
+    let lease = Lease::take(state, id, Ask::stop_if(stop), Hold::Brief("rollback"))?;
     let known = match meta::load_open(state, id) {
         Ok(m) => Some(m),
         // What cannot be read can still be thrown away.

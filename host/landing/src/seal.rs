@@ -115,7 +115,7 @@ impl fmt::Display for Moved {
 
 /// See [`Session::seal`](crate::Session::seal).
 pub(crate) fn seal(state: &Arc<State>, id: &SessionId) -> Result<Seal, CommitError> {
-    let _lease = Lease::take(state, id, "seal", Ask::Refuse, Hold::Brief)?;
+    let _lease = Lease::take(state, id, Ask::Refuse, Hold::Brief("seal"))?;
     let m = meta::load_open(state, id)?;
     // What was read is the commit's to validate: it may be told not to.
     let options = CommitOptions {

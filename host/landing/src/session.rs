@@ -12,9 +12,9 @@ use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
-    Isolation, JournalError, LeaseError, Reading, RebaseOptions, Rebased, Seal, SessionDebug,
-    SessionError, SessionId, SessionInfo, SessionRecord, State, Writer, against, checkpoint,
-    diagnose, layers, meta, onto, seal, transfer, words,
+    Isolation, JournalError, LeaseError, Operation, Reading, RebaseOptions, Rebased, RunTag, Seal,
+    SessionDebug, SessionError, SessionId, SessionInfo, SessionRecord, State, StopOptions, Stopped,
+    Writer, against, checkpoint, diagnose, layers, meta, onto, operations, seal, transfer, words,
 };
 
 /// A session of a domain.
@@ -203,7 +203,7 @@ impl Session {
     }
 
     fn held(&self, purpose: &str) -> Result<Lease, LeaseError> {
-        Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, Hold::Brief)
+        Lease::take(&self.domain, &self.id, Ask::Refuse, Hold::Brief(purpose))
     }
 
     /// Takes the writer lease and opens it for writing. `purpose` is shown to others.
@@ -211,10 +211,71 @@ impl Session {
     /// # Errors
     /// `SESSION_BUSY` when somebody holds it.
     pub fn writer(&self, purpose: &str, options: ViewOptions) -> Result<Writer, LeaseError> {
-        self.writer_by(
-            Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, Hold::Run)?,
-            options,
-        )
+        self.writer_of(RunTag::new(purpose), options)
+    }
+
+    /// As [`writer`](Self::writer), with all that a run says of itself.
+    ///
+    /// # Errors
+    /// `SESSION_BUSY` when somebody holds it.
+    pub fn writer_of(&self, run: RunTag, options: ViewOptions) -> Result<Writer, LeaseError> {
+        let lease = Lease::take(&self.domain, &self.id, Ask::Refuse, Hold::Run(run))?;
+        self.writer_by(lease, options)
+    }
+
+    /// Asks the run that holds the session to end, and waits until it has let go. A run ends its
+    /// session as it would have, unless [`StopOptions::keep`] is said. `None`: there is none.
+    ///
+    /// # Errors
+    /// `SESSION_BUSY` when it has not let go in time, and cannot be killed.
+    pub fn stop_run(&self, options: &StopOptions) -> Result<Option<Stopped>, LeaseError> {
+        lease::stop(&self.domain, &self.id, options)
+    }
+
+    /// The runs that it had, and what else its log tells, oldest first: as far as they ended in
+    /// order, or were found dead.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn operations(&self) -> Result<Vec<Operation>, SessionError> {
+        self.in_dir(|dir| operations::read(dir))
+    }
+
+    /// Writes a line to its log of operations, which goes with it. Best effort, as a log is.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn note(&self, what: &str, detail: serde_json::Value) -> Result<(), SessionError> {
+        self.in_dir(|dir| {
+            operations::note(&self.domain, dir, what, None, Some(detail));
+            Ok(())
+        })
+    }
+
+    /// Bytes that its directory takes on disk: what is free when it is rolled back, the content
+    /// of a frozen copy that other sessions share apart.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn disk_usage(&self) -> Result<u64, SessionError> {
+        let mut seen = std::collections::HashSet::new();
+        let usage =
+            crate::disk::usage(&self.domain.sessions, self.id.as_str().as_bytes(), &mut seen);
+        match usage {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(crate::journal::ended(&self.domain, &self.id))
+            }
+            done => Ok(done.doing(&self.id)?),
+        }
+    }
+
+    fn in_dir<T>(
+        &self,
+        f: impl FnOnce(&std::os::fd::OwnedFd) -> io::Result<T>,
+    ) -> Result<T, SessionError> {
+        meta::load_open(&self.domain, &self.id)?;
+        let dir = meta::dir(&self.domain, &self.id).doing(&self.id)?;
+        Ok(f(&dir).doing(&self.id)?)
     }
 
     /// As [`writer`](Self::writer), for one that holds nothing that it could not take again:
@@ -228,8 +289,8 @@ impl Session {
         purpose: &str,
         options: ViewOptions,
     ) -> Result<Writer, LeaseError> {
-        let hold = Hold::Yielding;
-        self.writer_by(Lease::take(&self.domain, &self.id, purpose, Ask::Refuse, hold)?, options)
+        let hold = Hold::Yielding(RunTag::new(purpose));
+        self.writer_by(Lease::take(&self.domain, &self.id, Ask::Refuse, hold)?, options)
     }
 
     /// What tells whether the session is still in the state that was looked at: who writes in
@@ -352,14 +413,20 @@ fn describe(
         (_, true) => State::Conflicted,
         _ => State::Open,
     };
+    let (lease, run) = lease::status(domain, &meta.id).doing(&meta.id)?;
+    let dir = meta::dir(domain, &meta.id).doing(&meta.id)?;
+    let used_at = lease::used_at(&dir).doing(&meta.id)?;
     Ok(SessionInfo {
         state,
         base: domain.root_path.clone(),
         landing: meta.landing,
         t0: meta.t0,
         created_at: meta.created,
+        used_at: used_at.map_or(meta.created, |at| at.max(meta.created)),
+        owner: Look::of(&dir).doing(&meta.id)?.uid(),
         children,
-        lease: lease::status(domain, &meta.id).doing(&meta.id)?,
+        lease,
+        run,
         unresolved: meta.unresolved.iter().map(|p| meta.subdir.join_path(p)).collect(),
         unclean: meta.unclean(&domain.options.boot_id),
         isolation: meta.isolation,

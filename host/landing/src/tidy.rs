@@ -102,7 +102,7 @@ pub(crate) fn layers(state: &Arc<State>, dry: bool) -> Result<u64, SessionError>
             continue;
         }
         // Who adds layers to a session, or branches it, holds its lease.
-        let Ok(_lease) = Lease::take(state, &id, "gc", Ask::Refuse, Hold::Brief) else { continue };
+        let Ok(_lease) = Lease::take(state, &id, Ask::Refuse, Hold::Aside) else { continue };
         let Ok(m) = meta::load_open(state, &id) else { continue };
         let Some(listed) = listed(state).doing("sessions")? else { break };
         for id in family(&m) {

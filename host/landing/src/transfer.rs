@@ -100,7 +100,7 @@ struct Source {
 
 impl Source {
     fn take(state: &Arc<State>, id: &SessionId) -> Result<Self, ApplyError> {
-        let lease = Lease::take(state, id, "apply", Ask::Refuse, Hold::Brief)?;
+        let lease = Lease::take(state, id, Ask::Refuse, Hold::Brief("apply"))?;
         let m = meta::load_open(state, id).map_err(CommitError::from)?;
         let marked = resolve::unresolved(state, &m)?;
         if !marked.is_empty() {

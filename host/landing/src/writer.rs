@@ -8,8 +8,8 @@ use brio_session::View;
 use crate::lease::Lease;
 use crate::state::State as Domain;
 use crate::{
-    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Landed,
-    Session, SessionId, cascade, checkpoint, manifest, meta, nesting,
+    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Figures,
+    Landed, RunInfo, Session, SessionId, cascade, checkpoint, manifest, meta, nesting, operations,
 };
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles
@@ -34,9 +34,31 @@ impl Writer {
         &self.view
     }
 
-    /// Whether somebody asked this run to stop (`--stop`). Seen within 200 ms.
+    /// The run that this is, with what it has used.
+    pub fn run(&self) -> Option<RunInfo> {
+        self.lease.run()
+    }
+
+    /// Whether somebody asked this run to stop. Seen at once, or, where there can be no named
+    /// pipes, within 200 ms.
     pub fn stop_requested(&self) -> bool {
-        self.lease.stop_requested()
+        self.lease.wish().is_some()
+    }
+
+    /// Whether it is to leave its session open: whoever asked it to stop wants to look at it.
+    pub fn is_to_keep(&self) -> bool {
+        self.lease.wish().is_some_and(|wish| wish.keep)
+    }
+
+    /// Calls `f`, once, as soon as somebody asks this run to stop, on another thread; at once
+    /// when somebody has.
+    pub fn on_stop(&self, f: impl FnOnce() + Send + 'static) {
+        self.lease.on_stop(Box::new(f));
+    }
+
+    /// Has others see what the run uses: `f` is asked at each heartbeat, every 2 s.
+    pub fn measure(&self, f: impl Fn() -> Figures + Send + 'static) {
+        self.lease.measure(Box::new(f));
     }
 
     /// Begins a child of this session while it is being written: the view goes on over a new
@@ -99,17 +121,21 @@ impl Writer {
     }
 
     /// Makes the session durable, writes its `manifest` and `parent` files and records that it
-    /// is clean; then as a drop.
+    /// is clean, and the end of the run in its log; then as a drop.
     ///
     /// # Errors
     /// The host's; the lease is released all the same.
     pub fn finish(self) -> io::Result<()> {
         self.view.sync().map_err(crate::begin::fs_io)?;
         let mut meta = meta::load(&self.domain, &self.id).map_err(io::Error::other)?;
-        manifest::write(&self.domain, &meta, &self.view)?;
+        manifest::write(&self.domain, &meta, &self.view, || self.stop_requested())?;
         meta.clean = true;
         meta.boot.clone_from(&self.domain.options.boot_id);
-        meta::store(&self.domain, &self.id, &meta, true)
+        meta::store(&self.domain, &self.id, &meta, true)?;
+        if let Some(run) = self.lease.run() {
+            operations::ended(&self.domain, meta::dir(&self.domain, &self.id)?, run);
+        }
+        Ok(())
     }
 }
 

@@ -36,15 +36,30 @@ pub enum RegistryError {
         #[source]
         source: rusqlite::Error,
     },
+    /// What is broken cannot be put aside.
+    #[error("INDEX: the index {} is broken and cannot be put aside ({source}); delete it, it is rebuilt", path.display())]
+    Host {
+        /// The database file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 impl RegistryError {
+    /// Whether the file is no database, or a damaged one.
+    pub(crate) fn is_broken(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let Self::Database { source, .. } = self else { return false };
+        matches!(source.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+
     /// The stable code that the text begins with.
     pub fn code(&self) -> &'static str {
         match self {
             Self::UnknownVersion { .. } => "FORMAT_UNKNOWN",
             Self::Ambiguous { .. } => "SESSION_AMBIGUOUS",
-            Self::Database { .. } => "INDEX",
+            Self::Database { .. } | Self::Host { .. } => "INDEX",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Reading and writing the index.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +34,49 @@ impl Registry {
                 known: schema::INDEX.version,
             }),
         }
+    }
+
+    /// As [`open`](Self::open). An index that SQLite cannot read is put aside, as `<name>.broken`
+    /// in place of an earlier one, and a new one is made: it can be rebuilt from the domains.
+    /// Whether that was so.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for what is broken.
+    pub fn open_or_remake(path: &Path) -> Result<(Self, bool), RegistryError> {
+        match Self::open(path) {
+            Err(e) if e.is_broken() => {}
+            opened => return opened.map(|registry| (registry, false)),
+        }
+        let host = |source| RegistryError::Host { path: path.to_owned(), source };
+        let _alone = alone(path).map_err(host)?;
+        // What another process has just made is not broken.
+        match Self::open(path) {
+            Err(e) if e.is_broken() => {}
+            opened => return opened.map(|registry| (registry, false)),
+        }
+        put_aside(path).map_err(host)?;
+        Ok((Self::open(path)?, true))
+    }
+
+    /// Empties it, or, where SQLite cannot do that any more, puts it aside and makes it anew.
+    ///
+    /// # Errors
+    /// When it can be neither emptied nor put aside.
+    pub fn clear(&self) -> Result<(), RegistryError> {
+        let mut db = self.db();
+        let emptied =
+            db.execute_batch("BEGIN IMMEDIATE; DELETE FROM sessions; DELETE FROM domains; COMMIT");
+        match emptied.map_err(|e| self.fail(e)) {
+            Err(e) if e.is_broken() => {}
+            done => return done,
+        }
+        let host = |source| RegistryError::Host { path: self.path.clone(), source };
+        let _alone = alone(&self.path).map_err(host)?;
+        *db = Connection::open_in_memory().map_err(|e| self.fail(e))?;
+        put_aside(&self.path).map_err(host)?;
+        let anew = Self::open(&self.path)?;
+        *db = anew.db.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(())
     }
 
     /// Adds a session, or replaces what is known of it.
@@ -130,6 +175,18 @@ impl Registry {
         .map_err(|e| self.fail(e))
     }
 
+    /// How many sessions are open, of another session's branches not.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn open_sessions(&self) -> Result<u64, RegistryError> {
+        let count = "SELECT count(*) FROM sessions
+             WHERE parent IS NULL AND state NOT IN ('landed', 'rolled-back', 'gone', 'lost')";
+        let count: i64 =
+            self.db().query_row(count, [], |row| row.get(0)).map_err(|e| self.fail(e))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Every domain, by path.
     ///
     /// # Errors
@@ -186,6 +243,17 @@ impl Registry {
         forget(&mut self.db()).map_err(|e| self.fail(e))
     }
 
+    /// Removes a session. One that is still in its domain comes back when that is looked at.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn forget_session(&self, id: &str) -> Result<(), RegistryError> {
+        self.db()
+            .execute("DELETE FROM sessions WHERE id = ?1", [id])
+            .map(|_| ())
+            .map_err(|e| self.fail(e))
+    }
+
     /// Sets the state of every session of a domain that has not ended.
     ///
     /// # Errors
@@ -208,6 +276,30 @@ impl Registry {
     fn fail(&self, source: rusqlite::Error) -> RegistryError {
         RegistryError::Database { path: self.path.clone(), source }
     }
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
+}
+
+/// One process at a time puts an index aside.
+fn alone(path: &Path) -> io::Result<File> {
+    let lock = File::options().create(true).append(true).open(beside(path, ".lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+fn put_aside(path: &Path) -> io::Result<()> {
+    std::fs::rename(path, beside(path, ".broken"))?;
+    for end in ["-wal", "-shm"] {
+        match std::fs::remove_file(beside(path, end)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn put_session(db: &Connection, row: &SessionRow) -> rusqlite::Result<()> {

@@ -65,7 +65,7 @@ pub use brio_net as net;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use fs::Files;
 pub use inspect::{ExportInfo, ImportInfo, Inspected, WasmFormat};
-pub use limits::{Limit, RunLimits};
+pub use limits::{Limit, MemoryGauge, RunLimits};
 pub use load::{Agent, AgentKind};
 pub use load_error::LoadError;
 pub use outcome::{

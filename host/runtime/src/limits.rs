@@ -132,17 +132,28 @@ impl Cause {
 pub(crate) struct Meter {
     max: u64,
     used: u64,
-    peak: u64,
+    gauge: MemoryGauge,
     cause: Cause,
 }
 
+/// Shows others the most memory that a run has used so far, in bytes. Clones are one.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryGauge(Arc<AtomicU64>);
+
+impl MemoryGauge {
+    /// The peak of all linear memories and tables together.
+    pub fn peak(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 impl Meter {
-    pub(crate) fn new(max: u64, cause: Cause) -> Self {
-        Self { max, used: 0, peak: 0, cause }
+    pub(crate) fn new(max: u64, gauge: MemoryGauge, cause: Cause) -> Self {
+        Self { max, used: 0, gauge, cause }
     }
 
     pub(crate) fn peak(&self) -> u64 {
-        self.peak
+        self.gauge.peak()
     }
 
     fn grow(&mut self, current: u64, desired: u64) -> Result<bool> {
@@ -151,7 +162,7 @@ impl Meter {
             return Err(self.cause.hit(Limit::Memory).into());
         }
         self.used = after;
-        self.peak = self.peak.max(after);
+        self.gauge.0.fetch_max(after, Ordering::Relaxed);
         Ok(true)
     }
 }

@@ -7,7 +7,7 @@ use brio_session::View;
 use cap_std::fs::Dir;
 
 use crate::fs::Files;
-use crate::{Output, RunLimits, Sessions, StopToken};
+use crate::{MemoryGauge, Output, RunLimits, Sessions, StopToken};
 
 /// What an agent is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +81,8 @@ pub struct RunSpec {
     pub stderr: Output,
     /// Ends the run from outside.
     pub stop: StopToken,
+    /// Shows what memory it uses.
+    pub memory: MemoryGauge,
 }
 
 impl RunSpec {
@@ -101,6 +103,7 @@ impl RunSpec {
             stdout: Output::default(),
             stderr: Output::default(),
             stop: StopToken::default(),
+            memory: MemoryGauge::default(),
         }
     }
 

@@ -101,7 +101,7 @@ impl State {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(spec.limits.handles);
-        let meter = Meter::new(spec.limits.memory, watch.cause().clone());
+        let meter = Meter::new(spec.limits.memory, spec.memory.clone(), watch.cause().clone());
         Ok(Self {
             wasi: wasi.build(),
             table,

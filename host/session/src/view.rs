@@ -29,6 +29,13 @@ pub struct Limits {
 #[derive(Debug, Clone, Default)]
 pub struct Account(Arc<Spent>);
 
+impl Account {
+    /// Bytes and files that were charged so far.
+    pub fn written(&self) -> (u64, u64) {
+        (self.0.bytes.load(Ordering::Relaxed), self.0.files.load(Ordering::Relaxed))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Spent {
     bytes: AtomicU64,
@@ -261,8 +268,7 @@ impl View {
 
     /// Bytes and files that were charged so far.
     pub fn written(&self) -> (u64, u64) {
-        let spent = &self.inner.options.account.0;
-        (spent.bytes.load(Ordering::Relaxed), spent.files.load(Ordering::Relaxed))
+        self.inner.options.account.written()
     }
 
     /// Waits until no write is in flight and holds new ones back until the guard is dropped.

@@ -223,9 +223,18 @@ impl SessionHandle {
             limits: Limits { disk: request.disk, files: request.files },
             ..ViewOptions::default()
         };
-        let writer = self.writer("exec", options)?;
+        let limits = [
+            ("wall_ms", request.timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX))),
+            ("disk_bytes", request.disk),
+            ("files", request.files),
+        ];
+        let limits = limits.into_iter().filter_map(|(name, n)| Some((name.to_owned(), n?)));
+        let tag = self.brio().run_tag("exec", &program.to_string_lossy(), limits.collect());
+        let writer = self.writer_of(tag, options)?;
+        let _told = self.brio().telling(self.id());
         let view = writer.view().clone();
         let shown = self.shown(&view, request.grants.vcs)?;
+        writer.measure(crate::run::used(&view, None));
         let begun = Instant::now();
         let mut streams = streams::Streams::new(&mut request).map_err(ExecError::host("pipes"))?;
         let mut place = place::Place::default();

@@ -21,11 +21,24 @@ use crate::units::show_size;
 /// done before the directory can be worked with.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// The directory; the current one when left out.
-    dir: Option<PathBuf>,
+    /// The directory; the current one when left out. With --rebuild, directories whose sessions
+    /// are to be found again.
+    #[arg(value_name = "DIR")]
+    dirs: Vec<PathBuf>,
+    /// Make the index of sessions anew: from the bases that are known, and those given.
+    #[arg(long)]
+    rebuild: bool,
     /// Print the diagnosis as a document.
     #[arg(long)]
     json: bool,
+}
+
+/// With `--rebuild`.
+#[derive(Serialize)]
+struct Rebuilt {
+    schema: u32,
+    domains: usize,
+    sessions: usize,
 }
 
 #[derive(Serialize)]
@@ -102,7 +115,22 @@ impl From<&Probe> for Tried {
 impl Doctor {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let brio = open::brio(&Places::from_env()?)?;
-        let found = brio.doctor(&base_or_here(self.dir))?;
+        if self.rebuild {
+            let (domains, sessions) = brio.rebuild_index(&self.dirs)?;
+            if self.json {
+                ui.json(&Rebuilt { schema: SCHEMA, domains, sessions })?;
+            } else {
+                ui.say(format_args!(
+                    "the index was made anew: {sessions} sessions of {domains} bases"
+                ));
+            }
+            return Ok(Exit::Ok);
+        }
+        if let [_, second, ..] = self.dirs.as_slice() {
+            let what = format!("{}: a diagnosis is of one directory", second.display());
+            return Err(Failure::new("USAGE", what).hint("--rebuild takes several"));
+        }
+        let found = brio.doctor(&base_or_here(self.dirs.into_iter().next()))?;
         if self.json {
             ui.json(&json(&found))?;
         } else {

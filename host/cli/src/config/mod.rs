@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use brio_host::{Policy, Retention, SpaceGuards};
+use brio_host::{Policy, Retention, SessionLimits, SpaceGuards};
 
 use crate::failure::Failure;
 use crate::units::{parse_duration, parse_quota, parse_size};
@@ -95,7 +95,7 @@ fn lower(text: &str) -> Result<(), String> {
 
 /// Every setting. Capabilities are not among them: they are granted by flags only,
 /// so that a file in a base cannot widen what an agent reaches.
-const KEYS: [Key; 12] = [
+const KEYS: [Key; 14] = [
     Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
     Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
     Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
@@ -138,6 +138,14 @@ const KEYS: [Key; 12] = [
         default: "2",
         check: number,
     },
+    Key {
+        name: "max_sessions",
+        env: "BRIO_MAX_SESSIONS",
+        flag: "",
+        default: "10000",
+        check: number,
+    },
+    Key { name: "min_free", env: "BRIO_MIN_FREE", flag: "", default: "0", check: size },
 ];
 
 /// What the flags of a command said, by key.
@@ -228,6 +236,14 @@ impl Config {
         Retention {
             window: parse_duration(self.text("undo_window")).unwrap_or(default.window),
             quota: parse_quota(self.text("undo_quota")).unwrap_or(default.quota),
+        }
+    }
+
+    /// What is looked at before a session begins.
+    pub(crate) fn session_limits(&self) -> SessionLimits {
+        SessionLimits {
+            max_sessions: Some(self.number("max_sessions")),
+            min_free: Some(self.size("min_free")).filter(|bytes| *bytes > 0),
         }
     }
 

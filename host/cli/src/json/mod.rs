@@ -3,6 +3,7 @@
 mod agents;
 mod history;
 mod landings;
+mod manager;
 mod runs;
 mod sessions;
 mod tasks;
@@ -15,9 +16,11 @@ use crate::failure::Failure;
 pub(crate) use agents::{CheckedAgent, NewAgent};
 pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Landing, Log, Undone};
 pub(crate) use landings::{Committed, Conflict, Resolved, Taken};
+pub(crate) use manager::{KilledSession, Operated, PurgeReport, Run};
 pub(crate) use runs::{Agent, Executed, NetRequest, Ran};
 pub(crate) use sessions::{
-    Bind, Bound, Checkpoint, Checkpointed, Debug, Drift, Session, SessionList, Shown,
+    Bind, Bound, Checkpoint, Checkpointed, Debug, Drift, ListedSession, Session, SessionList,
+    Shown, run_word,
 };
 pub(crate) use tasks::{CheckedTask, TaskMistake, TaskPart, TaskShown};
 

@@ -1,9 +1,9 @@
 //! Sessions, and what a session can be put back to.
 
-use brio_host::{CheckpointInfo, SessionDebug, SessionRow};
+use brio_host::{CheckpointInfo, LeaseStatus, SessionDebug, SessionRow};
 use serde::Serialize;
 
-use super::Changes;
+use super::{Changes, Operated, Run};
 use crate::lower::Lower;
 use crate::summary::kind_word;
 
@@ -11,10 +11,50 @@ use crate::summary::kind_word;
 #[derive(Debug, Serialize)]
 pub(crate) struct SessionList {
     pub(crate) schema: u32,
-    pub(crate) sessions: Vec<Session>,
+    pub(crate) sessions: Vec<ListedSession>,
 }
 
-/// One session, in a list; `brio session show --json` adds `schema` and `changes`.
+/// One session in a list: what only its own directory knows is null where that cannot be asked.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListedSession {
+    #[serde(flatten)]
+    pub(crate) session: Session,
+    /// `free`, `live`, `silent` or `dead`: its run, if it has one.
+    pub(crate) run: &'static str,
+    /// That run, or the last one if it died.
+    pub(crate) holder: Option<Run>,
+    /// When somebody last took or gave back the right to write in it.
+    pub(crate) used_at: Option<String>,
+    /// How many paths it changed.
+    pub(crate) changes: Option<u64>,
+    /// What it takes on disk.
+    pub(crate) bytes: Option<u64>,
+}
+
+impl From<&brio_host::Listed> for ListedSession {
+    fn from(listed: &brio_host::Listed) -> Self {
+        Self {
+            session: Session::from(&listed.row),
+            run: run_word(listed.lease),
+            holder: listed.run.as_ref().map(Run::from),
+            used_at: listed.used_at.map(crate::time::of),
+            changes: listed.changes,
+            bytes: listed.bytes,
+        }
+    }
+}
+
+/// How the run of a session stands, in a word.
+pub(crate) fn run_word(lease: LeaseStatus) -> &'static str {
+    match lease {
+        LeaseStatus::Free => "free",
+        LeaseStatus::Live { .. } => "live",
+        LeaseStatus::Silent { .. } => "silent",
+        LeaseStatus::Dead { .. } => "dead",
+    }
+}
+
+/// One session, as the index knows it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Session {
     pub(crate) id: String,
@@ -58,6 +98,13 @@ pub(crate) struct Shown {
     pub(crate) isolation: &'static str,
     /// `free`, `live`, `silent` or `dead`: its run, if it has one.
     pub(crate) run: &'static str,
+    /// That run, or the last one if it died.
+    pub(crate) holder: Option<Run>,
+    pub(crate) used_at: String,
+    /// What it takes on disk; null: it cannot be told.
+    pub(crate) bytes: Option<u64>,
+    /// Runs that it had, and what else its log tells, oldest first.
+    pub(crate) operations: Vec<Operated>,
     pub(crate) clean: bool,
     /// Files in which a resolve put conflict markers.
     pub(crate) unresolved: Vec<String>,

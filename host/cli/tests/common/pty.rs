@@ -49,6 +49,12 @@ impl Pty {
         }
     }
 
+    /// Types something.
+    pub(crate) fn say(&mut self, text: &str) {
+        use std::io::Write;
+        self.from.write_all(text.as_bytes()).expect("typed");
+    }
+
     /// Its status, what is seen in the end, and all that it wrote.
     pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>, String) {
         while self.more().is_some() {}

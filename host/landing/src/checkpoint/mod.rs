@@ -268,7 +268,7 @@ fn sweep(state: &State, m: &mut Meta) -> std::io::Result<()> {
 /// The manifest of a session that nobody writes tells the state that was restored.
 fn describe(state: &Arc<State>, m: &Meta) {
     let view = layers::view(state, m, layers::read_only(state)).map_err(fs_io);
-    if let Err(e) = view.and_then(|view| manifest::write(state, m, &view)) {
+    if let Err(e) = view.and_then(|view| manifest::write(state, m, &view, || false)) {
         tracing::warn!("the manifest of {} was not written: {e}", m.id);
     }
 }

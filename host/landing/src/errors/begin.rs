@@ -21,6 +21,26 @@ pub enum BeginError {
         /** The path. */
         path: RelPath,
     },
+    /// So many sessions as may be open are.
+    #[error(
+        "SESSION_LIMIT: {open} sessions are open, and {max} may be; end some (`brio session purge`), or raise `max_sessions`"
+    )]
+    TooMany {
+        /** How many are open. */
+        open: u64,
+        /** How many may be. */
+        max: u64,
+    },
+    /// The file system that sessions are written to is nearly full.
+    #[error("LOW_DISK: {} has {free} bytes free, and {min} must stay free; make room (`brio session purge`, `brio gc`), or lower `min_free`", path.display())]
+    LowDisk {
+        /** The base. */
+        path: PathBuf,
+        /** Bytes that are free. */
+        free: u64,
+        /** Bytes that must stay free. */
+        min: u64,
+    },
     /// The parent cannot be branched.
     #[error(transparent)]
     Parent(#[from] LeaseError),
@@ -135,6 +155,8 @@ impl BeginError {
             Self::Space(_) => "NO_SPACE",
             Self::Changing { .. } => "BASE_BUSY",
             Self::Boundaries { .. } => "BASE_NESTED",
+            Self::TooMany { .. } => "SESSION_LIMIT",
+            Self::LowDisk { .. } => "LOW_DISK",
             Self::Parent(e) => e.code(),
             Self::Io(e) => io_code(e),
         }

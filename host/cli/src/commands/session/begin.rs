@@ -35,7 +35,11 @@ pub(crate) struct Begin {
     isolation: Option<Isolation>,
     #[command(flatten)]
     lower: LowerArgs,
-    /// Print `{schema, session, lower, excludes, frozen_only}`.
+    /// The session that you have open on this directory, if there is one that sees of it what a
+    /// new one would; the youngest. Somebody may be working in it.
+    #[arg(long, conflicts_with_all = ["parent", "goal"])]
+    reuse: bool,
+    /// Print `{schema, session, reused, lower, excludes, frozen_only}`.
     #[arg(long)]
     json: bool,
 }
@@ -44,6 +48,7 @@ pub(crate) struct Begin {
 struct Begun {
     schema: u32,
     session: String,
+    reused: bool,
     lower: Lower,
     excludes: Vec<String>,
     frozen_only: Option<String>,
@@ -56,6 +61,7 @@ impl Begin {
         let metadata = Metadata { goal: self.goal, ..Metadata::default() };
         let isolation = self.isolation.unwrap_or_default();
         let options = BeginOptions { metadata, isolation, ..BeginOptions::default() };
+        let mut reused = false;
         let session = match self.parent {
             Some(id) => {
                 if let Some(flag) = self.lower.given() {
@@ -69,8 +75,14 @@ impl Begin {
                 let config = Config::load(&places, Some(&base), &self.lower.flags())?;
                 warn_of_access(ui, &base);
                 warn_of_others(ui, &brio, &base);
-                let lower = self.lower.options(&config);
-                brio.begin_with(&base, BeginOptions { lower, ..options })?
+                let options = BeginOptions { lower: self.lower.options(&config), ..options };
+                if self.reuse {
+                    let begun = brio.begin_or_reuse(&base, options)?;
+                    reused = begun.reused;
+                    begun.session
+                } else {
+                    brio.begin_with(&base, options)?
+                }
             }
         };
         let told = session.info().map_err(Failure::from).and_then(|info| {
@@ -78,6 +90,7 @@ impl Begin {
                 return ui.json(&Begun {
                     schema: SCHEMA,
                     session: session.id().to_string(),
+                    reused,
                     lower: Lower::from(&info.lower),
                     excludes: info.excludes,
                     frozen_only: info.frozen_only,
@@ -94,7 +107,9 @@ impl Begin {
         });
         if let Err(e) = told {
             // Nobody knows the id: nobody could end it.
-            let _ = session.rollback(false);
+            if !reused {
+                let _ = session.rollback(false);
+            }
             return Err(e);
         }
         Ok(Exit::Ok)

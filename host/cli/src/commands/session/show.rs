@@ -1,14 +1,17 @@
 //! `brio session show`
 
-use brio_host::{Isolation, Kind, LeaseStatus, LowerInfo, SessionDebug};
+use brio_host::{Isolation, Kind, LeaseStatus, LowerInfo, Operation, RunInfo, SessionDebug};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{Bind, Changes, Checkpoint, Debug, Drift, SCHEMA, Session, Shown};
+use crate::json::{
+    Bind, Changes, Checkpoint, Debug, Drift, Operated, Run, SCHEMA, Session, Shown, run_word,
+};
 use crate::lower::{Lower, describe};
 use crate::open;
 use crate::summary::{diffstat, one_line_stat};
 use crate::ui::Ui;
+use crate::units::show_size;
 
 /// Show a session: what it is for, how it stands, what it changed.
 #[derive(Debug, clap::Args)]
@@ -16,7 +19,8 @@ pub(crate) struct Show {
     /// The session; a unique prefix is enough.
     id: String,
     /// Print the fields of `session list`, and schema, landing, children, checkpoints, binds,
-    /// isolation, run, clean, unresolved, lower, excludes, frozen_only, base_gone, changes, drift, debug.
+    /// isolation, operations, clean, unresolved, lower, excludes, frozen_only, base_gone, drift,
+    /// debug; changes are the paths.
     #[arg(long)]
     json: bool,
     /// Also what lies in its directory: paths with sizes, and its manifest.
@@ -25,16 +29,17 @@ pub(crate) struct Show {
 }
 
 impl Show {
+    /// Of a session, for a person.
+    pub(crate) fn of(id: String) -> Self {
+        Self { id, json: false, debug: false }
+    }
+
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let session = open::session(&self.id)?;
         let info = session.info()?;
         let row = session.row()?;
-        let run = match info.lease {
-            LeaseStatus::Free => "free",
-            LeaseStatus::Live { .. } => "live",
-            LeaseStatus::Silent { .. } => "silent",
-            LeaseStatus::Dead { .. } => "dead",
-        };
+        let operations = session.operations()?;
+        let bytes = session.disk_usage().ok();
         // A session whose snapshot is gone is still shown.
         let changes = session.changes();
         let drift = session.conflicts();
@@ -49,7 +54,11 @@ impl Show {
                 checkpoints: info.checkpoints.iter().map(Checkpoint::from).collect(),
                 binds: binds.as_ref().ok().map(|b| b.iter().map(Bind::from).collect()),
                 isolation: info.isolation.as_str(),
-                run,
+                run: run_word(info.lease),
+                holder: info.run.as_ref().map(Run::from),
+                used_at: crate::time::of(info.used_at),
+                bytes,
+                operations: operations.iter().map(Operated::from).collect(),
                 clean: !info.unclean,
                 unresolved: info.unresolved.iter().map(ToString::to_string).collect(),
                 lower: Lower::from(&info.lower),
@@ -90,12 +99,19 @@ impl Show {
             })),
             Err(e) => lines.push(("binds", e.to_string())),
         }
+        let of_run = info.run.as_ref().map(run_line).unwrap_or_default();
         match info.lease {
             LeaseStatus::Free => {}
-            LeaseStatus::Live { pid } => lines.push(("run", format!("process {pid}"))),
-            LeaseStatus::Silent { pid } => lines.push(("run", format!("process {pid}, silent"))),
-            LeaseStatus::Dead { pid } => lines.push(("run", format!("process {pid} is gone"))),
+            LeaseStatus::Live { pid } => lines.push(("run", format!("process {pid}{of_run}"))),
+            LeaseStatus::Silent { pid } => {
+                lines.push(("run", format!("process {pid}, silent{of_run}")));
+            }
+            LeaseStatus::Dead { pid } => {
+                lines.push(("run", format!("process {pid} is gone{of_run}")));
+            }
         }
+        lines.extend(operations.iter().filter_map(past_run).map(|line| ("ran", line)));
+        lines.extend(bytes.map(|bytes| ("size", show_size(bytes))));
         lines.extend(info.unresolved.iter().map(|p| ("markers", p.to_string())));
         if info.unclean {
             lines.push(("unclean", "the machine went down before it was synced".into()));
@@ -135,6 +151,36 @@ impl Show {
         }
         .map(|()| Exit::Ok)
     }
+}
+
+/// What a run is, and what it has used of what it may.
+fn run_line(run: &RunInfo) -> String {
+    let what = run.program.as_deref().unwrap_or(&run.purpose);
+    let mut line = format!(": {what} since {}", crate::time::of(run.began));
+    for (name, used) in &run.used {
+        let show = |n: u64| match name.rsplit_once('_') {
+            Some((_, "bytes")) => show_size(n),
+            Some((_, "ms")) => format!("{:.1} s", n as f64 / 1000.0),
+            _ => n.to_string(),
+        };
+        let noun = name.split('_').next().unwrap_or(name);
+        line += &match run.limits.get(name) {
+            Some(limit) => format!(", {noun} {} of {}", show(*used), show(*limit)),
+            None => format!(", {noun} {}", show(*used)),
+        };
+    }
+    line
+}
+
+/// A run that has ended.
+fn past_run(operation: &Operation) -> Option<String> {
+    let run = operation.run.as_ref()?;
+    let what = run.program.as_deref().unwrap_or(&run.purpose);
+    let (began, ended) = (crate::time::of(run.began), crate::time::of(operation.time));
+    Some(match operation.what.as_str() {
+        "run" => format!("{what}, {began} to {ended}"),
+        _ => format!("{what}, from {began}; its process was gone by {ended}"),
+    })
 }
 
 fn say_debug(ui: &Ui, debug: &SessionDebug) -> Result<(), Failure> {
