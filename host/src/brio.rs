@@ -17,7 +17,7 @@ use crate::agents::Agents;
 use crate::domains::Domains;
 use crate::events::{Listeners, SessionEvent, SessionEvents};
 use crate::listing::begun_row;
-use crate::{BrioBuilder, OpenError, SessionHandle, SessionMetadata};
+use crate::{BrioBuilder, OpenError, SessionHandle, SessionLimits, SessionMetadata};
 
 /// Brio, opened with a home. Cheap to clone; clones are one.
 #[derive(Clone)]
@@ -132,6 +132,10 @@ impl Brio {
         self.admit(&domain)?;
         let session = domain.begin(BeginOptions { subdir, parent: None, ..options })?;
         Ok(self.begun(domain, session.id().clone()))
+    }
+
+    pub(crate) fn session_limits(&self) -> SessionLimits {
+        self.0.options.sessions
     }
 
     /// Whether one more session may begin.

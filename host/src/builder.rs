@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use brio_landing::{Retention, system_time};
 use brio_runtime::net::Trust;
@@ -9,13 +10,16 @@ use brio_session::{Door, Time};
 
 use crate::{Brio, OpenError};
 
-/// What is looked at before a session begins.
+/// What sessions may be and take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionLimits {
     /// Sessions of this home that may be open at once, branches of other sessions not counted.
     pub max_sessions: Option<u64>,
     /// Bytes of the base's file system that must be free.
     pub min_free: Option<u64>,
+    /// A session whose run died so long ago is rolled back by whoever tends this home; `None`:
+    /// it is kept until somebody ends it.
+    pub dead_after: Option<Duration>,
 }
 
 /// How [`Brio`] is opened: see [`Brio::builder`].

@@ -12,6 +12,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
 use crate::RunRequest;
+use crate::scratch::Scratch;
 
 /// Where the guest sees them.
 const INPUT: &str = "/input";
@@ -59,7 +60,7 @@ pub(crate) struct Inputs {
     names: Vec<String>,
     view: Option<View>,
     /// Holds the copies.
-    dir: Option<PathBuf>,
+    copies: Option<Scratch>,
 }
 
 impl Inputs {
@@ -69,7 +70,7 @@ impl Inputs {
         base: &Path,
         request: &RunRequest,
     ) -> Result<Self, InputError> {
-        let mut inputs = Self { names: Vec::new(), view: None, dir: None };
+        let mut inputs = Self { names: Vec::new(), view: None, copies: None };
         // A base that is missing is reported by the begin, better than here.
         let base = fs::canonicalize(base).unwrap_or_else(|_| base.to_owned());
         for path in &request.input_files {
@@ -99,8 +100,8 @@ impl Inputs {
             fs::copy(&real, &copy).map_err(fail)?;
             inputs.names.push(format!("{INPUT}/{}", text(&name)?));
         }
-        if let Some(dir) = inputs.dir.clone() {
-            inputs.view = Some(show(&dir).map_err(|source| InputError::View { source })?);
+        if let Some(copies) = &inputs.copies {
+            inputs.view = Some(show(copies.path()).map_err(|source| InputError::View { source })?);
         }
         Ok(inputs)
     }
@@ -116,19 +117,20 @@ impl Inputs {
     }
 
     fn copies(&mut self, scratch: &Path) -> io::Result<PathBuf> {
-        if let Some(dir) = &self.dir {
-            return Ok(dir.join("files"));
+        if let Some(copies) = &self.copies {
+            return Ok(copies.path().join("files"));
         }
         // The process and a counter: unique while this process lives.
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
         let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let dir = scratch.join(format!("input-{}-{n}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        crate::brio::make_private(&dir)?;
+        let copies = Scratch::take(scratch, &format!("input-{}-{n}", std::process::id()))?;
+        let dir = copies.path();
+        crate::brio::make_private(dir)?;
         fs::create_dir(dir.join("layer"))?;
-        fs::create_dir(dir.join("files"))?;
-        self.dir = Some(dir.clone());
-        Ok(dir.join("files"))
+        let files = dir.join("files");
+        fs::create_dir(&files)?;
+        self.copies = Some(copies);
+        Ok(files)
     }
 }
 
@@ -138,14 +140,4 @@ fn show(dir: &Path) -> Result<View, FsError> {
     let options = ViewOptions { read_only: true, ..ViewOptions::default() };
     View::create_layer(&layer, &options.door)?;
     View::open(layer, Arc::new(DirLower::new(open("files")?)), options)
-}
-
-impl Drop for Inputs {
-    fn drop(&mut self) {
-        if let Some(dir) = self.dir.take()
-            && let Err(error) = fs::remove_dir_all(&dir)
-        {
-            tracing::warn!(path = %dir.display(), %error, "left behind");
-        }
-    }
 }

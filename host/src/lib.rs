@@ -66,10 +66,12 @@ mod recovery;
 mod reuse;
 mod run;
 mod scaffold;
+mod scratch;
 mod session;
 mod source;
 mod supervise;
 mod task;
+mod tend;
 mod wrapper;
 
 /// Hosts, secrets and limits that a run is granted, and what is left of its requests.
@@ -143,4 +145,5 @@ pub use supervise::{
     Events, Pruned, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
 };
 pub use task::{AgentContext, TaskRequest, TaskResult};
+pub use tend::{Tended, TendedBase, Tending};
 pub use wrapper::WorkError;

@@ -4,8 +4,7 @@
 //! It cannot enforce limits on disk and files, nor show child sessions. After a crash nothing
 //! is taken back: the session is as it was before the run.
 
-use std::fs::{File, FileTimes, TryLockError};
-use std::io;
+use std::fs::{File, FileTimes};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,9 +16,10 @@ use cap_std::fs::Dir;
 
 use crate::DirectoryError;
 use crate::directory::{
-    Known, Listing, Sides, Watch, in_git, look, make_private_and_write, outlast, remove_tree,
-    space_left, stamps_of, take_back,
+    Known, Listing, Sides, Watch, in_git, look, make_private_and_write, outlast, space_left,
+    stamps_of, take_back,
 };
+use crate::scratch::Scratch;
 
 /// The plain directory could not be made or taken back.
 #[derive(Debug, thiserror::Error)]
@@ -54,11 +54,8 @@ const GUARDS: SpaceGuards = SpaceGuards { share: 100, factor: 2 };
 
 /// A session as a directory, until it is dropped.
 pub(crate) struct Plain {
-    dir: PathBuf,
-    lock_path: PathBuf,
+    at: Scratch,
     known: Known,
-    /// Held as long as the directory is in use: a sweep takes only what nobody locks.
-    lock: File,
     /// When the guest got it.
     given: SystemTime,
 }
@@ -77,19 +74,15 @@ impl Plain {
         view: &View,
         root: &DirHandle,
     ) -> Result<Self, PlainError> {
-        crate::brio::make_private(scratch).map_err(DirectoryError::host(scratch))?;
-        sweep(scratch);
-        let lock_path = scratch.join(format!("{name}.lock"));
-        let lock = lock(&lock_path).map_err(DirectoryError::host(&lock_path))?;
-        let (dir, given) = (scratch.join(name), SystemTime::now());
-        let mut plain = Self { dir, lock_path, known: Known::default(), lock, given };
+        let at = Scratch::take(scratch, name).map_err(DirectoryError::host(scratch))?;
+        let mut plain = Self { at, known: Known::default(), given: SystemTime::now() };
         let listing = Listing::of(view, root, &Watch::default())?;
         GUARDS.check(listing.bytes, space_left(scratch)?).map_err(PlainError::Space)?;
-        make_private_and_write(view, root, &listing, &plain.dir, false)?;
+        make_private_and_write(view, root, &listing, plain.path(), false)?;
         plain.time_root(root)?;
         // Stamped last: a second name moves the change time of the first.
-        plain.known = stamps_of(&plain.dir)?;
-        outlast(&plain.known, &plain.lock).map_err(DirectoryError::host(&plain.lock_path))?;
+        plain.known = stamps_of(plain.path())?;
+        outlast(&plain.known, plain.at.lock()).map_err(DirectoryError::host(plain.path()))?;
         plain.given = SystemTime::now();
         Ok(plain)
     }
@@ -101,25 +94,24 @@ impl Plain {
         let whole = Duration::from_secs(secs.unsigned_abs());
         let time = if secs < 0 { UNIX_EPOCH - whole } else { UNIX_EPOCH + whole };
         let times = FileTimes::new().set_modified(time + Duration::from_nanos(nanos.into()));
-        let set = File::open(&self.dir).and_then(|dir| dir.set_times(times));
-        Ok(set.map_err(DirectoryError::host(&self.dir))?)
+        let set = File::open(self.path()).and_then(|dir| dir.set_times(times));
+        Ok(set.map_err(DirectoryError::host(self.path()))?)
     }
 
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
-        &self.dir
+        self.at.path()
     }
 
     /// The directory, to preopen.
     pub(crate) fn open(&self) -> Result<Dir, PlainError> {
-        let opened = Dir::open_ambient_dir(&self.dir, ambient_authority());
-        Ok(opened.map_err(DirectoryError::host(&self.dir))?)
+        let opened = Dir::open_ambient_dir(self.path(), ambient_authority());
+        Ok(opened.map_err(DirectoryError::host(self.path()))?)
     }
 
     /// Leaves the directory where it is, for a person.
     pub(crate) fn keep(self) -> PathBuf {
-        remove_tree(&self.lock_path);
-        std::mem::take(&mut std::mem::ManuallyDrop::new(self).dir)
+        self.at.keep()
     }
 
     /// Writes into the session what differs from what was copied out; of `.git` nothing, if it
@@ -131,7 +123,7 @@ impl Plain {
         leave_git: bool,
     ) -> Result<bool, PlainError> {
         let (dir, watch) = (DirLower::new(self.open()?), Watch::default());
-        let mut now = look(&dir, &self.dir)?.known;
+        let mut now = look(&dir, self.path())?.known;
         let mut known = self.known.clone();
         let mut left = false;
         if leave_git {
@@ -140,7 +132,7 @@ impl Plain {
             left = of(&mut now) != of(&mut known);
         }
         let sides =
-            Sides { dir: &dir, shown: &self.dir, view, root, watch: &watch, dir_times: true };
+            Sides { dir: &dir, shown: self.path(), view, root, watch: &watch, dir_times: true };
         take_back(&sides, &known, &now)?;
         self.take_root(root)?;
         Ok(left)
@@ -150,8 +142,9 @@ impl Plain {
     /// with its entries, which have moved the view's root as well.
     fn take_root(&self, root: &DirHandle) -> Result<(), PlainError> {
         let fail = |e| DirectoryError::view(&RelPath::root())(e);
-        let meta = std::fs::symlink_metadata(&self.dir).map_err(DirectoryError::host(&self.dir))?;
-        let modified = meta.modified().map_err(DirectoryError::host(&self.dir))?;
+        let meta =
+            std::fs::symlink_metadata(self.path()).map_err(DirectoryError::host(self.path()))?;
+        let modified = meta.modified().map_err(DirectoryError::host(self.path()))?;
         let mtime =
             Time { secs: meta.mtime(), nanos: u32::try_from(meta.mtime_nsec()).unwrap_or(0) };
         let by_entries = (self.given - LAG..=SystemTime::now()).contains(&modified);
@@ -165,45 +158,6 @@ impl Plain {
         }
         Ok(())
     }
-}
-
-impl Drop for Plain {
-    fn drop(&mut self) {
-        remove(&self.dir, &self.lock_path);
-    }
-}
-
-/// Makes a lock file and takes it. A sweep may find it before it is locked, and remove it.
-fn lock(path: &Path) -> io::Result<File> {
-    loop {
-        let lock = File::create(path)?;
-        lock.lock()?;
-        match (std::fs::symlink_metadata(path), lock.metadata()?.ino()) {
-            (Ok(there), ours) if there.ino() == ours => return Ok(lock),
-            (Err(e), _) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
-}
-
-/// Removes what a crash left behind.
-fn sweep(scratch: &Path) {
-    let Ok(entries) = std::fs::read_dir(scratch) else { return };
-    for lock_path in entries.filter_map(|e| Some(e.ok()?.path())) {
-        if lock_path.extension().is_none_or(|e| e != "lock") {
-            continue;
-        }
-        let Ok(lock) = File::open(&lock_path) else { continue };
-        match lock.try_lock() {
-            Ok(()) => remove(&lock_path.with_extension(""), &lock_path),
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
-        }
-    }
-}
-
-fn remove(dir: &Path, lock: &Path) {
-    remove_tree(dir);
-    remove_tree(lock);
 }
 
 #[cfg(test)]

@@ -51,6 +51,9 @@ pub enum Spared {
         /// The task.
         task: String,
     },
+    /// Its base is not where it was.
+    #[error("its base is not there; `brio gc --forget-lost` forgets it")]
+    Lost,
     /// A child of it is spared.
     #[error("its child {child} stays")]
     Child {
@@ -73,7 +76,7 @@ pub struct Purged {
 
 impl Brio {
     /// Looks which sessions a purge would throw away, children before what they branch; nothing
-    /// is changed. One that cannot be found any more (`lost`) is only forgotten.
+    /// is changed.
     ///
     /// # Errors
     /// When the index cannot be used.
@@ -90,7 +93,11 @@ impl Brio {
                 spared.insert(row.id);
                 continue;
             }
-            let why = if filter.force { None } else { why_spared(&row, info.as_ref(), &tasks) };
+            let why = match row.state.as_str() {
+                "lost" => Some(Spared::Lost),
+                _ if filter.force => None,
+                _ => why_spared(&row, info.as_ref(), &tasks),
+            };
             let kept = info.iter().flat_map(|info| &info.children);
             let kept = kept.map(ToString::to_string).find(|child| spared.contains(child));
             let why = why.or(kept.map(|child| Spared::Child { child }));
@@ -117,10 +124,6 @@ impl Brio {
     }
 
     fn purge_one(&self, row: &SessionRow, force: bool) -> Result<u64, Spared> {
-        if row.state == "lost" {
-            let forgotten = self.registry().forget_session(&row.id);
-            return forgotten.map(|()| 0).map_err(|e| Spared::Failed(e.to_string()));
-        }
         let handle = match self.find(&row.id, None) {
             Ok(handle) => handle,
             Err(e) if e.code() == "SESSION_ENDED" => return Ok(0),

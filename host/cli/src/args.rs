@@ -53,7 +53,7 @@ pub(crate) enum Command {
 /// `brio session ID` is `brio session show ID`.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
-#[group(id = "short", multiple = false)]
+#[command(group(clap::ArgGroup::new("short")))]
 pub(crate) struct SessionArgs {
     /// As `session list`.
     #[arg(long, short, group = "short")]
@@ -67,6 +67,9 @@ pub(crate) struct SessionArgs {
     /// The session to show; a unique prefix is enough.
     #[arg(group = "short")]
     pub(crate) id: Option<String>,
+    /// With ID or --list: as those commands have it.
+    #[arg(long, conflicts_with_all = ["kill", "purge"])]
+    pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Session>,
 }
@@ -79,8 +82,8 @@ impl SessionArgs {
             Self { command: Some(command), .. } => command,
             Self { kill: Some(id), .. } => Session::Kill(Kill::of(id)),
             Self { purge: true, .. } => Session::Purge(Purge::default()),
-            Self { id: Some(id), .. } => Session::Show(Show::of(id)),
-            _ => Session::List(List::default()),
+            Self { id: Some(id), json, .. } => Session::Show(Show::of(id, json)),
+            Self { json, .. } => Session::List(List::of(json)),
         }
     }
 }

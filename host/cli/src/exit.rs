@@ -63,7 +63,8 @@ impl Exit {
             "CHANGING" | "SEAL_BROKEN" | "SESSION_BEHIND" | "SESSION_BUSY" | "OPEN_CHILDREN"
             | "PARENT_RESTORED" | "UNCLEAN" | "NO_SPACE" | "IO" | "REFUSED" | "LANDING_FAILED"
             | "SNAPSHOT_GONE" | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" | "LANDING_COLLECTED"
-            | "ALREADY_UNDONE" | "PRE_IMAGE_DAMAGED" | "EXCLUDED" | "FROZEN_ONLY" => Self::Refused,
+            | "ALREADY_UNDONE" | "PRE_IMAGE_DAMAGED" | "EXCLUDED" | "FROZEN_ONLY"
+            | "SESSION_LIMIT" | "LOW_DISK" => Self::Refused,
             _ => Self::Usage,
         }
     }

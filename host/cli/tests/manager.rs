@@ -228,14 +228,16 @@ fn purge_takes_only_what_was_asked_for() {
     assert_eq!(purge(&["--base", other.to_str().expect("text")]), 1);
     assert_eq!(env.open_sessions(), [open.clone(), parent, child]);
     env.error(&["session", "purge", "--state", "nonsense"], 2, "USAGE");
-    // A base that is gone takes its sessions along; the list is rid of them.
+    // What is on a disk that is away is not thrown away.
     std::fs::rename(env.base(), env.path().join("moved")).expect("moved");
     let mut away = env.command(&["session", "purge", "--state", "lost", "--yes", "--json"]);
     let said = ran(away.current_dir(&other).output().expect("it runs"));
     let done: Value = serde_json::from_str(&said.stdout).expect("a document");
-    assert_eq!(done["sessions"].as_array().expect("an array").len(), 3, "{done}");
+    let lost = done["sessions"].as_array().expect("an array");
+    assert_eq!(lost.iter().filter(|s| s["purged"] == false).count(), 3, "{done}");
+    assert!(text(&lost[0]["why"]).contains("--forget-lost"), "{done}");
     std::fs::rename(env.path().join("moved"), env.base()).expect("moved");
-    assert_eq!(env.open_sessions().len(), 3, "and they are back with it: {open}");
+    assert_eq!(env.open_sessions().len(), 3, "they are back with it");
 }
 
 // F-002: one who asks for a session that is there gets it; two who ask at once get the same.
@@ -319,7 +321,7 @@ fn a_broken_index_is_made_anew() {
     };
     let whole = std::fs::read(&index).expect("an index");
     for broken in [&b"this is no database, and was never one"[..], &whole[..whole.len() / 2]] {
-        ["metadata.db-wal", "metadata.db-shm"].map(remove);
+        ["metadata.db-wal", "metadata.db-shm"].iter().for_each(|name| remove(name));
         std::fs::write(&index, broken).expect("broken");
         let said = env.brio(&["doctor", "--rebuild"]);
         assert_eq!(said.status, 0, "{}", said.stderr);
@@ -327,13 +329,13 @@ fn a_broken_index_is_made_anew() {
         assert_eq!(env.open_sessions(), std::slice::from_ref(&id));
     }
     std::fs::write(&index, "no database").expect("broken");
-    ["metadata.db-wal", "metadata.db-shm"].map(remove);
+    ["metadata.db-wal", "metadata.db-shm"].iter().for_each(|name| remove(name));
     let said = env.brio(&["session", "list"]);
     assert!(said.status == 0 && said.stdout.contains(&id), "{}{}", said.stdout, said.stderr);
     assert!(said.stderr.contains("was broken"), "{}", said.stderr);
     assert!(env.home().join("metadata.db.broken").exists(), "it is put aside");
     // What the home has forgotten as well is found by its directory.
-    ["metadata.db", "metadata.db-wal", "metadata.db-shm"].map(remove);
+    ["metadata.db", "metadata.db-wal", "metadata.db-shm"].iter().for_each(|name| remove(name));
     std::fs::remove_dir_all(env.home().join("domains")).expect("forgotten");
     let base = env.base();
     let mut rebuild = env.command(&["doctor", "--rebuild", base.to_str().expect("text")]);

@@ -243,17 +243,6 @@ impl Registry {
         forget(&mut self.db()).map_err(|e| self.fail(e))
     }
 
-    /// Removes a session. One that is still in its domain comes back when that is looked at.
-    ///
-    /// # Errors
-    /// [`RegistryError::Database`].
-    pub fn forget_session(&self, id: &str) -> Result<(), RegistryError> {
-        self.db()
-            .execute("DELETE FROM sessions WHERE id = ?1", [id])
-            .map(|_| ())
-            .map_err(|e| self.fail(e))
-    }
-
     /// Sets the state of every session of a domain that has not ended.
     ///
     /// # Errors

@@ -20,6 +20,8 @@ use super::{SuperviseError, Supervisor, WorkOptions};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often is looked whether it is to stop. A request is heard at once.
 const POLL: Duration = Duration::from_millis(50);
+/// How often is looked after everything that the home knows.
+const TEND: Duration = Duration::from_secs(60);
 /// A request is no longer than this.
 const LONGEST: usize = 64;
 /// So many peers are heard at once: one more, and who has been silent longest is hung up on.
@@ -69,6 +71,7 @@ impl Supervisor {
         std::fs::set_permissions(&path, private).map_err(host("the control socket"))?;
         listener.set_nonblocking(true).map_err(host("the control socket"))?;
         let engine = self.work(options)?;
+        let _tending = self.brio.tend_every(TEND).map_err(host("a thread that tends"))?;
         ready();
         let mut peers = Vec::new();
         while !stop.is_stopped() {

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use brio_host::{Recovered, Tended};
+
 use crate::args::base_or_here;
 use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::open;
 use crate::ui::Ui;
+use crate::units::show_size;
 
 /// Finish what a crash left in a base, or take over a copied one.
 ///
@@ -18,6 +21,10 @@ use crate::ui::Ui;
 pub(crate) struct Recover {
     /// The base; the current directory when left out.
     dir: Option<PathBuf>,
+    /// Every base that is known, and what killed processes left in the home: what `brio serve`
+    /// does by itself every minute.
+    #[arg(long, conflicts_with_all = ["dir", "adopt"])]
+    all: bool,
     /// The base was copied, restored, or lost its `.brio`: give it a state of its own. Old
     /// sessions can then be looked at, not landed.
     #[arg(long)]
@@ -27,6 +34,9 @@ pub(crate) struct Recover {
 impl Recover {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let brio = open::brio(&Places::from_env()?)?;
+        if self.all {
+            return tend(ui, &brio.tend());
+        }
         let base = base_or_here(self.dir);
         if self.adopt {
             let adopted = brio.adopt(&base)?;
@@ -40,21 +50,61 @@ impl Recover {
             return Ok(Exit::Ok);
         }
         let done = brio.recover(&base)?;
-        for landing in &done.completed {
-            ui.say(format_args!("landing {landing} was completed"));
-        }
-        for landing in &done.aborted {
-            ui.say(format_args!("landing {landing} was undone"));
-        }
-        for path in &done.repaired {
-            ui.say(format_args!("{path} was repaired"));
-        }
-        for kept in &done.kept {
-            ui.warn(format_args!("{} is kept as {}: {}", kept.path, kept.at, kept.why));
-        }
+        say(ui, &done);
         if done == Default::default() {
             ui.say("nothing to recover");
         }
         Ok(Exit::Ok)
+    }
+}
+
+/// What was done in all bases. Ends with 7 when one needs somebody.
+fn tend(ui: &Ui, done: &Tended) -> Result<Exit, Failure> {
+    for base in &done.bases {
+        ui.say(base.path.display());
+        say(ui, &base.recovered);
+        for (session, run) in &base.dead {
+            let program = run.as_ref().and_then(|run| run.program.as_deref()).unwrap_or("a run");
+            ui.say(format_args!(
+                "{session}: {program} died; its work is kept: `brio session show {session}`"
+            ));
+        }
+        if let Some(error) = &base.error {
+            ui.warn(error);
+        }
+    }
+    for one in &done.reaped {
+        match &one.freed {
+            Ok(bytes) => {
+                ui.say(format_args!("rolled back: {} ({} freed)", one.row.id, show_size(*bytes)));
+            }
+            Err(why) => ui.say(format_args!("{} stays: {why}", one.row.id)),
+        }
+    }
+    for (n, what) in [(done.mounts, "mounts"), (done.scratch, "directories")] {
+        if n > 0 {
+            ui.say(format_args!("{n} {what} of killed processes are gone"));
+        }
+    }
+    if done.is_quiet() {
+        ui.say("nothing to recover");
+    }
+    let troubled = done.bases.iter().any(|base| base.error.is_some());
+    Ok(if troubled { Exit::Damaged } else { Exit::Ok })
+}
+
+/// What was done in one.
+fn say(ui: &Ui, done: &Recovered) {
+    for landing in &done.completed {
+        ui.say(format_args!("landing {landing} was completed"));
+    }
+    for landing in &done.aborted {
+        ui.say(format_args!("landing {landing} was undone"));
+    }
+    for path in &done.repaired {
+        ui.say(format_args!("{path} was repaired"));
+    }
+    for kept in &done.kept {
+        ui.warn(format_args!("{} is kept as {}: {}", kept.path, kept.at, kept.why));
     }
 }

@@ -67,6 +67,10 @@ fn duration(text: &str) -> Result<(), String> {
     parse_duration(text).map(|_| ())
 }
 
+fn duration_or_never(text: &str) -> Result<(), String> {
+    if text == "never" { Ok(()) } else { duration(text) }
+}
+
 fn number(text: &str) -> Result<(), String> {
     text.parse::<u64>().map(|_| ()).map_err(|_| format!("`{text}` is no number"))
 }
@@ -95,7 +99,7 @@ fn lower(text: &str) -> Result<(), String> {
 
 /// Every setting. Capabilities are not among them: they are granted by flags only,
 /// so that a file in a base cannot widen what an agent reaches.
-const KEYS: [Key; 14] = [
+const KEYS: [Key; 15] = [
     Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
     Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
     Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
@@ -144,6 +148,13 @@ const KEYS: [Key; 14] = [
         flag: "",
         default: "10000",
         check: number,
+    },
+    Key {
+        name: "dead_after",
+        env: "BRIO_DEAD_AFTER",
+        flag: "",
+        default: "never",
+        check: duration_or_never,
     },
     Key { name: "min_free", env: "BRIO_MIN_FREE", flag: "", default: "0", check: size },
 ];
@@ -239,10 +250,11 @@ impl Config {
         }
     }
 
-    /// What is looked at before a session begins.
+    /// What sessions may be and take.
     pub(crate) fn session_limits(&self) -> SessionLimits {
         SessionLimits {
             max_sessions: Some(self.number("max_sessions")),
+            dead_after: parse_duration(self.text("dead_after")).ok(),
             min_free: Some(self.size("min_free")).filter(|bytes| *bytes > 0),
         }
     }

@@ -14,7 +14,7 @@ use crate::units::show_size;
 /// List the open sessions of every base.
 ///
 /// On a terminal a table, by base; otherwise a line for each with its whole id.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(crate) struct List {
     /// Also those that have ended.
     #[arg(long)]
@@ -26,6 +26,11 @@ pub(crate) struct List {
 }
 
 impl List {
+    /// Of those that are open.
+    pub(crate) fn of(json: bool) -> Self {
+        Self { all: false, json }
+    }
+
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let brio = open::brio(&Places::from_env()?)?;
         brio.look_at(std::path::Path::new("."));

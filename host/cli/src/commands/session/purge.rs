@@ -9,7 +9,7 @@ use brio_host::{PurgeFilter, Purgeable, Purged};
 use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
-use crate::json::{PurgeReport, SCHEMA};
+use crate::json::PurgeReport;
 use crate::open;
 use crate::ui::Ui;
 use crate::units::{parse_duration, show_size};

@@ -29,9 +29,9 @@ pub(crate) struct Show {
 }
 
 impl Show {
-    /// Of a session, for a person.
-    pub(crate) fn of(id: String) -> Self {
-        Self { id, json: false, debug: false }
+    /// Of a session, with everything else at its default.
+    pub(crate) fn of(id: String, json: bool) -> Self {
+        Self { id, json, debug: false }
     }
 
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
