@@ -173,11 +173,10 @@ fn why_spared(
     info: Option<&SessionInfo>,
     tasks: &[(String, Option<String>)],
 ) -> Option<Spared> {
-    match info.map(|info| info.lease) {
-        Some(LeaseStatus::Live { pid } | LeaseStatus::Silent { pid }) => {
-            return Some(Spared::Live { pid });
-        }
-        _ => {}
+    if let Some(LeaseStatus::Live { pid } | LeaseStatus::Silent { pid }) =
+        info.map(|info| info.lease)
+    {
+        return Some(Spared::Live { pid });
     }
     let task = tasks.iter().find(|(task, session)| {
         session.as_ref() == Some(&row.id)
