@@ -168,7 +168,9 @@ fn gc_keeps_to_window_and_quota() {
     env.ok(&["session", "rollback", &other]);
     let (_, log) = env.json(&["log", "--json", "-n", "1"]);
     assert_eq!(log["landings"][0]["undoable"], json!(false));
-    assert!(env.ok(&["config", "show"]).contains("undo_window = 0s"));
+    let shown = env.ok(&["config", "show"]);
+    let words: Vec<_> = shown.split_whitespace().collect();
+    assert!(words.join(" ").contains("undo_window = 0s"), "{shown}");
 }
 
 #[test]

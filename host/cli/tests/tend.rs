@@ -77,8 +77,31 @@ fn what_a_killed_run_was_given_is_swept() {
     run.wait().expect("it ends");
     assert!(lies());
     let said = env.brio(&["recover", "--all"]);
-    assert!(said.stderr.contains("1 directories of killed processes are gone"), "{}", said.stderr);
+    assert!(said.stderr.contains("killed processes left: 1 directory"), "{}", said.stderr);
     assert!(!lies());
+}
+
+// F-032, F-061: what a killed command's session was mounted on does not stay.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_mount_of_a_killed_command_is_taken_down() {
+    let env = TestEnvironment::new();
+    let id = env.begin();
+    let exec = ["session", "exec", &id, "--unconfined", "--", "sh", "-c", "echo > here; sleep 600"];
+    let mut exec = env.command(&exec).stderr(Stdio::null()).spawn().expect("it starts");
+    let at = env.home().join("mnt").join(format!("{id}-exec"));
+    let shown = || env.json(&["session", "show", &id, "--json"]).1;
+    until("the command works", || shown()["changes"]["added"] != serde_json::json!([]));
+    exec.kill().expect("killed");
+    exec.wait().expect("it ends");
+    if !at.exists() && std::fs::symlink_metadata(&at).is_ok() {
+        return common::skip("the_mount_of_a_killed_command_is_taken_down: there is no FUSE");
+    }
+    until("nobody serves it", || std::fs::symlink_metadata(&at).is_err());
+    let said = env.brio(&["recover", "--all"]);
+    assert!(said.stderr.contains("killed processes left: 1 mount"), "{}", said.stderr);
+    let left = std::fs::read_dir(env.home().join("mnt")).expect("a directory").count();
+    assert_eq!(left, 0);
 }
 
 // F-070: the server does the same by itself.

@@ -173,6 +173,21 @@ fn clear(at: &Path, lock: &Path) -> Result<bool, SessionMountError> {
     Ok(true)
 }
 
+/// Removes the mount of a command whose server was killed: it has no lock, and nobody answers.
+fn clear_dead(at: &Path) -> Result<bool, SessionMountError> {
+    let answer = std::fs::symlink_metadata(at);
+    if !answer.is_err_and(|e| e.raw_os_error() == Some(rustix::io::Errno::NOTCONN.raw_os_error())) {
+        return Ok(false);
+    }
+    // One that a lock speaks for is for who holds that.
+    if at.with_extension(LOCK).exists() {
+        return Ok(false);
+    }
+    unmount_at(at, true)?;
+    std::fs::remove_dir(at).map_err(host(at))?;
+    Ok(true)
+}
+
 pub(super) fn sweep(brio: &Brio) -> Result<u64, SessionMountError> {
     let dir = dir(brio);
     let entries = match std::fs::read_dir(&dir) {
@@ -182,6 +197,9 @@ pub(super) fn sweep(brio: &Brio) -> Result<u64, SessionMountError> {
     let mut swept = 0;
     for entry in entries {
         let lock = entry.map_err(host(&dir))?.path();
+        if lock.extension().is_none() {
+            swept += u64::from(clear_dead(&lock)?);
+        }
         if lock.extension().is_some_and(|e| e == LOCK) {
             swept += u64::from(clear(&lock.with_extension(""), &lock)?);
         }

@@ -81,9 +81,12 @@ fn tend(ui: &Ui, done: &Tended) -> Result<Exit, Failure> {
             Err(why) => ui.say(format_args!("{} stays: {why}", one.row.id)),
         }
     }
-    for (n, what) in [(done.mounts, "mounts"), (done.scratch, "directories")] {
+    for (n, one, more) in
+        [(done.mounts, "mount", "mounts"), (done.scratch, "directory", "directories")]
+    {
         if n > 0 {
-            ui.say(format_args!("{n} {what} of killed processes are gone"));
+            let what = if n == 1 { one } else { more };
+            ui.say(format_args!("removed what killed processes left: {n} {what}"));
         }
     }
     if done.is_quiet() {

@@ -191,7 +191,7 @@ mod tests {
             [
                 "ID               STATE       RUN     AGE CHANGES      SIZE  AGENT: GOAL",
                 "/work/one",
-                "sess-11111111-2  open        live     2h       3    12 KiB  replace: make the co…",
+                "sess-11111111-2  open        live     2h       3    12 KiB  replace: make the c…",
                 "sess-aaaaaaaa    open        live     2h       3    12 KiB  replace: last",
                 "/work/two",
                 "sess-11111111-3  open        live     2h       3    12 KiB  replace: short",
