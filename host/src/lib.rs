@@ -84,7 +84,7 @@ pub mod net {
 
 /// What a task is made of, and what becomes of it.
 pub mod tasks {
-    pub use brio_registry::queue::{Decision, Job, JobState};
+    pub use brio_registry::queue::{Decision, Job, JobCounts, JobState};
     pub use brio_supervisor::*;
 }
 
@@ -144,6 +144,8 @@ pub use source::AgentSource;
 pub use supervise::{
     Events, Pruned, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
 };
+#[cfg(unix)]
+pub use supervise::{Health, ServerState, Subscription, Update};
 pub use task::{AgentContext, TaskRequest, TaskResult};
 pub use tend::{Tended, TendedBase, Tending};
 pub use wrapper::WorkError;

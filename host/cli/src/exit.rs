@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Landed, unchanged or kept; the command did what it was asked.
     Ok,
-    /// The agent reported failure; rolled back, or kept with `--keep` or `--session`.
+    /// The agent reported failure; rolled back, or kept with `--keep` or `--session`. Nobody
+    /// serves the home, for who asked that.
     Failed,
     /// Usage, or an input that cannot be used.
     Usage,

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::rows::{SESSION_COLUMNS, to_bytes, to_path};
+use crate::rows::{SESSION_COLUMNS, count, to_bytes, to_path};
 use crate::{DomainRow, RegistryError, SessionRow, schema};
 
 /// The open index. Several threads and several processes may use it at once.
@@ -155,6 +155,22 @@ impl Registry {
             &format!("SELECT {SESSION_COLUMNS} FROM sessions ORDER BY created_at, id"),
             [],
             SessionRow::read,
+        )
+        .map_err(|e| self.fail(e))
+    }
+
+    /// How many sessions are in each state, of those that have not ended: as they were when they
+    /// were last looked at.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub fn count_by_state(&self) -> Result<Vec<(String, u64)>, RegistryError> {
+        query(
+            &self.db(),
+            "SELECT state, count(*) FROM sessions
+             WHERE state NOT IN ('landed', 'rolled-back', 'gone') GROUP BY state ORDER BY state",
+            [],
+            |row| Ok((row.get(0)?, count(row, 1)?)),
         )
         .map_err(|e| self.fail(e))
     }

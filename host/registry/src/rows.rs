@@ -68,6 +68,12 @@ impl DomainRow {
     }
 }
 
+/// How many rows there are, which is no negative number.
+pub(crate) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let count: i64 = row.get(column)?;
+    u64::try_from(count).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, count))
+}
+
 /// Paths are stored as bytes: a base need not have a UTF-8 name.
 #[cfg(unix)]
 pub(crate) fn to_bytes(path: &std::path::Path) -> Vec<u8> {

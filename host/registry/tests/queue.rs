@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use brio_registry::queue::{
-    Back, Decision, Job, JobState, NewJob, Owner, Queue, dead_owners, is_alive,
+    Back, Decision, Job, JobCounts, JobState, NewJob, Owner, Queue, dead_owners, is_alive,
 };
 
 fn queue() -> (tempfile::TempDir, Queue) {
@@ -323,4 +323,24 @@ fn files_of_dead_owners_are_found_and_those_of_others_not() {
     assert_eq!(found, [(owners.join("1-dead"), 0)]);
     let before = SystemTime::now() - Duration::from_secs(3600);
     assert_eq!(dead_owners(&owners, before).unwrap(), [], "it may be about to lock it");
+}
+
+#[test]
+fn who_watches_is_told_how_many_are_where_and_what_is_new() {
+    let (_dir, q) = queue();
+    assert_eq!((q.counts().unwrap(), q.last_number().unwrap()), (JobCounts::default(), 0));
+    q.submit(&[job("a", "a", 0), job("b", "b", 0), job("c", "c", 0), job("d", "d", 0)], 1).unwrap();
+    for _ in 0..3 {
+        q.claim("me", 1, None).unwrap();
+    }
+    q.wait("a", "me", "{}").unwrap();
+    q.finish("b", "me", "{}", 2).unwrap();
+    assert_eq!(q.counts().unwrap(), JobCounts { queued: 1, running: 1, waiting: 1 });
+    let (new, last) = q.submitted_after(0).unwrap();
+    let new: Vec<_> = new.iter().map(|j| (j.id.as_str(), j.state)).collect();
+    let (waiting, done) = (JobState::Waiting, JobState::Done);
+    let (running, queued) = (JobState::Running, JobState::Queued);
+    assert_eq!(new, [("a", waiting), ("b", done), ("c", running), ("d", queued)]);
+    assert_eq!(last, q.last_number().unwrap());
+    assert_eq!(q.submitted_after(last).unwrap(), (Vec::new(), last));
 }

@@ -16,7 +16,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use brio_registry::queue::{Decision, Job, JobState, Queue, QueueError};
+use brio_registry::RegistryError;
+use brio_registry::queue::{Decision, Job, JobCounts, JobState, Queue, QueueError};
 use brio_runtime::StopToken;
 use brio_supervisor::{Engine, Options, Outcome, ProblemKind, Runner, SubmitError, Task, Tell};
 
@@ -63,6 +64,9 @@ pub enum SuperviseError {
     /// The queue.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The index of sessions.
+    #[error(transparent)]
+    Index(#[from] RegistryError),
     /// It cannot be submitted.
     #[error(transparent)]
     Submit(#[from] SubmitError),
@@ -100,6 +104,14 @@ pub enum SuperviseError {
         /// The process.
         pid: String,
     },
+    /// There is a server, and it does not answer.
+    #[error(
+        "SERVER_SILENT: the process that serves this home does not answer: {source}; see whether it hangs, or end it"
+    )]
+    Unheard {
+        /// Why.
+        source: io::Error,
+    },
     /// The host failed.
     #[error("IO: {what}: {source}")]
     Host {
@@ -115,6 +127,7 @@ impl SuperviseError {
     pub fn code(&self) -> &str {
         match self {
             Self::Queue(e) => e.code(),
+            Self::Index(e) => e.code(),
             Self::Submit(e) => e.code(),
             Self::Unknown { .. } => "TASK_UNKNOWN",
             Self::Find(e) => e.code(),
@@ -122,11 +135,14 @@ impl SuperviseError {
             Self::NotWaiting { .. } => "NOT_WAITING",
             Self::Moved { .. } => "SEAL_BROKEN",
             Self::Served { .. } => "SERVED",
+            Self::Unheard { .. } => "SERVER_SILENT",
             Self::Host { .. } => "IO",
         }
     }
 }
 
+#[cfg(unix)]
+pub use control::{Health, ServerState, Subscription, Update};
 pub use prune::Pruned;
 pub use start::{Events, TaskRun};
 
@@ -152,6 +168,11 @@ impl Brio {
 }
 
 impl Supervisor {
+    /// Whose tasks these are.
+    pub fn brio(&self) -> &Brio {
+        &self.brio
+    }
+
     /// Puts a task into the queue; its id. Durable when it returns.
     ///
     /// # Errors
@@ -204,6 +225,23 @@ impl Supervisor {
     /// The queue's.
     pub fn jobs(&self, ended: bool) -> Result<Vec<Job>> {
         Ok(self.queue.jobs(ended)?)
+    }
+
+    /// How many jobs are where, of those that have not ended.
+    ///
+    /// # Errors
+    /// The queue's.
+    pub fn job_counts(&self) -> Result<JobCounts> {
+        Ok(self.queue.counts()?)
+    }
+
+    /// How many sessions are in each state, of those that have not ended, as the index knows
+    /// them: no domain is asked.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn session_counts(&self) -> Result<Vec<(String, u64)>> {
+        Ok(self.brio.registry().count_by_state()?)
     }
 
     /// Asks for the end of a job, and of its children. False: it had ended.

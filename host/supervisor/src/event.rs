@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Kind, Outcome};
 
 /// Who is told of what happens, by the thread that it happens on.
 pub type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Something that happened to a job.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
     /// An attempt has its session.
@@ -63,5 +66,14 @@ pub enum Event {
         job: String,
         /// How.
         outcome: Outcome,
+    },
+    /// The engine could not do something, which is no end of a job: it is tried again.
+    Error {
+        /// The job, if it was about one.
+        job: Option<String>,
+        /// A stable code.
+        code: String,
+        /// What went wrong.
+        message: String,
     },
 }

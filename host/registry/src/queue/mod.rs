@@ -11,6 +11,7 @@ mod flush;
 mod job;
 mod owner;
 mod prune;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, 
 pub use job::{Back, Decision, Job, JobState, NewJob};
 pub use owner::{Owner, is_alive};
 pub use prune::dead_owners;
+pub use watch::JobCounts;
 
 use crate::schema;
 use flush::Flush;

@@ -170,7 +170,21 @@ impl Shared {
     }
 
     fn warn<T>(&self, done: Result<T, QueueError>) -> Option<T> {
-        done.inspect_err(|error| tracing::warn!(%error, "the queue is tried again")).ok()
+        done.inspect_err(|error| {
+            tracing::warn!(%error, "the queue is tried again");
+            self.tell_error(None, error.code(), error.to_string());
+        })
+        .ok()
+    }
+
+    fn tell_error(&self, job: Option<&str>, code: &str, message: String) {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let event = Event::Error { job: job.map(str::to_owned), code: code.to_owned(), message };
+        // Whoever is told may be what panicked.
+        let told = catch_unwind(AssertUnwindSafe(|| events.iter().for_each(|t| t(event.clone()))));
+        if told.is_err() {
+            tracing::error!("who is told of events panicked");
+        }
     }
 
     /// Makes the jobs of owners that died ours.
@@ -275,8 +289,15 @@ impl Shared {
         };
         match catch_unwind(AssertUnwindSafe(|| carrier.carry(job, orphan))) {
             Ok(Ok(()) | Err(Halt::Lost)) => return true,
-            Ok(Err(Halt::Queue(error))) => tracing::warn!(job = job.id, %error, "tried again"),
-            Err(_) => tracing::error!(job = job.id, "the engine panicked; the job is tried again"),
+            Ok(Err(Halt::Queue(error))) => {
+                tracing::warn!(job = job.id, %error, "tried again");
+                self.tell_error(Some(&job.id), error.code(), error.to_string());
+            }
+            Err(_) => {
+                let what = "the engine panicked; the job is tried again";
+                tracing::error!(job = job.id, "{what}");
+                self.tell_error(Some(&job.id), "ENGINE", what.to_owned());
+            }
         }
         false
     }

@@ -69,7 +69,7 @@ pub(super) fn part(args: &[&str]) -> Outcome<impl Serialize + use<>> {
         let (ready, is_ready) = channel();
         let (supervisor, stop) = (&supervisor, &stop);
         let serving = scope.spawn(move || {
-            let ready = || ready.send(()).unwrap_or_default();
+            let ready = |_| ready.send(()).unwrap_or_default();
             supervisor.serve(options, stop, ready).map_err(|e| e.to_string())
         });
         is_ready.recv()?;

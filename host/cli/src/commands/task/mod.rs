@@ -12,4 +12,4 @@ pub(crate) mod submit;
 mod told;
 pub(crate) mod wait;
 
-pub(crate) use told::{Called, event};
+pub(crate) use told::{Called, event, lines};

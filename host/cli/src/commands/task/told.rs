@@ -87,7 +87,7 @@ pub(crate) fn event(ui: &Ui, event: &Event, called: &Called) {
 }
 
 /// The lines of an event. That a part begins is for whoever draws what runs.
-pub(super) fn lines(event: &Event, called: &Called) -> Vec<String> {
+pub(crate) fn lines(event: &Event, called: &Called) -> Vec<String> {
     match event {
         Event::Began { job, attempt: 1, session } => {
             vec![format!("{} in {session}", called.job(job))]

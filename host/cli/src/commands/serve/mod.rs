@@ -1,0 +1,86 @@
+//! `brio serve`
+mod events;
+mod status;
+
+use std::sync::Arc;
+
+use brio_host::{ServerState, Supervisor, WorkOptions};
+
+use crate::commands::task::{Called, event};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::open;
+use crate::ui::Ui;
+
+/// Work on the queue of tasks until it is stopped.
+///
+/// One process does so for a home. Ctrl-C, SIGTERM or `brio serve --stop` ends it: what runs then
+/// is put back, and done by the next one. When it is killed, the next one goes on; a task lands at
+/// most once, and no session is left.
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("instead").multiple(false)))]
+pub(crate) struct Serve {
+    /// Tasks that run at once; as many as there are processors when left out.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    jobs: Option<u16>,
+    /// End the one that serves this home.
+    #[arg(long, group = "instead", conflicts_with = "jobs")]
+    stop: bool,
+    /// Say how the one that serves this home is. The status is 1 when nobody does.
+    #[arg(long, group = "instead", conflicts_with = "jobs")]
+    status: bool,
+    /// Show what happens to tasks, as the one that serves this home tells it, until Ctrl-C.
+    ///
+    /// It may end and begin again meanwhile. Where nobody serves, the beginnings and ends of tasks
+    /// are read from the queue.
+    #[arg(long, group = "instead", conflicts_with = "jobs")]
+    events: bool,
+    /// With --status: print `{schema, served, pid, version, since, jobs: {queued, running,
+    /// waiting}, sessions}`. With --events: print `{schema, event, …}` a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Serve {
+    pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        if self.json && !self.status && !self.events {
+            return Err(Failure::new("USAGE", "--json goes with --status or --events")
+                .hint("`brio serve --help` says what it takes"));
+        }
+        let supervisor = open::supervisor()?;
+        if self.stop {
+            match supervisor.stop_server() {
+                Some(pid) => ui.say(format_args!("process {pid} ends")),
+                None => ui.say("nobody serves this home"),
+            }
+            return Ok(Exit::Ok);
+        }
+        if self.status {
+            return status::status(ui, &supervisor, self.json);
+        }
+        if self.events {
+            return events::follow(ui, supervisor, self.json);
+        }
+        self.serve(ui, &supervisor)
+    }
+
+    fn serve(self, ui: &Ui, supervisor: &Supervisor) -> Result<Exit, Failure> {
+        let interrupt = Interrupt::watch()?;
+        let of_events = *ui;
+        let called = Called { supervisor: supervisor.clone(), only: None, by_name: false };
+        let mut options = WorkOptions {
+            events: Arc::new(move |e| event(&of_events, &e, &called)),
+            ..WorkOptions::default()
+        };
+        if let Some(jobs) = self.jobs {
+            options.jobs = jobs.into();
+        }
+        supervisor.serve(options, &interrupt.token(), |state| {
+            if state == ServerState::Ready {
+                ui.say("serving; Ctrl-C ends it, and what runs is put back");
+            }
+        })?;
+        Ok(Exit::Ok)
+    }
+}

@@ -1,0 +1,59 @@
+//! What is looked up by whoever watches the queue and does not work on it.
+
+use serde::{Deserialize, Serialize};
+
+use super::job::COLUMNS;
+use super::{Job, JobState, Queue, Result};
+use crate::rows::count;
+
+/// How many jobs are where, of those that have not ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobCounts {
+    /// Those that nobody works on.
+    pub queued: u64,
+    /// Those that somebody works on.
+    pub running: u64,
+    /// Those that wait for a person.
+    pub waiting: u64,
+}
+
+impl Queue {
+    /// How many jobs are where.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn counts(&self) -> Result<JobCounts> {
+        let counts = "SELECT count(*) FILTER (WHERE state = 'queued'), \
+                     count(*) FILTER (WHERE state = 'running'), \
+                     count(*) FILTER (WHERE state = 'waiting') \
+                     FROM jobs WHERE state IN ('queued', 'running', 'waiting')";
+        let read = |row: &rusqlite::Row<'_>| {
+            let [queued, running, waiting] = [count(row, 0)?, count(row, 1)?, count(row, 2)?];
+            Ok(JobCounts { queued, running, waiting })
+        };
+        Ok(self.rows(counts, [], read)?.pop().unwrap_or_default())
+    }
+
+    /// The jobs that were submitted after the one of this number, and the number of the last one:
+    /// for whoever asks again and again what is new. Numbers only grow; 0 is before all.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn submitted_after(&self, number: i64) -> Result<(Vec<Job>, i64)> {
+        let newer = format!("SELECT {COLUMNS}, number FROM jobs WHERE number > ?1 ORDER BY number");
+        let read = |row: &rusqlite::Row<'_>| Ok((Job::read(row)?, row.get::<_, i64>(19)?));
+        let (jobs, numbers): (Vec<_>, Vec<_>) =
+            self.rows(&newer, [number], read)?.into_iter().unzip();
+        self.settled(jobs.iter().any(|job: &Job| job.state == JobState::Done))?;
+        Ok((jobs, numbers.last().copied().unwrap_or(number)))
+    }
+
+    /// The number of the job that was submitted last; 0: there is none.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn last_number(&self) -> Result<i64> {
+        let last = "SELECT coalesce(max(number), 0) FROM jobs";
+        Ok(self.rows(last, [], |row| row.get(0))?.pop().unwrap_or_default())
+    }
+}
