@@ -6,6 +6,7 @@ use brio_host::net::Trust;
 use brio_host::tasks::Job;
 use brio_host::{Brio, Retention, SessionHandle, SessionLimits, Supervisor};
 
+use crate::commands::serve::systemd::OURS;
 use crate::config::{Config, Places};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -73,7 +74,9 @@ pub(crate) fn task(supervisor: &Supervisor, id: &str) -> Result<Job, Failure> {
 /// Opens the home, and its tasks.
 pub(crate) fn supervisor() -> Result<Supervisor, Failure> {
     let brio = home(&Places::from_env()?, false)?;
-    Ok(brio.supervisor(std::env::vars_os().collect())?)
+    // What the service manager said to this process is not for its commands.
+    let env = std::env::vars_os().filter(|(name, _)| !OURS.iter().any(|ours| name == ours));
+    Ok(brio.supervisor(env.collect())?)
 }
 
 /// Whether a task may ask about a session.

@@ -1,23 +1,28 @@
 //! `brio serve`
 mod events;
 mod status;
+pub(crate) mod systemd;
+mod unit;
 
 use std::sync::Arc;
 
 use brio_host::{ServerState, Supervisor, WorkOptions};
 
 use crate::commands::task::{Called, event};
+use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::open;
 use crate::ui::Ui;
+use systemd::Manager;
 
 /// Work on the queue of tasks until it is stopped.
 ///
 /// One process does so for a home. Ctrl-C, SIGTERM or `brio serve --stop` ends it: what runs then
 /// is put back, and done by the next one. When it is killed, the next one goes on; a task lands at
-/// most once, and no session is left.
+/// most once, and no session is left. A systemd that started it is told when it is ready, how it
+/// is, and that it lives (`--unit`).
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("instead").multiple(false)))]
 pub(crate) struct Serve {
@@ -40,6 +45,10 @@ pub(crate) struct Serve {
     /// waiting}, sessions}`. With --events: print `{schema, event, …}` a line.
     #[arg(long)]
     json: bool,
+    /// Print a systemd unit that serves this home with these options, for
+    /// ~/.config/systemd/user/brio.service.
+    #[arg(long, group = "instead")]
+    unit: bool,
 }
 
 impl Serve {
@@ -47,6 +56,10 @@ impl Serve {
         if self.json && !self.status && !self.events {
             return Err(Failure::new("USAGE", "--json goes with --status or --events")
                 .hint("`brio serve --help` says what it takes"));
+        }
+        if self.unit {
+            ui.data(unit::unit(&Places::from_env()?, &self.options())?)?;
+            return Ok(Exit::Ok);
         }
         let supervisor = open::supervisor()?;
         if self.stop {
@@ -65,8 +78,15 @@ impl Serve {
         self.serve(ui, &supervisor)
     }
 
+    /// How it is to serve, as arguments.
+    fn options(&self) -> Vec<String> {
+        let jobs = self.jobs.map(|jobs| ["--jobs".to_owned(), jobs.to_string()]);
+        jobs.into_iter().flatten().collect()
+    }
+
     fn serve(self, ui: &Ui, supervisor: &Supervisor) -> Result<Exit, Failure> {
         let interrupt = Interrupt::watch()?;
+        let manager = Manager::from_env();
         let of_events = *ui;
         let called = Called { supervisor: supervisor.clone(), only: None, by_name: false };
         let mut options = WorkOptions {
@@ -76,10 +96,13 @@ impl Serve {
         if let Some(jobs) = self.jobs {
             options.jobs = jobs.into();
         }
-        supervisor.serve(options, &interrupt.token(), |state| {
-            if state == ServerState::Ready {
+        supervisor.serve(options, &interrupt.token(), |state| match state {
+            ServerState::Ready => {
                 ui.say("serving; Ctrl-C ends it, and what runs is put back");
+                manager.ready(supervisor, &interrupt.token());
             }
+            ServerState::Stopping => manager.stopping(),
+            _ => {}
         })?;
         Ok(Exit::Ok)
     }
