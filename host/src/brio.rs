@@ -17,6 +17,7 @@ use crate::agents::Agents;
 use crate::domains::Domains;
 use crate::events::{Listeners, SessionEvent, SessionEvents};
 use crate::listing::begun_row;
+use crate::metrics::Meter;
 use crate::{BrioBuilder, OpenError, SessionHandle, SessionLimits, SessionMetadata};
 
 /// Brio, opened with a home. Cheap to clone; clones are one.
@@ -31,6 +32,7 @@ struct Inner {
     listeners: Listeners,
     /// Made when the first agent is loaded: most commands run none.
     engine: Mutex<Option<Engine>>,
+    meter: Meter,
 }
 
 impl Brio {
@@ -70,6 +72,7 @@ impl Brio {
             agents: Agents::default(),
             listeners: Listeners::default(),
             engine: Mutex::new(None),
+            meter: Meter::default(),
         })))
     }
 
@@ -250,6 +253,11 @@ impl Brio {
             expendable: self.0.options.expendable,
             ..RunTag::new(purpose)
         }
+    }
+
+    /// Where what this process does is counted.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.0.meter
     }
 
     /// Whose certificates are believed.

@@ -10,6 +10,7 @@ use brio_registry::{RegistryError, SessionRow};
 use brio_session::{RelPath, from_os};
 
 use crate::Brio;
+use crate::observe::WatchedLanding;
 
 impl Brio {
     /// The landings of the domain that `base` lies in, newest first. `path`: only those that
@@ -39,7 +40,10 @@ impl Brio {
         options: &UndoOptions,
     ) -> Result<Landed, UndoError> {
         let (domain, _) = self.domain(base, false)?;
-        domain.undo(landing, options)
+        let watched = WatchedLanding::undo(self, domain.root_path(), landing);
+        let done = domain.undo(landing, options);
+        watched.undone(&done);
+        done
     }
 
     /// Which landing each line of a file came with. The domain is the one that the file lies in.

@@ -30,6 +30,7 @@
 //! | `exec` | a native command in a session |
 //! | `task` | a session per task |
 //! | `supervise`, [`tasks`] | tasks with steps, children and gates, carried to one end |
+//! | `metrics`, `observe` | what this process did, in figures, and as spans |
 //! | `history` | what landed: listing, undoing, forgetting |
 //! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
@@ -56,10 +57,12 @@ mod kill;
 mod listing;
 mod manager;
 mod metadata;
+mod metrics;
 #[cfg(target_os = "linux")]
 mod mounted;
 mod nested;
 mod network;
+mod observe;
 mod plain;
 mod purge;
 mod recovery;
@@ -131,6 +134,7 @@ pub use kill::{KillEnding, KillOptions, Killed};
 pub use listing::{ListFilter, Listed};
 pub use manager::{ActiveSession, KillError, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;
+pub use metrics::{Counts, Histogram, Metrics};
 #[cfg(target_os = "linux")]
 pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use network::{NetGrants, missing_hosts};

@@ -16,6 +16,7 @@ use brio_session::{ChangeSet, FsResult, Limits, RelPath, View, ViewOptions};
 
 use crate::guest::GuestSessions;
 use crate::inputs::Inputs;
+use crate::observe::WatchedRun;
 use crate::plain::{Plain, PlainError};
 use crate::source::Found;
 use crate::{AgentSource, Brio, NetGrants, RunError, SessionHandle};
@@ -196,7 +197,7 @@ impl Brio {
             Place::Begin { base, metadata } => {
                 let mut metadata = std::mem::take(metadata);
                 metadata.agent.get_or_insert_with(|| name.clone());
-                metadata.task_id.get_or_insert(task_id);
+                metadata.task_id.get_or_insert_with(|| task_id.clone());
                 let (lower, isolation) = (std::mem::take(&mut request.lower), request.isolation);
                 let options =
                     BeginOptions { metadata, lower, isolation, ..BeginOptions::default() };
@@ -206,16 +207,19 @@ impl Brio {
         };
         let lower = session.record().map(|r| r.lower).unwrap_or_default();
         let ends = fresh && !request.keep;
+        let watched = WatchedRun::agent(&session, Some(&task_id), &name);
         let worked = self.work((&name, &agent), &session, ends, &mut request, &inputs);
         let (report, changes, plain, asked_to_keep) = match worked {
             Ok(worked) => worked,
             Err(error) => {
+                drop(watched);
                 if fresh && let Err(error) = session.rollback(false) {
                     tracing::warn!(session = %session.id(), %error, "not rolled back");
                 }
                 return Err(error);
             }
         };
+        watched.agent_ended(&report);
         let good = report.succeeded() && plain.is_none();
         let ending = end(&session, ends && !asked_to_keep, good, request.policy);
         Ok(Ran { session: session.id().clone(), lower, report, plain, changes, ending })

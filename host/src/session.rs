@@ -14,6 +14,7 @@ use brio_session::{ChangeSet, RelPath, View, ViewOptions};
 use crate::Brio;
 use crate::events::SessionEvent;
 use crate::listing::row;
+use crate::observe::WatchedLanding;
 
 /// A session, in the domain it lies in. Cheap to clone; holds no lease and no lock.
 #[derive(Clone)]
@@ -246,12 +247,14 @@ impl SessionHandle {
     /// # Errors
     /// The base is as it was, and the session is kept.
     pub fn commit(&self, options: CommitOptions) -> Result<Landed, CommitError> {
-        let subdir = self.record()?.subdir;
+        let SessionRecord { base, subdir, .. } = self.record()?;
+        let watched = WatchedLanding::commit(self, &base_of(&base, &subdir));
         let done = self.domain.commit(&self.id, options).map(|mut landed| {
             landed.changes = crate::run::below(landed.changes, &subdir);
             landed
         });
         let done = done.map_err(|e| crate::conflicts::inside_of(e, &subdir));
+        watched.ended(&done);
         match &done {
             Ok(landed) => {
                 self.index(&landed.children, "landed");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands;
+use crate::logging::LogFormat;
 
 /// Runs WebAssembly agents in copy-on-write branches of a directory, and lands what they did.
 ///
@@ -16,6 +17,12 @@ pub(crate) struct Args {
     /// Say nothing but errors and data.
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
+
+    /// How what is said on standard error is written: lines for people, or a JSON object a line.
+    /// What agents and commands print there is passed on as it is. BRIO_LOG_FORMAT sets it too,
+    /// and BRIO_LOG=info has each run and each landing told when it is over.
+    #[arg(long, value_name = "FORMAT", global = true)]
+    pub(crate) log_format: Option<LogFormat>,
 
     #[command(subcommand)]
     pub(crate) command: Command,

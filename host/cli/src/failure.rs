@@ -3,7 +3,8 @@
 use std::io;
 
 use crate::exit::Exit;
-use crate::ui::tell;
+use crate::logging::{self, Said};
+use crate::ui::{said, tell};
 
 /// Why a command failed. Made where the error is known well enough to say what to do next.
 #[derive(Debug)]
@@ -88,10 +89,22 @@ impl Failure {
         failure
     }
 
-    /// Writes `error: CODE: …` and `hint: …` to standard error.
+    /// Writes `error: CODE: …` and `hint: …` to standard error, or one object with all of it.
     pub(crate) fn print(&self) {
         if self.silent {
             return;
+        }
+        if logging::is_json() {
+            let mistakes = self.each.mistakes.iter().map(|mistake| one_line(mistake));
+            let conflicts = self.each.conflicts.iter().map(|c| one_line(&c.to_string()));
+            return said(Said {
+                level: "ERROR",
+                message: &self.message,
+                code: Some(&self.code),
+                hint: self.hint.as_deref(),
+                each: mistakes.chain(conflicts).collect(),
+                ..Said::default()
+            });
         }
         tell(&format!("error: {}: {}", self.code, self.message));
         for mistake in &self.each.mistakes {

@@ -6,6 +6,7 @@ mod exit;
 mod failure;
 mod interrupt;
 mod json;
+mod logging;
 mod lower;
 mod open;
 mod patch;
@@ -28,11 +29,20 @@ use ui::Ui;
 fn main() -> ExitCode {
     // This program is also the helper that makes the room of a native command.
     brio_host::enter_room_if_asked();
+    let of_env = logging::from_env();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => return usage(&e),
     };
-    logging();
+    match (args.log_format, of_env) {
+        (Some(format), _) => logging::choose(format),
+        (None, Ok(_)) => {}
+        (None, Err(failure)) => {
+            failure.print();
+            return failure.exit.into();
+        }
+    }
+    logging::begin();
     let ui = Ui::new(args.quiet);
     match run(args.command, &ui) {
         Ok(exit) => exit.into(),
@@ -138,17 +148,4 @@ fn help(text: &str) -> String {
         [] => "`brio help` lists the commands".into(),
         words => format!("`brio {} --help` says what it takes", words.join(" ")),
     }
-}
-
-/// Diagnostics for whoever asks for them (`BRIO_LOG=debug`); warnings otherwise.
-fn logging() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("BRIO_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| progress::Diagnostics)
-        .with_ansi(false)
-        .without_time()
-        .with_target(false)
-        .init();
 }

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::logging::{self, Said};
 use crate::progress;
 use crate::terminal::{Harmless, printable};
 
@@ -32,7 +33,8 @@ impl Ui {
         let term = std::env::var_os("TERM");
         let dumb = term.as_ref().is_some_and(|v| v == "dumb");
         let terminal = io::stdout().is_terminal();
-        let live = !quiet && term.is_some() && !dumb && io::stderr().is_terminal();
+        let live =
+            !quiet && !logging::is_json() && term.is_some() && !dumb && io::stderr().is_terminal();
         let color = !no_color && !dumb && terminal;
         Self { quiet, terminal, color, live, live_color: live && !no_color }
     }
@@ -72,13 +74,28 @@ impl Ui {
 
     /// Warns a person: shown also with `--quiet`.
     pub(crate) fn warn(&self, line: impl Display) {
+        let line = line.to_string();
+        if logging::is_json() {
+            return said(Said { level: "WARN", message: &line, ..Said::default() });
+        }
         tell(&format!("warning: {line}"));
     }
 }
 
 /// Writes a line for people, wherever it comes from, to standard error.
 pub(crate) fn tell(line: &str) {
-    let line = printable(line);
+    if logging::is_json() {
+        return said(Said { level: "INFO", message: line, ..Said::default() });
+    }
+    write(&printable(line));
+}
+
+/// Writes a line for machines to standard error.
+pub(crate) fn said(what: Said<'_>) {
+    write(&what.line());
+}
+
+fn write(line: &str) {
     progress::above(|| {
         let _ = writeln!(io::stderr().lock(), "{line}");
     });

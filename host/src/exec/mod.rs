@@ -20,6 +20,7 @@ use brio_runtime::{Captured, Output, StopToken};
 use brio_session::{ChangeSet, Limits, View, ViewOptions};
 
 use crate::binds::Shown;
+use crate::observe::WatchedRun;
 use crate::plain::PlainError;
 use crate::{Grants, SessionHandle};
 
@@ -232,6 +233,7 @@ impl SessionHandle {
         let tag = self.brio().run_tag("exec", &program.to_string_lossy(), limits.collect());
         let writer = self.writer_of(tag, options)?;
         let _told = self.brio().telling(self.id());
+        let watched = WatchedRun::command(self, &program);
         let view = writer.view().clone();
         let shown = self.shown(&view, request.grants.vcs)?;
         writer.measure(crate::run::used(&view, None));
@@ -262,6 +264,7 @@ impl SessionHandle {
             limit: view.limit_hit(),
             took: begun.elapsed(),
         };
+        watched.command_ended(&report, &view);
         self.record_end(&program, &report);
         writer.finish().map_err(ExecError::host("syncing the session"))?;
         Ok(report)

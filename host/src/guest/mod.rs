@@ -12,6 +12,7 @@ use brio_runtime::{
 };
 use brio_session::{ChangeSet, RelPath, View, ViewOptions};
 
+use crate::observe::WatchedLanding;
 use crate::{Grants, SessionHandle};
 use answers::*;
 
@@ -191,7 +192,11 @@ impl Sessions for GuestSessions {
         // The lease ends with the writer: a commit takes it for itself.
         let writer = child.writer.take().ok_or_else(|| ended(id.as_str()))?;
         finish(writer);
-        match into.commit_child(&id, CommitOptions::default()) {
+        let base = child.session.base().unwrap_or_default();
+        let watched = WatchedLanding::commit(&child.session, &base);
+        let done = into.commit_child(&id, CommitOptions::default());
+        watched.ended(&done);
+        match done {
             Ok(_) => {
                 child.ended = Some(State::Landed);
                 child.session.index_ended("landed");

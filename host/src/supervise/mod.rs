@@ -203,7 +203,7 @@ impl Supervisor {
             jobs: options.jobs,
             only: options.only,
             now: Arc::new(move || crate::listing::millis(brio.now())),
-            events: options.events,
+            events: crate::observe::counting(self.brio.clone(), options.events),
         };
         let owners = self.brio.home().join("owners");
         Engine::start(self.queue.clone(), self.runner.clone(), &owners, options)

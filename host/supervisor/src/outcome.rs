@@ -79,6 +79,22 @@ impl Outcome {
 }
 
 impl Kind {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Landed => "landed",
+            Self::Unchanged => "unchanged",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Rejected => "rejected",
+            Self::Conflict => "conflict",
+            Self::Refused => "refused",
+            Self::NotChosen => "not-chosen",
+            Self::Cancelled => "cancelled",
+            Self::Unusable => "unusable",
+        }
+    }
+
     /// Whether the work is where it was to go.
     pub fn is_success(self) -> bool {
         matches!(self, Self::Landed | Self::Unchanged)
