@@ -74,10 +74,11 @@ fn crates_do_not_know_what_they_must_not() {
     without("brio-supervisor", &["brio-net", "hyper", "rustls"]);
     without("brio-confine", &[&wasm[..], &["brio-session", "brio-landing"]].concat());
     without("brio-runtime", &["brio-landing", "brio-registry", "brio-supervisor"]);
+    without("brio-server", &["clap", "brio-cli", "tracing-subscriber"]);
     // Embedding takes neither the command line's crates nor a server's.
     let outer = ["clap", "clap_complete", "clap_mangen", "indicatif", "tracing-subscriber"];
     // hyper is there as a client, for what agents ask of the network.
-    let servers = ["tonic", "axum", "brio-cli", "brio-server"];
+    let servers = ["tonic", "axum", "prometheus-client", "brio-cli", "brio-server"];
     without("brio-host", &[&outer[..], &servers[..]].concat());
 }
 

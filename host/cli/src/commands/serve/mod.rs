@@ -4,9 +4,11 @@ mod status;
 pub(crate) mod systemd;
 mod unit;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use brio_host::{ServerState, Supervisor, WorkOptions};
+use brio_server::metrics::{Endpoint, Exposition, Serving};
 
 use crate::commands::task::{Called, event};
 use crate::config::Places;
@@ -29,17 +31,24 @@ pub(crate) struct Serve {
     /// Tasks that run at once; as many as there are processors when left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     jobs: Option<u16>,
+    /// Serve figures for Prometheus at this address, as 127.0.0.1:9464: `GET /metrics`. Port 0 is any
+    /// that is free.
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+    /// The address may be one that other machines reach. Nobody is asked who they are.
+    #[arg(long, requires = "metrics")]
+    metrics_public: bool,
     /// End the one that serves this home.
-    #[arg(long, group = "instead", conflicts_with = "jobs")]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics"])]
     stop: bool,
     /// Say how the one that serves this home is. The status is 1 when nobody does.
-    #[arg(long, group = "instead", conflicts_with = "jobs")]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics"])]
     status: bool,
     /// Show what happens to tasks, as the one that serves this home tells it, until Ctrl-C.
     ///
     /// It may end and begin again meanwhile. Where nobody serves, the beginnings and ends of tasks
     /// are read from the queue.
-    #[arg(long, group = "instead", conflicts_with = "jobs")]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics"])]
     events: bool,
     /// With --status: print `{schema, served, pid, version, since, jobs: {queued, running,
     /// waiting}, sessions}`. With --events: print `{schema, event, …}` a line.
@@ -81,7 +90,9 @@ impl Serve {
     /// How it is to serve, as arguments.
     fn options(&self) -> Vec<String> {
         let jobs = self.jobs.map(|jobs| ["--jobs".to_owned(), jobs.to_string()]);
-        jobs.into_iter().flatten().collect()
+        let metrics = self.metrics.map(|at| ["--metrics".to_owned(), at.to_string()]);
+        let public = self.metrics_public.then(|| "--metrics-public".to_owned());
+        jobs.into_iter().chain(metrics).flatten().chain(public).collect()
     }
 
     fn serve(self, ui: &Ui, supervisor: &Supervisor) -> Result<Exit, Failure> {
@@ -96,14 +107,34 @@ impl Serve {
         if let Some(jobs) = self.jobs {
             options.jobs = jobs.into();
         }
+        let mut endpoint =
+            self.metrics.map(|at| Endpoint::bind(at, self.metrics_public)).transpose()?;
+        let mut metrics = None;
         supervisor.serve(options, &interrupt.token(), |state| match state {
             ServerState::Ready => {
                 ui.say("serving; Ctrl-C ends it, and what runs is put back");
+                metrics = endpoint.take().and_then(|at| publish(ui, supervisor, at));
                 manager.ready(supervisor, &interrupt.token());
             }
             ServerState::Stopping => manager.stopping(),
             _ => {}
         })?;
+        drop(metrics);
         Ok(Exit::Ok)
+    }
+}
+
+/// Begins to answer who asks for metrics. Tasks are worked on all the same where that fails.
+fn publish(ui: &Ui, supervisor: &Supervisor, endpoint: Endpoint) -> Option<Serving> {
+    let address = endpoint.address();
+    match endpoint.serve(Exposition::new(supervisor.clone())) {
+        Ok(serving) => {
+            ui.say(format_args!("metrics: http://{address}/metrics"));
+            Some(serving)
+        }
+        Err(e) => {
+            ui.warn(format_args!("there are no metrics at {address}: {e}"));
+            None
+        }
     }
 }
