@@ -99,8 +99,9 @@ mod tests {
         let parent = home.path().join("plain");
         let used = Scratch::take(&parent, "used")?;
         std::fs::create_dir(used.path())?;
-        for name in ["left", "left-too"] {
-            let left = Scratch::take(&parent, name)?;
+        // All are taken before one is left: who takes a name sweeps.
+        let left = [Scratch::take(&parent, "left")?, Scratch::take(&parent, "left-too")?];
+        for left in left {
             std::fs::create_dir(left.path())?;
             std::fs::write(left.path().join("file"), "what a task was given")?;
             // As a kill does it: the lock goes with the process, the files stay.
