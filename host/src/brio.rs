@@ -152,6 +152,7 @@ impl Brio {
                 open() >= max
             };
             if full {
+                self.meter().limit("sessions");
                 return Err(BeginError::TooMany { open: open(), max });
             }
         }
@@ -161,6 +162,7 @@ impl Brio {
             if let Ok(stat) = rustix::fs::statvfs(path) {
                 let free = stat.f_bavail.saturating_mul(stat.f_frsize);
                 if free < min {
+                    self.meter().limit("free-space");
                     return Err(BeginError::LowDisk { path: path.to_owned(), free, min });
                 }
             }

@@ -22,7 +22,7 @@ pub struct Metrics {
     /// Bytes that runs wrote into their sessions.
     pub bytes_written: u64,
     /// Limits that ended a run, or refused it something: `memory`, `time`, `cpu`, `handles`,
-    /// `disk`, `files`, `output`.
+    /// `disk`, `files`, `output`; `sessions` and `free-space`, for want of which none was begun.
     pub limits: Counts,
     /// Landings by what they landed in: `base`, or the `session` that is a child's parent.
     pub landings: Counts,
@@ -78,6 +78,11 @@ pub(crate) struct Meter(Mutex<Metrics>);
 impl Meter {
     pub(crate) fn count(&self, how: impl FnOnce(&mut Metrics)) {
         how(&mut self.lock());
+    }
+
+    /// A limit was met.
+    pub(crate) fn limit(&self, name: &'static str) {
+        self.count(|m| *m.limits.entry(name).or_default() += 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Metrics> {

@@ -31,7 +31,8 @@ struct Moment {
 const STATES: [&str; 5] = ["open", "committing", "conflicted", "dead", "lost"];
 const OUTCOMES: [&str; 7] =
     ["succeeded", "failed", "trapped", "limited", "killed", "rejected", "refused"];
-const LIMITS: [&str; 7] = ["memory", "time", "cpu", "handles", "disk", "files", "output"];
+const LIMITS: [&str; 9] =
+    ["memory", "time", "cpu", "handles", "disk", "files", "output", "sessions", "free-space"];
 const INTO: [&str; 2] = ["base", "session"];
 const ENDS: [&str; 4] = ["landed", "unchanged", "failed", "stopped"];
 
