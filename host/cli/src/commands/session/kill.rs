@@ -74,6 +74,8 @@ fn say(ui: &Ui, killed: &Killed) {
         ui.say(format_args!("{how}: {program}, process {}, in {took} ms", run.pid));
     }
     match killed.ending {
+        // Its run did that.
+        KillEnding::RolledBack(0) => ui.say(format_args!("rolled back: {id}")),
         KillEnding::RolledBack(bytes) => {
             ui.say(format_args!("rolled back: {id} ({} freed)", show_size(bytes)));
         }
