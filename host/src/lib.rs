@@ -75,6 +75,7 @@ mod source;
 mod supervise;
 mod task;
 mod tend;
+mod usage;
 mod wrapper;
 
 /// Hosts, secrets and limits that a run is granted, and what is left of its requests.

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use brio_landing::{
-    BeginOptions, CommitError, CommitOptions, Figures, Isolation, Landed, LeaseError, LowerInfo,
+    BeginOptions, CommitError, CommitOptions, Isolation, Landed, LeaseError, LowerInfo,
     LowerOptions, Metadata, Policy, RollbackError, RolledBack, SessionId, Writer,
 };
 use brio_runtime::{
@@ -19,7 +18,7 @@ use crate::inputs::Inputs;
 use crate::observe::WatchedRun;
 use crate::plain::{Plain, PlainError};
 use crate::source::Found;
-use crate::{AgentSource, Brio, NetGrants, RunError, SessionHandle};
+use crate::{AgentSource, Brio, NetGrants, RunError, SessionHandle, usage};
 
 /// Which session an agent works in.
 #[derive(Debug, Clone)]
@@ -252,7 +251,7 @@ impl Brio {
             limits: Limits { disk: request.disk, files: request.files },
             ..ViewOptions::default()
         };
-        let tag = self.run_tag("run", name, figures(request));
+        let tag = self.run_tag("run", name, usage::limits(request));
         let writer = Arc::new(session.writer_of(tag, options)?);
         let _told = self.telling(session.id());
         let fault = |source| LeaseError::View { id: session.id().clone(), source };
@@ -260,7 +259,7 @@ impl Brio {
         let shown = session.shown(&view, request.grants.vcs)?;
         let shown = shown.files(&request.at, request.plain)?;
         let memory = MemoryGauge::default();
-        writer.measure(used(&view, Some(memory.clone())));
+        writer.measure(usage::used(&view, Some(memory.clone())));
         let plain = if request.plain {
             Some(Plain::make(&self.scratch(), session.id().as_str(), &view, &view.root())?)
         } else {
@@ -376,38 +375,6 @@ fn stoppable<T>(writer: &Writer, stop: &StopToken, f: impl FnOnce() -> T) -> T {
     let done = f();
     *running.lock().unwrap_or_else(PoisonError::into_inner) = false;
     done
-}
-
-/// What a run may use, for whoever looks.
-fn figures(request: &RunRequest) -> Figures {
-    let limits = &request.limits;
-    let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-    let known = [
-        ("memory_bytes", Some(limits.memory)),
-        ("wall_ms", Some(millis(limits.wall))),
-        ("cpu_ms", Some(millis(limits.cpu))),
-        ("handles", Some(limits.handles as u64)),
-        ("output_bytes", Some(limits.output)),
-        ("disk_bytes", request.disk),
-        ("files", request.files),
-    ];
-    let known = known.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
-    known.filter(|(_, n)| *n != u64::MAX).map(|(name, n)| (name.to_owned(), n)).collect()
-}
-
-/// Looks what a run has used.
-pub(crate) fn used(
-    view: &View,
-    memory: Option<MemoryGauge>,
-) -> impl Fn() -> Figures + Send + 'static {
-    let (account, begun) = (view.limits().1, Instant::now());
-    move || {
-        let (bytes, files) = account.written();
-        let wall = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let known = [("wall_ms", wall), ("disk_bytes", bytes), ("files", files)];
-        let memory = memory.as_ref().map(|memory| ("memory_bytes", memory.peak()));
-        known.into_iter().chain(memory).map(|(name, n)| (name.to_owned(), n)).collect()
-    }
 }
 
 fn end(session: &SessionHandle, mine: bool, good: bool, policy: Policy) -> Ending {

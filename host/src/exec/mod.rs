@@ -236,7 +236,7 @@ impl SessionHandle {
         let watched = WatchedRun::command(self, &program);
         let view = writer.view().clone();
         let shown = self.shown(&view, request.grants.vcs)?;
-        writer.measure(crate::run::used(&view, None));
+        writer.measure(crate::usage::used(&view, None));
         let begun = Instant::now();
         let mut streams = streams::Streams::new(&mut request).map_err(ExecError::host("pipes"))?;
         let mut place = place::Place::default();
