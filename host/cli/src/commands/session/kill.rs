@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use brio_host::tasks::JobState;
 use brio_host::{KillEnding, KillOptions, Killed};
 
 use crate::exit::Exit;
@@ -43,6 +44,7 @@ impl Kill {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let session = open::session(&self.id)?;
         let of_task = open::asked_about(&session);
+        let task = session.record().ok().and_then(|record| record.task_id);
         let default = KillOptions::default();
         let options = KillOptions {
             keep: self.keep,
@@ -58,8 +60,20 @@ impl Kill {
             return Ok(Exit::Ok);
         }
         say(ui, &killed);
+        if let Some(task) = task.as_deref().and_then(goes_on) {
+            ui.say(format_args!(
+                "it was an attempt of {task}, which goes on as it says; `brio task cancel {task}` ends it"
+            ));
+        }
         Ok(Exit::Ok)
     }
+}
+
+/// The task of a session with such a label, if it has not ended.
+fn goes_on(label: &str) -> Option<String> {
+    let (task, _) = label.split_once('#')?;
+    let job = open::supervisor().ok()?.job(task).ok()?;
+    (job.state != JobState::Done).then_some(job.id)
 }
 
 /// Children before what they branch, as they were ended.
