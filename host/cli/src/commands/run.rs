@@ -72,9 +72,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "CAPABILITY")]
     grant: Vec<Grant>,
     /// A host that the agent may make HTTP requests to; it reaches nothing else. HOST is a name,
-    /// *.DOMAIN for the names below it, an IPv4 or an [IPv6] address, with TLS and port 443 unless
-    /// :PORT says another; http://HOST[:PORT] is without TLS. Addresses that are not public
-    /// (private, loopback, cloud metadata, …) must be named themselves.
+    /// *.DOMAIN for the names below it, or an address (IPv6 in brackets), with TLS and port 443
+    /// unless :PORT says another; with http:// before it, without TLS. Addresses that are not
+    /// public (private, loopback, cloud metadata, …) must be named themselves.
     #[arg(long, value_name = "HOST[:PORT]")]
     allow_host: Vec<AllowHost>,
     /// A secret that Brio itself puts into the agent's requests to one host, so that the agent
