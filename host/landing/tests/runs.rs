@@ -42,6 +42,7 @@ fn a_request_to_stop_is_heard_at_once() {
     let base = tempfile::tempdir().unwrap();
     let s = begin(&open(base.path()), "");
     let times: Vec<_> = (0..20).map(|_| heard(&s, base.path())).collect();
+    assert!(!dir(base.path(), &s).join("channel").exists(), "nobody waits at it");
     let least = times.iter().min().unwrap();
     assert!(*least < Duration::from_millis(15), "{times:?}");
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use brio_session::Time;
 
-use super::channel::Bell;
+use super::channel::{self, Bell};
 use super::holder::Holder;
 use super::wish::{self, Wish};
 use crate::{Figures, RunInfo};
@@ -112,6 +112,7 @@ fn beat(shared: &Shared, dir: &OwnedFd, file: &File) {
     loop {
         let mut told = shared.told();
         if told.over {
+            channel::take_down(dir);
             return;
         }
         if told.wish.is_none() {

@@ -72,6 +72,16 @@ fn is_pipe(fd: impl AsFd) -> bool {
     fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
+/// Takes it down again, so that nobody who copies the directory waits at a pipe. Whoever holds
+/// the lease next has not got it yet.
+pub(super) fn take_down(dir: impl AsFd) {
+    if openat(&dir, CHANNEL, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .is_ok_and(is_pipe)
+    {
+        let _ = rustix::fs::unlinkat(dir, CHANNEL, rustix::fs::AtFlags::empty());
+    }
+}
+
 /// Rings the bell of a session. Without one, or with nobody there, nothing happens.
 pub(super) fn ring(dir: impl AsFd) {
     let how = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
