@@ -9,7 +9,7 @@ use brio_landing::{
     BeginError, BeginOptions, Domain, DomainError, Figures, LowerOptions, Metadata, OpenOptions,
     RunTag, WantedLower,
 };
-use brio_registry::{DomainRow, Registry};
+use brio_registry::{DomainRow, Opened, Registry};
 use brio_runtime::{Engine, EngineError, EngineOptions};
 use brio_session::{RelPath, Time};
 
@@ -58,12 +58,19 @@ impl Brio {
         options.home = std::path::absolute(&options.home).map_err(fail(&options.home))?;
         make_private(&options.home).map_err(fail(&options.home))?;
         let index = options.home.join("metadata.db");
-        let (registry, remade) = Registry::open_or_remake(&index)?;
-        if remade {
-            tracing::warn!(
+        let (registry, opened) = Registry::open_or_remake(&index)?;
+        match opened {
+            Opened::AsItWas => {}
+            Opened::Remade => tracing::warn!(
                 "the index was broken, and is {}.broken now; the next listing makes it anew",
                 index.display()
-            );
+            ),
+            Opened::InMemory => {
+                tracing::warn!(
+                    "{} cannot be written: no base can be worked on that is not known there",
+                    options.home.display()
+                );
+            }
         }
         Ok(Self(Arc::new(Inner {
             options,

@@ -373,3 +373,74 @@ fn a_person_sees_a_table_and_is_asked() {
         assert_eq!(env.open_sessions().len(), left, "{answer:?}: {lines:?}");
     }
 }
+
+// F-004, F-052: where the home cannot be written, bases that it knows are worked on as ever; what
+// would have to be written down there is refused with the reason, and nothing is lost.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_home_that_cannot_be_written_is_no_end() {
+    use common::{NOBODY, as_nobody, chmod};
+    if !common::is_root() {
+        return common::skip("a_home_that_cannot_be_written_is_no_end: only root is another user");
+    }
+    let env = TestEnvironment::new();
+    chmod(env.path(), 0o755);
+    for path in ["", "src", "src/lib.rs", "notes.txt"] {
+        let theirs = std::os::unix::fs::chown(env.base().join(path), Some(NOBODY), Some(NOBODY));
+        theirs.expect("given away");
+    }
+    let fresh = env.path().join("fresh");
+    std::fs::create_dir(&fresh).expect("a base");
+    std::os::unix::fs::chown(&fresh, Some(NOBODY), Some(NOBODY)).expect("given away");
+    let said = as_nobody(&env, &["session", "begin"]);
+    assert_eq!(said.status, 0, "{}", said.stderr);
+    let id = said.stdout.trim().to_owned();
+    let home = env.path().join("nobody");
+    let places = |mode: u32, of_file: u32| {
+        fn all(path: &Path, mode: u32, of_file: u32) {
+            if path.is_dir() {
+                chmod(path, 0o700);
+                let inside = std::fs::read_dir(path).expect("a directory");
+                inside.for_each(|e| all(&e.expect("an entry").path(), mode, of_file));
+                chmod(path, mode);
+            } else {
+                chmod(path, of_file);
+            }
+        }
+        all(&home, mode, of_file);
+    };
+    for remove in [false, true] {
+        if remove {
+            // Nor is there an index, or one may be made.
+            for name in ["metadata.db", "metadata.db-wal", "metadata.db-shm"] {
+                let _ = std::fs::remove_file(home.join("brio").join(name));
+            }
+        }
+        places(0o500, 0o400);
+        for look in [&["session", "list"][..], &["session", "show", &id], &["session", "diff", &id]]
+        {
+            let said = as_nobody(&env, look);
+            assert_eq!(said.status, 0, "{look:?}: {}", said.stderr);
+            assert!(said.stderr.contains("cannot be written"), "{look:?}: {}", said.stderr);
+        }
+        assert!(as_nobody(&env, &["session", "list"]).stdout.contains(&id));
+        // A base that the home knows can be worked on: what is true of it lies in it.
+        let said = as_nobody(&env, &["session", "begin"]);
+        assert_eq!(said.status, 0, "{}", said.stderr);
+        let new = said.stdout.trim();
+        assert!(as_nobody(&env, &["session", "list"]).stdout.contains(new));
+        assert_eq!(as_nobody(&env, &["session", "rollback", new]).status, 0);
+        // One that it does not know cannot be written down.
+        let said = as_nobody(&env, &["session", "begin", fresh.to_str().expect("text")]);
+        assert_ne!(said.status, 0, "{}", said.stdout);
+        assert!(
+            said.stderr.contains("error: ") && said.stderr.contains("nobody"),
+            "{}",
+            said.stderr
+        );
+        let sessions = std::fs::read_dir(fresh.join(".brio/sessions"));
+        assert_eq!(sessions.map_or(0, |dir| dir.count()), 0, "no session is left");
+        places(0o700, 0o600);
+        assert!(as_nobody(&env, &["session", "list"]).stdout.contains(&id), "nothing was lost");
+    }
+}

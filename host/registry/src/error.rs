@@ -47,6 +47,28 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// Whether nothing can be written there: to the file, or to the directory that it lies in.
+    pub(crate) fn is_read_only(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+        let Self::Database { path, source } = self else { return false };
+        match source.sqlite_error_code() {
+            Some(ReadOnly) => true,
+            Some(CannotOpen) => {
+                let probe = path.with_extension("probe");
+                let made = std::fs::File::create_new(&probe);
+                let denied = matches!(&made, Err(e) if matches!(
+                    e.kind(),
+                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+                ));
+                if made.is_ok() {
+                    let _ = std::fs::remove_file(&probe);
+                }
+                denied
+            }
+            _ => false,
+        }
+    }
+
     /// Whether the file is no database, or a damaged one.
     pub(crate) fn is_broken(&self) -> bool {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};

@@ -17,6 +17,17 @@ pub struct Registry {
     db: Mutex<Connection>,
 }
 
+/// What became of an index that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// It was there, or is new.
+    AsItWas,
+    /// It was broken, and is a new one.
+    Remade,
+    /// It cannot be written: this process has one of its own.
+    InMemory,
+}
+
 impl Registry {
     /// Opens the index, and makes it when it is not there. Its directory must exist.
     ///
@@ -37,25 +48,37 @@ impl Registry {
     }
 
     /// As [`open`](Self::open). An index that SQLite cannot read is put aside, as `<name>.broken`
-    /// in place of an earlier one, and a new one is made: it can be rebuilt from the domains.
-    /// Whether that was so.
+    /// in place of an earlier one, and a new one is made; where nothing can be written, it is one
+    /// in memory, for this process. Either can be rebuilt from the domains.
     ///
     /// # Errors
-    /// As [`open`](Self::open), but for what is broken.
-    pub fn open_or_remake(path: &Path) -> Result<(Self, bool), RegistryError> {
+    /// As [`open`](Self::open), but for what is broken or cannot be written.
+    pub fn open_or_remake(path: &Path) -> Result<(Self, Opened), RegistryError> {
         match Self::open(path) {
             Err(e) if e.is_broken() => {}
-            opened => return opened.map(|registry| (registry, false)),
+            Err(e) if e.is_read_only() => {
+                return Ok((Self::in_memory(path)?, Opened::InMemory));
+            }
+            opened => return opened.map(|registry| (registry, Opened::AsItWas)),
         }
         let host = |source| RegistryError::Host { path: path.to_owned(), source };
         let _alone = alone(path).map_err(host)?;
         // What another process has just made is not broken.
         match Self::open(path) {
             Err(e) if e.is_broken() => {}
-            opened => return opened.map(|registry| (registry, false)),
+            opened => return opened.map(|registry| (registry, Opened::AsItWas)),
         }
         put_aside(path).map_err(host)?;
-        Ok((Self::open(path)?, true))
+        Ok((Self::open(path)?, Opened::Remade))
+    }
+
+    /// One that is forgotten with this process.
+    fn in_memory(path: &Path) -> Result<Self, RegistryError> {
+        let fail = |source| RegistryError::Database { path: path.to_owned(), source };
+        let mut db = Connection::open_in_memory().map_err(fail)?;
+        let fresh = schema::prepare(&mut db, &schema::INDEX).map_err(fail)?;
+        debug_assert!(fresh.is_ok(), "nothing was there");
+        Ok(Self { path: path.to_owned(), db: Mutex::new(db) })
     }
 
     /// Empties it, or, where SQLite cannot do that any more, puts it aside and makes it anew.

@@ -33,5 +33,5 @@ mod rows;
 mod schema;
 
 pub use error::RegistryError;
-pub use index::Registry;
+pub use index::{Opened, Registry};
 pub use rows::{DomainRow, SessionRow};
