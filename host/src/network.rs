@@ -55,17 +55,13 @@ impl SessionHandle {
             true => (JournalKind::Audit, "request-refused"),
             false => (JournalKind::Operation, "request"),
         };
+        let time = Time { secs: at.as_secs() as i64, nanos: at.subsec_nanos() };
         let entry = JournalEntry {
-            time: Time { secs: at.as_secs() as i64, nanos: at.subsec_nanos() },
             kind: Some(kind),
-            what: what.to_owned(),
             session: Some(self.id().clone()),
-            goal: None,
             agent: Some(agent.to_owned()),
-            task_id: None,
-            landing: None,
-            parent: None,
             detail: Some(detail(request)),
+            ..JournalEntry::new(time, what)
         };
         if let Err(error) = self.domain().journal(&entry) {
             tracing::warn!(session = %self.id(), %error, "the journal was not written");

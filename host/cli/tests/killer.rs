@@ -5,13 +5,14 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use brio_tests::rng::{Rng, from_env};
 use common::{TestEnvironment, guest, ran, until};
 
+/// What goes with sessions; the newest landing stays.
+const STATE: [&str; 3] = ["sessions", "staging", "trash"];
 const FILES: [&str; 3] = ["one.txt", "two.txt", "src/three.txt"];
 
 /// A base whose files are of one colour, all of them.
@@ -45,23 +46,6 @@ fn work(env: &TestEnvironment, rng: &mut Rng) -> Child {
         &["task", "submit", "toggle.toml"],
     ];
     start(env, kinds[rng.below(kinds.len())])
-}
-
-/// What the state of a base takes on disk, without its journal and its reserve.
-fn taken(env: &TestEnvironment) -> u64 {
-    fn below(path: &Path) -> u64 {
-        use std::os::unix::fs::MetadataExt;
-        let Ok(meta) = std::fs::symlink_metadata(path) else { return 0 };
-        if !meta.is_dir() {
-            return meta.blocks() * 512;
-        }
-        let inside = std::fs::read_dir(path).expect("a directory");
-        inside.map(|e| below(&e.expect("an entry").path())).sum()
-    }
-    ["sessions", "staging", "trash"]
-        .iter()
-        .map(|name| below(&env.base().join(".brio").join(name)))
-        .sum()
 }
 
 /// What is listed is what is there.
@@ -121,7 +105,7 @@ fn round(env: &TestEnvironment, rng: &mut Rng, server: &mut Child, empty: u64) {
     assert_eq!(killed["ending"], "rolled-back", "{killed}");
     assert_eq!(alive.wait().expect("it ends").code(), Some(4));
     env.ok(&["gc", "--window", "0"]);
-    assert_eq!((list_agrees_with_disk(env).len(), taken(env)), (0, empty), "T19");
+    assert_eq!((list_agrees_with_disk(env).len(), env.taken(&STATE)), (0, empty), "T19");
 }
 
 // T2, T5, T12, T19, F-032, F-060, F-070
@@ -134,7 +118,7 @@ fn whoever_is_killed_everything_is_accounted_for() {
         "name = \"toggle\"\n[[steps]]\nagent = \"replace\"\ntask = \"s/red/blue/\"\nargs = [\"*.txt\"]\n",
     );
     env.ok(&["session", "rollback", &env.begin()]);
-    let empty = taken(&env);
+    let empty = env.taken(&STATE);
     let mut server = start(&env, &["serve"]);
     let mut rng = Rng::new(from_env("BRIO_SEED", 1));
     for n in 0..rounds {

@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 use common::{TestEnvironment, guest, ran, until};
 use serde_json::{Value, json};
 
+/// All of the state but the journal and the reserve.
+const STATE: [&str; 4] = ["sessions", "landings", "staging", "trash"];
+
 /// A guest that spins, or sleeps or writes, in a session of its own; which that is.
 fn spinning(env: &TestEnvironment, args: &[&str]) -> (Child, String) {
     let spin = guest("spin");
@@ -41,23 +44,6 @@ fn listed(env: &TestEnvironment) -> Vec<Value> {
 fn signal(pid: u32, signal: &str) {
     let done = Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(done.expect("kill").success());
-}
-
-/// What the state of a base takes on disk, without its journal and its reserve.
-fn taken(env: &TestEnvironment) -> u64 {
-    fn below(path: &Path) -> u64 {
-        use std::os::unix::fs::MetadataExt;
-        let meta = std::fs::symlink_metadata(path).expect("metadata");
-        let inside = match meta.is_dir() {
-            true => std::fs::read_dir(path).expect("a directory"),
-            false => return meta.blocks() * 512,
-        };
-        meta.blocks() * 512 + inside.map(|e| below(&e.expect("an entry").path())).sum::<u64>()
-    }
-    ["sessions", "landings", "staging", "trash"]
-        .iter()
-        .map(|name| below(&env.base().join(".brio").join(name)))
-        .sum()
 }
 
 // F-041, F-082, T12: a run is ended in a loop that calls nothing, and while it waits; its session
@@ -181,7 +167,7 @@ fn a_dead_run_is_told_and_its_work_kept() {
 fn purge_spares_the_living_and_frees_the_rest() {
     let env = TestEnvironment::new();
     env.ok(&["session", "rollback", &env.begin()]);
-    let (before, empty) = (env.snapshot(), taken(&env));
+    let (before, empty) = (env.snapshot(), env.taken(&STATE));
     for _ in 0..3 {
         let id = env.begin();
         env.ok(&["run", &guest("spammer"), "--session", &id, "--", "bytes", "70000"]);
@@ -204,7 +190,7 @@ fn purge_spares_the_living_and_frees_the_rest() {
     env.ok(&["session", "purge", "--force", "--yes"]);
     assert_eq!(ran(run.wait_with_output().expect("it ends")).status, 4);
     assert!(env.open_sessions().is_empty());
-    assert_eq!((env.snapshot(), taken(&env)), (before, empty), "every byte is free again");
+    assert_eq!((env.snapshot(), env.taken(&STATE)), (before, empty), "every byte is free again");
     let said = env.brio(&["session", "-p"]);
     assert!(said.status == 0 && said.stderr.contains("nothing to throw away"), "{}", said.stderr);
 }

@@ -45,6 +45,22 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// A line that says when and what; the rest is to be filled in.
+    pub fn new(time: Time, what: &str) -> Self {
+        Self {
+            kind: Some(JournalKind::of(what)),
+            time,
+            what: what.to_owned(),
+            session: None,
+            goal: None,
+            agent: None,
+            task_id: None,
+            landing: None,
+            parent: None,
+            detail: None,
+        }
+    }
+
     /// What sort of line it is, also where the line does not say so itself.
     pub fn kind(&self) -> JournalKind {
         self.kind.clone().unwrap_or_else(|| JournalKind::of(&self.what))

@@ -22,7 +22,7 @@ use crate::home::Home;
 use crate::look::Look;
 use crate::seat::{Gone, Seat};
 use crate::seq::Seq;
-use crate::{DomainError, JournalEntry, JournalKind, OpenOptions, SessionId};
+use crate::{DomainError, JournalEntry, OpenOptions, SessionId};
 
 /// Names in `.brio`.
 pub(crate) const SESSIONS: &[u8] = b"sessions";
@@ -219,18 +219,7 @@ impl State {
 
     /// An entry with the time filled in.
     pub(crate) fn entry(&self, what: &str, session: Option<&SessionId>) -> JournalEntry {
-        JournalEntry {
-            kind: Some(JournalKind::of(what)),
-            time: self.now(),
-            what: what.to_owned(),
-            session: session.cloned(),
-            goal: None,
-            agent: None,
-            task_id: None,
-            landing: None,
-            parent: None,
-            detail: None,
-        }
+        JournalEntry { session: session.cloned(), ..JournalEntry::new(self.now(), what) }
     }
 
     pub(crate) fn write_journal(&self, entry: &JournalEntry) -> io::Result<()> {

@@ -141,16 +141,11 @@ impl SessionHandle {
             "source": source.to_string(), "target": target.to_string(),
         });
         let entry = JournalEntry {
-            time: self.brio().now(),
-            kind: None,
-            what: what.to_owned(),
             session: Some(self.id().clone()),
-            goal: None,
             agent: record.agent,
             task_id: record.task_id,
-            landing: None,
-            parent: None,
             detail: Some(detail),
+            ..JournalEntry::new(self.brio().now(), what)
         };
         let failed = |source| HostError { what: "the journal".to_owned(), source };
         Ok(self.domain().journal(&entry).map_err(failed)?)

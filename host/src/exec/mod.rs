@@ -311,16 +311,9 @@ impl SessionHandle {
 
     fn journal(&self, detail: serde_json::Value, what: &str) {
         let entry = JournalEntry {
-            time: self.brio().now(),
-            kind: None,
-            what: what.to_owned(),
             session: Some(self.id().clone()),
-            goal: None,
-            agent: None,
-            task_id: None,
-            landing: None,
-            parent: None,
             detail: Some(detail),
+            ..JournalEntry::new(self.brio().now(), what)
         };
         if let Err(error) = self.domain().journal(&entry) {
             tracing::warn!(session = %self.id(), %error, "the journal was not written");

@@ -112,6 +112,19 @@ impl TestEnvironment {
         sessions.iter().map(|s| s["id"].as_str().expect("an id").to_owned()).collect()
     }
 
+    /// Bytes on disk of the files below some directories of the base's state.
+    pub(crate) fn taken(&self, names: &[&str]) -> u64 {
+        fn below(path: &Path) -> u64 {
+            let Ok(meta) = fs::symlink_metadata(path) else { return 0 };
+            if !meta.is_dir() {
+                return meta.blocks() * 512;
+            }
+            let inside = fs::read_dir(path).expect("a directory");
+            inside.map(|e| below(&e.expect("an entry").path())).sum()
+        }
+        names.iter().map(|name| below(&self.base().join(".brio").join(name))).sum()
+    }
+
     /// Everything in the base but Brio's own state: kind, mode, content.
     pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
         let mut all = BTreeMap::new();
