@@ -433,7 +433,14 @@ fn find_or_make(
             let below = f.below.clone();
             return Ok((open_found(f, options)?, below));
         }
-        create::check_known(at.fd.as_fd(), &at.path, None, &options)?;
+        if let Err(lost) = create::check_known(at.fd.as_fd(), &at.path, None, &options) {
+            // Whoever makes a domain tells the home after it is there: somebody did, since we
+            // looked.
+            if discover::find(at, &options)?.is_some() {
+                continue;
+            }
+            return Err(lost);
+        }
         if !options.create {
             return Err(DomainError::NoDomain { path: at.path.clone() });
         }

@@ -585,3 +585,28 @@ fn many_open_a_domain_at_once() {
         });
     }
 }
+
+// T20: whoever looks at a new base while others make its state and begin there finds it made, and
+// never takes it for lost.
+#[test]
+fn many_begin_on_a_new_base_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    fs::create_dir(&home).unwrap();
+    for round in 0..150 {
+        let base = dir.path().join(round.to_string());
+        fs::create_dir(&base).unwrap();
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    let how = OpenOptions { create: true, ..options(Some(&home)) };
+                    let (d, _) = Domain::open(&base, how).unwrap();
+                    begin(&d, "");
+                });
+            }
+        });
+        assert_eq!(open(&base).sessions().unwrap().len(), 8);
+    }
+}
