@@ -257,7 +257,7 @@ fn lost_and_replaced_state_is_told_and_adopted() {
 
 #[test]
 fn sessions_survive_a_restart_and_a_dead_writer_is_told_from_a_live_one() {
-    // T5
+    // T5, F-001
     let base = tempfile::tempdir().unwrap();
     let d = open(base.path());
     let s = begin(&d, "survives");
