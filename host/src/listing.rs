@@ -1,13 +1,14 @@
 //! Every session of every domain that the home knows, and the index rebuilt by looking.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use brio_landing::{Domain, DomainError, LeaseStatus, RunInfo, SessionInfo, SessionRecord, State};
 use brio_registry::{DomainRow, RegistryError, SessionRow};
 use brio_session::Time;
 
-use crate::Brio;
 use crate::session::base_of;
+use crate::{Brio, SessionHandle};
 
 /// Which sessions are listed.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,9 @@ pub struct ListFilter {
     /// Only those of the domain that this directory lies in.
     pub base: Option<PathBuf>,
 }
+
+/// What is open, by id.
+pub(crate) type Open = HashMap<String, (SessionHandle, SessionInfo)>;
 
 /// A session in a listing, with what only its own directory knows.
 #[derive(Debug, Clone)]
@@ -42,24 +46,37 @@ impl Brio {
     /// # Errors
     /// When the index cannot be used.
     pub fn list(&self, filter: &ListFilter) -> Result<Vec<Listed>, RegistryError> {
-        let rows = self.sessions(filter)?;
-        Ok(rows.into_iter().map(|row| self.listed(row)).collect())
+        let (rows, mut there) = self.asked(filter)?;
+        let listed = rows.into_iter().map(|row| {
+            let (handle, info) = there.remove(&row.id).unzip();
+            let count = |handle: &SessionHandle| handle.changes().ok().map(|set| set.changes.len());
+            Listed {
+                row,
+                changes: handle.as_ref().and_then(count).map(|n| n as u64),
+                bytes: handle.as_ref().and_then(|handle| handle.disk_usage().ok()),
+                lease: info.as_ref().map_or(LeaseStatus::Free, |info: &SessionInfo| info.lease),
+                used_at: info.as_ref().map(|info| info.used_at),
+                run: info.and_then(|info| info.run),
+            }
+        });
+        Ok(listed.collect())
     }
 
-    fn listed(&self, row: SessionRow) -> Listed {
-        let there = !row.has_ended() && row.state != "lost";
-        let handle = there.then(|| self.find(&row.id, None).ok()).flatten();
-        let info = handle.as_ref().and_then(|handle| handle.info().ok());
-        let count =
-            |handle: &crate::SessionHandle| handle.changes().ok().map(|set| set.changes.len());
-        Listed {
-            row,
-            changes: handle.as_ref().and_then(count).map(|n| n as u64),
-            bytes: handle.as_ref().and_then(|handle| handle.disk_usage().ok()),
-            lease: info.as_ref().map_or(LeaseStatus::Free, |info| info.lease),
-            used_at: info.as_ref().map(|info| info.used_at),
-            run: info.and_then(|info| info.run),
+    /// As [`sessions`](Self::sessions), with what each domain said of those that are open.
+    pub(crate) fn asked(
+        &self,
+        filter: &ListFilter,
+    ) -> Result<(Vec<SessionRow>, Open), RegistryError> {
+        if let Some(base) = &filter.base {
+            self.look_at(base);
         }
+        let there = self.refresh_index();
+        let claims = filter.base.as_ref().map(|b| self.claims_of(b)).unwrap_or_default();
+        let mut rows = self.registry().sessions()?;
+        rows.retain(|r| {
+            (filter.ended || !r.has_ended()) && (filter.base.is_none() || claims.contains(&r.claim))
+        });
+        Ok((rows, there))
     }
 
     /// Lists sessions, oldest first. Each domain is asked, so that what is shown is true now;
@@ -68,16 +85,7 @@ impl Brio {
     /// # Errors
     /// When the index cannot be used.
     pub fn sessions(&self, filter: &ListFilter) -> Result<Vec<SessionRow>, RegistryError> {
-        if let Some(base) = &filter.base {
-            self.look_at(base);
-        }
-        self.refresh_index();
-        let claims = filter.base.as_ref().map(|b| self.claims_of(b)).unwrap_or_default();
-        let mut rows = self.registry().sessions()?;
-        rows.retain(|r| {
-            (filter.ended || !r.has_ended()) && (filter.base.is_none() || claims.contains(&r.claim))
-        });
-        Ok(rows)
+        Ok(self.asked(filter)?.0)
     }
 
     /// How many sessions are open on a directory, above it or below it, of whatever process: as
@@ -101,7 +109,7 @@ impl Brio {
     /// Enters the domain of a directory in the index; not being one is no error.
     pub fn look_at(&self, base: &Path) {
         if let Ok((domain, _)) = self.domain(base, false) {
-            self.index(|r| rebuild(r, &domain));
+            self.ask(&domain);
         }
     }
 
@@ -135,12 +143,18 @@ impl Brio {
         known
     }
 
-    /// Asks every domain that the index or the home knows.
-    pub(crate) fn refresh_index(&self) {
+    /// Asks every domain that the index or the home knows, and says what is open there.
+    pub(crate) fn refresh_index(&self) -> Open {
+        let mut open = Open::new();
         for place in self.known_domains() {
             match self.known_domain(&place) {
                 Ok(domain) if domain.claim_id() == place.claim => {
-                    self.index(|r| rebuild(r, &domain));
+                    let sessions = self.ask(&domain).into_iter().map(|info| {
+                        let handle =
+                            SessionHandle::new(self.clone(), domain.clone(), info.id.clone());
+                        (info.id.to_string(), (handle, info))
+                    });
+                    open.extend(sessions);
                 }
                 // Moved, unmounted, replaced or deleted: its sessions are not forgotten.
                 Ok(_)
@@ -155,21 +169,24 @@ impl Brio {
                 }
             }
         }
+        open
     }
-}
 
-fn rebuild(registry: &brio_registry::Registry, domain: &Domain) -> Result<(), RegistryError> {
-    let sessions = match domain.sessions() {
-        Ok(sessions) => sessions,
-        Err(error) => {
-            tracing::warn!(base = %domain.root_path().display(), %error, "sessions could not be read");
-            return Ok(());
-        }
-    };
-    let claim = domain.claim_id();
-    let rows: Vec<_> = sessions.iter().map(|info| row(claim, info)).collect();
-    let place = DomainRow { claim: claim.to_owned(), path: domain.root_path().to_owned() };
-    registry.rebuild(&place, &rows)
+    /// Brings the index in line with a domain, and says what is open there.
+    fn ask(&self, domain: &Domain) -> Vec<SessionInfo> {
+        let sessions = match domain.sessions() {
+            Ok(sessions) => sessions,
+            Err(error) => {
+                tracing::warn!(base = %domain.root_path().display(), %error, "sessions could not be read");
+                return Vec::new();
+            }
+        };
+        let claim = domain.claim_id();
+        let rows: Vec<_> = sessions.iter().map(|info| row(claim, info)).collect();
+        let place = DomainRow { claim: claim.to_owned(), path: domain.root_path().to_owned() };
+        self.index(|r| r.rebuild(&place, &rows));
+        sessions
+    }
 }
 
 /// A session as the index shows it.

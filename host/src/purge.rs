@@ -81,13 +81,13 @@ impl Brio {
     /// # Errors
     /// When the index cannot be used.
     pub fn purgeable(&self, filter: &PurgeFilter) -> Result<Vec<Purgeable>, RegistryError> {
-        let rows = self.sessions(&ListFilter { ended: false, base: filter.base.clone() })?;
+        let filter_of_base = ListFilter { ended: false, base: filter.base.clone() };
+        let (rows, mut there) = self.asked(&filter_of_base)?;
         let tasks = self.open_tasks();
         let mut found = Vec::new();
         let mut spared: HashSet<String> = HashSet::new();
         for row in children_first(rows) {
-            let handle = self.find(&row.id, None).ok();
-            let info = handle.as_ref().and_then(|handle| handle.info().ok());
+            let (handle, info) = there.remove(&row.id).unzip();
             if !filter.fits(&row, info.as_ref(), self.now()) {
                 // Who is not asked about keeps what it branches.
                 spared.insert(row.id);
@@ -104,7 +104,8 @@ impl Brio {
             if why.is_some() {
                 spared.insert(row.id.clone());
             }
-            let bytes = handle.and_then(|handle| handle.disk_usage().ok()).unwrap_or(0);
+            let bytes =
+                handle.and_then(|handle: SessionHandle| handle.disk_usage().ok()).unwrap_or(0);
             found.push(Purgeable { row, bytes, spared: why });
         }
         Ok(found)
