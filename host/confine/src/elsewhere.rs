@@ -1,9 +1,31 @@
 //! Where there are no namespaces, every room is refused.
 
-use crate::{Command, Exit, Report, Room, RoomError};
+use crate::{Cell, Command, Descriptor, Exit, Inside, Report, Room, RoomError};
 
 /// Does nothing here.
 pub fn enter_if_asked() {}
+
+/// Does nothing here.
+pub fn enter_if_asked_with(_: Inside) {}
+
+/// Refuses.
+///
+/// # Errors
+/// [`RoomError::Unsupported`], always.
+pub fn probe_cell() -> Result<Report, RoomError> {
+    Err(RoomError::Unsupported)
+}
+
+impl Cell {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// [`RoomError::Unsupported`], always.
+    pub fn spawn(&self, fds: Vec<Descriptor>) -> Result<Running, RoomError> {
+        drop(fds);
+        Err(RoomError::Unsupported)
+    }
+}
 
 /// Refuses.
 ///
@@ -32,6 +54,11 @@ pub enum Running {}
 impl Running {
     /// What confines it.
     pub fn report(&self) -> &Report {
+        match *self {}
+    }
+
+    /// The process id of process 1.
+    pub fn init_pid(&self) -> Option<u32> {
         match *self {}
     }
 

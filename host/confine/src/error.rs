@@ -160,6 +160,21 @@ pub enum RoomError {
         "ROOM_HELPER: this program cannot start commands: call brio_confine::enter_if_asked (brio_host::enter_room_if_asked) first thing in its main"
     )]
     NotEntered,
+    /// This program has nothing to go on with in a cell.
+    #[error(
+        "ROOM_CELL: this program cannot go on in a cell: call brio_confine::enter_if_asked_with, with the function that runs there, first thing in its main"
+    )]
+    NoInside,
+    /// More descriptors for a cell than can be handed over.
+    #[error(
+        "ROOM_DESCRIPTORS: a cell is given at most {most} descriptors, not {given}; pass more over one of them"
+    )]
+    Descriptors {
+        /// How many it may be given.
+        most: usize,
+        /// How many there were.
+        given: usize,
+    },
     /// The helper ended without saying why.
     #[error("ROOM_HELPER: the helper process ended without an answer ({status}); {}", Needed::Helper.remedy())]
     Helper {
@@ -183,6 +198,8 @@ impl RoomError {
             Self::Unsupported => "ROOM_UNSUPPORTED",
             Self::Refused { .. } => "ROOM_REFUSED",
             Self::NotEntered => "ROOM_HELPER",
+            Self::NoInside => "ROOM_CELL",
+            Self::Descriptors { .. } => "ROOM_DESCRIPTORS",
             Self::NoFuse { .. } => "ROOM_NO_FUSE",
             Self::BadPath { .. } => "ROOM_PATH",
             Self::Covers { .. } => "ROOM_COVERS",

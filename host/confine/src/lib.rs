@@ -12,11 +12,15 @@
 //! brio_confine::enter_if_asked(); // before anything else in main
 //! ```
 //!
+//! A [`Cell`] is a room with nothing in it, in which this program itself goes on: for code that
+//! it interprets and does not trust. A program that spawns one calls [`enter_if_asked_with`].
+//!
 //! A room that cannot be made is refused, with what was missing and how to get it
 //! ([`RoomError`]); nothing is ever run with less than what [`Report`] says.
 //!
 //! Linux only. Elsewhere the crate compiles and every room is refused.
 
+mod cell;
 mod error;
 mod places;
 mod report;
@@ -30,8 +34,11 @@ mod linux;
 #[path = "elsewhere.rs"]
 mod linux;
 
+pub use cell::{Cell, CellLimits, Descriptor, Inside};
 pub use error::{Needed, RoomError};
-pub use linux::{Handle, Running, Unconfined, enter_if_asked, probe};
+pub use linux::{
+    Handle, Running, Unconfined, enter_if_asked, enter_if_asked_with, probe, probe_cell,
+};
 pub use report::{Landlock, Namespace, Privilege, ProcessLimit, Report};
 pub use room::{Access, Bind, Command, Limits, Room, Stdio, Workspace};
 pub use toolchains::{Toolchains, toolchains};

@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -14,10 +14,11 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, getegid, geteuid, getppid, pidfd_open, pidfd_send_signal, setsid,
 };
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities, unshare_unsafe};
+use serde::Serialize;
 
 use super::wire::{self, Answer, Failure, Needing as _, Spec};
-use super::{caps, guard, init};
-use crate::{Needed, Privilege};
+use super::{caps, cell, guard, init};
+use crate::{Inside, Needed, Privilege};
 
 pub(super) const HELPER: &str = "brio-room";
 const INIT: &str = "brio-room-init";
@@ -25,24 +26,49 @@ const INIT: &str = "brio-room-init";
 /// Becomes the helper of a room, its process 1, or the guard of an unconfined command, if this
 /// process was started as one; returns at once otherwise.
 ///
-/// Must be the first thing in `main`, before threads are started or descriptors are opened.
+/// Must be the first thing in `main`, before threads are started or descriptors are opened. A
+/// program that also spawns a [`Cell`](crate::Cell) calls [`enter_if_asked_with`] instead.
 pub fn enter_if_asked() {
+    enter(None);
+}
+
+/// As [`enter_if_asked`], for a program that also spawns cells: `inside` is what goes on in the
+/// [`Cell`](crate::Cell), called when everything is locked, with the descriptors that its
+/// spawner gave, in their order. What it returns is the exit status.
+///
+/// `inside` runs as process 1, in the main thread, with an empty environment and `/dev/null` as
+/// its standard streams. It may start threads. A panic that leaves it is the exit status 101;
+/// an abort ends it by a signal, as the kernel shows it: a process 1 takes no `SIGABRT`.
+pub fn enter_if_asked_with(inside: Inside) {
+    enter(Some(inside));
+}
+
+fn enter(inside: Option<Inside>) {
     let name = std::env::args_os().next();
     match name.as_deref().and_then(|name| name.to_str()) {
         Some(HELPER) => std::process::exit(helper()),
         Some(INIT) => std::process::exit(init::run()),
+        Some(cell::HELPER) => std::process::exit(cell::helper()),
+        Some(cell::INIT) => std::process::exit(inside.map_or(1, cell::run)),
         Some(guard::GUARD) => std::process::exit(guard::run()),
         Some(guard::GUARDED) => std::process::exit(guard::become_command()),
-        // Release: nothing but the flag itself.
-        _ => ENTERED.store(true, Ordering::Release),
-    }
+        // Who calls it twice is what the first call made of it.
+        _ => ENTERED.get_or_init(|| Entered { cells: inside.is_some() }),
+    };
 }
 
-/// Without the call in `main` a helper would be this whole program once more, and so on.
-static ENTERED: AtomicBool = AtomicBool::new(false);
+/// That `main` made the call. Without it a helper would be this whole program once more, and so
+/// on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entered {
+    /// There is something to go on with in a cell.
+    pub(super) cells: bool,
+}
 
-pub(super) fn entered() -> bool {
-    ENTERED.load(Ordering::Acquire)
+static ENTERED: OnceLock<Entered> = OnceLock::new();
+
+pub(super) fn entered() -> Option<Entered> {
+    ENTERED.get().copied()
 }
 
 /// This program again, with its end of a new socket as its standard input and nothing else; of
@@ -75,8 +101,10 @@ fn helper() -> i32 {
     let Ok(caller) = inherited_socket() else { return 1 };
     let caller_pid = getppid();
     let Ok(Some((spec, stdio))) = wire::receive::<Spec>(&caller) else { return 1 };
-    match room(&caller, caller_pid, &spec, &stdio) {
-        Ok(status) => status,
+    let wanted =
+        Wanted { init: INIT, caller: spec.caller, network: spec.network, detached: spec.detached };
+    match namespaced(&caller, caller_pid, &wanted, &spec, stdio) {
+        Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()),
         Err(failure) => {
             // A caller that is gone needs no answer.
             let _ = wire::send(&caller, &Answer::Failed(failure), &[]);
@@ -85,17 +113,32 @@ fn helper() -> i32 {
     }
 }
 
-fn room(
+/// What a helper makes.
+pub(super) struct Wanted {
+    /// The name of its process 1.
+    pub(super) init: &'static str,
+    /// Who asked for it.
+    pub(super) caller: i32,
+    /// In the host's network.
+    pub(super) network: bool,
+    /// The helper was started in a process group of its own.
+    pub(super) detached: bool,
+}
+
+/// Makes the namespaces, starts process 1 in them, and tells it what to do; how it ended.
+pub(super) fn namespaced<T: Serialize>(
     caller: &UnixStream,
     caller_pid: Option<Pid>,
-    spec: &Spec,
-    stdio: &[OwnedFd],
-) -> Result<i32, Failure> {
+    wanted: &Wanted,
+    spec: &T,
+    given: Vec<OwnedFd>,
+) -> Result<ExitStatus, Failure> {
     close_inherited().needing(Needed::Helper, "close inherited descriptors")?;
-    let caller_alive = watched(caller_pid, spec.caller)?;
-    let privilege = namespaces(spec.network)?;
+    let caller_alive = watched(caller_pid, wanted.caller)?;
+    let privilege = namespaces(wanted.network)?;
     caps::keep_over_exec()?;
-    let (socket, mut child) = start(INIT, false).needing(Needed::Helper, "start process 1")?;
+    let (socket, mut child) =
+        start(wanted.init, false).needing(Needed::Helper, "start process 1")?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let init_alive = pid
         .ok_or(io::Error::from(io::ErrorKind::InvalidInput))
@@ -104,22 +147,23 @@ fn room(
     // The terminal's signals must not reach the helper. One of a detached command was started
     // in a group of its own, so that there is no moment at which they would. Else they are for
     // the command, which stays where the caller is.
-    if !spec.detached {
+    if !wanted.detached {
         setsid().needing(Needed::Helper, "setsid")?;
     }
 
     // It says so when it is bound to die with us; only then is it told what to do.
     let armed = matches!(wire::receive::<init::Armed>(&socket), Ok(Some(_)));
-    let mut fds: Vec<BorrowedFd<'_>> = stdio.iter().map(AsFd::as_fd).collect();
+    let mut fds: Vec<BorrowedFd<'_>> = given.iter().map(AsFd::as_fd).collect();
     fds.push(caller.as_fd());
     let told = wire::send(caller, &Answer::Started, &[init_alive.as_fd()])
         .and_then(|()| wire::send(&socket, &(spec, privilege), &fds));
+    // Who waits for the other side to be closed waits for nobody but process 1.
+    drop(given);
     if armed && told.is_ok() {
         watch(&init_alive, &caller_alive);
     }
     let _ = child.kill(); // it may have ended
-    let status = child.wait().needing(Needed::Helper, "wait for process 1")?;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
+    child.wait().needing(Needed::Helper, "wait for process 1")
 }
 
 /// What tells the caller's end, if our parent is still the one who says that it is the caller.

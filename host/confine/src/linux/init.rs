@@ -11,6 +11,7 @@ use rustix::process::{
     DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal,
     set_dumpable_behavior, set_parent_process_death_signal, setsid,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::wire::{self, Answer, Failure, Needing as _, Spec, errno, path_of};
@@ -22,19 +23,7 @@ use crate::{Namespace, Needed, Privilege, Report};
 pub(super) struct Armed;
 
 pub(super) fn run() -> i32 {
-    let Ok(helper) = helper::inherited_socket() else { return 1 };
-    // Not dumpable: what runs in the room, with the same user, can neither trace this process
-    // nor reach the host's files by its /proc/1/exe, cwd or fd.
-    if set_parent_process_death_signal(Some(Signal::KILL)).is_err()
-        || set_dumpable_behavior(DumpableBehavior::NotDumpable).is_err()
-        || wire::send(&helper, &Armed, &[]).is_err()
-    {
-        return 1;
-    }
-    let Ok(Some((told, fds))) = wire::receive::<(Spec, Privilege)>(&helper) else { return 1 };
-    let mut stdio = fds;
-    let Some(caller) = stdio.pop().map(UnixStream::from) else { return 1 };
-    let (spec, privilege) = told;
+    let Some(Told { spec, privilege, caller, given: stdio }) = told::<Spec>() else { return 1 };
     let ended = room(&caller, &spec, privilege).and_then(|()| command(&caller, &spec, stdio));
     let (answer, code) = match ended {
         Ok(status) => (Answer::Ended(status), shell_code(status)),
@@ -43,6 +32,29 @@ pub(super) fn run() -> i32 {
     // A caller that is gone takes the room with it, by the helper.
     let _ = wire::send(&caller, &answer, &[]);
     code
+}
+
+/// What process 1 is told by its helper.
+pub(super) struct Told<T> {
+    pub(super) spec: T,
+    pub(super) privilege: Privilege,
+    /// To answer by.
+    pub(super) caller: UnixStream,
+    /// The descriptors that the caller gave.
+    pub(super) given: Vec<OwnedFd>,
+}
+
+/// Binds this process to the helper's life, and asks it what to do. `None`: the helper is gone.
+pub(super) fn told<T: DeserializeOwned>() -> Option<Told<T>> {
+    let helper = helper::inherited_socket().ok()?;
+    // Not dumpable: what runs in the room, with the same user, can neither trace this process
+    // nor reach the host's files by its /proc/1/exe, cwd or fd.
+    set_parent_process_death_signal(Some(Signal::KILL)).ok()?;
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).ok()?;
+    wire::send(&helper, &Armed, &[]).ok()?;
+    let ((spec, privilege), mut given) = wire::receive::<(T, Privilege)>(&helper).ok()??;
+    let caller = UnixStream::from(given.pop()?);
+    Some(Told { spec, privilege, caller, given })
 }
 
 /// The status of a wait as shells give it.
@@ -61,21 +73,11 @@ fn room(caller: &UnixStream, spec: &Spec, privilege: Privilege) -> Result<(), Fa
     caps::no_new_privs()?;
     let mut lacking = Vec::new();
     let known = landlock::probe();
-    match known {
-        None => lacking.push("landlock is not in this kernel, or is switched off".to_owned()),
-        Some(found) if !found.scoped => lacking.push(format!(
-            "landlock {} does not keep abstract sockets and signals inside (version 6 does)",
-            found.abi
-        )),
-        Some(_) => {}
-    }
+    lacking.extend(landlock::lacking(known));
     let fuse = root::build(&spec.places, spec.limits.private_bytes)?;
-    let processes = limits::processes(spec.limits.processes, privilege)?;
-    if processes == crate::ProcessLimit::Unavailable {
-        lacking.push(
-            "nothing bounds the number of processes: for root that needs Linux 6.14".to_owned(),
-        );
-    }
+    let own_proc = || Ok(std::fs::File::open("/proc")?.into());
+    let processes = limits::processes(spec.limits.processes, privilege, own_proc)?;
+    lacking.extend(limits::lacking(processes));
     root::seal()?;
     limits::apply(&spec.limits)?;
     let report = Report {
@@ -99,7 +101,7 @@ fn room(caller: &UnixStream, spec: &Spec, privilege: Privilege) -> Result<(), Fa
     seccomp::install()
 }
 
-fn namespaces(network: bool, privilege: Privilege) -> Vec<Namespace> {
+pub(super) fn namespaces(network: bool, privilege: Privilege) -> Vec<Namespace> {
     use Namespace::{Cgroup, Ipc, Mount, Network, Pid, User, Uts};
     let mut all = vec![Mount, Pid, Ipc, Uts, Cgroup];
     if privilege == Privilege::UserNamespace {

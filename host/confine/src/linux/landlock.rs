@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, BitFlags, LandlockStatus, PathBeneath, PathFd, RestrictionStatus,
-    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd,
+    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError,
+    RulesetStatus, Scope,
 };
 
 use super::wire::{Bytes, Failure, WirePlace, path_of};
@@ -20,7 +21,41 @@ const KNOWN: ABI = ABI::V6;
 /// What the kernel has. Needs `no_new_privs`. A thread of its own is confined, and ends.
 pub(super) fn probe() -> Option<Landlock> {
     let thread = std::thread::spawn(|| ruleset().and_then(RulesetCreated::restrict_self));
-    let status = thread.join().ok()?.ok()?;
+    found(&thread.join().ok()?.ok()?)
+}
+
+/// What a report says of it.
+pub(super) fn lacking(found: Option<Landlock>) -> Option<String> {
+    match found {
+        None => Some("landlock is not in this kernel, or is switched off".to_owned()),
+        Some(found) if !found.scoped => Some(format!(
+            "landlock {} does not keep abstract sockets and signals inside (version 6 does)",
+            found.abi
+        )),
+        Some(_) => None,
+    }
+}
+
+/// Denies this process, which must have one thread, everything: no file, no port, nobody's
+/// signal or abstract socket. What of it is in force; `None` where the kernel has no landlock.
+/// Needs `no_new_privs`.
+pub(super) fn deny_all() -> Result<Option<Landlock>, Failure> {
+    let restricted = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))
+        .and_then(|ruleset| ruleset.handle_access(AccessNet::from_all(KNOWN)))
+        .and_then(|ruleset| ruleset.scope(Scope::from_all(KNOWN)))
+        .and_then(Ruleset::create)
+        .and_then(RulesetCreated::restrict_self);
+    match restricted {
+        Ok(status) => Ok(found(&status)),
+        Err(what) => {
+            let e = std::io::Error::from_raw_os_error(libc::EINVAL);
+            Err(Failure::refused(Needed::Landlock, format!("landlock: {what}"), &e))
+        }
+    }
+}
+
+fn found(status: &RestrictionStatus) -> Option<Landlock> {
     if status.ruleset == RulesetStatus::NotEnforced {
         return None;
     }

@@ -4,12 +4,16 @@
 //! below [`HOST`] until [`seal`] takes it away.
 
 use std::fs;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, UnmountFlags,
+    fsconfig_create, fsmount, fsopen, mount_change, unmount,
+};
 use rustix::process::{chdir, getegid, geteuid, pivot_root};
 
 use super::mounts::{self, Mounter, errno_failure};
@@ -92,6 +96,33 @@ pub(super) fn build(
         }
     }
     Ok(fuse)
+}
+
+/// Changes the root to an empty directory, for good: nothing of the host's tree can be reached
+/// then. What comes back is the host's `/dev/null`, opened where its mode cannot be changed.
+pub(super) fn empty() -> Result<OwnedFd, Failure> {
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .needing(Needed::Mount, "make / private")?;
+    let mut mounter = Mounter::new(0)?;
+    change_root(&mut mounter)?;
+    let path = Path::new("/null");
+    mounter.device(Path::new("/dev/null"), path)?;
+    let null = rustix::fs::open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| errno_failure(path, &e.into()))?;
+    unmount(path, UnmountFlags::DETACH).needing(Needed::Mount, "take /null away")?;
+    fs::remove_file(path).needing(Needed::Mount, "remove /null")?;
+    seal()?;
+    Ok(null)
+}
+
+/// `/proc` of this PID namespace, mounted nowhere: it is gone with the descriptor.
+pub(super) fn own_proc() -> io::Result<OwnedFd> {
+    let proc = fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&proc)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    Ok(fsmount(&proc, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
 /// Takes the host's tree away, and makes the root and what can be written in `/proc` read-only.

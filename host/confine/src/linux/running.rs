@@ -1,7 +1,7 @@
 //! A command in a room, as its caller sees it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl Room {
     /// A place that cannot be in a room, a mechanism that this machine refuses, or no FUSE.
     /// Nothing of the command ran then, and nothing is left behind.
     pub fn spawn(&self, command: Command) -> Result<Running, RoomError> {
-        if !helper::entered() {
+        if helper::entered().is_none() {
             return Err(RoomError::NotEntered);
         }
         let planned = places::plan(self)?;
@@ -65,25 +65,14 @@ impl Room {
             null: stdio.each_ref().map(Option::is_none),
             detached: command.detached,
         };
-        let mut starting = Starting::begin(helper::HELPER, spec.detached, &spec, &stdio)?;
-        let (answer, fds) = starting.receive()?;
-        let (Answer::Started, Some(init)) = (answer, fds.into_iter().next()) else {
-            return Err(starting.no_answer());
-        };
-        let (answer, fds) = starting.receive()?;
-        let Answer::Ready(report) = answer else { return Err(starting.no_answer()) };
-        let Some(child) = starting.child.take() else { return Err(starting.no_answer()) };
-        let socket = starting.socket.try_clone().map_err(failed("keep the socket"))?;
+        let fds: Vec<_> = stdio.iter().flatten().map(AsFd::as_fd).collect();
+        let starting = Starting::begin(helper::HELPER, spec.detached, &spec, &fds)?;
+        let (mut running, fds) = starting.ready(true)?;
         let (own, views): (Vec<_>, Vec<_>) =
             mounts.into_iter().zip(fds).partition(|(path, _)| path == workspace);
-        Ok(Running {
-            fuse: own.into_iter().next().map(|(_, fd)| fd),
-            views,
-            report,
-            child,
-            handle: Handle { init: Arc::new(init), socket: Arc::new(socket) },
-            exit: None,
-        })
+        running.fuse = own.into_iter().next().map(|(_, fd)| fd);
+        running.views = views;
+        Ok(running)
     }
 }
 
@@ -94,17 +83,16 @@ pub(super) struct Starting {
 }
 
 impl Starting {
-    /// Starts it, and tells it what to do with these streams.
+    /// Starts it, and tells it what to do with these descriptors.
     pub(super) fn begin<T: Serialize>(
         name: &str,
         apart: bool,
         spec: &T,
-        stdio: &[Option<OwnedFd>; 3],
+        fds: &[BorrowedFd<'_>],
     ) -> Result<Self, RoomError> {
         let (socket, child) = helper::start(name, apart).map_err(failed("start the helper"))?;
         let mut starting = Self { socket, child: Some(child) };
-        let fds: Vec<_> = stdio.iter().flatten().map(AsFd::as_fd).collect();
-        match wire::send(&starting.socket, spec, &fds) {
+        match wire::send(&starting.socket, spec, fds) {
             Ok(()) => Ok(starting),
             Err(_) => Err(starting.no_answer()),
         }
@@ -116,6 +104,20 @@ impl Starting {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) | Err(_) => Err(self.no_answer()),
         }
+    }
+
+    /// Waits until process 1 says that all is made; with the descriptors that it sends.
+    pub(super) fn ready(mut self, signals: bool) -> Result<(Running, Vec<OwnedFd>), RoomError> {
+        let (answer, fds) = self.receive()?;
+        let (Answer::Started, Some(init)) = (answer, fds.into_iter().next()) else {
+            return Err(self.no_answer());
+        };
+        let (answer, fds) = self.receive()?;
+        let Answer::Ready(report) = answer else { return Err(self.no_answer()) };
+        let socket = self.socket.try_clone().map_err(failed("keep the socket"))?;
+        let Some(child) = self.child.take() else { return Err(self.no_answer()) };
+        let handle = Handle { init: Arc::new(init), socket: Arc::new(socket), signals };
+        Ok((Running { fuse: None, views: Vec::new(), report, child, handle, exit: None }, fds))
     }
 
     pub(super) fn no_answer(&mut self) -> RoomError {
@@ -142,7 +144,8 @@ impl Drop for Starting {
     }
 }
 
-/// A command in a room. Dropped before its end, it is killed with everything in the room.
+/// A command in a room, or this program in a [`Cell`](crate::Cell). Dropped before its end, it is
+/// killed with everything in the room.
 #[derive(Debug)]
 pub struct Running {
     /// The `/dev/fuse` descriptor of a [`Workspace::Fuse`], to be served. Take it.
@@ -164,6 +167,17 @@ impl Running {
     /// The process id of the helper, which ends with the room. Killing it kills the room.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The process id of process 1 as the caller sees it, for what the kernel tells of a process
+    /// (`/proc/PID/stat`); in a cell that is the only process. `None` once it has ended, and
+    /// where there is no `/proc`. To end it, [`Handle::kill`] cannot miss.
+    pub fn init_pid(&self) -> Option<u32> {
+        let path = format!("/proc/self/fdinfo/{}", self.handle.init.as_raw_fd());
+        let text = std::fs::read_to_string(path).ok()?;
+        // 0: of another PID namespace; -1: reaped.
+        let pid = text.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()?;
+        (pid > 0).then_some(pid)
     }
 
     /// What controls it from another thread.
@@ -231,6 +245,8 @@ impl Drop for Running {
 pub struct Handle {
     init: Arc<OwnedFd>,
     socket: Arc<UnixStream>,
+    /// There is a command, to which process 1 passes them on.
+    signals: bool,
 }
 
 impl Handle {
@@ -242,8 +258,11 @@ impl Handle {
     /// Sends a signal to the command, by its number.
     ///
     /// # Errors
-    /// The room has ended, or there is no such signal.
+    /// The room has ended, or there is no such signal; a cell takes none, being process 1.
     pub fn signal(&self, signal: i32) -> io::Result<()> {
+        if !self.signals {
+            return Err(io::Error::from(io::ErrorKind::Unsupported));
+        }
         let byte = Signal::from_named_raw(signal).and_then(|_| u8::try_from(signal).ok());
         let byte = byte.ok_or(io::Error::from(io::ErrorKind::InvalidInput))?;
         io::Write::write_all(&mut &*self.socket, &[byte])

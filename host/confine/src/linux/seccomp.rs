@@ -182,13 +182,6 @@ const TIOCSETD: u32 = 0x5423;
 
 /// Installs the filters in this thread, for good, and for all that it starts.
 pub(super) fn install() -> Result<(), Failure> {
-    let refuse = |e: seccompiler::Error| {
-        let e = match e {
-            seccompiler::Error::Prctl(e) | seccompiler::Error::Seccomp(e) => e,
-            _ => io::Error::from_raw_os_error(libc::EINVAL),
-        };
-        Failure::refused(Needed::Seccomp, "install the seccomp filter", &e)
-    };
     if cfg!(target_arch = "x86_64") {
         seccompiler::apply_filter(&no_x32()).map_err(refuse)?;
     }
@@ -203,6 +196,15 @@ pub(super) fn install() -> Result<(), Failure> {
         seccompiler::apply_filter(&filter).map_err(refuse)?;
     }
     Ok(())
+}
+
+/// A filter that cannot be had.
+pub(super) fn refuse(e: seccompiler::Error) -> Failure {
+    let e = match e {
+        seccompiler::Error::Prctl(e) | seccompiler::Error::Seccomp(e) => e,
+        _ => io::Error::from_raw_os_error(libc::EINVAL),
+    };
+    Failure::refused(Needed::Seccomp, "install the seccomp filter", &e)
 }
 
 fn compile(

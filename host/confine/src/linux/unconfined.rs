@@ -1,5 +1,6 @@
 //! A command without a room, as its caller sees it.
 
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -24,7 +25,7 @@ impl Command {
     /// [`RoomError::Command`] if the command could not be started, [`RoomError::Bind`] if its
     /// directory could not be entered, or an error of its guard. Nothing of it ran then.
     pub fn spawn_unconfined(self) -> Result<Unconfined, RoomError> {
-        if !helper::entered() {
+        if helper::entered().is_none() {
             return Err(RoomError::NotEntered);
         }
         let cwd = self.cwd.as_deref().unwrap_or(Path::new("/"));
@@ -37,7 +38,8 @@ impl Command {
             null: stdio.each_ref().map(Option::is_none),
             detached: self.detached,
         };
-        let mut starting = Starting::begin(GUARD, spec.detached, &spec, &stdio)?;
+        let fds: Vec<_> = stdio.iter().flatten().map(AsFd::as_fd).collect();
+        let mut starting = Starting::begin(GUARD, spec.detached, &spec, &fds)?;
         let (answer, _) = starting.receive()?;
         let (Answer::Started, Some(child)) = (answer, starting.child.take()) else {
             return Err(starting.no_answer());

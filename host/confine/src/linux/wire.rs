@@ -15,6 +15,7 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::cell::CellLimits;
 use crate::places::{Place, Places};
 use crate::room::{Access, Limits};
 use crate::{Needed, Report, RoomError};
@@ -40,6 +41,15 @@ pub(super) struct Spec {
     pub(super) null: [bool; 3],
     /// See [`Command::detached`](crate::Command::detached).
     pub(super) detached: bool,
+}
+
+/// What the caller asks for in a cell.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CellSpec {
+    pub(super) caller: i32,
+    pub(super) limits: CellLimits,
+    /// Only made, to say what confines it.
+    pub(super) probe: bool,
 }
 
 /// A [`Place`] whose paths are bytes.

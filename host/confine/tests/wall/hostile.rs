@@ -9,7 +9,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-type Got = io::Result<()>;
+pub(crate) type Got = io::Result<()>;
 
 /// Runs an attempt if this process was started for one.
 pub(crate) fn attempt_if_asked() {
@@ -165,14 +165,14 @@ fn kernel(name: &str, given: &[&str]) -> Got {
 }
 
 #[expect(unsafe_code, reason = "a hostile program makes raw system calls")]
-fn raw(number: i64, words: [i64; 5]) -> io::Result<i64> {
+pub(crate) fn raw(number: i64, words: [i64; 5]) -> io::Result<i64> {
     let [a, b, c, d, e] = words;
     // SAFETY: every caller passes numbers, or pointers to values that live across the call.
     let got = unsafe { libc::syscall(number, a, b, c, d, e, 0) };
     if got < 0 { Err(io::Error::last_os_error()) } else { Ok(got) }
 }
 
-fn call(number: i64, words: [i64; 5]) -> Got {
+pub(crate) fn call(number: i64, words: [i64; 5]) -> Got {
     raw(number, words).map(drop)
 }
 

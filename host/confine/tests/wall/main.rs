@@ -3,7 +3,7 @@
 //! This binary is the tests, the hostile program (`attempt NAME …`), and by
 //! `enter_if_asked` the helper of its own rooms. Each attempt is made outside of the room first,
 //! where it must succeed: so nothing is refused for a wrong reason. As root, all is run again
-//! as user 65534.
+//! as user 65534. It is also what goes on in a cell (`inside`), and misbehaves there (`locked`).
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,8 @@
 #[cfg(target_os = "linux")]
 mod beside;
 #[cfg(target_os = "linux")]
+mod cell;
+#[cfg(target_os = "linux")]
 mod files;
 #[cfg(target_os = "linux")]
 mod fuse;
@@ -22,9 +24,13 @@ mod harness;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]
+mod inside;
+#[cfg(target_os = "linux")]
 mod kernel;
 #[cfg(target_os = "linux")]
 mod life;
+#[cfg(target_os = "linux")]
+mod locked;
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
@@ -38,14 +44,17 @@ mod tries;
 
 #[cfg(target_os = "linux")]
 fn main() {
-    brio_confine::enter_if_asked();
+    brio_confine::enter_if_asked_with(inside::run);
     hostile::attempt_if_asked();
     life::caller_if_asked();
+    cell::spawner_if_asked();
     life::probe_if_asked();
     fuse::no_fuse_if_asked();
     fuse::dead_mount_if_asked();
     let tests = [
         life::TESTS,
+        cell::TESTS,
+        locked::TESTS,
         fuse::TESTS,
         beside::TESTS,
         files::TESTS,
