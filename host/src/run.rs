@@ -277,11 +277,11 @@ impl Brio {
             Some(plain) => {
                 Workspace::Plain(Preopened { dir: plain.open()?, block_current_thread: true })
             }
-            None => Workspace::Session(view.clone()),
+            None => view.clone().into(),
         };
         let mut spec = spec(name, session, request, workspace, &guests, inputs);
         spec.binds.extend(shown);
-        spec.net = session.egress(name, &request.net)?;
+        spec.net = session.egress(name, &request.net)?.into();
         spec.memory = memory;
         let report =
             stoppable(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;

@@ -35,7 +35,7 @@ fn main() {
                 let view = match i {
                     0 => plain(&session, false),
                     1 => plain(&session, true),
-                    _ => Workspace::Session(session.view.clone()),
+                    _ => session.view.clone().into(),
                 };
                 let took = inner(&agent, view);
                 if round > 0 {
@@ -57,7 +57,7 @@ fn main() {
         };
         median((0..300).map(|_| run()).collect())
     };
-    let ours = whole(&|| Workspace::Session(one.view.clone()));
+    let ours = whole(&|| one.view.clone().into());
     let blocking = whole(&|| plain(&one, true));
     println!(
         "whole run of a cached agent that reads one file: session {ours:.3} ms, blocking preopen {blocking:.3} ms"

@@ -24,5 +24,7 @@ pub const NOT_GRANTED: &str = "NOT_GRANTED";
 /// The run was asked for something that cannot be: a name for the session that is taken,
 /// a directory that cannot be opened, an agent of another engine.
 pub const RUN_INVALID: &str = "RUN_INVALID";
+/// The process that ran the agent was not there to the end, or said what cannot be.
+pub const WORKER: &str = "WORKER";
 /// The host has no room for one more instance.
 pub const HOST_BUSY: &str = "HOST_BUSY";

@@ -69,14 +69,23 @@ impl Engine {
         let cache = options.cache_dir.map(open_cache).transpose()?;
         let mut config = config(cache);
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
-        let wasm = wasmtime::Engine::new(&config).or_else(|e| {
-            tracing::debug!("no pooled instances, falling back to single ones: {e:#}");
+        Self::of(&config).or_else(|e| {
+            tracing::debug!("no pooled instances, falling back to single ones: {e}");
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-            wasmtime::Engine::new(&config)
-        });
-        let wasm = wasm.map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
-        let linkers =
-            Linkers::new(&wasm).map_err(|e| EngineError::Unsupported(format!("{e:#}")))?;
+            Self::of(&config)
+        })
+    }
+
+    /// An engine for one run, which compiles nothing, but runs what [`Engine::new`] compiles.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn for_one() -> Result<Self, EngineError> {
+        Self::of(&config(None))
+    }
+
+    fn of(config: &Config) -> Result<Self, EngineError> {
+        let unsupported = |e: wasmtime::Error| EngineError::Unsupported(format!("{e:#}"));
+        let wasm = wasmtime::Engine::new(config).map_err(unsupported)?;
+        let linkers = Linkers::new(&wasm).map_err(unsupported)?;
         let ticker = Ticker::start(&wasm)?;
         let timers = Timers::start()?;
         Ok(Self(Arc::new(Inner { wasm, linkers, ticker, timers })))

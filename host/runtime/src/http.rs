@@ -26,19 +26,47 @@ type Exchange = Box<
 >;
 type Ended = Result<(), Error>;
 
+/// What a guest reaches of the network: nothing, by default.
+#[derive(Debug, Clone)]
+pub enum Net {
+    /// What this process grants.
+    Here(Egress),
+}
+
+impl Default for Net {
+    fn default() -> Self {
+        Self::Here(Egress::default())
+    }
+}
+
+impl From<Egress> for Net {
+    fn from(egress: Egress) -> Self {
+        Self::Here(egress)
+    }
+}
+
+impl Net {
+    /// Ends what is under way and says what was done, in order.
+    pub(crate) fn close(&self) -> Vec<RequestRecord> {
+        match self {
+            Self::Here(egress) => egress.close(),
+        }
+    }
+}
+
 /// The part of a store that answers `wasi:http`.
 pub(crate) struct HttpState {
     ctx: WasiHttpCtx,
     hooks: Hooks,
 }
 
-struct Hooks(Egress);
+struct Hooks(Net);
 
 impl HttpState {
-    pub(crate) fn new(egress: Egress) -> Self {
+    pub(crate) fn new(net: Net) -> Self {
         let mut ctx = WasiHttpCtx::new();
         ctx.set_field_size_limit(FIELDS);
-        Self { ctx, hooks: Hooks(egress) }
+        Self { ctx, hooks: Hooks(net) }
     }
 
     /// Gives up what is under way; what was asked for, in order.
@@ -68,7 +96,7 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _fut: Box<dyn Future<Output = Ended> + Send>,
     ) -> Exchange {
-        let egress = self.0.clone();
+        let Net::Here(egress) = self.0.clone();
         let asked = options.unwrap_or_default();
         let times = Timeouts {
             connect: asked.connect_timeout,

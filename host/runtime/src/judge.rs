@@ -62,6 +62,11 @@ impl RunReport {
         }
     }
 
+    /// Nothing ran.
+    pub(crate) fn refused(code: &str, message: String) -> Self {
+        Self::failed(Outcome::Failed, code, message)
+    }
+
     fn failed(outcome: Outcome, code: &str, message: impl Into<String>) -> Self {
         Self::of(outcome, Some(AgentErrorInfo::new(code, message)))
     }

@@ -27,6 +27,7 @@
 //! | `link`, `state` | what a guest may import, what a store holds |
 //! | `fs` | `wasi:filesystem` over views; `plain` is the stock one |
 //! | `http` | `wasi:http`, by what [`brio_net`] is granted |
+//! | `worker` | a run in another process |
 //! | `core`, `sessions` | `brio:core`, and what a host offers for it |
 #![deny(missing_docs)]
 
@@ -60,10 +61,13 @@ mod timers;
 #[cfg(feature = "wasi-0-3")]
 mod wasi3;
 mod watch;
+#[cfg(target_os = "linux")]
+mod worker;
 
 pub use brio_net as net;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use fs::Files;
+pub use http::Net;
 pub use inspect::{ExportInfo, ImportInfo, Inspected, WasmFormat};
 pub use limits::{Limit, MemoryGauge, RunLimits};
 pub use load::{Agent, AgentKind};
@@ -78,3 +82,5 @@ pub use sessions::{
 };
 pub use spec::{Plain, RunSpec, TaskContext, Workspace};
 pub use stop::StopToken;
+#[cfg(target_os = "linux")]
+pub use worker::{RemoteFiles, Worker, enter_worker};

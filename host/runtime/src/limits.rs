@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::{ResourceLimiter, Result};
 
 /// A limit that ended a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Limit {
     /// Linear memory, tables and kept exceptions.
@@ -59,7 +60,7 @@ impl Limit {
 
 /// The limits of one run; the largest value of a type is no limit. Bytes written and files created are limits of the view
 /// ([`brio_session::Limits`]); a run that meets one of those ends just the same.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct RunLimits {
     /// Bytes of all linear memories, tables and kept exceptions together.
     pub memory: u64,
@@ -145,6 +146,11 @@ impl MemoryGauge {
     pub fn peak(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// Somebody has seen this much.
+    pub(crate) fn raise(&self, bytes: u64) {
+        self.0.fetch_max(bytes, Ordering::Relaxed);
+    }
 }
 
 impl Meter {
@@ -162,7 +168,7 @@ impl Meter {
             return Err(self.cause.hit(Limit::Memory).into());
         }
         self.used = after;
-        self.gauge.0.fetch_max(after, Ordering::Relaxed);
+        self.gauge.raise(after);
         Ok(true)
     }
 }

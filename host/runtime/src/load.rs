@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, InstancePre};
 use wasmtime_wasi::p2::bindings::CommandPre;
 
@@ -14,7 +15,7 @@ use crate::state::State;
 use crate::{Engine, LoadError, proposals};
 
 /// What a `.wasm` file turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AgentKind {
     /// A component that exports `brio:core/run`.
     Agent,
@@ -33,6 +34,8 @@ pub struct Agent {
     needs_session_fs: bool,
     session: Entry,
     plain: OnceLock<Entry>,
+    #[cfg(target_os = "linux")]
+    code: OnceLock<crate::worker::Code>,
 }
 
 /// What is called, with its imports already resolved.
@@ -77,6 +80,40 @@ impl Agent {
             .map_err(|e| imports::refused(&e))?;
         let entry = self.kind.entry(pre)?;
         Ok(self.plain.get_or_init(|| entry))
+    }
+
+    /// What a component of this kind becomes.
+    pub(crate) fn of(
+        engine: &Engine,
+        component: Component,
+        kind: AgentKind,
+    ) -> Result<Self, LoadError> {
+        let inner = &engine.0;
+        imports::check(&component, &inner.wasm)?;
+        let ty = component.component_type();
+        let needs_session_fs =
+            ty.imports(&inner.wasm).any(|(name, _)| SESSION_FS.contains(&imports::bare(name)));
+        let pre = inner.linkers.session.instantiate_pre(&component);
+        let session = kind.entry(pre.map_err(|e| imports::refused(&e))?)?;
+        Ok(Self {
+            kind,
+            component,
+            needs_session_fs,
+            session,
+            plain: OnceLock::new(),
+            #[cfg(target_os = "linux")]
+            code: OnceLock::new(),
+        })
+    }
+
+    /// What workers are given. Made when the first one needs it.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn code(&self) -> std::io::Result<&crate::worker::Code> {
+        if let Some(code) = self.code.get() {
+            return Ok(code);
+        }
+        let code = crate::worker::Code::of(&self.component)?;
+        Ok(self.code.get_or_init(|| code))
     }
 
     pub(crate) fn is_of(&self, engine: &Engine) -> bool {
@@ -168,12 +205,6 @@ impl Engine {
         let Some(kind) = AgentKind::of(&exports, core) else {
             return Err(LoadError::NoEntryPoint { exports });
         };
-        imports::check(&component, wasm)?;
-        let needs_session_fs =
-            ty.imports(wasm).any(|(name, _)| SESSION_FS.contains(&imports::bare(name)));
-        let pre =
-            self.0.linkers.session.instantiate_pre(&component).map_err(|e| imports::refused(&e))?;
-        let session = kind.entry(pre)?;
-        Ok(Agent { kind, component, needs_session_fs, session, plain: OnceLock::new() })
+        Agent::of(self, component, kind)
     }
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use brio_net::RequestRecord;
+use serde::{Deserialize, Serialize};
 
 use crate::{Captured, Limit};
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// The agent returned a result, the command exited with 0, the reviewer approved.
     Succeeded,
@@ -38,7 +39,7 @@ impl Outcome {
 }
 
 /// What an agent returns when it succeeds.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskOutput {
     /// What was done: one line, then, if there is more to say, an empty line and prose.
     pub summary: String,
@@ -47,7 +48,7 @@ pub struct TaskOutput {
 }
 
 /// One figure.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// What was measured, with its unit.
     pub name: String,
@@ -56,7 +57,7 @@ pub struct Metric {
 }
 
 /// What a reviewer thinks of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Whether the work may land. This alone decides.
     pub approved: bool,
@@ -67,7 +68,7 @@ pub struct Verdict {
 }
 
 /// One remark of a reviewer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How serious it is.
     pub severity: Severity,
@@ -82,7 +83,7 @@ pub struct Finding {
 }
 
 /// How serious a [`Finding`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Severity {
     /// Nothing to do.
     Note,
@@ -93,7 +94,7 @@ pub enum Severity {
 }
 
 /// Why a run did not succeed, for people and for machines.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentErrorInfo {
     /// A stable code: see [`codes`](crate::codes).
     pub code: String,
@@ -110,7 +111,7 @@ impl AgentErrorInfo {
 }
 
 /// What a run consumed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// From the first instruction of instantiation to the end.
     pub wall: Duration,

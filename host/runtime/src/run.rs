@@ -12,10 +12,7 @@ use crate::load::Entry;
 use crate::output::Outputs;
 use crate::state::State;
 use crate::watch::Watch;
-use crate::{
-    Agent, AgentErrorInfo, Engine, Limit, Outcome, RunReport, RunSpec, TaskContext, Usage,
-    Workspace, codes,
-};
+use crate::{Agent, Engine, Limit, RunReport, RunSpec, TaskContext, Usage, Workspace, codes};
 
 impl Engine {
     /// Runs an agent to its end, on the calling thread (inside of a tokio runtime on a thread
@@ -23,14 +20,21 @@ impl Engine {
     ///
     /// Child sessions that are still open at the end are rolled back.
     pub fn run(&self, agent: &Agent, spec: RunSpec) -> RunReport {
+        self.on_own_thread(|| self.run_here(agent, spec))
+    }
+
+    /// Blocks the calling thread, or, inside of a tokio runtime, another one.
+    pub(crate) fn on_own_thread(&self, run: impl FnOnce() -> RunReport + Send) -> RunReport {
         if tokio::runtime::Handle::try_current().is_err() {
-            return self.run_here(agent, spec);
+            return run();
         }
-        let refused =
-            || refused(codes::HOST_BUSY, "the host has no thread for one more run".into());
+        let refused = || {
+            let message = "the host has no thread for one more run";
+            RunReport::refused(codes::HOST_BUSY, message.into())
+        };
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("brio-run".into());
-            let run = thread.spawn_scoped(scope, || self.run_here(agent, spec));
+            let run = thread.spawn_scoped(scope, run);
             match run.map(|run| run.join()) {
                 Ok(Ok(report)) => report,
                 Ok(Err(panic)) => std::panic::resume_unwind(panic),
@@ -39,23 +43,32 @@ impl Engine {
         })
     }
 
-    fn run_here(&self, agent: &Agent, mut spec: RunSpec) -> RunReport {
+    /// The report of a run that cannot be.
+    pub(crate) fn refusal(&self, agent: &Agent, spec: &RunSpec) -> Option<RunReport> {
+        let invalid = |message| Some(RunReport::refused(codes::RUN_INVALID, message));
         if let Err(message) = spec.check() {
-            return refused(codes::RUN_INVALID, message);
+            return invalid(message);
         }
         if !agent.is_of(self) {
-            return refused(codes::RUN_INVALID, "the agent was loaded by another engine".into());
+            return invalid("the agent was loaded by another engine".into());
         }
         if agent.needs_session_fs() && spec.sessions.is_none() {
             let message = "the agent imports brio:core/session-fs, which this run was not granted; \
                            run it with --grant session-fs";
-            return refused(codes::NOT_GRANTED, message.into());
+            return Some(RunReport::refused(codes::NOT_GRANTED, message.into()));
+        }
+        None
+    }
+
+    fn run_here(&self, agent: &Agent, mut spec: RunSpec) -> RunReport {
+        if let Some(report) = self.refusal(agent, &spec) {
+            return report;
         }
         let entry = match &spec.view {
             Workspace::Session(_) => agent.session(),
             Workspace::Plain(_) => match agent.plain(self) {
                 Ok(entry) => entry,
-                Err(e) => return refused(e.code(), e.to_string()),
+                Err(e) => return RunReport::refused(e.code(), e.to_string()),
             },
         };
         let cause = Cause::default();
@@ -69,15 +82,29 @@ impl Engine {
         let watch = Watch::new(&spec, &cause);
         let state = match State::new(&spec, &outputs, &watch) {
             Ok(state) => state,
-            Err(e) => return refused(codes::RUN_INVALID, format!("{}: {e}", spec.at)),
+            Err(e) => {
+                return RunReport::refused(codes::RUN_INVALID, format!("{}: {e}", spec.at));
+            }
         };
         let run = Run { engine: self, spec: &spec, cause, watch };
         run.go(entry, state, outputs)
     }
 }
 
-fn refused(code: &str, message: String) -> RunReport {
-    RunReport::of(Outcome::Failed, Some(AgentErrorInfo::new(code, message)))
+impl Engine {
+    /// Waits until all that was put out is shown, and hands what was kept of it to the report.
+    pub(crate) fn drain(&self, spec: &RunSpec, outputs: &mut Outputs, report: &mut RunReport) {
+        self.0.timers.block_on(async {
+            // A sink that does not take what is left must not hold the report for ever.
+            tokio::select! {
+                () = outputs.drained() => {}
+                () = spec.stop.stopped() => {}
+                () = tokio::time::sleep(spec.limits.wall.max(Duration::from_secs(5))) => {}
+            }
+        });
+        report.stdout = outputs.stdout.captured();
+        report.stderr = outputs.stderr.captured();
+    }
 }
 
 struct Run<'a> {
@@ -127,16 +154,7 @@ impl Run<'_> {
             files: self.written().1.saturating_sub(before.1),
         };
         drop(state);
-        inner.timers.block_on(async {
-            // A sink that does not take what is left must not hold the report for ever.
-            tokio::select! {
-                () = outputs.drained() => {}
-                () = self.spec.stop.stopped() => {}
-                () = tokio::time::sleep(self.spec.limits.wall.max(Duration::from_secs(5))) => {}
-            }
-        });
-        report.stdout = outputs.stdout.captured();
-        report.stderr = outputs.stderr.captured();
+        self.engine.drain(self.spec, &mut outputs, &mut report);
         report
     }
 
@@ -151,14 +169,14 @@ impl Run<'_> {
 
     fn limit_hit(&self) -> Option<FsError> {
         match &self.spec.view {
-            Workspace::Session(view) => view.limit_hit(),
+            Workspace::Session(files) => files.limit_hit(),
             Workspace::Plain(_) => None,
         }
     }
 
     fn written(&self) -> (u64, u64) {
         match &self.spec.view {
-            Workspace::Session(view) => view.written(),
+            Workspace::Session(files) => files.written(),
             Workspace::Plain(_) => (0, 0),
         }
     }

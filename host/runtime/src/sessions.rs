@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use brio_session::{ChangeSet, RelPath, View};
+use brio_session::{ChangeSet, RelPath};
+use serde::{Deserialize, Serialize};
+
+use crate::fs::Files;
 
 /// The sessions of one run: its own and those that it begins. Implemented by the embedding
 /// host over the landing core; every call is synchronous and runs to its end even when the
@@ -13,7 +16,8 @@ pub trait Sessions: Send + Sync {
     ///
     /// # Errors
     /// `BASE_INVALID`, `NOT_PERMITTED`, `LIMIT`, `SESSION_ENDED`, `IO`.
-    fn begin(&self, parent: Option<&str>, path: &RelPath) -> Result<(String, View), SessionsError>;
+    fn begin(&self, parent: Option<&str>, path: &RelPath)
+    -> Result<(String, Files), SessionsError>;
 
     /// Lands a child in what it was begun on, wholly or not at all.
     ///
@@ -89,7 +93,7 @@ fn no_journal() -> SessionsError {
 }
 
 /// What went wrong, by the codes of `wit/session-fs.wit` and the cases of `checkpoint-error`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SessionsCode {
     /// The parent or base changed on the same paths.
@@ -142,7 +146,7 @@ impl SessionsCode {
 }
 
 /// An error of [`Sessions`]; shown as `CODE: message`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionsError {
     /// What a program matches on.
     pub code: SessionsCode,
@@ -169,7 +173,7 @@ impl fmt::Display for SessionsError {
 impl std::error::Error for SessionsError {}
 
 /// Where a session is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SessionState {
     /// It can be read, written, committed and rolled back.
     Open,
@@ -184,7 +188,7 @@ pub enum SessionState {
 }
 
 /// A session at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionStatus {
     /// Where it is in its life.
     pub state: SessionState,
@@ -197,7 +201,7 @@ pub struct SessionStatus {
 }
 
 /// What was said about a session when it began.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionMetadata {
     /// What it is for; may be empty.
     pub goal: String,
@@ -210,7 +214,7 @@ pub struct SessionMetadata {
 }
 
 /// A state that a session can be put back to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionCheckpoint {
     /// Its name, unique in the session.
     pub name: String,
@@ -221,7 +225,7 @@ pub struct SessionCheckpoint {
 }
 
 /// What an agent decided.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionDecision {
     /// What, in a few words.
     pub title: String,

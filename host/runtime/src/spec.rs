@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use brio_net::Egress;
 use brio_session::View;
 use cap_std::fs::Dir;
 
 use crate::fs::Files;
+use crate::http::Net;
 use crate::{MemoryGauge, Output, RunLimits, Sessions, StopToken};
 
 /// What an agent is asked to do.
@@ -25,7 +25,7 @@ pub struct TaskContext {
 /// What answers the guest's file calls.
 pub enum Workspace {
     /// A session.
-    Session(View),
+    Session(Files),
     /// A directory, preopened through wasmtime-wasi: no limits of bytes and files, no child
     /// sessions.
     Plain(Plain),
@@ -33,7 +33,7 @@ pub enum Workspace {
 
 impl From<View> for Workspace {
     fn from(view: View) -> Self {
-        Self::Session(view)
+        Self::Session(view.into())
     }
 }
 
@@ -74,7 +74,7 @@ pub struct RunSpec {
     pub session_info: Option<Arc<dyn Sessions>>,
     /// What it reaches of the network; nothing by default. It is this run's alone, and closed at
     /// its end.
-    pub net: Egress,
+    pub net: Net,
     /// Where stdout goes.
     pub stdout: Output,
     /// Where stderr goes.
@@ -99,7 +99,7 @@ impl RunSpec {
             limits: RunLimits::default(),
             sessions: None,
             session_info: None,
-            net: Egress::default(),
+            net: Net::default(),
             stdout: Output::default(),
             stderr: Output::default(),
             stop: StopToken::default(),
@@ -138,7 +138,7 @@ impl RunSpec {
                 return Err(format!("{name}: is named twice"));
             }
         }
-        let view = |(_, files): &&(String, Files)| files.view().is_some();
+        let view = |(_, files): &&(String, Files)| files.host_dir().is_none();
         match (&self.view, self.binds.iter().find(view)) {
             (Workspace::Plain(_), Some((at, _))) => {
                 Err(format!("{at}: the plain form shows directories of the host only"))

@@ -80,13 +80,13 @@ impl State {
         };
         let (mut fs, mut plain) = (None, Vec::new());
         match &spec.view {
-            Workspace::Session(view) => {
+            Workspace::Session(files) => {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let since = Time { secs: now.as_secs() as i64, nanos: now.subsec_nanos() };
                 let binds = spec.binds.clone();
                 fs = Some(FsState::new(Mounts::new(
                     spec.at.clone(),
-                    view.clone(),
+                    files.clone(),
                     binds,
                     spec.sessions.is_some(),
                     since,

@@ -23,6 +23,28 @@ impl Timers {
     }
 }
 
+/// Goes on beside its run, and ends with this.
+#[cfg(target_os = "linux")]
+pub(crate) struct Beside(tokio::task::JoinHandle<()>);
+
+#[cfg(target_os = "linux")]
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Timers {
+    /// Runs a future on the thread of the timers.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> Beside {
+        match &self.0 {
+            Some(runtime) => Beside(runtime.spawn(future)),
+            None => unreachable!("it is there until it is dropped"),
+        }
+    }
+}
+
 impl Drop for Timers {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {

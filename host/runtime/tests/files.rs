@@ -2,7 +2,7 @@
 //! every function of `wasi:filesystem` (T9, its part of this crate).
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod common;
+pub mod common;
 
 use brio_runtime::{Outcome, Plain, RunReport, RunSpec, Workspace};
 use cap_std::ambient_authority;

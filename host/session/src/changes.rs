@@ -9,6 +9,8 @@ use crate::io::read_full;
 use crate::sealed::{Stack, own_file, times_of, touched};
 use crate::tracked::Quiet;
 use crate::tree::{Ref, merge_observed};
+use serde::{Deserialize, Serialize};
+
 use crate::{FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time, View, hostdir};
 
 /// What a session changed against the base as of its snapshot, ordered by path.
@@ -21,7 +23,7 @@ pub struct ChangeSet {
 }
 
 /// One path that a session changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Where.
     pub path: RelPath,
@@ -38,7 +40,7 @@ pub struct Change {
 }
 
 /// How a path changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ChangeKind {
     /// Nothing was there.
     Added,

@@ -7,7 +7,9 @@ use std::io;
 /// It is shaped as `errno` is, because that is what a guest is told: the caller knows the
 /// path it asked for. Errors that a person reads (landing, recovery, begin) are typed per
 /// operation elsewhere and carry paths and ids.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
 #[non_exhaustive]
 pub enum FsError {
     /// ENOENT: no such file or directory.

@@ -146,7 +146,7 @@ pub trait Lower: Send + Sync {
 }
 
 /// One entry of a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirEntry {
     /// Its name.
     pub name: Vec<u8>,

@@ -28,7 +28,7 @@ pub struct Time {
 }
 
 /// What a `set_times` does with one of the times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SetTime {
     /// Leave it.
     Keep,
@@ -39,7 +39,7 @@ pub enum SetTime {
 }
 
 /// Metadata of one file in a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// Its kind.
     pub kind: Kind,

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_landing::{BeginOptions, CommitOptions, Decision, Metadata, SessionId, State, Writer};
 use brio_runtime::{
-    SessionCheckpoint, SessionDecision, SessionMetadata, SessionStatus, Sessions, SessionsCode,
-    SessionsError,
+    Files, SessionCheckpoint, SessionDecision, SessionMetadata, SessionStatus, Sessions,
+    SessionsCode, SessionsError,
 };
-use brio_session::{ChangeSet, RelPath, View, ViewOptions};
+use brio_session::{ChangeSet, RelPath, ViewOptions};
 
 use crate::observe::WatchedLanding;
 use crate::{Grants, SessionHandle};
@@ -127,7 +127,11 @@ impl GuestSessions {
 }
 
 impl Sessions for GuestSessions {
-    fn begin(&self, parent: Option<&str>, path: &RelPath) -> Result<(String, View), SessionsError> {
+    fn begin(
+        &self,
+        parent: Option<&str>,
+        path: &RelPath,
+    ) -> Result<(String, Files), SessionsError> {
         if !self.granted {
             let why = "sessions were not granted (--grant session-fs)";
             return Err(SessionsError::new(SessionsCode::NotPermitted, why));
@@ -180,7 +184,7 @@ impl Sessions for GuestSessions {
                 metadata,
             },
         );
-        Ok((id.to_string(), view))
+        Ok((id.to_string(), view.into()))
     }
 
     fn commit(&self, id: &str) -> Result<(), SessionsError> {

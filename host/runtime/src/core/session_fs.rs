@@ -4,7 +4,7 @@ use brio_session::OpenOptions;
 
 use super::CoreCtx;
 use crate::bindings::brio::core::session_fs::Host;
-use crate::fs::{Dir, Located, Opened};
+use crate::fs::{Located, Opened};
 use crate::{SessionsCode, SessionsError};
 
 type Answer<T> = Result<T, SessionsError>;
@@ -58,13 +58,13 @@ impl CoreCtx<'_> {
         let how =
             OpenOptions { read: true, directory: true, follow: true, ..OpenOptions::default() };
         let dir = match mount.root().open_at(path.as_bytes(), &how) {
-            Ok(Opened::Dir(Dir::View(dir))) => dir,
+            Ok(Opened::Dir(dir)) => dir,
             Ok(_) => return Err(invalid("not a directory")),
             Err(e) => return Err(invalid(&e.to_string())),
         };
         let path = dir.path().map_err(|e| invalid(&e.to_string()))?;
-        let (id, view) = sessions.begin(parent.as_deref(), &path)?;
-        fs.mounts.add_child(id.clone(), view);
+        let (id, files) = sessions.begin(parent.as_deref(), &path)?;
+        fs.mounts.add_child(id.clone(), files);
         fs.forget();
         self.core.begun.push(id.clone());
         Ok(id)
@@ -115,8 +115,8 @@ impl CoreCtx<'_> {
 
     fn gone(&mut self, id: &str) {
         let gone = self.fs.as_mut().and_then(|fs| fs.mounts.remove_child(id));
-        if let Some(view) = gone.as_ref().and_then(|mount| mount.files.view()) {
-            view.end();
+        if let Some(mount) = gone {
+            mount.files.end();
         }
         self.core.ended.insert(id.to_owned());
     }

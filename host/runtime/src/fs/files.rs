@@ -1,10 +1,14 @@
 //! What answers the file calls of one mount: a view, or a directory of the host as it is.
 
 use brio_session::{
-    DirEntry, DirHandle, FileHandle, FsError, FsResult, Handle, Meta, OpenOptions, SetTime, View,
+    DirEntry, DirHandle, FileHandle, FsError, FsResult, Handle, Meta, OpenOptions, RelPath,
+    SetTime, View,
 };
 #[cfg(unix)]
 use brio_session::{Direct, DirectDir, DirectFile, DirectHandle};
+
+#[cfg(target_os = "linux")]
+use crate::worker::{RemoteDir, RemoteFile, RemoteFiles, RemoteOpened};
 
 /// What a guest finds at a name: see [`RunSpec::binds`](crate::RunSpec::binds).
 #[derive(Clone)]
@@ -14,6 +18,9 @@ pub enum Files {
     /// A directory of the host: what is written there is there at once.
     #[cfg(unix)]
     Direct(Direct),
+    /// In a worker: what its supervisor answers for.
+    #[cfg(target_os = "linux")]
+    Remote(RemoteFiles),
 }
 
 impl From<View> for Files {
@@ -35,6 +42,8 @@ pub(crate) enum Dir {
     View(DirHandle),
     #[cfg(unix)]
     Direct(DirectDir),
+    #[cfg(target_os = "linux")]
+    Remote(RemoteDir),
 }
 
 /// An open regular file.
@@ -42,6 +51,8 @@ pub(crate) enum File {
     View(FileHandle),
     #[cfg(unix)]
     Direct(DirectFile),
+    #[cfg(target_os = "linux")]
+    Remote(RemoteFile),
 }
 
 /// What was opened.
@@ -57,6 +68,8 @@ macro_rules! each {
             Self::View($it) => $call,
             #[cfg(unix)]
             Self::Direct($it) => $call,
+            #[cfg(target_os = "linux")]
+            Self::Remote($it) => $call,
         }
     };
 }
@@ -67,6 +80,8 @@ impl Files {
             Self::View(view) => Dir::View(view.root()),
             #[cfg(unix)]
             Self::Direct(direct) => Dir::Direct(direct.root()),
+            #[cfg(target_os = "linux")]
+            Self::Remote(remote) => Dir::Remote(remote.root()),
         }
     }
 
@@ -77,18 +92,36 @@ impl Files {
     /// A handle of the directory of the host, if it is one.
     pub(crate) fn host_dir(&self) -> Option<std::io::Result<cap_std::fs::Dir>> {
         match self {
-            Self::View(_) => None,
             #[cfg(unix)]
             Self::Direct(direct) => Some(direct.dir()),
+            _ => None,
         }
     }
 
-    /// The view, if it is one.
-    pub(crate) fn view(&self) -> Option<&View> {
+    /// Bytes and files that its runs were charged for so far.
+    pub(crate) fn written(&self) -> (u64, u64) {
         match self {
-            Self::View(view) => Some(view),
+            Self::View(view) => view.written(),
+            _ => (0, 0),
+        }
+    }
+
+    /// Which limit refused something: `DiskLimit` or `FileLimit`.
+    pub(crate) fn limit_hit(&self) -> Option<FsError> {
+        match self {
+            Self::View(view) => view.limit_hit(),
+            _ => None,
+        }
+    }
+
+    /// What is held of a session that has ended means nothing from here on.
+    pub(crate) fn end(&self) {
+        match self {
+            Self::View(view) => view.end(),
             #[cfg(unix)]
-            Self::Direct(_) => None,
+            Self::Direct(_) => {}
+            #[cfg(target_os = "linux")]
+            Self::Remote(remote) => remote.end(),
         }
     }
 }
@@ -101,6 +134,8 @@ macro_rules! ops {
                 Self::View(dir) => dir.view().$name(dir, $($arg),*),
                 #[cfg(unix)]
                 Self::Direct(dir) => dir.$name($($arg),*),
+                #[cfg(target_os = "linux")]
+                Self::Remote(dir) => dir.$name($($arg),*),
             }
         }
     )*};
@@ -127,6 +162,11 @@ impl Dir {
                 DirectHandle::File(file) => Opened::File(File::Direct(file)),
                 DirectHandle::Dir(dir) => Opened::Dir(Self::Direct(dir)),
             },
+            #[cfg(target_os = "linux")]
+            Self::Remote(dir) => match dir.open_at(path, how)? {
+                RemoteOpened::File(file) => Opened::File(File::Remote(file)),
+                RemoteOpened::Dir(dir) => Opened::Dir(Self::Remote(dir)),
+            },
         })
     }
 
@@ -135,6 +175,8 @@ impl Dir {
             Self::View(dir) => dir.view().symlink_at(target, dir, path),
             #[cfg(unix)]
             Self::Direct(dir) => dir.symlink_at(target, path),
+            #[cfg(target_os = "linux")]
+            Self::Remote(dir) => dir.symlink_at(target, path),
         }
     }
 
@@ -144,6 +186,8 @@ impl Dir {
             (Self::View(from), Self::View(to)) => from.view().link_at(from, old, false, to, new),
             #[cfg(unix)]
             (Self::Direct(from), Self::Direct(to)) => from.link_at(old, to, new),
+            #[cfg(target_os = "linux")]
+            (Self::Remote(from), Self::Remote(to)) => from.link_at(old, to, new),
             #[cfg(unix)]
             _ => Err(FsError::Invalid),
         }
@@ -155,8 +199,21 @@ impl Dir {
             (Self::View(from), Self::View(to)) => from.view().rename_at(from, old, to, new),
             #[cfg(unix)]
             (Self::Direct(from), Self::Direct(to)) => from.rename_at(old, to, new),
+            #[cfg(target_os = "linux")]
+            (Self::Remote(from), Self::Remote(to)) => from.rename_at(old, to, new),
             #[cfg(unix)]
             _ => Err(FsError::Invalid),
+        }
+    }
+
+    /// Where it lies in its session now; a directory of the host lies in none.
+    pub(crate) fn path(&self) -> FsResult<RelPath> {
+        match self {
+            Self::View(dir) => dir.path(),
+            #[cfg(unix)]
+            Self::Direct(_) => Err(FsError::NotSupported),
+            #[cfg(target_os = "linux")]
+            Self::Remote(dir) => dir.path(),
         }
     }
 

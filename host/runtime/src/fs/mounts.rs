@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use brio_session::{Time, View};
+use brio_session::Time;
 
 use super::files::{Dir, Files};
 
@@ -49,12 +49,12 @@ pub(crate) enum Located {
 impl Mounts {
     pub(crate) fn new(
         at: String,
-        view: View,
+        own: Files,
         binds: Vec<(String, Files)>,
         sessions: bool,
         since: Time,
     ) -> Self {
-        let own = Mount { number: 0, files: view.into() };
+        let own = Mount { number: 0, files: own };
         let mut mounts = Self {
             at,
             own,
@@ -103,8 +103,8 @@ impl Mounts {
         self.children.iter().map(|(id, m)| (id.as_str(), m))
     }
 
-    pub(crate) fn add_child(&mut self, id: String, view: View) {
-        let mount = self.number(view.into());
+    pub(crate) fn add_child(&mut self, id: String, files: Files) {
+        let mount = self.number(files);
         self.children.insert(id, mount);
     }
 

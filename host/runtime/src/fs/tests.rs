@@ -38,7 +38,8 @@ impl World {
         std::fs::write(base.path().join("dir/a"), "lower").unwrap();
         std::fs::write(base.path().join("file"), "0123456789").unwrap();
         let view = view(base.path(), layers.path(), "0");
-        let mounts = Mounts::new("/workspace".into(), view, Vec::new(), true, Time::default());
+        let mounts =
+            Mounts::new("/workspace".into(), view.into(), Vec::new(), true, Time::default());
         Self { base, layers, fs: FsState::new(mounts), table: ResourceTable::new() }
     }
 
@@ -56,7 +57,7 @@ impl World {
 
     fn child(&mut self, id: &str) -> View {
         let view = view(self.base.path(), self.layers.path(), id);
-        self.fs.mounts.add_child(id.into(), view.clone());
+        self.fs.mounts.add_child(id.into(), view.clone().into());
         view
     }
 

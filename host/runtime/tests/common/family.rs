@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use brio_runtime::{
-    SessionCheckpoint, SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode,
+    Files, SessionCheckpoint, SessionMetadata, SessionState, SessionStatus, Sessions, SessionsCode,
     SessionsError,
 };
 use brio_session::{ChangeSet, DirLower, Door, Lower, RelPath, Sealed, View, ViewOptions};
@@ -96,7 +96,7 @@ impl Family {
 }
 
 impl Sessions for Family {
-    fn begin(&self, parent: Option<&str>, path: &RelPath) -> Answer<(String, View)> {
+    fn begin(&self, parent: Option<&str>, path: &RelPath) -> Answer<(String, Files)> {
         assert!(path.is_root(), "this double begins on roots only");
         let upper = self.layer();
         let (parent, below, id) = {
@@ -110,7 +110,7 @@ impl Sessions for Family {
             (parent, [&p.below[..], &p.own[..]].concat(), id)
         };
         let view = self.member(id.clone(), Some(parent), below);
-        Ok((id, view))
+        Ok((id, view.into()))
     }
 
     fn commit(&self, id: &str) -> Answer<()> {

@@ -12,15 +12,81 @@ pub mod family;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use brio_runtime::{Engine, EngineOptions};
+use brio_runtime::{Agent, Engine, EngineOptions, RunReport, RunSpec, Workspace};
 use brio_session::{DirLower, Door, Limits, Lower, View, ViewOptions};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tempfile::TempDir;
 
 /// One engine for all tests of a process.
-pub static ENGINE: LazyLock<Engine> =
-    LazyLock::new(|| Engine::new(EngineOptions::default()).unwrap());
+pub static ENGINE: LazyLock<Runs> =
+    LazyLock::new(|| Runs(Engine::new(EngineOptions::default()).unwrap()));
+
+/// An engine whose agents run in this process, or, for the tests that `in_worker.rs` takes in,
+/// each in a worker of its own.
+pub struct Runs(Engine);
+
+impl std::ops::Deref for Runs {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.0
+    }
+}
+
+impl Runs {
+    pub fn run(&self, agent: &Agent, spec: RunSpec) -> RunReport {
+        #[cfg(target_os = "linux")]
+        if module_path!().starts_with("in_worker::") && !matches!(spec.view, Workspace::Plain(_)) {
+            let (worker, _process) = worker::start();
+            return self.0.run_in_worker(agent, spec, worker);
+        }
+        self.0.run(agent, spec)
+    }
+}
+
+/// This program again, as a worker: `in_worker.rs` has the test that becomes one.
+#[cfg(target_os = "linux")]
+pub mod worker {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::{Arc, Mutex};
+
+    use brio_runtime::Worker;
+
+    pub const BECOME: &str = "BRIO_TEST_WORKER";
+
+    /// Killed and reaped when it is dropped.
+    pub struct Process(Arc<Mutex<Child>>);
+
+    impl Drop for Process {
+        fn drop(&mut self) {
+            let mut child = self.0.lock().unwrap();
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+
+    pub fn start() -> (Worker, Process) {
+        let (socket, its_socket) = UnixStream::pair().unwrap();
+        let (net, its_net) = UnixStream::pair().unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "worker_process", "--nocapture"])
+            .env(BECOME, "1")
+            .stdin(Stdio::from(OwnedFd::from(its_socket)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(OwnedFd::from(its_net)))
+            .spawn()
+            .unwrap();
+        let child = Arc::new(Mutex::new(child));
+        let killed = child.clone();
+        let kill = Arc::new(move || {
+            let _ = killed.lock().unwrap().kill();
+        });
+        (Worker { socket, net, kill }, Process(child))
+    }
+}
 
 /// A base with a few files, and a session over it.
 pub struct Session {
