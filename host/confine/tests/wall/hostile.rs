@@ -28,7 +28,7 @@ pub(crate) fn attempt_if_asked() {
     }
 }
 
-fn attempt(name: &str, given: &[&str]) -> Got {
+pub(crate) fn attempt(name: &str, given: &[&str]) -> Got {
     let path = || PathBuf::from(given[0]);
     match name {
         "files" => files(given),

@@ -38,9 +38,10 @@ pub(crate) fn run(mut given: Vec<OwnedFd>) -> i32 {
             "code" => code().to_string(),
             "memory" => memory(words[0].parse().unwrap()).to_string(),
             "allocate" => vec![1u8; words[0].parse::<usize>().unwrap()].len().to_string(),
-            "attempt" => match locked::attempt(words[0], &words[1..], &given) {
+            "attempt" => match locked::attempt(words[0], &words[1..], &mut given) {
                 Ok(()) => "ok".to_owned(),
-                Err(e) => e.raw_os_error().unwrap_or(-1).to_string(),
+                // What is no number of an error says itself.
+                Err(e) => e.raw_os_error().map_or_else(|| e.to_string(), |code| code.to_string()),
             },
             other => panic!("no command {other}"),
         };

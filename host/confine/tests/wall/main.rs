@@ -14,6 +14,8 @@
 #[cfg(target_os = "linux")]
 mod beside;
 #[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
 mod cell;
 #[cfg(target_os = "linux")]
 mod files;
@@ -48,6 +50,7 @@ fn main() {
     hostile::attempt_if_asked();
     life::caller_if_asked();
     cell::spawner_if_asked();
+    locked::calls_if_asked();
     life::probe_if_asked();
     fuse::no_fuse_if_asked();
     fuse::dead_mount_if_asked();
