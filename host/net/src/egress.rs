@@ -123,7 +123,7 @@ pub(crate) fn is_ours(name: &HeaderName) -> bool {
 }
 
 /// The head of a response is no longer: a guest may keep as many as it may make requests.
-const HEAD: usize = 64 << 10;
+pub(crate) const HEAD: usize = 64 << 10;
 
 /// What is checked before anything is asked of anybody.
 struct Asked {
@@ -237,6 +237,11 @@ impl Egress {
     pub fn close(&self) -> Vec<RequestRecord> {
         self.0.at_once.close();
         self.0.log.close()
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn concurrent(&self) -> u32 {
+        self.0.limits.concurrent
     }
 
     fn record<B>(&self, request: &Request<B>, asked: Option<&Asked>) -> RequestRecord {

@@ -100,6 +100,29 @@ impl NetError {
         }
     }
 
+    /// What a guest is told of it.
+    pub fn kind(&self) -> NetErrorKind {
+        match self {
+            Self::Denied { .. } => NetErrorKind::Denied,
+            Self::Address { .. } => NetErrorKind::Address,
+            Self::Request(_) => NetErrorKind::Request,
+            Self::Dns { .. } => NetErrorKind::Dns,
+            Self::Connect { refused: true, .. } => NetErrorKind::ConnectRefused,
+            Self::Connect { .. } => NetErrorKind::Connect,
+            Self::Tls { certificate: true, .. } => NetErrorKind::TlsCertificate,
+            Self::Tls { .. } => NetErrorKind::Tls,
+            Self::Timeout { phase: Phase::Connect, .. } => NetErrorKind::TimeoutConnect,
+            Self::Timeout { phase: Phase::FirstByte, .. } => NetErrorKind::TimeoutFirstByte,
+            Self::Timeout { phase: Phase::BetweenBytes, .. } => NetErrorKind::TimeoutBetweenBytes,
+            Self::Limit(NetLimit::Requests) => NetErrorKind::LimitRequests,
+            Self::Limit(NetLimit::Concurrent) => NetErrorKind::LimitConcurrent,
+            Self::Limit(NetLimit::Sent) => NetErrorKind::LimitSent,
+            Self::Limit(NetLimit::Received) => NetErrorKind::LimitReceived,
+            Self::Protocol(_) => NetErrorKind::Protocol,
+            Self::Cancelled => NetErrorKind::Cancelled,
+        }
+    }
+
     /// The grant that would open what was refused.
     pub fn grant(&self) -> Option<&AllowHost> {
         match self {
@@ -107,6 +130,64 @@ impl NetError {
             _ => None,
         }
     }
+}
+
+/// What a guest is told of a [`NetError`]: no name, address or reason. Those are the person's, in
+/// the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetErrorKind {
+    /// [`NetError::Denied`].
+    #[error("NET_DENIED: the host is not granted")]
+    Denied,
+    /// [`NetError::Address`].
+    #[error("NET_ADDRESS: the host's address is not public")]
+    Address,
+    /// [`NetError::Request`].
+    #[error("NET_REQUEST: it is no request that is sent")]
+    Request,
+    /// [`NetError::Dns`].
+    #[error("NET_DNS: the host has no address")]
+    Dns,
+    /// [`NetError::Connect`], by somebody who is there.
+    #[error("NET_CONNECT: the connection was refused")]
+    ConnectRefused,
+    /// [`NetError::Connect`] otherwise.
+    #[error("NET_CONNECT: the host is not reachable")]
+    Connect,
+    /// [`NetError::Tls`], for the certificate.
+    #[error("NET_TLS: the certificate is not trusted")]
+    TlsCertificate,
+    /// [`NetError::Tls`] otherwise.
+    #[error("NET_TLS: TLS could not be agreed upon")]
+    Tls,
+    /// [`NetError::Timeout`] in [`Phase::Connect`].
+    #[error("NET_TIMEOUT: {}", Phase::Connect.what())]
+    TimeoutConnect,
+    /// [`NetError::Timeout`] in [`Phase::FirstByte`].
+    #[error("NET_TIMEOUT: {}", Phase::FirstByte.what())]
+    TimeoutFirstByte,
+    /// [`NetError::Timeout`] in [`Phase::BetweenBytes`].
+    #[error("NET_TIMEOUT: {}", Phase::BetweenBytes.what())]
+    TimeoutBetweenBytes,
+    /// [`NetError::Limit`] of [`NetLimit::Requests`].
+    #[error("NET_LIMIT: {}", NetLimit::Requests.what())]
+    LimitRequests,
+    /// [`NetError::Limit`] of [`NetLimit::Concurrent`].
+    #[error("NET_LIMIT: {}", NetLimit::Concurrent.what())]
+    LimitConcurrent,
+    /// [`NetError::Limit`] of [`NetLimit::Sent`].
+    #[error("NET_LIMIT: {}", NetLimit::Sent.what())]
+    LimitSent,
+    /// [`NetError::Limit`] of [`NetLimit::Received`].
+    #[error("NET_LIMIT: {}", NetLimit::Received.what())]
+    LimitReceived,
+    /// [`NetError::Protocol`].
+    #[error("NET_PROTOCOL: the connection broke, or what came is no HTTP")]
+    Protocol,
+    /// [`NetError::Cancelled`]; also of a relay whose other end is gone.
+    #[error("NET_CANCELLED: it was given up before it was complete")]
+    Cancelled,
 }
 
 /// What of a request took too long.

@@ -20,6 +20,7 @@
 //! | `secret` | what the host puts into headers, and nobody sees |
 //! | `resolve`, `connect`, `tls` | from a name to a connection to an address that was looked at |
 //! | `egress`, `body` | one request: checked, sent, counted, timed |
+//! | `relay` | requests of a process that has no network, over a socket |
 //! | `limits`, `record`, `error` | how much, what is left of it, what went wrong |
 #![deny(missing_docs)]
 
@@ -32,6 +33,8 @@ mod grant;
 mod host;
 mod limits;
 mod record;
+#[cfg(unix)]
+mod relay;
 mod resolve;
 mod secret;
 mod tls;
@@ -39,11 +42,13 @@ mod tls;
 pub use address::not_public;
 pub use body::ResponseBody;
 pub use egress::{Egress, EgressError, EgressOptions, Timeouts};
-pub use error::{NetError, NetLimit, Phase};
+pub use error::{NetError, NetErrorKind, NetLimit, Phase};
 pub use grant::AllowHost;
 pub use host::{Host, HostError, Scheme};
 pub use limits::NetLimits;
 pub use record::{Observer, RequestRecord};
+#[cfg(unix)]
+pub use relay::{Relay, RelayBody, serve};
 pub use resolve::{Resolve, Resolved, SystemResolver};
 pub use secret::{Secret, SecretError, SecretSource, SecretSpec};
 pub use tls::{Trust, TrustError};

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 
-use brio_net::{Egress, NetError, NetLimit, Phase, RequestRecord, Timeouts};
+use brio_net::{Egress, NetErrorKind, RequestRecord, Timeouts};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{
@@ -105,8 +105,8 @@ impl WasiHttpHooks for Hooks {
         };
         Box::new(async move {
             let request = request.map(|body| body.map_err(Fault).boxed_unsync());
-            let response = egress.send(request, times).await.map_err(told)?;
-            let response = response.map(|body| body.map_err(told).boxed_unsync());
+            let response = egress.send(request, times).await.map_err(|e| told(e.kind()))?;
+            let response = response.map(|body| body.map_err(|e| told(e.kind())).boxed_unsync());
             // The connection goes with the body, so there is nothing to drive.
             let done: Box<dyn Future<Output = Ended> + Send> = Box::new(async { Ok(()) });
             Ok((response, done))
@@ -127,26 +127,24 @@ impl std::fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 /// The guest's word for it. The reasons are the person's: they stand in the run's report.
-fn told(e: NetError) -> Error {
+fn told(e: NetErrorKind) -> Error {
     match e {
-        NetError::Denied { .. } => Error::HttpRequestDenied,
-        NetError::Address { .. } => Error::DestinationIpProhibited,
-        NetError::Request(_) => Error::HttpRequestUriInvalid,
-        NetError::Dns { .. } => {
-            Error::DnsError { rcode: Some("no address".into()), info_code: None }
-        }
-        NetError::Connect { refused: true, .. } => Error::ConnectionRefused,
-        NetError::Connect { .. } => Error::DestinationUnavailable,
-        NetError::Tls { certificate: true, .. } => Error::TlsCertificateError,
-        NetError::Tls { .. } => Error::TlsProtocolError,
-        NetError::Timeout { phase: Phase::Connect, .. } => Error::ConnectionTimeout,
-        NetError::Timeout { phase: Phase::FirstByte, .. } => Error::HttpResponseTimeout,
-        NetError::Timeout { phase: Phase::BetweenBytes, .. } => Error::ConnectionReadTimeout,
-        NetError::Limit(NetLimit::Requests) => Error::HttpRequestDenied,
-        NetError::Limit(NetLimit::Concurrent) => Error::ConnectionLimitReached,
-        NetError::Limit(NetLimit::Sent) => Error::HttpRequestBodySize(None),
-        NetError::Limit(NetLimit::Received) => Error::HttpResponseBodySize(None),
-        NetError::Cancelled => Error::ConnectionTerminated,
+        NetErrorKind::Denied => Error::HttpRequestDenied,
+        NetErrorKind::Address => Error::DestinationIpProhibited,
+        NetErrorKind::Request => Error::HttpRequestUriInvalid,
+        NetErrorKind::Dns => Error::DnsError { rcode: Some("no address".into()), info_code: None },
+        NetErrorKind::ConnectRefused => Error::ConnectionRefused,
+        NetErrorKind::Connect => Error::DestinationUnavailable,
+        NetErrorKind::TlsCertificate => Error::TlsCertificateError,
+        NetErrorKind::Tls => Error::TlsProtocolError,
+        NetErrorKind::TimeoutConnect => Error::ConnectionTimeout,
+        NetErrorKind::TimeoutFirstByte => Error::HttpResponseTimeout,
+        NetErrorKind::TimeoutBetweenBytes => Error::ConnectionReadTimeout,
+        NetErrorKind::LimitRequests => Error::HttpRequestDenied,
+        NetErrorKind::LimitConcurrent => Error::ConnectionLimitReached,
+        NetErrorKind::LimitSent => Error::HttpRequestBodySize(None),
+        NetErrorKind::LimitReceived => Error::HttpResponseBodySize(None),
+        NetErrorKind::Cancelled => Error::ConnectionTerminated,
         _ => Error::HttpProtocolError,
     }
 }

@@ -2,41 +2,53 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[cfg(unix)]
+mod alike;
 mod limits;
+#[cfg(unix)]
+mod relay;
 mod secrets;
 mod server;
+mod way;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use brio_net::{
-    Egress, EgressOptions, NetError, RequestRecord, Resolve, Resolved, ResponseBody, Timeouts,
-    Trust,
-};
+use brio_net::{Egress, EgressOptions, RequestRecord, Resolve, Resolved, Timeouts, Trust};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body_util::{BodyExt, Full};
 use server::{Server, reply};
+use way::{Net, both_ways};
 
-type Sent = Result<Response<ResponseBody>, NetError>;
+both_ways! {
+    nothing_is_reachable_by_default,
+    a_host_that_is_named_is_reached_and_the_request_is_recorded,
+    a_name_that_leads_inside_is_refused_unless_its_address_is_named,
+    localhost_is_this_machine_whatever_a_resolver_says,
+    a_name_is_resolved_once_and_that_answer_is_connected_to,
+    no_redirect_is_followed_and_who_follows_is_checked_again,
+    what_is_no_request_is_refused,
+    a_certificate_is_for_the_name_that_was_asked_and_from_who_is_trusted,
+}
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn egress(grants: &[&str], more: impl FnOnce(&mut EgressOptions)) -> Egress {
+fn egress(grants: &[&str], more: impl FnOnce(&mut EgressOptions)) -> Net {
     let allow = grants.iter().map(|g| g.parse().unwrap()).collect();
     let mut options = EgressOptions { allow, ..EgressOptions::default() };
     more(&mut options);
-    Egress::new(options).unwrap()
+    Net::new(options)
 }
 
 fn get(url: &str) -> Request<Full<Bytes>> {
     Request::get(url).body(Full::default()).unwrap()
 }
 
-fn send(egress: &Egress, request: Request<Full<Bytes>>) -> (Option<u16>, String) {
+fn send(egress: &Net, request: Request<Full<Bytes>>) -> (Option<u16>, String) {
     runtime().block_on(async {
         let response = match egress.send(request, Timeouts::default()).await {
             Ok(response) => response,
@@ -72,10 +84,12 @@ fn hello() -> Server {
 }
 
 // Nothing without a grant.
-#[test]
 fn nothing_is_reachable_by_default() {
     let server = hello();
-    let egress = Egress::default();
+    let default = Egress::default();
+    let sent = runtime().block_on(default.send(get(&server.url("/")), Timeouts::default()));
+    assert!(sent.is_err_and(|e| e.code() == "NET_DENIED"));
+    let egress = egress(&[], |_| {});
     let port = server.address.port();
     for (url, grant) in [
         (server.url("/"), format!("http://127.0.0.1:{port}")),
@@ -96,7 +110,6 @@ fn nothing_is_reachable_by_default() {
     assert!(records.iter().all(|r| r.error.as_ref().is_some_and(|e| e.code() == "NET_DENIED")));
 }
 
-#[test]
 fn a_host_that_is_named_is_reached_and_the_request_is_recorded() {
     let server = hello();
     let egress = egress(&[&server.url("")], |_| {});
@@ -118,7 +131,6 @@ fn a_host_that_is_named_is_reached_and_the_request_is_recorded() {
     assert!(error.is_none(), "{error:?}");
 }
 
-#[test]
 fn a_name_that_leads_inside_is_refused_unless_its_address_is_named() {
     let server = hello();
     let port = server.address.port();
@@ -152,7 +164,6 @@ fn a_name_that_leads_inside_is_refused_unless_its_address_is_named() {
     assert!(send(&other, get(&url)).1.starts_with("NET_ADDRESS"));
 }
 
-#[test]
 fn localhost_is_this_machine_whatever_a_resolver_says() {
     let server = hello();
     let grant = format!("http://localhost:{}", server.address.port());
@@ -165,7 +176,6 @@ fn localhost_is_this_machine_whatever_a_resolver_says() {
 }
 
 /// DNS rebinding: the answer that is checked is the one that is connected to.
-#[test]
 fn a_name_is_resolved_once_and_that_answer_is_connected_to() {
     let server = hello();
     let port = server.address.port();
@@ -183,7 +193,6 @@ fn a_name_is_resolved_once_and_that_answer_is_connected_to() {
     assert_eq!(server.seen().len(), 1);
 }
 
-#[test]
 fn no_redirect_is_followed_and_who_follows_is_checked_again() {
     let inner = hello();
     let target = inner.url("/latest/meta-data");
@@ -196,9 +205,8 @@ fn no_redirect_is_followed_and_who_follows_is_checked_again() {
     });
     let egress = egress(&[&server.url("")], |_| {});
     for path in ["/out", "/in"] {
-        let response: Sent =
-            runtime().block_on(egress.send(get(&server.url(path)), Timeouts::default()));
-        let response = response.unwrap();
+        let sent = egress.send(get(&server.url(path)), Timeouts::default());
+        let response = runtime().block_on(sent).unwrap();
         assert_eq!(response.status(), 302);
         let location = response.headers()["location"].to_str().unwrap().to_owned();
         let (status, said) = send(&egress, get(&location));
@@ -209,7 +217,6 @@ fn no_redirect_is_followed_and_who_follows_is_checked_again() {
     assert_eq!(server.seen().len(), 2);
 }
 
-#[test]
 fn what_is_no_request_is_refused() {
     let server = hello();
     let egress = egress(&[&server.url("")], |_| {});
@@ -233,7 +240,6 @@ fn what_is_no_request_is_refused() {
     assert!(!printed.contains("pw"), "{printed}");
 }
 
-#[test]
 fn a_certificate_is_for_the_name_that_was_asked_and_from_who_is_trusted() {
     let server = Server::tls(&["api.example"], |_, to| reply(to, "200 OK", "", "safe"));
     let port = server.address.port();

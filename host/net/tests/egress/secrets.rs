@@ -7,7 +7,13 @@ use http::Request;
 use http_body_util::Full;
 
 use crate::server::{Server, reply};
+use crate::way::both_ways;
 use crate::{egress, get, scripted, send};
+
+both_ways! {
+    it_is_sent_to_its_host_alone_in_place_of_what_the_guest_wrote,
+    by_tls_it_is_sent_to_who_has_the_certificate,
+}
 
 const VALUE: &str = "hunter2-0123456789";
 
@@ -15,7 +21,6 @@ fn secret(text: &str) -> brio_net::Secret {
     text.parse::<SecretSpec>().unwrap().with_value(VALUE).unwrap()
 }
 
-#[test]
 fn it_is_sent_to_its_host_alone_in_place_of_what_the_guest_wrote() {
     let answer = |_: &str, to: &mut dyn std::io::Write| reply(to, "200 OK", "", "");
     let (mine, other) = (Server::plain(answer), Server::plain(answer));
@@ -46,7 +51,6 @@ fn it_is_sent_to_its_host_alone_in_place_of_what_the_guest_wrote() {
     assert!(!told.contains(VALUE), "{told}");
 }
 
-#[test]
 fn by_tls_it_is_sent_to_who_has_the_certificate() {
     let server = Server::tls(&["api.example"], |_, to| reply(to, "200 OK", "", ""));
     let impostor = Server::tls(&["api.example"], |_, to| reply(to, "200 OK", "", ""));
