@@ -18,6 +18,7 @@ use crate::domains::Domains;
 use crate::events::{Listeners, SessionEvent, SessionEvents};
 use crate::listing::begun_row;
 use crate::metrics::Meter;
+use crate::workers::Workers;
 use crate::{BrioBuilder, OpenError, SessionHandle, SessionLimits, SessionMetadata};
 
 /// Brio, opened with a home. Cheap to clone; clones are one.
@@ -33,6 +34,7 @@ struct Inner {
     /// Made when the first agent is loaded: most commands run none.
     engine: Mutex<Option<Engine>>,
     meter: Meter,
+    workers: Workers,
 }
 
 impl Brio {
@@ -72,6 +74,7 @@ impl Brio {
                 );
             }
         }
+        let workers = Workers::new(options.workers);
         Ok(Self(Arc::new(Inner {
             options,
             registry,
@@ -80,6 +83,7 @@ impl Brio {
             listeners: Listeners::default(),
             engine: Mutex::new(None),
             meter: Meter::default(),
+            workers,
         })))
     }
 
@@ -252,6 +256,19 @@ impl Brio {
             cache_dir: cache_dir.filter(|d| make_private(d).is_ok()),
         })?;
         Ok(engine.insert(made).clone())
+    }
+
+    pub(crate) fn options(&self) -> &BrioBuilder {
+        &self.0.options
+    }
+
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.0.workers
+    }
+
+    /// Begins to make the workers that [`BrioBuilder::workers`] asks for.
+    pub fn make_workers(&self) {
+        self.0.workers.refill();
     }
 
     /// What a run of this process says of itself.

@@ -8,7 +8,7 @@ use brio_landing::{Retention, system_time};
 use brio_runtime::net::Trust;
 use brio_session::{Door, Time};
 
-use crate::{Brio, OpenError};
+use crate::{Brio, OpenError, Sandbox};
 
 /// What sessions may be and take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub struct BrioBuilder {
     pub(crate) cache: bool,
     pub(crate) expendable: bool,
     pub(crate) sessions: SessionLimits,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) require_sandbox: bool,
+    pub(crate) workers: usize,
     pub(crate) trust: Trust,
     pub(crate) retention: Arc<dyn Fn(&Path) -> Retention + Send + Sync>,
 }
@@ -50,6 +53,9 @@ impl BrioBuilder {
             cache: true,
             expendable: false,
             sessions: SessionLimits::default(),
+            sandbox: Sandbox::default(),
+            require_sandbox: false,
+            workers: 0,
             trust: Trust::default(),
             retention: Arc::new(|_| Retention::default()),
         }
@@ -78,6 +84,28 @@ impl BrioBuilder {
     /// default.
     pub fn session_limits(mut self, limits: SessionLimits) -> Self {
         self.sessions = limits;
+        self
+    }
+
+    /// Where agents run that do not say so themselves: [`Sandbox::Wasm`] by default. Where a
+    /// process cannot be had they run in this one, and [`Ran::enforced`](crate::Ran::enforced)
+    /// says so.
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = sandbox;
+        self
+    }
+
+    /// No agent runs but in a process of its own from which nothing is lacking:
+    /// [`RunError::Sandbox`](crate::RunError::Sandbox) otherwise. Not by default.
+    pub fn require_sandbox(mut self, require: bool) -> Self {
+        self.require_sandbox = require;
+        self
+    }
+
+    /// So many worker processes are made ahead, from the first run on or from
+    /// [`Brio::make_workers`]. None by default.
+    pub fn workers(mut self, ahead: usize) -> Self {
+        self.workers = ahead;
         self
     }
 

@@ -16,6 +16,8 @@ pub struct Diagnosis {
     pub fuse: Probe,
     /// What a room for a native command is made of here, or why there is none: one was made.
     pub room: Result<Report, RoomError>,
+    /// What a worker process of an agent is kept by here, or why there is none: one was made.
+    pub cell: Result<Report, RoomError>,
 }
 
 /// What Brio will use of two ways.
@@ -69,7 +71,11 @@ impl Diagnosis {
                 choice("session exec", &format!("a copy; {room}"), Some(why.clone()))
             }
         };
-        vec![live, first_write, frozen, native]
+        let process = match &self.cell {
+            Ok(cell) => choice("--sandbox process", &cell.to_string(), None),
+            Err(e) => choice("--sandbox process", "none", Some(e.to_string())),
+        };
+        vec![live, first_write, frozen, native, process]
     }
 
     /// Sessions that lost what the base held, and those whose run died.
@@ -90,7 +96,12 @@ impl Brio {
     /// When the directory is missing, is none, or cannot be read.
     pub fn doctor(&self, base: &Path) -> Result<Diagnosis, DomainError> {
         let inspected = inspect(base, self.domain_options(base, false))?;
-        Ok(Diagnosis { base: inspected, fuse: fuse(), room: brio_confine::probe() })
+        Ok(Diagnosis {
+            base: inspected,
+            fuse: fuse(),
+            room: brio_confine::probe(),
+            cell: brio_confine::probe_cell(),
+        })
     }
 }
 

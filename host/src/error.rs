@@ -137,6 +137,14 @@ pub enum RunError {
     /// The plain directory could not be made or taken back.
     #[error(transparent)]
     Plain(#[from] PlainError),
+    /// It was to run in a process of its own, and cannot.
+    #[error(
+        "SANDBOX: {why}; leave --require-sandbox out to run it in the supervisor's process, kept by WebAssembly alone"
+    )]
+    Sandbox {
+        /// What is missing.
+        why: String,
+    },
     /// What it was granted of the network does not fit together.
     #[error(transparent)]
     Net(#[from] EgressError),
@@ -166,6 +174,7 @@ impl RunError {
             Self::Lease(e) => e.code(),
             Self::Bind(e) => e.code(),
             Self::Plain(e) => e.code(),
+            Self::Sandbox { .. } => "SANDBOX",
             Self::Net(e) => e.code(),
         }
     }

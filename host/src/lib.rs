@@ -68,6 +68,7 @@ mod purge;
 mod recovery;
 mod reuse;
 mod run;
+mod sandbox;
 mod scaffold;
 mod scratch;
 mod session;
@@ -76,6 +77,7 @@ mod supervise;
 mod task;
 mod tend;
 mod usage;
+mod workers;
 mod wrapper;
 
 /// Hosts, secrets and limits that a run is granted, and what is left of its requests.
@@ -94,7 +96,7 @@ pub mod tasks {
 
 pub use agent_check::AgentCheck;
 pub use brio::Brio;
-pub use brio_confine::{Report as RoomReport, RoomError, enter_if_asked as enter_room_if_asked};
+pub use brio_confine::{Report as RoomReport, RoomError};
 pub use brio_landing::{
     Access, Adopted, Applied, ApplyError, BEFORE_RESTORE, BadDigest, BadIsolation, BadPolicy,
     BadTake, BeginError, BeginOptions, Bind, BindAccess, BindError, BindSource, Blame, BlameError,
@@ -143,6 +145,7 @@ pub use plain::PlainError;
 pub use purge::{PurgeFilter, Purgeable, Purged, Spared};
 pub use reuse::Begun;
 pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
+pub use sandbox::{BadSandbox, Enforced, Sandbox};
 pub use scaffold::{AgentProject, BadName, Language, ProjectError};
 pub use session::SessionHandle;
 pub use source::AgentSource;
@@ -154,3 +157,13 @@ pub use supervise::{Health, ServerState, Subscription, Update};
 pub use task::{AgentContext, TaskRequest, TaskResult};
 pub use tend::{Tended, TendedBase, Tending};
 pub use wrapper::WorkError;
+
+/// Becomes the helper of a room, or a worker, if this process was started as one; returns at once
+/// otherwise. The first thing in the `main` of every program that runs commands in sessions, or
+/// agents in processes of their own.
+pub fn enter_room_if_asked() {
+    #[cfg(target_os = "linux")]
+    brio_confine::enter_if_asked_with(brio_runtime::enter_worker);
+    #[cfg(not(target_os = "linux"))]
+    brio_confine::enter_if_asked();
+}

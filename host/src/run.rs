@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_landing::{
     BeginOptions, CommitError, CommitOptions, Isolation, Landed, LeaseError, LowerInfo,
-    LowerOptions, Metadata, Policy, RollbackError, RolledBack, SessionId, Writer,
+    LowerOptions, Metadata, Policy, RollbackError, RolledBack, RunTag, SessionId, Writer,
 };
 use brio_runtime::{
     Agent, AgentKind, MemoryGauge, Output, Plain as Preopened, RunLimits, RunReport, RunSpec,
@@ -17,6 +17,7 @@ use crate::guest::GuestSessions;
 use crate::inputs::Inputs;
 use crate::observe::WatchedRun;
 use crate::plain::{Plain, PlainError};
+use crate::sandbox::{Enforced, Ground, Sandbox};
 use crate::source::Found;
 use crate::{AgentSource, Brio, NetGrants, RunError, SessionHandle, usage};
 
@@ -97,6 +98,10 @@ pub struct RunRequest {
     pub stdout: Output,
     /// Where the guest's standard error is shown.
     pub stderr: Output,
+    /// Where its code runs; `None`: as this home has it.
+    pub sandbox: Option<Sandbox>,
+    /// It runs in a process of its own from which nothing is lacking, or not at all.
+    pub require_sandbox: bool,
     /// Ends the run from outside.
     pub stop: StopToken,
 }
@@ -126,6 +131,8 @@ impl RunRequest {
             plain: false,
             stdout: Output::default(),
             stderr: Output::default(),
+            sandbox: None,
+            require_sandbox: false,
             stop: StopToken::default(),
         }
     }
@@ -156,6 +163,8 @@ pub struct Ran {
     pub session: SessionId,
     /// What it saw of its base.
     pub lower: LowerInfo,
+    /// What kept its code from everything else.
+    pub enforced: Enforced,
     /// How the run ended.
     pub report: RunReport,
     /// Why the plain directory was not taken back, if it was not.
@@ -190,6 +199,8 @@ impl Brio {
             Place::Begin { base, .. } => base.clone(),
             Place::Session(session) => session.base().map_err(LeaseError::from)?,
         };
+        let ground = self.ground(&request)?;
+        let enforced = ground.enforced();
         let inputs = Inputs::prepare(&self.scratch(), &base, &request)?;
         let task_id = request.task_id.get_or_insert_with(new_task_id).clone();
         let (session, fresh) = match &mut request.place {
@@ -207,7 +218,7 @@ impl Brio {
         let lower = session.record().map(|r| r.lower).unwrap_or_default();
         let ends = fresh && !request.keep;
         let watched = WatchedRun::agent(&session, Some(&task_id), &name);
-        let worked = self.work((&name, &agent), &session, ends, &mut request, &inputs);
+        let worked = self.work((&name, &agent), &session, ends, &mut request, &inputs, ground);
         let (report, changes, plain, asked_to_keep) = match worked {
             Ok(worked) => worked,
             Err(error) => {
@@ -221,7 +232,7 @@ impl Brio {
         watched.agent_ended(&report);
         let good = report.succeeded() && plain.is_none();
         let ending = end(&session, ends && !asked_to_keep, good, request.policy);
-        Ok(Ran { session: session.id().clone(), lower, report, plain, changes, ending })
+        Ok(Ran { session: session.id().clone(), lower, enforced, report, plain, changes, ending })
     }
 
     fn load(&self, source: &AgentSource) -> Result<(String, Arc<Agent>), RunError> {
@@ -243,6 +254,7 @@ impl Brio {
         ends: bool,
         request: &mut RunRequest,
         inputs: &Inputs,
+        ground: Ground,
     ) -> Result<(RunReport, ChangeSet, Option<PlainError>, bool), RunError> {
         let options = ViewOptions {
             vcs: request.grants.vcs,
@@ -251,7 +263,12 @@ impl Brio {
             limits: Limits { disk: request.disk, files: request.files },
             ..ViewOptions::default()
         };
-        let tag = self.run_tag("run", name, usage::limits(request));
+        let enforced = ground.enforced();
+        let tag = RunTag {
+            worker: enforced.pid(),
+            sandbox: Some(enforced.to_string()),
+            ..self.run_tag("run", name, usage::limits(request))
+        };
         let writer = Arc::new(session.writer_of(tag, options)?);
         let _told = self.telling(session.id());
         let fault = |source| LeaseError::View { id: session.id().clone(), source };
@@ -283,8 +300,10 @@ impl Brio {
         spec.binds.extend(shown);
         spec.net = session.egress(name, &request.net)?.into();
         spec.memory = memory;
-        let report =
-            stoppable(&writer, &request.stop, || self.engine().map(|e| e.run(agent, spec)))?;
+        let report = stoppable(&writer, &request.stop, || match ground {
+            Ground::Here { .. } => self.engine().map(|e| e.run(agent, spec)),
+            Ground::Worker(idle) => self.engine().map(|e| idle.run(&e, agent, spec)),
+        })?;
         guests.end();
         drop(guests);
         let not_taken = match &plain {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use brio_host::net::Trust;
 use brio_host::tasks::Job;
-use brio_host::{Brio, Retention, SessionHandle, SessionLimits, Supervisor};
+use brio_host::{
+    Brio, BrioBuilder, Retention, Sandbox, SessionHandle, SessionLimits, Supervisor,
+};
 
 use crate::commands::serve::systemd::OURS;
 use crate::config::{Config, Places};
@@ -13,11 +15,11 @@ use crate::failure::Failure;
 
 /// Opens the home for a command that does one thing: whoever must end its run may kill it.
 pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
-    home(places, true)
+    Ok(builder(places)?.expendable(true).open()?)
 }
 
-fn home(places: &Places, expendable: bool) -> Result<Brio, Failure> {
-    let mut builder = Brio::builder(&places.home).expendable(expendable);
+fn builder(places: &Places) -> Result<BrioBuilder, Failure> {
+    let mut builder = Brio::builder(&places.home);
     // How many there may be is the person's to say, not a base's.
     builder = builder.session_limits(match Config::load(places, None, &[]) {
         Ok(config) => config.session_limits(),
@@ -42,7 +44,7 @@ fn home(places: &Places, expendable: bool) -> Result<Brio, Failure> {
             Retention::default()
         }
     };
-    Ok(builder.retention(retention).open()?)
+    Ok(builder.retention(retention))
 }
 
 /// Opens the home and finds a session: in the domain of the current directory, then in the
@@ -73,7 +75,26 @@ pub(crate) fn task(supervisor: &Supervisor, id: &str) -> Result<Job, Failure> {
 
 /// Opens the home, and its tasks.
 pub(crate) fn supervisor() -> Result<Supervisor, Failure> {
-    let brio = home(&Places::from_env()?, false)?;
+    let places = Places::from_env()?;
+    let sandbox = Config::load(&places, None, &[]).map(|config| config.sandbox());
+    supervise(builder(&places)?.sandbox(sandbox.unwrap_or_default()))
+}
+
+/// So many processes wait for an agent: what one run takes is made while the one before it works.
+const WORKERS: usize = 2;
+
+/// Opens the home for who works on all of its tasks: agents in processes of their own, unless
+/// something else is asked for.
+pub(crate) fn server(sandbox: Option<&str>, require: bool) -> Result<Supervisor, Failure> {
+    let places = Places::from_env()?;
+    let config = Config::load(&places, None, &[("sandbox", sandbox)])?;
+    let sandbox = if config.asked("sandbox") { config.sandbox() } else { Sandbox::Process };
+    let sandboxed = builder(&places)?.sandbox(sandbox).require_sandbox(require);
+    supervise(sandboxed.workers(if sandbox == Sandbox::Process { WORKERS } else { 0 }))
+}
+
+fn supervise(builder: BrioBuilder) -> Result<Supervisor, Failure> {
+    let brio = builder.open()?;
     // What the service manager said to this process is not for its commands.
     let env = std::env::vars_os().filter(|(name, _)| !OURS.iter().any(|ours| name == ours));
     Ok(brio.supervisor(env.collect())?)

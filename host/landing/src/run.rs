@@ -43,6 +43,10 @@ pub struct RunTag {
     pub limits: Figures,
     /// The process is there for this run alone: whoever must end the run may kill it.
     pub expendable: bool,
+    /// The process that the agent's code runs in, if that is another one.
+    pub worker: Option<u32>,
+    /// What keeps that code from everything else, in words.
+    pub sandbox: Option<String>,
 }
 
 impl RunTag {
@@ -74,6 +78,12 @@ pub struct RunInfo {
     /// What it had used at its last heartbeat.
     #[serde(default, skip_serializing_if = "Figures::is_empty")]
     pub used: Figures,
+    /// The process that the agent's code runs in, if that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<u32>,
+    /// What keeps that code from everything else, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
 }
 
 /// How a run is asked to end.

@@ -1,7 +1,7 @@
 //! What holds for a run in this process holds for one in a worker: the same tests, again; and what
 //! becomes of a run whose worker lies, breaks off or dies.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::duplicate_mod, missing_docs, reason = "tests")]
 
 #[path = "exceptions.rs"]
 mod exceptions;

@@ -199,6 +199,7 @@ impl Supervisor {
     /// When this process cannot say that it does.
     pub fn work(&self, options: WorkOptions) -> Result<Engine> {
         let brio = self.brio.clone();
+        brio.make_workers();
         let options = Options {
             jobs: options.jobs,
             only: options.only,

@@ -10,8 +10,8 @@ use brio_supervisor::{Kind, Limits, Report, Run, StepKind, Stop};
 use super::logs::Log;
 use super::network;
 use crate::{
-    AgentSource, Brio, ExecEnd, ExecError, ExecReport, ExecRequest, Grants, NetGrants, Place, Ran,
-    Role, RunError, RunRequest, SessionHandle, missing_hosts,
+    AgentSource, Brio, Enforced, ExecEnd, ExecError, ExecReport, ExecRequest, Grants, NetGrants,
+    Place, Ran, Role, RunError, RunRequest, SessionHandle, missing_hosts,
 };
 
 /// How much of a command's output a report quotes: its end.
@@ -151,6 +151,10 @@ fn of_run(ran: Result<Ran, RunError>, log: &Log) -> Report {
             return Report::failed(kind, e.code(), e);
         }
     };
+    log.say(&format!("sandbox: {}", ran.enforced));
+    if let Enforced::Wasm { instead: Some(why) } = &ran.enforced {
+        tracing::warn!(session = %ran.session, "an agent ran in this process, kept by WebAssembly alone: {why}");
+    }
     for request in &ran.report.network {
         log.say(&format!("network: {request}"));
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use brio_host::net::{AllowHost, SecretSpec};
 use brio_host::{
-    AgentSource, Ending, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants, Outcome, Output,
+    AgentSource, Ending, Enforced, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants, Outcome, Output,
     Place, Ran, RunLimits, RunReport, RunRequest, missing_hosts,
 };
 
@@ -60,6 +60,14 @@ pub(crate) struct Run {
     /// no --disk and --files, knows no session-fs, and shows no mounts.
     #[arg(long)]
     preopen: bool,
+    /// Where the agent's code runs: in this process, kept by WebAssembly (wasm), or also in a
+    /// process of its own, without files, network and rights (process). Where the system has no
+    /// such process, that is said, and it runs in this one [default: wasm].
+    #[arg(long, value_name = "wasm|process")]
+    sandbox: Option<String>,
+    /// Run it in a process of its own from which nothing is lacking, or not at all.
+    #[arg(long)]
+    require_sandbox: bool,
     /// What becomes of paths that others changed as well: reject, merge, last-write-wins
     /// [default: reject].
     #[arg(long, value_name = "POLICY")]
@@ -100,7 +108,7 @@ pub(crate) struct Run {
     /// Files created [default: 100000].
     #[arg(long, value_name = "N")]
     files: Option<String>,
-    /// Print `{schema, session, outcome, result, landing, lower, changes, agent, network, error}`.
+    /// Print `{schema, session, outcome, result, landing, lower, sandbox, changes, agent, network, error}`.
     #[arg(long)]
     json: bool,
     /// Arguments for the agent.
@@ -145,6 +153,7 @@ impl Run {
                     result: None,
                     landing: None,
                     lower: None,
+                    sandbox: None,
                     changes: Changes::default(),
                     agent: None,
                     network: Vec::new(),
@@ -211,6 +220,7 @@ impl Run {
         let own = [
             ("at", self.at.as_deref()),
             ("policy", self.policy.as_deref()),
+            ("sandbox", self.sandbox.as_deref()),
             ("memory", self.memory.as_deref()),
             ("timeout", self.timeout.as_deref()),
             ("cpu", self.cpu.as_deref()),
@@ -261,6 +271,8 @@ impl Run {
             policy: config.policy(),
             lower: self.lower.options(config),
             plain: self.preopen,
+            sandbox: config.asked("sandbox").then(|| config.sandbox()),
+            require_sandbox: self.require_sandbox,
             stdout: shown(harmless(std::io::stdout())),
             stderr: shown(harmless(std::io::stderr())),
             stop: interrupt.token(),
@@ -358,6 +370,7 @@ fn document(ran: &Ran, failure: Option<&Failure>) -> json::Ran {
             _ => None,
         },
         lower: Some(Lower::from(&ran.lower)),
+        sandbox: Some(json::Enforced::from(&ran.enforced)),
         changes: Changes::from(&ran.changes),
         agent: Some(json::Agent {
             output: said.or_else(|| report.verdict.as_ref().map(|v| v.comments.clone())),
@@ -389,6 +402,13 @@ pub(crate) fn tell(ui: &Ui, ran: &Ran, agent: &Path) {
             ui.say(format_args!("{}: {outcome} in {seconds:.2} s: {said}", agent.display()))
         }
         None => ui.say(format_args!("{}: {outcome} in {seconds:.2} s", agent.display())),
+    }
+    match &ran.enforced {
+        Enforced::Wasm { instead: None } => {}
+        Enforced::Wasm { instead: Some(why) } => {
+            ui.warn(format_args!("it ran in this process, kept by WebAssembly alone: {why}"));
+        }
+        Enforced::Process { confinement, .. } => ui.say(format_args!("  in a process of its own: {confinement}")),
     }
     if ran.lower != LowerInfo::Live {
         describe(&ran.lower).iter().for_each(|line| ui.say(line));

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use brio_host::{Policy, Retention, SessionLimits, SpaceGuards};
+use brio_host::{Policy, Retention, Sandbox, SessionLimits, SpaceGuards};
 
 use crate::failure::Failure;
 use crate::units::{parse_duration, parse_quota, parse_size};
@@ -90,6 +90,10 @@ fn policy(text: &str) -> Result<(), String> {
     text.parse::<Policy>().map(|_| ()).map_err(|e| e.to_string())
 }
 
+fn sandbox(text: &str) -> Result<(), String> {
+    text.parse::<Sandbox>().map(|_| ()).map_err(|e| e.to_string())
+}
+
 fn lower(text: &str) -> Result<(), String> {
     match text {
         "live" | "frozen" => Ok(()),
@@ -99,7 +103,7 @@ fn lower(text: &str) -> Result<(), String> {
 
 /// Every setting. Capabilities are not among them: they are granted by flags only,
 /// so that a file in a base cannot widen what an agent reaches.
-const KEYS: [Key; 15] = [
+const KEYS: [Key; 16] = [
     Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
     Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
     Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
@@ -126,6 +130,13 @@ const KEYS: [Key; 15] = [
         flag: "--quota",
         default: "10%",
         check: quota,
+    },
+    Key {
+        name: "sandbox",
+        env: "BRIO_SANDBOX",
+        flag: "--sandbox",
+        default: "wasm",
+        check: sandbox,
     },
     Key { name: "lower", env: "BRIO_LOWER", flag: "--lower", default: "live", check: lower },
     Key {
@@ -199,17 +210,22 @@ impl Config {
                 Failure::new("CONFIG", format!("{} = {value} (from {source}): {why}", key.name))
                     .hint("`brio config show` lists every setting and where it came from")
             })?;
-            // What lands in a base must not decide that the next session overwrites others.
-            if value == Policy::LastWriteWins.as_str()
+            // What lands in a base must not decide that the next session overwrites others, nor
+            // what keeps the next agent in.
+            let refused = match key.name {
+                "policy" if value == Policy::LastWriteWins.as_str() => {
+                    Some("a base cannot ask for this policy")
+                }
+                "sandbox" => Some("a base cannot say where agents run"),
+                _ => None,
+            };
+            if let Some(why) = refused
                 && let (Source::File(from), Some(base)) = (&source, &in_base)
                 && from == base.path()
             {
-                let why = "a base cannot ask for this policy";
-                return Err(Failure::new(
-                    "CONFIG",
-                    format!("{} = {value} (from {source}): {why}", key.name),
-                )
-                .hint("give --policy, or set BRIO_POLICY"));
+                let what = format!("{} = {value} (from {source}): {why}", key.name);
+                return Err(Failure::new("CONFIG", what)
+                    .hint(format!("give {}, or set {}", key.flag, key.env)));
             }
             settings.push(Setting { key: key.name, value, source });
         }
@@ -268,6 +284,11 @@ impl Config {
     /// What becomes of conflicts. It was checked when it was loaded.
     pub(crate) fn policy(&self) -> Policy {
         self.text("policy").parse().unwrap_or_default()
+    }
+
+    /// Where agents run. It was checked when it was loaded.
+    pub(crate) fn sandbox(&self) -> Sandbox {
+        self.text("sandbox").parse().unwrap_or_default()
     }
 
     /// One setting as a number.

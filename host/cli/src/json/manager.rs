@@ -17,6 +17,10 @@ pub(crate) struct Run {
     pub(crate) heartbeat_at: String,
     pub(crate) limits: Figures,
     pub(crate) used: Figures,
+    /// The process that the agent's code runs in, if that is another one.
+    pub(crate) worker: Option<u32>,
+    /// What keeps that code from everything else.
+    pub(crate) sandbox: Option<String>,
 }
 
 impl From<&RunInfo> for Run {
@@ -30,6 +34,8 @@ impl From<&RunInfo> for Run {
             heartbeat_at: crate::time::of(run.heartbeat),
             limits: run.limits.clone(),
             used: run.used.clone(),
+            worker: run.worker,
+            sandbox: run.sandbox.clone(),
         }
     }
 }

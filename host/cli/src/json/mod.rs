@@ -17,7 +17,7 @@ pub(crate) use agents::{CheckedAgent, NewAgent};
 pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Landing, Log, Undone};
 pub(crate) use landings::{Committed, Conflict, Resolved, Taken};
 pub(crate) use manager::{KilledSession, Operated, PurgeReport, Run};
-pub(crate) use runs::{Agent, Executed, NetRequest, Ran};
+pub(crate) use runs::{Agent, Enforced, Executed, NetRequest, Ran};
 pub(crate) use sessions::{
     Bind, Bound, Checkpoint, Checkpointed, Debug, Drift, ListedSession, Session, SessionList,
     Shown, run_word,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use brio_host::net::RequestRecord;
+use brio_host::{RoomReport, Sandbox};
 use serde::Serialize;
 
 use super::{Changes, Error};
@@ -41,11 +42,35 @@ pub(crate) struct Ran {
     pub(crate) landing: Option<u64>,
     /// What the session saw of its base.
     pub(crate) lower: Option<Lower>,
+    /// What kept its code from everything else; null: it never ran.
+    pub(crate) sandbox: Option<Enforced>,
     pub(crate) changes: Changes,
     pub(crate) agent: Option<Agent>,
     /// What it asked of the network, in order.
     pub(crate) network: Vec<NetRequest>,
     pub(crate) error: Option<Error>,
+}
+
+/// What kept an agent's code from everything else.
+#[derive(Debug, Serialize)]
+pub(crate) struct Enforced {
+    /// `wasm`, `process`.
+    pub(crate) kind: Sandbox,
+    /// What confined the process.
+    pub(crate) confinement: Option<RoomReport>,
+    /// Why there was no process, where one was wanted.
+    pub(crate) instead: Option<String>,
+}
+
+impl From<&brio_host::Enforced> for Enforced {
+    fn from(enforced: &brio_host::Enforced) -> Self {
+        use brio_host::Enforced::{Process, Wasm};
+        let (confinement, instead) = match enforced {
+            Wasm { instead } => (None, instead.clone()),
+            Process { confinement, .. } => (Some(confinement.clone()), None),
+        };
+        Self { kind: enforced.sandbox(), confinement, instead }
+    }
 }
 
 /// A request of the agent's: no header, no query, no body.

@@ -46,6 +46,10 @@ pub(super) struct Run {
     pub(super) limits: Figures,
     #[serde(default, skip_serializing_if = "Figures::is_empty")]
     pub(super) used: Figures,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) worker: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sandbox: Option<String>,
 }
 
 impl Holder {
@@ -73,6 +77,8 @@ impl Holder {
             program: tag.program.clone(),
             limits: tag.limits.clone(),
             used: Figures::new(),
+            worker: tag.worker,
+            sandbox: tag.sandbox.clone(),
         };
         Ok(Self { yields, expendable: tag.expendable, run: Some(run), ..holder })
     }
@@ -89,6 +95,8 @@ impl Holder {
             heartbeat: self.heartbeat,
             limits: run.limits,
             used: run.used,
+            worker: run.worker,
+            sandbox: run.sandbox,
         })
     }
 

@@ -31,6 +31,13 @@ pub(crate) struct Serve {
     /// Tasks that run at once; as many as there are processors when left out.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     jobs: Option<u16>,
+    /// Where agents' code runs: also in a process of its own (process), or in this one, kept by
+    /// WebAssembly alone (wasm) [default: process, and wasm where the system has none].
+    #[arg(long, value_name = "wasm|process")]
+    sandbox: Option<String>,
+    /// Run no agent but in a process of its own from which nothing is lacking.
+    #[arg(long)]
+    require_sandbox: bool,
     /// Serve figures for Prometheus at this address, as 127.0.0.1:9464: `GET /metrics`. Port 0 is any
     /// that is free.
     #[arg(long, value_name = "ADDR")]
@@ -39,16 +46,16 @@ pub(crate) struct Serve {
     #[arg(long, requires = "metrics")]
     metrics_public: bool,
     /// End the one that serves this home.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "sandbox", "require_sandbox"])]
     stop: bool,
     /// Say how the one that serves this home is. The status is 1 when nobody does.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "sandbox", "require_sandbox"])]
     status: bool,
     /// Show what happens to tasks, as the one that serves this home tells it, until Ctrl-C.
     ///
     /// It may end and begin again meanwhile. Where nobody serves, the beginnings and ends of tasks
     /// are read from the queue.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "sandbox", "require_sandbox"])]
     events: bool,
     /// With --status: print `{schema, served, pid, version, since, jobs: {queued, running,
     /// waiting}, sessions}`. With --events: print `{schema, event, …}` a line.
@@ -70,7 +77,10 @@ impl Serve {
             ui.data(unit::unit(&Places::from_env()?, &self.options())?)?;
             return Ok(Exit::Ok);
         }
-        let supervisor = open::supervisor()?;
+        let supervisor = match self.stop || self.status || self.events {
+            true => open::supervisor()?,
+            false => open::server(self.sandbox.as_deref(), self.require_sandbox)?,
+        };
         if self.stop {
             match supervisor.stop_server() {
                 Some(pid) => ui.say(format_args!("process {pid} ends")),
@@ -92,7 +102,10 @@ impl Serve {
         let jobs = self.jobs.map(|jobs| ["--jobs".to_owned(), jobs.to_string()]);
         let metrics = self.metrics.map(|at| ["--metrics".to_owned(), at.to_string()]);
         let public = self.metrics_public.then(|| "--metrics-public".to_owned());
-        jobs.into_iter().chain(metrics).flatten().chain(public).collect()
+        let sandbox = self.sandbox.clone().map(|sandbox| ["--sandbox".to_owned(), sandbox]);
+        let required = self.require_sandbox.then(|| "--require-sandbox".to_owned());
+        let pairs = jobs.into_iter().chain(metrics).chain(sandbox).flatten();
+        pairs.chain(public).chain(required).collect()
     }
 
     fn serve(self, ui: &Ui, supervisor: &Supervisor) -> Result<Exit, Failure> {

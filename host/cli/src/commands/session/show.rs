@@ -110,6 +110,11 @@ impl Show {
                 lines.push(("run", format!("process {pid} is gone{of_run}")));
             }
         }
+        let kept = info.run.as_ref().and_then(|run| Some((run.sandbox.as_ref()?, run.worker)));
+        lines.extend(kept.map(|(sandbox, worker)| match worker {
+            Some(pid) => ("sandbox", format!("{sandbox} (process {pid})")),
+            None => ("sandbox", sandbox.clone()),
+        }));
         lines.extend(operations.iter().filter_map(past_run).map(|line| ("ran", line)));
         lines.extend(bytes.map(|bytes| ("size", show_size(bytes))));
         lines.extend(info.unresolved.iter().map(|p| ("markers", p.to_string())));
