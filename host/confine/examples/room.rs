@@ -1,12 +1,12 @@
 //! Runs a command in a room: `room [--net] [--workspace DIR] COMMAND...`; or, with
-//! `--measure N`, prints what an empty room costs.
+//! `--measure N`, prints what an empty room and a cell cost.
 
 use std::time::{Duration, Instant};
 
-use brio_confine::{Command, Room, Stdio, Workspace, toolchains};
+use brio_confine::{Cell, Command, Room, Stdio, Workspace, toolchains};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    brio_confine::enter_if_asked();
+    brio_confine::enter_if_asked_with(|_| 0);
     let mut room = Room::empty();
     let mut arguments = std::env::args_os().skip(1).peekable();
     let mut measure = 0usize;
@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn figures(room: &Room, rounds: usize) -> Result<(), Box<dyn std::error::Error>> {
     let mut plain = Vec::new();
     let mut confined = Vec::new();
+    let (mut locked, mut ended) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let start = Instant::now();
         std::process::Command::new("/bin/true").status()?;
@@ -53,9 +54,16 @@ fn figures(room: &Room, rounds: usize) -> Result<(), Box<dyn std::error::Error>>
         let start = Instant::now();
         room.spawn(Command::new(["/bin/true"]))?.wait()?;
         confined.push(start.elapsed());
+        let start = Instant::now();
+        let mut cell = Cell::new().spawn(Vec::new())?;
+        locked.push(start.elapsed());
+        cell.wait()?;
+        ended.push(start.elapsed());
     }
     println!("/bin/true, median of {rounds}: plain {:.2} ms", median(plain));
     println!("/bin/true, median of {rounds}: in a room {:.2} ms", median(confined));
+    println!("a cell, median of {rounds}: locked after {:.2} ms", median(locked));
+    println!("a cell, median of {rounds}: ended after {:.2} ms", median(ended));
     Ok(())
 }
 

@@ -102,7 +102,6 @@ fn files(dir: i64, file: i64) -> Vec<Call> {
         Everybody EPERM SYS_mkdirat(dir, f, 0o700);
         Everybody EPERM SYS_mknodat(dir, f, libc::S_IFREG | 0o600, 0);
         Everybody EPERM SYS_unlinkat(dir, none, 0);
-        Everybody EPERM SYS_renameat(at, none, at, none);
         Everybody EPERM SYS_renameat2(at, none, at, none, 0);
         Everybody EPERM SYS_linkat(at, none, at, none, 0);
         Everybody EPERM SYS_symlinkat(none, dir, f);
