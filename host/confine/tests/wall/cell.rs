@@ -15,7 +15,7 @@ use crate::setup::exe;
 pub(crate) const TESTS: &[Test] = &[
     ("a_cell_reads_and_writes_what_it_was_given", speaks),
     ("a_cell_ends_with_the_status_that_is_returned", statuses),
-    ("a_cell_runs_threads_and_compiled_code", runs),
+    ("a_cell_runs_threads_timers_and_compiled_code", runs),
     ("a_cell_sees_the_end_of_its_spawners_side_and_the_other_way_round", ends_of_streams),
     ("a_killed_cell_is_gone", killed),
     ("a_dropped_cell_is_gone", dropped),
@@ -95,10 +95,11 @@ fn statuses() -> Result<(), String> {
 fn runs() -> Result<(), String> {
     let mut cell = plain();
     assert_eq!(cell.ask("threads 64"), (0..64).sum::<usize>().to_string());
+    assert_eq!(cell.ask("timers"), "42");
     assert_eq!(cell.ask("code"), "42");
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let mut cell = self::cell(CellLimits::default(), vec![theirs.into()]);
-    cell.say("pass");
+    cell.say("streams");
     ours.write_all(b"ping").unwrap();
     assert_eq!(cell.answer(), "ping");
     let mut said = [0; 4];

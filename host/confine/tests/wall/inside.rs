@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use crate::hostile::raw;
 use crate::locked;
@@ -35,6 +36,8 @@ pub(crate) fn run(mut given: Vec<OwnedFd>) -> i32 {
                 other.write_all(&said).unwrap();
                 String::from_utf8(said.to_vec()).unwrap()
             }
+            "timers" => timers(),
+            "streams" => streams(given.remove(0)),
             "code" => code().to_string(),
             "memory" => memory(words[0].parse().unwrap()).to_string(),
             "allocate" => vec![1u8; words[0].parse::<usize>().unwrap()].len().to_string(),
@@ -77,6 +80,38 @@ fn threads(count: usize) -> String {
         }
     });
     sum.load(std::sync::atomic::Ordering::Relaxed).to_string()
+}
+
+/// On both runtimes, with all drivers.
+fn timers() -> String {
+    let work = async {
+        let slept = tokio::spawn(tokio::time::sleep(Duration::from_millis(5)));
+        let blocking = tokio::task::spawn_blocking(|| 20);
+        slept.await.unwrap();
+        tokio::time::timeout(Duration::from_millis(5), std::future::pending::<()>())
+            .await
+            .unwrap_err();
+        blocking.await.unwrap()
+    };
+    let current = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let several =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    (current.block_on(work) + several.block_on(async { 22 })).to_string()
+}
+
+/// What comes by another descriptor, waited for without a thread.
+fn streams(given: OwnedFd) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let given = UnixStream::from(given);
+    given.set_nonblocking(true).unwrap();
+    runtime.block_on(async {
+        let mut stream = tokio::net::UnixStream::from_std(given).unwrap();
+        let mut said = [0; 4];
+        stream.read_exact(&mut said).await.unwrap();
+        stream.write_all(&said).await.unwrap();
+        String::from_utf8(said.to_vec()).unwrap()
+    })
 }
 
 #[cfg(target_arch = "x86_64")]
