@@ -18,8 +18,12 @@ pub struct CellLimits {
     /// Seconds of CPU, of all threads together (`RLIMIT_CPU`). The kernel kills it then.
     pub cpu_seconds: Option<u64>,
     /// Bytes of memory that it can write to (`RLIMIT_DATA`); what is only reserved is not
-    /// counted. No more is given to it then, which is the end of most programs.
+    /// counted. No more is given to it then, which is the end of most programs. It bounds what
+    /// is interpreted; native code could write, give up writing, and so have more, up to the
+    /// `address_space`.
     pub data: Option<u64>,
+    /// Bytes of address space (`RLIMIT_AS`), also what is only reserved.
+    pub address_space: Option<u64>,
     /// Open descriptors (`RLIMIT_NOFILE`).
     pub open_files: Option<u64>,
     /// Threads. The kernel counts no fewer than 301. What enforces it, if anything can, is in
@@ -29,7 +33,13 @@ pub struct CellLimits {
 
 impl Default for CellLimits {
     fn default() -> Self {
-        Self { cpu_seconds: None, data: None, open_files: None, threads: Some(301) }
+        Self {
+            cpu_seconds: None,
+            data: None,
+            address_space: None,
+            open_files: None,
+            threads: Some(301),
+        }
     }
 }
 

@@ -24,10 +24,8 @@ struct Allowed {
 /// Arguments are compared by their lower half, which is all that the kernel reads of an `int`.
 enum When {
     Always,
-    /// This argument is one of these.
-    OneOf(u8, &'static [u32]),
-    /// This argument, without these bits, is this.
-    Without(u8, u32, u32),
+    /// This argument, whatever these bits of it, is one of these.
+    OneOf(u8, u32, &'static [u32]),
     /// This pointer is null.
     Null(u8),
     /// A pair of connected streams, whatever their flags.
@@ -41,13 +39,18 @@ const fn call(call: i64) -> Allowed {
 }
 
 const fn one_of(call: i64, argument: u8, values: &'static [u32]) -> Allowed {
-    Allowed { call, when: When::OneOf(argument, values) }
+    besides(call, argument, 0, values)
 }
 
-/// Memory of its own, also executable: what is compiled from a guest runs from there.
+const fn besides(call: i64, argument: u8, bits: u32, values: &'static [u32]) -> Allowed {
+    Allowed { call, when: When::OneOf(argument, bits, values) }
+}
+
+/// Memory of its own, also executable: what is compiled from a guest runs from there. None that
+/// is shared, or grows by itself: no limit of data counts it.
 const MEMORY: &[Allowed] = &[
     call(libc::SYS_brk),
-    call(libc::SYS_mmap),
+    besides(libc::SYS_mmap, 3, !(MAP_TYPE | MAP_GROWSDOWN), &[MAP_PRIVATE, MAP_DROPPABLE]),
     call(libc::SYS_munmap),
     call(libc::SYS_mremap),
     call(libc::SYS_mprotect),
@@ -59,11 +62,11 @@ const MEMORY: &[Allowed] = &[
 /// Threads of this process, never another process. The C libraries start a thread with these
 /// very flags; new namespaces, or a child that is no thread, would be other flags.
 const THREADS: &[Allowed] = &[
-    Allowed { call: libc::SYS_clone, when: When::Without(0, CLONE_DETACHED, THREAD_FLAGS) },
+    besides(libc::SYS_clone, 0, CLONE_DETACHED, &[THREAD_FLAGS]),
     call(libc::SYS_set_robust_list),
     call(libc::SYS_rseq),
     call(libc::SYS_set_tid_address),
-    call(libc::SYS_futex),
+    besides(libc::SYS_futex, 1, FUTEX_FLAGS, FUTEX),
     call(libc::SYS_sched_yield),
     call(libc::SYS_sched_getaffinity),
     call(libc::SYS_getcpu),
@@ -72,6 +75,19 @@ const THREADS: &[Allowed] = &[
     // Names of threads, and of memory: what a person sees who looks from outside.
     one_of(libc::SYS_prctl, 0, &[PR_SET_NAME, PR_GET_NAME, PR_SET_VMA]),
 ];
+
+/// To wait and to wake. Nothing here needs to inherit priorities, the part of it that went wrong
+/// most often.
+const FUTEX: &[u32] = &[
+    libc::FUTEX_WAIT.cast_unsigned(),
+    libc::FUTEX_WAKE.cast_unsigned(),
+    libc::FUTEX_REQUEUE.cast_unsigned(),
+    libc::FUTEX_CMP_REQUEUE.cast_unsigned(),
+    libc::FUTEX_WAKE_OP.cast_unsigned(),
+    libc::FUTEX_WAIT_BITSET.cast_unsigned(),
+    libc::FUTEX_WAKE_BITSET.cast_unsigned(),
+];
+const FUTEX_FLAGS: u32 = (libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME).cast_unsigned();
 
 /// Traps of a guest come as signals. They are sent to this process only: an abort, and one
 /// thread to another.
@@ -181,6 +197,11 @@ const UNKNOWN: &[i64] = &[
 /// one, has its numbers above this too.
 const NEWER: u32 = 470;
 
+const MAP_TYPE: u32 = libc::MAP_TYPE.cast_unsigned();
+const MAP_GROWSDOWN: u32 = libc::MAP_GROWSDOWN.cast_unsigned();
+const MAP_PRIVATE: u32 = libc::MAP_PRIVATE.cast_unsigned();
+/// Where newer C libraries have their random numbers from. Not named by every libc.
+const MAP_DROPPABLE: u32 = 8;
 /// As process 1 sees itself.
 const PROCESS_1: u32 = 1;
 const THREAD_FLAGS: u32 = (libc::CLONE_VM
@@ -237,12 +258,9 @@ fn when(when: &When) -> Result<Vec<SeccompRule>, BackendError> {
     let rule = SeccompRule::new;
     match when {
         When::Always => Ok(Vec::new()),
-        When::OneOf(argument, values) => {
-            values.iter().map(|value| rule(vec![is(*argument, *value)?])).collect()
-        }
-        When::Without(argument, bits, value) => {
-            let masked = SeccompCmpOp::MaskedEq(u64::from(!bits));
-            Ok(vec![rule(vec![of(*argument, masked, *value)?])?])
+        When::OneOf(argument, bits, values) => {
+            let masked = || SeccompCmpOp::MaskedEq(u64::from(!bits));
+            values.iter().map(|value| rule(vec![of(*argument, masked(), *value)?])).collect()
         }
         When::Null(argument) => {
             let whole = SeccompCmpArgLen::Qword;

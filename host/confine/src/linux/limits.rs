@@ -52,6 +52,7 @@ pub(super) fn apply_cell(limits: &CellLimits) -> Result<(), Failure> {
     set_all(&[
         (Resource::Cpu, limits.cpu_seconds),
         (Resource::Data, limits.data),
+        (Resource::As, limits.address_space),
         (Resource::Nofile, limits.open_files),
         (Resource::Fsize, Some(0)),
         (Resource::Core, Some(0)),

@@ -188,6 +188,8 @@ fn sockets(file: i64, socket: i64) -> Vec<Call> {
 fn processes() -> Vec<Call> {
     let nobody = 99_999_999;
     let cpu = libc::RLIMIT_CPU;
+    let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+    let growing = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN;
     let raised = Box::leak(Box::new([200u64, 200])).as_ptr() as i64;
     let buffer = Box::leak(Box::new([0u8; 256])).as_mut_ptr() as i64;
     calls! {
@@ -237,6 +239,10 @@ fn processes() -> Vec<Call> {
         Everybody EPERM SYS_prlimit64(nobody, cpu, 0, 0);
         Everybody EPERM SYS_personality(-1);
         Everybody EPERM SYS_mlock(0, 0);
+        Everybody EPERM SYS_mmap(0, 4096, 3, shared, -1);
+        Everybody EPERM SYS_mmap(0, 4096, 3, growing, -1);
+        Everybody EPERM SYS_futex(buffer, libc::FUTEX_TRYLOCK_PI, 0, 0, 0);
+        Everybody EPERM SYS_futex(buffer, libc::FUTEX_CMP_REQUEUE_PI, 1, 0, buffer);
         Everybody EPERM SYS_timer_create(99, 0, 0);
         Everybody EPERM SYS_setitimer(99, 0, 0);
     }

@@ -219,6 +219,9 @@ fn memory() -> Result<(), String> {
     let mut bounded = cell(limits, Vec::new());
     let got: usize = bounded.ask("memory 96").parse().unwrap();
     assert!((16..64).contains(&got), "{got} MiB");
+    let limits = CellLimits { address_space: Some(256 << 20), ..CellLimits::default() };
+    let got: usize = cell(limits, Vec::new()).ask("memory 300").parse().unwrap();
+    assert!((16..256).contains(&got), "{got} MiB");
     // It is given back, and a program that does not look for a refusal is ended by it.
     assert_eq!(bounded.ask("allocate 1048576"), "1048576");
     assert_eq!(bounded.ask("allocate 134217728"), "");
