@@ -38,8 +38,8 @@ const WINDOWS: u32 = STREAMS * WINDOW;
 /// Sends requests by way of another process, as [`Egress::send`](crate::Egress::send) does.
 /// Clones are one.
 ///
-/// What it does in the system is to read, write and wait: it opens nothing. All of its work is
-/// done in the runtime in which the first request is sent.
+/// All that it does in the system is to read, write and wait: it opens nothing. Its work is done
+/// in the runtime in which the first request is sent.
 #[derive(Clone)]
 pub struct Relay(Arc<Inner>);
 
@@ -51,9 +51,8 @@ struct Inner {
 }
 
 impl Relay {
-    /// To whoever [`serve`]s the other end of `stream`, which is to be non-blocking (this is set
-    /// by whoever makes the socket, for a process may not be allowed to). Nothing is done with it
-    /// before the first request.
+    /// To whoever [`serve`]s the other end of `stream`. Nothing is done with it before the first
+    /// request.
     pub fn new(stream: UnixStream) -> Self {
         Self(Arc::new(Inner { stream: Mutex::new(Some(stream)), sender: SetOnce::new() }))
     }
@@ -103,7 +102,8 @@ impl Relay {
     async fn sender(&self) -> Option<SendRequest<Bytes>> {
         let stream = self.0.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(stream) = stream {
-            match tokio::net::UnixStream::from_std(stream) {
+            let ready = stream.set_nonblocking(true);
+            match ready.and_then(|()| tokio::net::UnixStream::from_std(stream)) {
                 // On its own: whoever asked first may not wait to the end.
                 Ok(stream) => drop(tokio::spawn(connect(stream, self.0.clone()))),
                 Err(error) => {

@@ -22,7 +22,6 @@ use crate::{egress, get, runtime, way};
 /// A relay to this egress, and who serves it.
 pub(crate) fn relay(egress: &Egress) -> (Relay, JoinHandle<io::Result<()>>) {
     let (here, there) = UnixStream::pair().unwrap();
-    here.set_nonblocking(true).unwrap();
     (Relay::new(here), tokio::spawn(serve(egress.clone(), there)))
 }
 
@@ -175,7 +174,6 @@ fn a_process_that_ends_takes_its_requests_with_it() {
     let served = supervisor.spawn(serve(egress.clone(), there));
     // The other process.
     std::thread::spawn(move || {
-        here.set_nonblocking(true).unwrap();
         runtime().block_on(async {
             let body = Pieces([data("begun")].into(), true);
             let request = Request::post(server).body(body).unwrap();
