@@ -4,9 +4,7 @@ use std::path::Path;
 
 use brio_host::net::Trust;
 use brio_host::tasks::Job;
-use brio_host::{
-    Brio, BrioBuilder, Retention, Sandbox, SessionHandle, SessionLimits, Supervisor,
-};
+use brio_host::{Brio, BrioBuilder, Retention, Sandbox, SessionHandle, SessionLimits, Supervisor};
 
 use crate::commands::serve::systemd::OURS;
 use crate::config::{Config, Places};

@@ -1,7 +1,7 @@
 //! The figures of the README: `cargo bench -p brio-tests --bench figures [-- SECTION…]`.
 //!
 //! Sections: `begin`, `lowers`, `landing`, `durable`, `throughput`, `changes`, `undo`,
-//! `recovery`, `checkpoints`, `isolation`, `native`, `export`, `agents`, `tasks`. Each prints
+//! `recovery`, `checkpoints`, `isolation`, `native`, `export`, `agents`, `sandbox`, `tasks`. Each prints
 //! tables; what is compared was measured in the same run, turn by turn, so the ratios hold where the
 //! times drift.
 
@@ -12,6 +12,7 @@ mod landing;
 mod lowers;
 mod measure;
 mod native;
+mod sandbox;
 mod session;
 mod stack;
 mod tasks;
@@ -31,7 +32,7 @@ fn main() {
         return;
     }
     let wanted: Vec<String> = args.into_iter().filter(|a| !a.starts_with('-')).collect();
-    let sections: [Section; 14] = [
+    let sections: [Section; 15] = [
         ("begin", begin::run),
         ("lowers", lowers::run),
         ("landing", landing::run),
@@ -45,6 +46,7 @@ fn main() {
         ("native", native::run),
         ("export", export::run),
         ("agents", agents::run),
+        ("sandbox", sandbox::run),
         ("tasks", tasks::run),
     ];
     let mut failed = false;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use brio_host::net::{AllowHost, SecretSpec};
 use brio_host::{
-    AgentSource, Ending, Enforced, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants, Outcome, Output,
-    Place, Ran, RunLimits, RunReport, RunRequest, missing_hosts,
+    AgentSource, Ending, Enforced, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants,
+    Outcome, Output, Place, Ran, RunLimits, RunReport, RunRequest, missing_hosts,
 };
 
 use crate::args::base_or_here;
@@ -408,7 +408,9 @@ pub(crate) fn tell(ui: &Ui, ran: &Ran, agent: &Path) {
         Enforced::Wasm { instead: Some(why) } => {
             ui.warn(format_args!("it ran in this process, kept by WebAssembly alone: {why}"));
         }
-        Enforced::Process { confinement, .. } => ui.say(format_args!("  in a process of its own: {confinement}")),
+        Enforced::Process { confinement, .. } => {
+            ui.say(format_args!("  in a process of its own: {confinement}"))
+        }
     }
     if ran.lower != LowerInfo::Live {
         describe(&ran.lower).iter().for_each(|line| ui.say(line));

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use super::client::{Link, RemoteFiles, RemoteSessions};
@@ -14,10 +15,14 @@ use super::protocol::{Done, Job, Up};
 use crate::fs::Files;
 use crate::outcome::Outcome;
 use crate::{
-    Agent, AgentErrorInfo, Engine, MemoryGauge, Output, RunReport, RunSpec, Sessions, TaskContext,
+    Agent, AgentErrorInfo, Engine, MemoryGauge, Output, RunLimits, RunReport, RunSpec, Sessions, TaskContext,
     Workspace, codes,
 };
 
+/// Bytes that a worker takes beside its guest's memory: tables, stacks, streams, its own.
+const BESIDE: u64 = 1 << 30;
+/// Seconds of processor time beyond the guest's limit.
+const GRACE: u64 = 10;
 /// How often the supervisor is told of the guest's memory.
 const MEASURE: Duration = Duration::from_millis(250);
 
@@ -42,6 +47,7 @@ fn work(socket: &UnixStream, net: UnixStream) -> io::Result<()> {
     let link = Link::new(socket)?;
     link.tell(&Up::Ready, &[]);
     let (job, code) = receive(socket)?;
+    limit(&job.limits, job.code);
     let report = match Agent::from_code(&engine, job.kind, code, job.code) {
         Ok(agent) => run(&engine, &agent, job, &link, net),
         Err(e) => {
@@ -53,6 +59,17 @@ fn work(socket: &UnixStream, net: UnixStream) -> io::Result<()> {
     let done = Done { outcome, output, verdict, error, exit, usage };
     link.tell(&Up::Done, &postcard::to_stdvec(&done).map_err(io::Error::other)?);
     Ok(())
+}
+
+/// The run ends by its own limits; what the process is bounded by is for who has broken out of it.
+fn limit(limits: &RunLimits, code: u64) {
+    let data = limits.memory.saturating_add(code).saturating_add(BESIDE);
+    let seconds = limits.cpu.as_secs().saturating_add(GRACE);
+    for (resource, most) in [(Resource::Data, data), (Resource::Cpu, seconds)] {
+        let most = getrlimit(resource).maximum.map_or(most, |known| known.min(most));
+        // No reason not to run: one that cannot be lowered is as it was.
+        let _ = setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) });
+    }
 }
 
 /// The job, and the code that came with it.
