@@ -72,8 +72,9 @@ const THREADS: &[Allowed] = &[
     call(libc::SYS_getcpu),
     call(libc::SYS_exit),
     call(libc::SYS_exit_group),
-    // Names of threads, and of memory: what a person sees who looks from outside.
-    one_of(libc::SYS_prctl, 0, &[PR_SET_NAME, PR_GET_NAME, PR_SET_VMA]),
+    // Names of threads, and of memory: what a person sees who looks from outside. And where
+    // the kernel put the clock that is read without a call.
+    one_of(libc::SYS_prctl, 0, &[PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_AUXV]),
 ];
 
 /// To wait and to wake. Nothing here needs to inherit priorities, the part of it that went wrong
@@ -220,6 +221,8 @@ const PR_SET_NAME: u32 = libc::PR_SET_NAME.cast_unsigned();
 const PR_GET_NAME: u32 = libc::PR_GET_NAME.cast_unsigned();
 /// Not named by every libc.
 const PR_SET_VMA: u32 = 0x5356_4D41;
+/// Likewise.
+const PR_GET_AUXV: u32 = 0x4155_5856;
 const FIONBIO: u32 = 0x5421;
 const FIOCLEX: u32 = 0x5451;
 

@@ -105,6 +105,8 @@ pub(super) fn run(inside: Inside) -> i32 {
 /// After it there is no way back.
 fn lock(spec: &CellSpec, privilege: Privilege) -> Result<Report, Failure> {
     setsid().needing(Needed::Helper, "setsid")?;
+    // Kept from now on; before Linux 6.4 it is read from /proc, which will be gone.
+    let _ = rustix::param::page_size();
     caps::no_new_privs()?;
     let processes = limits::processes(spec.limits.threads, privilege, root::own_proc)?;
     let null = root::empty()?;

@@ -69,6 +69,8 @@ fn speaks() -> Result<(), String> {
     let mut cell = plain();
     assert_eq!(cell.ask("echo through the wall"), "through the wall");
     assert_eq!(cell.ask("standard-output"), "true");
+    assert_eq!(cell.ask("environment"), "0");
+    assert_eq!(cell.ask("page-size"), rustix::param::page_size().to_string());
     assert_eq!(cell.running.wait_timeout(Duration::from_millis(20)).unwrap(), None);
     assert_eq!(cell.ask("exit 0"), "");
     assert_eq!(cell.running.wait().unwrap(), Exit::Code(0));

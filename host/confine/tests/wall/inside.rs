@@ -26,6 +26,7 @@ pub(crate) fn run(mut given: Vec<OwnedFd>) -> i32 {
                 std::hint::spin_loop();
             },
             "environment" => std::env::vars_os().count().to_string(),
+            "page-size" => rustix::param::page_size().to_string(),
             "standard-output" => format!("{:?}", io::stderr().write_all(b"x").is_ok()),
             "descriptors" => open_descriptors(),
             "threads" => threads(words[0].parse().unwrap()),
