@@ -72,8 +72,8 @@ impl Diagnosis {
             }
         };
         let process = match &self.cell {
-            Ok(cell) => choice("--sandbox process", &cell.to_string(), None),
-            Err(e) => choice("--sandbox process", "none", Some(e.to_string())),
+            Ok(cell) => choice("sandbox process", &cell.to_string(), None),
+            Err(e) => choice("sandbox process", "none", Some(e.to_string())),
         };
         vec![live, first_write, frozen, native, process]
     }

@@ -186,11 +186,16 @@ fn died_ahead() {
     let world = World::new(1);
     process(&world.run(world.request("hello")));
     std::thread::sleep(Duration::from_millis(300));
-    for pid in workers() {
+    let ahead = workers();
+    for pid in &ahead {
         let pid = rustix::process::Pid::from_raw(pid.cast_signed()).expect("a pid");
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
-    until("they are gone", || workers().is_empty());
+    // Its first thread may have ended before those that hold its sockets too.
+    let threads =
+        |pid: &u32| std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    let gone = |pid: &u32| parent(*pid).is_none() && threads(pid) <= 1;
+    until("they are gone", || ahead.iter().all(gone));
     let ran = world.run(world.request("hello"));
     process(&ran);
     assert!(ran.report.succeeded(), "{:?}", ran.report);
@@ -229,17 +234,17 @@ fn refused() {
     process(&brio.run(request).expect("it runs"));
 }
 
+/// Of a process that has not ended.
+fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    fields.next().filter(|state| !matches!(*state, "Z" | "X"))?;
+    fields.next()?.parse().ok()
+}
+
 /// Processes of cells that descend from this one.
 fn workers() -> Vec<u32> {
     let own = std::process::id();
-    let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    let parent = |pid: u32| -> Option<u32> {
-        let stat = stat(pid)?;
-        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-        // One that has ended is nobody's any more.
-        fields.next().filter(|state| *state != "Z")?;
-        fields.next()?.parse().ok()
-    };
     let all = std::fs::read_dir("/proc")
         .expect("processes")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());

@@ -18,14 +18,14 @@ pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
 
 fn builder(places: &Places) -> Result<BrioBuilder, Failure> {
     let mut builder = Brio::builder(&places.home);
-    // How many there may be is the person's to say, not a base's.
-    builder = builder.session_limits(match Config::load(places, None, &[]) {
-        Ok(config) => config.session_limits(),
+    // How many there may be, and where agents run, is the person's to say, not a base's.
+    builder = match Config::load(places, None, &[]) {
+        Ok(config) => builder.session_limits(config.session_limits()).sandbox(config.sandbox()),
         Err(e) => {
             tracing::warn!("{}: {}; sessions are not limited", e.code, e.message);
-            SessionLimits::default()
+            builder.session_limits(SessionLimits::default())
         }
-    });
+    };
     if let Some(dir) = &places.user_home {
         builder = builder.user_home(dir);
     }
@@ -74,8 +74,7 @@ pub(crate) fn task(supervisor: &Supervisor, id: &str) -> Result<Job, Failure> {
 /// Opens the home, and its tasks.
 pub(crate) fn supervisor() -> Result<Supervisor, Failure> {
     let places = Places::from_env()?;
-    let sandbox = Config::load(&places, None, &[]).map(|config| config.sandbox());
-    supervise(builder(&places)?.sandbox(sandbox.unwrap_or_default()))
+    supervise(builder(&places)?)
 }
 
 /// So many processes wait for an agent: what one run takes is made while the one before it works.

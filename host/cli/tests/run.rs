@@ -31,7 +31,7 @@ fn the_document_has_exactly_the_documented_fields() {
         keys(&doc),
         [
             "agent", "changes", "error", "landing", "lower", "network", "outcome", "result",
-            "schema", "session"
+            "sandbox", "schema", "session"
         ]
     );
     assert_eq!(keys(&doc["agent"]), ["exit", "metrics", "output", "stderr", "stdout"]);

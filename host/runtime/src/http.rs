@@ -5,6 +5,8 @@
 
 use std::future::Future;
 
+#[cfg(unix)]
+use brio_net::Relay;
 use brio_net::{Egress, NetErrorKind, RequestRecord, Timeouts};
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -31,6 +33,9 @@ type Ended = Result<(), Error>;
 pub enum Net {
     /// What this process grants.
     Here(Egress),
+    /// In a worker: what its supervisor grants.
+    #[cfg(unix)]
+    Relayed(Relay),
 }
 
 impl Default for Net {
@@ -50,6 +55,8 @@ impl Net {
     pub(crate) fn close(&self) -> Vec<RequestRecord> {
         match self {
             Self::Here(egress) => egress.close(),
+            #[cfg(unix)]
+            Self::Relayed(_) => Vec::new(),
         }
     }
 }
@@ -96,7 +103,7 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _fut: Box<dyn Future<Output = Ended> + Send>,
     ) -> Exchange {
-        let Net::Here(egress) = self.0.clone();
+        let net = self.0.clone();
         let asked = options.unwrap_or_default();
         let times = Timeouts {
             connect: asked.connect_timeout,
@@ -105,8 +112,17 @@ impl WasiHttpHooks for Hooks {
         };
         Box::new(async move {
             let request = request.map(|body| body.map_err(Fault).boxed_unsync());
-            let response = egress.send(request, times).await.map_err(|e| told(e.kind()))?;
-            let response = response.map(|body| body.map_err(|e| told(e.kind())).boxed_unsync());
+            let response = match net {
+                Net::Here(egress) => {
+                    let response = egress.send(request, times).await.map_err(|e| told(e.kind()))?;
+                    response.map(|body| body.map_err(|e| told(e.kind())).boxed_unsync())
+                }
+                #[cfg(unix)]
+                Net::Relayed(relay) => {
+                    let response = relay.send(request, times).await.map_err(told)?;
+                    response.map(|body| body.map_err(told).boxed_unsync())
+                }
+            };
             // The connection goes with the body, so there is nothing to drive.
             let done: Box<dyn Future<Output = Ended> + Send> = Box::new(async { Ok(()) });
             Ok((response, done))

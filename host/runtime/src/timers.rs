@@ -28,6 +28,16 @@ impl Timers {
 pub(crate) struct Beside(tokio::task::JoinHandle<()>);
 
 #[cfg(target_os = "linux")]
+impl Beside {
+    /// Gives it up, and waits until it is.
+    pub(crate) async fn end(mut self) {
+        self.0.abort();
+        // That it was given up is no news.
+        let _ = (&mut self.0).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
 impl Drop for Beside {
     fn drop(&mut self) {
         self.0.abort();

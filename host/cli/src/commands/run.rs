@@ -271,7 +271,7 @@ impl Run {
             policy: config.policy(),
             lower: self.lower.options(config),
             plain: self.preopen,
-            sandbox: config.asked("sandbox").then(|| config.sandbox()),
+            sandbox: self.sandbox.is_some().then(|| config.sandbox()),
             require_sandbox: self.require_sandbox,
             stdout: shown(harmless(std::io::stdout())),
             stderr: shown(harmless(std::io::stderr())),

@@ -68,6 +68,10 @@ impl TestEnvironment {
             .env("BRIO_HOME", self.home())
             .env("TMPDIR", self.path())
             .stdin(Stdio::null());
+        // The tests that `in_process.rs` takes in.
+        if module_path!().starts_with("in_process::") {
+            command.env("BRIO_SANDBOX", "process");
+        }
         command
     }
 

@@ -7,16 +7,19 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::client::{Link, RemoteFiles, RemoteSessions};
 use super::protocol::{Done, Job, Up};
+use brio_net::Relay;
+
 use crate::fs::Files;
+use crate::http::Net;
 use crate::outcome::Outcome;
 use crate::{
-    Agent, AgentErrorInfo, Engine, MemoryGauge, Output, RunLimits, RunReport, RunSpec, Sessions, TaskContext,
-    Workspace, codes,
+    Agent, AgentErrorInfo, Engine, MemoryGauge, Output, RunLimits, RunReport, RunSpec, Sessions,
+    TaskContext, Workspace, codes,
 };
 
 /// Bytes that a worker takes beside its guest's memory: tables, stacks, streams, its own.
@@ -93,7 +96,7 @@ fn receive(socket: &UnixStream) -> io::Result<(Job, OwnedFd)> {
     Ok((postcard::from_bytes(&job).map_err(io::Error::other)?, code))
 }
 
-fn run(engine: &Engine, agent: &Agent, job: Job, link: &Arc<Link>, _net: UnixStream) -> RunReport {
+fn run(engine: &Engine, agent: &Agent, job: Job, link: &Arc<Link>, net: UnixStream) -> RunReport {
     let memory = MemoryGauge::default();
     measure(link, &memory);
     let remote = |root, read_only| Files::Remote(RemoteFiles::new(link, root, read_only));
@@ -117,6 +120,7 @@ fn run(engine: &Engine, agent: &Agent, job: Job, link: &Arc<Link>, _net: UnixStr
             limits: job.limits,
             sessions: job.sessions.then(|| sessions.clone()),
             session_info: job.info.then_some(sessions),
+            net: Net::Relayed(Relay::new(net)),
             stdout: shown(0),
             stderr: shown(1),
             memory,

@@ -15,6 +15,7 @@ use super::protocol::{Done, Job, PIECE, Up};
 use super::server::{Broken, Server};
 use super::wire::{Most, Reader, Writer};
 use crate::fs::Files;
+use crate::http::Net;
 use crate::judge::{Killed, judge, without_return};
 use crate::limits::{Cause, LimitHit};
 use crate::output::Outputs;
@@ -88,7 +89,7 @@ impl Engine {
         let watch = Watch::new(&spec, &cause);
         let before = (own.written(), own.limit_hit().is_some());
         let timers = &self.0.timers;
-        let relay = timers.spawn(async move { drop(net) });
+        let relay = timers.spawn(relay(&spec.net, net));
         let guard = timers.spawn({
             let (stop, cause, wall) = (spec.stop.clone(), cause.clone(), spec.limits.wall);
             async move {
@@ -109,7 +110,8 @@ impl Engine {
         let ended = run.serve(&writer, &mut reader);
         run.server.abandon();
         drop(guard);
-        drop(relay);
+        // What was under way is given up, and recorded so.
+        timers.block_on(relay.end());
         let network = spec.net.close();
         let hit = if before.1 { None } else { own.limit_hit() };
         let mut report = believed(ended, agent, &spec, &cause);
@@ -132,6 +134,18 @@ impl Engine {
         };
         self.drain(&spec, &mut outputs, &mut report);
         report
+    }
+}
+
+/// Sends what the worker asks for.
+fn relay(net: &Net, worker: UnixStream) -> impl Future<Output = ()> + Send + use<> {
+    let net = net.clone();
+    async move {
+        if let Net::Here(egress) = net
+            && let Err(error) = brio_net::serve(egress, worker).await
+        {
+            tracing::debug!(%error, "a worker's requests");
+        }
     }
 }
 
