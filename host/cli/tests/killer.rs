@@ -5,6 +5,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -36,11 +37,13 @@ fn start(env: &TestEnvironment, args: &[&str]) -> Child {
 /// Something that a person, or a script, would run.
 fn work(env: &TestEnvironment, rng: &mut Rng) -> Child {
     let spin = guest("spin");
-    let kinds: [&[&str]; 7] = [
+    let kinds: [&[&str]; 9] = [
         &["run", "replace", "--task", "s/red/blue/", "--", "*.txt"],
         &["run", "replace", "--task", "s/blue/red/", "--", "*.txt"],
         &["run", &spin, "--", "write"],
         &["run", &spin, "--", "sleep"],
+        &["run", "replace", "--sandbox", "process", "--task", "s/red/blue/", "--", "*.txt"],
+        &["run", &spin, "--sandbox", "process", "--", "write"],
         &["run", "hello", "--keep"],
         &["session", "begin", "--reuse"],
         &["task", "submit", "toggle.toml"],
@@ -62,6 +65,28 @@ fn list_agrees_with_disk(env: &TestEnvironment) -> Vec<serde_json::Value> {
     listed
 }
 
+/// Workers of one child: what descends from it in cells of their own.
+fn workers(of: &Child) -> Vec<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    let all = std::fs::read_dir("/proc").expect("processes");
+    let all = all.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let descends =
+        |pid: &u32| std::iter::successors(parent(*pid), |p| parent(*p)).any(|p| p == of.id());
+    all.filter(descends).collect()
+}
+
+fn kill_worker(of: &Child, rng: &mut Rng) {
+    let all = workers(of);
+    if !all.is_empty() {
+        let pid = all[rng.below(all.len())].cast_signed();
+        let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+}
+
 fn kill(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
@@ -73,6 +98,10 @@ fn round(env: &TestEnvironment, rng: &mut Rng, server: &mut Child, empty: u64) {
     let own = env.begin();
     let mut alive = start(env, &["run", &guest("spin"), "--session", &own, "--", "sleep"]);
     std::thread::sleep(Duration::from_millis(rng.next_u64() % 400));
+    for child in running.iter().chain([&*server]).filter(|_| rng.below(2) == 0).collect::<Vec<_>>()
+    {
+        kill_worker(child, rng);
+    }
     if rng.below(3) == 0 {
         kill(server);
         *server = start(env, &["serve"]);
@@ -82,8 +111,12 @@ fn round(env: &TestEnvironment, rng: &mut Rng, server: &mut Child, empty: u64) {
     until("the one who must not be robbed works", || {
         env.json(&["session", "show", &own, "--json"]).1["run"] == "live"
     });
-    // Those that spin end only by a kill.
+    // Those that spin end only by a kill, and nobody's worker outlives him.
+    let workers: Vec<u32> = running.iter().flat_map(workers).collect();
     running.iter_mut().for_each(kill);
+    until("their workers are gone", || {
+        workers.iter().all(|pid| !Path::new("/proc").join(pid.to_string()).exists())
+    });
     until("the tasks have ended", || {
         env.json(&["task", "list", "--json"]).1["tasks"] == serde_json::json!([])
     });
