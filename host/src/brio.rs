@@ -69,7 +69,7 @@ impl Brio {
             ),
             Opened::InMemory => {
                 tracing::warn!(
-                    "{} cannot be written: no base can be worked on that is not known there",
+                    "{} cannot be written, or its disk is full: no base can be worked on that is not known there",
                     options.home.display()
                 );
             }

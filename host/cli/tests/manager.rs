@@ -419,3 +419,52 @@ fn a_home_that_cannot_be_written_is_no_end() {
         assert!(as_nobody(&env, &["session", "list"]).stdout.contains(&id), "nothing was lost");
     }
 }
+
+/// What is known is worked on and landed; the index is one for a moment, and right afterwards.
+#[test]
+fn a_full_disk_of_the_home_is_no_end() {
+    let small = match brio_tests::mounted::Mounted::new("tmpfs", 1, "") {
+        Ok(mounted) => mounted,
+        Err(why) => return brio_tests::skip::skip("a_full_disk_of_the_home_is_no_end", &why),
+    };
+    let env = TestEnvironment::new();
+    let full = |args: &[&str]| {
+        let mut command = env.command(args);
+        ran(command.env("BRIO_HOME", small.path().join("home")).output().expect("it runs"))
+    };
+    let fine = |args: &[&str]| {
+        let said = full(args);
+        assert_eq!(said.status, 0, "{args:?}: {}", said.stderr);
+        assert!(said.stderr.contains("its disk is full"), "{args:?}: {}", said.stderr);
+        said.stdout
+    };
+    let id = full(&["session", "begin"]).stdout.trim().to_owned();
+    // To the last byte.
+    let filling = small.path().join("filling");
+    let mut file = std::fs::File::create(&filling).expect("made");
+    while std::io::Write::write(&mut file, &[7; 512]).is_ok() {}
+    drop(file);
+    for broken in [false, true] {
+        if broken {
+            let index =
+                std::fs::File::options().write(true).open(small.path().join("home/metadata.db"));
+            std::os::unix::fs::FileExt::write_all_at(&index.expect("there"), b"garbage", 0)
+                .expect("it is there already");
+        }
+        assert!(fine(&["session", "list"]).contains(&id));
+        fine(&["session", "show", &id]);
+        fine(&["run", "hello", "--task", "Ada"]);
+        fine(&["run", "hello", "--task", "Bo", "--sandbox", "process"]);
+        fine(&["doctor", "--rebuild"]);
+        assert!(env.read("hello.txt").contains("Bo"));
+    }
+    let fresh = env.path().join("fresh");
+    std::fs::create_dir(&fresh).expect("a base");
+    let said = full(&["session", "begin", fresh.to_str().expect("text")]);
+    assert_eq!(said.status, 5, "a base that is not known cannot be: {}", said.stderr);
+    assert!(said.stderr.contains("error: NO_SPACE"), "{}", said.stderr);
+    std::fs::remove_file(&filling).expect("removed");
+    let listed = full(&["session", "list"]);
+    assert!(listed.stdout.contains(&id) && listed.stderr.is_empty(), "{}", listed.stderr);
+    assert_eq!(full(&["session", "rollback", &id]).status, 0);
+}

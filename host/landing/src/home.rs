@@ -43,6 +43,12 @@ pub(crate) struct Home {
     disk: Disk,
 }
 
+/// Whether the reason is the directory, or its disk, and not what is written.
+fn cannot_be_written(e: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(e.kind(), PermissionDenied | ReadOnlyFilesystem | StorageFull | QuotaExceeded)
+}
+
 impl Home {
     pub(crate) fn new(home: &Path, disk: Disk) -> Self {
         Self { dir: home.join("domains"), disk }
@@ -77,17 +83,28 @@ impl Home {
         std::fs::metadata(&self.dir).ok()?.modified().ok()
     }
 
-    /// Writes a record if it says something new about where the domain is.
+    /// Writes a record if it says something new. Where the domain is must be known when this
+    /// returns; that it landed since may stay unsaid, as it does when nobody opens it afterwards.
     pub(crate) fn put(&self, r: &Record) -> io::Result<()> {
         let file = self.dir.join(&r.claim);
         let had =
             std::fs::read(&file).ok().and_then(|raw| serde_json::from_slice::<Record>(&raw).ok());
-        if had.is_some_and(|h| {
+        let there = had.as_ref().is_some_and(|h| {
             Record { seen: r.seen, last_landing: r.last_landing, ..h.clone() } == *r
-                && h.last_landing == r.last_landing
-        }) {
+        });
+        if there && had.is_some_and(|h| h.last_landing == r.last_landing) {
             return Ok(());
         }
+        match self.write(r) {
+            Err(error) if there && cannot_be_written(&error) => {
+                tracing::debug!(%error, claim = r.claim, "its last landing is not in the home");
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    fn write(&self, r: &Record) -> io::Result<()> {
         self.make()?;
         let dir = rustix::fs::open(&self.dir, DIR, Mode::empty())?;
         use std::os::fd::AsFd;

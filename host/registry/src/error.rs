@@ -46,24 +46,30 @@ pub enum RegistryError {
     },
 }
 
+/// What SQLite writes at least.
+const PAGE: usize = 32 << 10;
+
 impl RegistryError {
-    /// Whether nothing can be written there: to the file, or to the directory that it lies in.
-    pub(crate) fn is_read_only(&self) -> bool {
-        use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    /// Whether nothing can be written there: to the file, or to the directory that it lies in; or
+    /// nothing more, for the disk is full.
+    pub(crate) fn cannot_be_written(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, DiskFull, ReadOnly, SystemIoFailure};
+        use std::io::ErrorKind;
         let Self::Database { path, source } = self else { return false };
         match source.sqlite_error_code() {
-            Some(ReadOnly) => true,
-            Some(CannotOpen) => {
+            Some(ReadOnly | DiskFull) => true,
+            // It does not say why.
+            Some(CannotOpen | SystemIoFailure) => {
                 let probe = path.with_extension("probe");
-                let made = std::fs::File::create_new(&probe);
-                let denied = matches!(&made, Err(e) if matches!(
+                let written = std::fs::write(&probe, [0; PAGE]);
+                let _ = std::fs::remove_file(&probe);
+                matches!(written, Err(e) if matches!(
                     e.kind(),
-                    std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
-                ));
-                if made.is_ok() {
-                    let _ = std::fs::remove_file(&probe);
-                }
-                denied
+                    ErrorKind::PermissionDenied
+                        | ErrorKind::ReadOnlyFilesystem
+                        | ErrorKind::StorageFull
+                        | ErrorKind::QuotaExceeded
+                ))
             }
             _ => false,
         }

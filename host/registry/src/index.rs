@@ -24,7 +24,7 @@ pub enum Opened {
     AsItWas,
     /// It was broken, and is a new one.
     Remade,
-    /// It cannot be written: this process has one of its own.
+    /// It cannot be written, or the disk is full: this process has one of its own.
     InMemory,
 }
 
@@ -56,7 +56,7 @@ impl Registry {
     pub fn open_or_remake(path: &Path) -> Result<(Self, Opened), RegistryError> {
         match Self::open(path) {
             Err(e) if e.is_broken() => {}
-            Err(e) if e.is_read_only() => {
+            Err(e) if e.cannot_be_written() => {
                 return Ok((Self::in_memory(path)?, Opened::InMemory));
             }
             opened => return opened.map(|registry| (registry, Opened::AsItWas)),
@@ -69,7 +69,10 @@ impl Registry {
             opened => return opened.map(|registry| (registry, Opened::AsItWas)),
         }
         put_aside(path).map_err(host)?;
-        Ok((Self::open(path)?, Opened::Remade))
+        match Self::open(path) {
+            Err(e) if e.cannot_be_written() => Ok((Self::in_memory(path)?, Opened::InMemory)),
+            opened => opened.map(|registry| (registry, Opened::Remade)),
+        }
     }
 
     /// One that is forgotten with this process.
