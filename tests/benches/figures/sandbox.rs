@@ -83,7 +83,8 @@ fn file_calls(home: &Path) -> Outcome {
             for (which, sandbox) in [Sandbox::Wasm, Sandbox::Process].into_iter().enumerate() {
                 let ran = once(&brio, sandbox, &agent, base.path(), "")?;
                 let text = ran.report.stdout.text().into_owned();
-                let nanos = text.lines().filter_map(|line| line.split(' ').nth(1)?.parse().ok());
+                let nanos = text.split_whitespace().skip(1).step_by(2);
+                let nanos = nanos.filter_map(|nanos| nanos.parse().ok());
                 for (row, nanos) in samples.iter_mut().zip(nanos).filter(|_| round > 0) {
                     row[which].push(Duration::from_nanos(nanos));
                 }
