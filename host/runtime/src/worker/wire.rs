@@ -75,7 +75,7 @@ impl Eager {
     fn look(&mut self, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         if self.vain >= VAIN {
             self.vain += 1;
-            if self.vain % NOW_AND_THEN != 0 {
+            if !self.vain.is_multiple_of(NOW_AND_THEN) {
                 return None;
             }
         }
