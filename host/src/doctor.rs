@@ -100,7 +100,7 @@ impl Brio {
             base: inspected,
             fuse: fuse(),
             room: brio_confine::probe(),
-            cell: brio_confine::probe_cell(),
+            cell: crate::probe_sandbox(),
         })
     }
 }

@@ -145,7 +145,7 @@ pub use plain::PlainError;
 pub use purge::{PurgeFilter, Purgeable, Purged, Spared};
 pub use reuse::Begun;
 pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
-pub use sandbox::{BadSandbox, Enforced, Sandbox};
+pub use sandbox::{BadSandbox, Enforced, Sandbox, probe_sandbox};
 pub use scaffold::{AgentProject, BadName, Language, ProjectError};
 pub use session::SessionHandle;
 pub use source::AgentSource;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use brio_confine::Report;
+use brio_confine::{Report, RoomError};
 
 use crate::{Brio, RunError, RunRequest};
 
@@ -112,6 +112,14 @@ impl Ground {
             }
         }
     }
+}
+
+/// Makes a process for an agent and ends it: what such a process is kept by on this machine.
+///
+/// # Errors
+/// It cannot be had; what is missing.
+pub fn probe_sandbox() -> Result<Report, RoomError> {
+    brio_confine::probe_cell()
 }
 
 impl Brio {

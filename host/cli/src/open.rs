@@ -4,12 +4,15 @@ use std::path::Path;
 
 use brio_host::net::Trust;
 use brio_host::tasks::Job;
-use brio_host::{Brio, BrioBuilder, Retention, Sandbox, SessionHandle, SessionLimits, Supervisor};
+use brio_host::{
+    Brio, BrioBuilder, Retention, Sandbox, SessionHandle, SessionLimits, Supervisor, probe_sandbox,
+};
 
 use crate::commands::serve::systemd::OURS;
 use crate::config::{Config, Places};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::ui::Ui;
 
 /// Opens the home for a command that does one thing: whoever must end its run may kill it.
 pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
@@ -82,12 +85,31 @@ const WORKERS: usize = 2;
 
 /// Opens the home for who works on all of its tasks: agents in processes of their own, unless
 /// something else is asked for.
-pub(crate) fn server(sandbox: Option<&str>, require: bool) -> Result<Supervisor, Failure> {
+pub(crate) fn server(ui: &Ui, sandbox: Option<&str>, require: bool) -> Result<Supervisor, Failure> {
     let places = Places::from_env()?;
     let config = Config::load(&places, None, &[("sandbox", sandbox)])?;
-    let sandbox = if config.asked("sandbox") { config.sandbox() } else { Sandbox::Process };
-    let sandboxed = builder(&places)?.sandbox(sandbox).require_sandbox(require);
-    supervise(sandboxed.workers(if sandbox == Sandbox::Process { WORKERS } else { 0 }))
+    let asked = config.asked("sandbox").then(|| config.sandbox());
+    let sandbox = asked.unwrap_or(Sandbox::Process);
+    let builder = builder(&places)?.sandbox(sandbox).require_sandbox(require);
+    if sandbox == Sandbox::Wasm && !require {
+        return supervise(builder);
+    }
+    let refused = |why: &str| Err(Failure::new("SANDBOX", why).exit(Exit::Usage));
+    if asked == Some(Sandbox::Wasm) {
+        return refused("agents are to run in this process (wasm), and in one of their own");
+    }
+    let missing = match probe_sandbox() {
+        Ok(report) => (!report.lacking.is_empty()).then(|| report.lacking.join("; ")),
+        Err(e) => Some(e.to_string()),
+    };
+    match missing {
+        Some(why) if require => return refused(&why),
+        Some(why) => {
+            ui.warn(format_args!("less than a process of their own keeps agents in here: {why}"));
+        }
+        None => {}
+    }
+    supervise(builder.workers(WORKERS))
 }
 
 fn supervise(builder: BrioBuilder) -> Result<Supervisor, Failure> {

@@ -82,6 +82,9 @@ fn where_there_is_no_such_process_it_is_said_and_refused_when_required() {
     assert_eq!(refused.status, 2, "{}", refused.stderr);
     assert!(refused.stderr.contains("SANDBOX: ROOM"), "{}", refused.stderr);
     assert!(env.read("hello.txt").contains("Ada"));
+    let serves = without(&["serve", "--require-sandbox"]);
+    assert_eq!(serves.status, 2, "{}", serves.stderr);
+    assert!(serves.stderr.contains("SANDBOX: ROOM"), "{}", serves.stderr);
     let doctor = without(&["doctor"]);
     assert!(doctor.stdout.contains("sandbox process none (ROOM"), "{}", doctor.stdout);
 }

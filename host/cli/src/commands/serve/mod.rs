@@ -79,7 +79,7 @@ impl Serve {
         }
         let supervisor = match self.stop || self.status || self.events {
             true => open::supervisor()?,
-            false => open::server(self.sandbox.as_deref(), self.require_sandbox)?,
+            false => open::server(ui, self.sandbox.as_deref(), self.require_sandbox)?,
         };
         if self.stop {
             match supervisor.stop_server() {
