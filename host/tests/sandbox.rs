@@ -13,12 +13,24 @@ use brio_host::{
 
 fn main() {
     entered::run(&[
-        ("a_run_in_a_process_does_what_it_does_in_ours", same),
-        ("a_run_says_which_process_it_is_in_and_what_confines_it", told),
-        ("a_worker_that_is_killed_is_a_run_that_failed", killed),
-        ("a_worker_made_ahead_that_died_is_not_used", died_ahead),
-        ("what_cannot_be_in_a_process_is_refused_where_it_must_be", refused),
-        ("workers_end_with_their_run_and_with_brio", ended),
+        (
+            "a_run_in_a_process_does_what_it_does_in_ours",
+            a_run_in_a_process_does_what_it_does_in_ours,
+        ),
+        (
+            "a_run_says_which_process_it_is_in_and_what_confines_it",
+            a_run_says_which_process_it_is_in_and_what_confines_it,
+        ),
+        (
+            "a_worker_that_is_killed_is_a_run_that_failed",
+            a_worker_that_is_killed_is_a_run_that_failed,
+        ),
+        ("a_worker_made_ahead_that_died_is_not_used", a_worker_made_ahead_that_died_is_not_used),
+        (
+            "what_cannot_be_in_a_process_is_refused_where_it_must_be",
+            what_cannot_be_in_a_process_is_refused_where_it_must_be,
+        ),
+        ("workers_end_with_their_run_and_with_brio", workers_end_with_their_run_and_with_brio),
     ])
 }
 
@@ -92,7 +104,7 @@ fn process(ran: &Ran) -> u32 {
 }
 
 /// Through files, the journal, what is asked about sessions, children of its own, and input files.
-fn same() {
+fn a_run_in_a_process_does_what_it_does_in_ours() {
     let _guard = beside();
     let world = World::new(0);
     let mut replace = world.request("replace");
@@ -127,7 +139,7 @@ fn same() {
 }
 
 /// F-003, F-030: the run's record names the process that the code is in, and its confinement.
-fn told() {
+fn a_run_says_which_process_it_is_in_and_what_confines_it() {
     let _guard = beside();
     let world = World::new(0);
     let stop = StopToken::default();
@@ -158,7 +170,7 @@ fn told() {
     assert!(!lives(worker), "it ended with its run");
 }
 
-fn killed() {
+fn a_worker_that_is_killed_is_a_run_that_failed() {
     let _guard = beside();
     let world = World::new(0);
     let brio = world.brio.clone();
@@ -181,7 +193,7 @@ fn killed() {
     assert_eq!(std::fs::read_dir(world.base().join(".brio/sessions")).expect("there").count(), 0);
 }
 
-fn died_ahead() {
+fn a_worker_made_ahead_that_died_is_not_used() {
     let _guard = alone();
     let world = World::new(1);
     process(&world.run(world.request("hello")));
@@ -201,7 +213,7 @@ fn died_ahead() {
     assert!(ran.report.succeeded(), "{:?}", ran.report);
 }
 
-fn refused() {
+fn what_cannot_be_in_a_process_is_refused_where_it_must_be() {
     let _guard = beside();
     let world = World::new(0);
     let with = |change: fn(&mut RunRequest)| {
@@ -252,7 +264,7 @@ fn workers() -> Vec<u32> {
         .collect()
 }
 
-fn ended() {
+fn workers_end_with_their_run_and_with_brio() {
     let _guard = alone();
     let world = World::new(2);
     world.brio.make_workers();

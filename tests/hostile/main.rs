@@ -15,7 +15,8 @@ mod world;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use brio_host::{AgentSource, Ending, Limit, Outcome, Place, Ran, RunError, RunRequest};
+use brio_host::{AgentSource, Ending, Limit, Outcome, Place, Ran, RunError, RunRequest, Sandbox};
+use libtest_mimic::{Arguments, Trial};
 use neighbour::Neighbour;
 use table::{Guest, Source, Want};
 use world::{Traces, World, images, resident};
@@ -131,18 +132,49 @@ fn figures(world: &World, neighbour: &Neighbour, wanted: &str, time: Duration) {
     }
 }
 
-/// T18, T9: no guest gets out, brings the host down, keeps its neighbours from working or leaves
-/// anything behind; and each ends by its name.
-#[test]
-fn whatever_a_guest_does_the_base_is_what_it_was_and_the_host_answers() {
+fn main() {
+    brio_host::enter_room_if_asked();
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         PANICS.lock().unwrap().push(info.to_string());
         hook(info);
     }));
+    let tests: [(&str, fn()); 2] = [
+        (
+            "whatever_a_guest_does_the_base_is_what_it_was_and_the_host_answers",
+            whatever_a_guest_does_the_base_is_what_it_was_and_the_host_answers,
+        ),
+        (
+            "whatever_a_guest_does_in_a_process_of_its_own_is_the_same",
+            whatever_a_guest_does_in_a_process_of_its_own_is_the_same,
+        ),
+    ];
+    let trial = |(name, test): (&str, fn())| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
+    // Each counts what this process holds.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    libtest_mimic::run(&arguments, tests.map(trial).into()).exit();
+}
+
+/// T18, T9: no guest gets out, brings the host down, keeps its neighbours from working or leaves
+/// anything behind; and each ends by its name.
+fn whatever_a_guest_does_the_base_is_what_it_was_and_the_host_answers() {
+    all(Sandbox::Wasm);
+}
+
+/// T18, F-030
+fn whatever_a_guest_does_in_a_process_of_its_own_is_the_same() {
+    all(Sandbox::Process);
+}
+
+fn all(sandbox: Sandbox) {
     let wanted = std::env::var("BRIO_HOSTILE").unwrap_or_default();
     let guests: Vec<_> = table::all().filter(|g| g.name.contains(&wanted)).collect();
-    let world = World::new();
+    let world = World::new(sandbox);
     let neighbour = Neighbour::new(&world);
     let mut wrong = Vec::new();
     let (before, memory) = (world.traces(), resident());

@@ -8,12 +8,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use brio_host::{AgentSource, Brio, ListFilter, Outcome, Place, RunRequest, STATE_DIR};
+use brio_host::{AgentSource, Brio, ListFilter, Outcome, Place, RunRequest, STATE_DIR, Sandbox};
 use tempfile::TempDir;
 
 pub(crate) struct World {
     dir: TempDir,
     pub(crate) brio: Brio,
+    sandbox: Sandbox,
 }
 
 /// What must be again what it was.
@@ -34,7 +35,7 @@ pub(crate) struct Traces {
 const REOPENED: usize = 16;
 
 impl World {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(sandbox: Sandbox) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (base, outside) = (dir.path().join("base"), dir.path().join("outside"));
         for d in ["src/deep", ".git/hooks", "locked", "empty"] {
@@ -66,8 +67,9 @@ impl World {
             symlink(to, base.join(name)).unwrap();
         }
         fs::set_permissions(base.join("locked/kept"), fs::Permissions::from_mode(0o444)).unwrap();
-        let brio = Brio::builder(dir.path().join("home")).cache(false).open().unwrap();
-        let world = Self { dir, brio };
+        let brio = Brio::builder(dir.path().join("home")).cache(false).sandbox(sandbox);
+        let brio = brio.open().unwrap();
+        let world = Self { dir, brio, sandbox };
         // The domain is made, the agent compiled and whatever grows once has grown.
         world.answers();
         world
@@ -90,6 +92,7 @@ impl World {
         request.input_files = vec![self.input()];
         let ran = self.brio.run(request).unwrap();
         assert_eq!(ran.report.outcome, Outcome::Succeeded, "{:?}", ran.report);
+        assert_eq!(ran.enforced.sandbox(), self.sandbox, "{}", ran.enforced);
         assert!(!ran.changes.changes.is_empty());
         self.brio.find(ran.session.as_str(), None).unwrap().rollback(false).unwrap();
     }

@@ -79,7 +79,17 @@ impl Engine {
     /// An engine for one run, which compiles nothing, but runs what [`Engine::new`] compiles.
     #[cfg(target_os = "linux")]
     pub(crate) fn for_one() -> Result<Self, EngineError> {
-        Self::of(&config(None))
+        let mut config = config(None);
+        // Pooled as well, so that a guest meets the same bounds of its tables and instances.
+        let mut pool = pool();
+        pool.total_component_instances(1)
+            .total_core_instances(PER_COMPONENT)
+            .total_memories(PARTS)
+            .total_tables(PARTS)
+            .total_stacks(4)
+            .max_unused_warm_slots(0);
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        Self::of(&config)
     }
 
     fn of(config: &Config) -> Result<Self, EngineError> {
@@ -133,6 +143,11 @@ fn config(cache: Option<Cache>) -> Config {
     config
 }
 
+/// Core instances of one component, at most.
+const PER_COMPONENT: u32 = 200;
+/// And memories, and tables.
+const PARTS: u32 = 128;
+
 fn pool() -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     // Sizes that a compiler or an interpreter built for WASI fits in; address space only.
@@ -145,7 +160,9 @@ fn pool() -> PoolingAllocationConfig {
         .total_stacks(256)
         .total_gc_heaps(256)
         .table_elements(200_000)
-        .max_core_instances_per_component(200)
+        .max_core_instances_per_component(PER_COMPONENT)
+        .max_memories_per_component(PARTS)
+        .max_tables_per_component(PARTS)
         .max_unused_warm_slots(64)
         .linear_memory_keep_resident(128 << 10)
         .table_keep_resident(16 << 10);

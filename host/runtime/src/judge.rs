@@ -161,10 +161,23 @@ fn limit(e: &wasmtime::Error) -> Option<Limit> {
     if let Some(LimitHit(limit)) = e.downcast_ref() {
         return Some(*limit);
     }
+    // What the machine does not give was more than it has: a limit, if not the one that was set.
+    if e.chain().any(is_out_of_memory) {
+        return Some(Limit::Memory);
+    }
     // The engine has no type for its own tables being full.
     let full = matches!(e.downcast_ref(), Some(ResourceTableError::Full))
         || e.root_cause().to_string().ends_with(": store handle limit exceeded");
     full.then_some(Limit::Handles)
+}
+
+fn is_out_of_memory(e: &(dyn std::error::Error + 'static)) -> bool {
+    #[cfg(unix)]
+    if e.downcast_ref() == Some(&rustix::io::Errno::NOMEM) {
+        return true;
+    }
+    let kind = e.downcast_ref().map(std::io::Error::kind);
+    kind == Some(std::io::ErrorKind::OutOfMemory)
 }
 
 /// One line, without backtraces and without how the host came to see it.

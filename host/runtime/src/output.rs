@@ -15,6 +15,9 @@ use crate::limits::Cause;
 /// Bytes that may wait for a slow sink before the guest has to.
 const QUEUE: usize = 256 * 1024;
 
+/// Who is shown what is put out.
+type Sink = Box<dyn Write + Send>;
+
 /// Where one of the two streams goes.
 pub struct Output {
     /// Is shown the bytes as they come, on a thread of its own; `None` shows nothing.
@@ -75,9 +78,28 @@ impl Outputs {
                 cause: cause.clone(),
                 kept: Mutex::default(),
                 queue: Mutex::new(queue.clone()),
+                direct: None,
             }))
         };
         Self { stdout: stream(0, stdout.capture), stderr: stream(1, stderr.capture), pump: done }
+    }
+
+    /// Nothing is kept, and what is put out goes on at once: the guest waits for its sink.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn direct(sinks: [Sink; 2], max: u64, cause: &Cause) -> Self {
+        let mut which = 0..;
+        let [stdout, stderr] = sinks.map(|sink| {
+            Stream(Arc::new(Shared {
+                which: which.next().unwrap_or_default(),
+                capture: 0,
+                max,
+                cause: cause.clone(),
+                kept: Mutex::default(),
+                queue: Mutex::default(),
+                direct: Some(Mutex::new(sink)),
+            }))
+        });
+        Self { stdout, stderr, pump: None }
     }
 
     /// Waits until all that was written has been shown.
@@ -105,9 +127,7 @@ struct Level {
     gone: AtomicBool,
 }
 
-fn pump(
-    mut sinks: [Option<Box<dyn Write + Send>>; 2],
-) -> (Option<Queue>, Option<oneshot::Receiver<()>>) {
+fn pump(mut sinks: [Option<Sink>; 2]) -> (Option<Queue>, Option<oneshot::Receiver<()>>) {
     let (send, mut receive) = mpsc::unbounded_channel::<(usize, Bytes)>();
     let (done, finished) = oneshot::channel();
     let level = Arc::new(Level::default());
@@ -139,6 +159,7 @@ struct Shared {
     cause: Cause,
     kept: Mutex<Captured>,
     queue: Mutex<Option<Queue>>,
+    direct: Option<Mutex<Sink>>,
 }
 
 /// One stream; clones are the same one.
@@ -194,6 +215,11 @@ impl Stream {
             let room = s.capture.saturating_sub(kept.bytes.len()).min(shown.len());
             kept.bytes.extend_from_slice(&shown[..room]);
             kept.truncated |= room < bytes.len();
+        }
+        if let Some(direct) = &s.direct {
+            let mut sink = direct.lock().unwrap_or_else(PoisonError::into_inner);
+            // Who is not there any more has no use for it.
+            let _ = sink.write_all(&shown);
         }
         if let Some(q) = self.queue()
             && !shown.is_empty()

@@ -20,7 +20,18 @@ impl Engine {
     ///
     /// Child sessions that are still open at the end are rolled back.
     pub fn run(&self, agent: &Agent, spec: RunSpec) -> RunReport {
-        self.on_own_thread(|| self.run_here(agent, spec))
+        self.on_own_thread(|| self.run_here(agent, spec, outputs))
+    }
+
+    /// As [`run`](Self::run), on this thread, with what is put out going on at once.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn run_to(
+        &self,
+        agent: &Agent,
+        spec: RunSpec,
+        sinks: [Box<dyn std::io::Write + Send>; 2],
+    ) -> RunReport {
+        self.run_here(agent, spec, |spec, cause| Outputs::direct(sinks, spec.limits.output, cause))
     }
 
     /// Blocks the calling thread, or, inside of a tokio runtime, another one.
@@ -60,7 +71,12 @@ impl Engine {
         None
     }
 
-    fn run_here(&self, agent: &Agent, mut spec: RunSpec) -> RunReport {
+    fn run_here(
+        &self,
+        agent: &Agent,
+        mut spec: RunSpec,
+        outputs: impl FnOnce(&mut RunSpec, &Cause) -> Outputs,
+    ) -> RunReport {
         if let Some(report) = self.refusal(agent, &spec) {
             return report;
         }
@@ -72,13 +88,7 @@ impl Engine {
             },
         };
         let cause = Cause::default();
-        let max = spec.limits.output;
-        let outputs = Outputs::new(
-            std::mem::take(&mut spec.stdout),
-            std::mem::take(&mut spec.stderr),
-            max,
-            &cause,
-        );
+        let outputs = outputs(&mut spec, &cause);
         let watch = Watch::new(&spec, &cause);
         let state = match State::new(&spec, &outputs, &watch) {
             Ok(state) => state,
@@ -89,6 +99,12 @@ impl Engine {
         let run = Run { engine: self, spec: &spec, cause, watch };
         run.go(entry, state, outputs)
     }
+}
+
+/// What is shown beside the run, and kept for its report.
+pub(crate) fn outputs(spec: &mut RunSpec, cause: &Cause) -> Outputs {
+    let streams = (std::mem::take(&mut spec.stdout), std::mem::take(&mut spec.stderr));
+    Outputs::new(streams.0, streams.1, spec.limits.output, cause)
 }
 
 impl Engine {

@@ -10,15 +10,15 @@ use std::time::Duration;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::client::{Link, RemoteFiles, RemoteSessions};
-use super::protocol::{Done, Job, Up};
 use brio_net::Relay;
 
+use super::client::{Link, RemoteFiles, RemoteSessions};
+use super::protocol::{Done, Job, Up};
 use crate::fs::Files;
 use crate::http::Net;
 use crate::outcome::Outcome;
 use crate::{
-    Agent, AgentErrorInfo, Engine, MemoryGauge, Output, RunLimits, RunReport, RunSpec, Sessions,
+    Agent, AgentErrorInfo, Engine, MemoryGauge, RunLimits, RunReport, RunSpec, Sessions,
     TaskContext, Workspace, codes,
 };
 
@@ -102,9 +102,8 @@ fn run(engine: &Engine, agent: &Agent, job: Job, link: &Arc<Link>, net: UnixStre
     let remote = |root, read_only| Files::Remote(RemoteFiles::new(link, root, read_only));
     let binds = job.binds.into_iter().zip(1..);
     let sessions: Arc<dyn Sessions> = Arc::new(RemoteSessions(link.clone()));
-    let shown =
-        |which| Output { sink: Some(Box::new(Shown { link: link.clone(), which })), capture: 0 };
-    engine.run(
+    let shown = |which| -> Box<dyn Write + Send> { Box::new(Shown { link: link.clone(), which }) };
+    engine.run_to(
         agent,
         RunSpec {
             at: job.at,
@@ -121,11 +120,10 @@ fn run(engine: &Engine, agent: &Agent, job: Job, link: &Arc<Link>, net: UnixStre
             sessions: job.sessions.then(|| sessions.clone()),
             session_info: job.info.then_some(sessions),
             net: Net::Relayed(Relay::new(net)),
-            stdout: shown(0),
-            stderr: shown(1),
             memory,
-            ..RunSpec::new(Workspace::Session(remote(0, job.own)))
+            ..RunSpec::new(Workspace::Session(remote(0, job.read_only)))
         },
+        [shown(0), shown(1)],
     )
 }
 

@@ -84,8 +84,7 @@ impl Engine {
             Err(e) => return failed(e),
         };
         let cause = Cause::default();
-        let streams = (std::mem::take(&mut spec.stdout), std::mem::take(&mut spec.stderr));
-        let mut outputs = Outputs::new(streams.0, streams.1, spec.limits.output, &cause);
+        let mut outputs = crate::run::outputs(&mut spec, &cause);
         let watch = Watch::new(&spec, &cause);
         let before = (own.written(), own.limit_hit().is_some());
         let timers = &self.0.timers;
@@ -154,7 +153,7 @@ fn job(agent: &Agent, spec: &RunSpec, own: &Files, code: u64) -> Job {
         kind: agent.kind(),
         code,
         at: spec.at.clone(),
-        own: own.is_read_only(),
+        read_only: own.is_read_only(),
         binds: spec.binds.iter().map(|(at, files)| (at.clone(), files.is_read_only())).collect(),
         task_id: spec.task.task_id.clone(),
         description: spec.task.description.clone(),

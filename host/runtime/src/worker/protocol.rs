@@ -23,9 +23,9 @@ pub(super) struct Job {
     /// Bytes of the code that comes with it.
     pub(super) code: u64,
     pub(super) at: String,
-    /// Read-only?
-    pub(super) own: bool,
-    /// Each with its name, and read-only or not.
+    /// Whether the session is, as a reviewer's.
+    pub(super) read_only: bool,
+    /// Each with its name, and whether it is read-only.
     pub(super) binds: Vec<(String, bool)>,
     pub(super) task_id: String,
     pub(super) description: String,
