@@ -1,0 +1,251 @@
+//! What a place for notes must do, whichever it is.
+
+use std::fmt;
+use std::io;
+
+use crate::{NotePath, PathError, Pattern, Timestamp};
+
+/// The largest content, in bytes.
+pub const MAX_CONTENT: usize = 16 << 20;
+/// The longest origin, in bytes.
+pub const MAX_ORIGIN: usize = 255;
+
+/// The notes of one project. What one project writes, no other sees.
+///
+/// A write replaces a note as a whole: who reads sees the old content or the new, never a part
+/// or a mixture. Each backend says in its own documentation what is durable when a call
+/// returns. Every method reports [`NotesError::Unavailable`] when the backend cannot be
+/// reached; that a note is missing is never an error, and the other way round.
+pub trait Notes: Send + Sync {
+    /// A note, or `None` where there is none or it was removed.
+    ///
+    /// # Errors
+    /// [`NotesError`], never for a note that is missing.
+    fn read(&self, path: &NotePath) -> Result<Option<Note>, NotesError>;
+
+    /// Makes or replaces a note. A content that is a [tombstone](crate::tombstone) removes it.
+    ///
+    /// # Errors
+    /// [`NotesError::VersionMismatch`] when [`WriteOptions::expected_version`] is another;
+    /// nothing is written then. After any other error the note is the old or the new one.
+    fn write(
+        &self,
+        path: &NotePath,
+        content: &str,
+        how: &WriteOptions,
+    ) -> Result<Written, NotesError>;
+
+    /// The notes that fit, in the order of their paths, without those that were removed.
+    ///
+    /// # Errors
+    /// [`NotesError`].
+    fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError>;
+
+    /// Puts a tombstone in a note's place; its history stays. `None` where there was none.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write).
+    fn remove(&self, path: &NotePath, how: &WriteOptions) -> Result<Option<Written>, NotesError>;
+
+    /// The versions that are kept, newest first, removals included; empty for a note that never
+    /// was.
+    ///
+    /// # Errors
+    /// [`NotesError`].
+    fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError>;
+}
+
+impl<N: Notes + ?Sized> Notes for std::sync::Arc<N> {
+    fn read(&self, path: &NotePath) -> Result<Option<Note>, NotesError> {
+        (**self).read(path)
+    }
+
+    fn write(
+        &self,
+        path: &NotePath,
+        content: &str,
+        how: &WriteOptions,
+    ) -> Result<Written, NotesError> {
+        (**self).write(path, content, how)
+    }
+
+    fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
+        (**self).list(pattern)
+    }
+
+    fn remove(&self, path: &NotePath, how: &WriteOptions) -> Result<Option<Written>, NotesError> {
+        (**self).remove(path, how)
+    }
+
+    fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError> {
+        (**self).history(path)
+    }
+}
+
+/// A note as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Its path.
+    pub path: NotePath,
+    /// Its content.
+    pub content: String,
+    /// Rises with every write and removal of this path, for ever; not always by one.
+    pub version: u64,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+/// What a listing tells of a note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteInfo {
+    /// Its path.
+    pub path: NotePath,
+    /// Its version.
+    pub version: u64,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+/// One version of a note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its number.
+    pub version: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Whose write it was, if that was told.
+    pub origin: Option<String>,
+    /// What was written; `None` where the note was removed.
+    pub content: Option<String>,
+}
+
+/// How to write.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WriteOptions {
+    /// The version that the note must have, by [`Note::version`]; 0 for no note: never
+    /// written, or removed.
+    pub expected_version: Option<u64>,
+    /// What this write is, so that the same one is not applied twice: a landing's number, say.
+    /// A note that took a write of this origin, and remembers, is not changed; see
+    /// [`Written::replayed`].
+    pub origin: Option<String>,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// The version that it made.
+    pub version: u64,
+    /// Whether this origin's write was there already: nothing was changed.
+    pub replayed: bool,
+}
+
+/// Notes could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotesError {
+    /// The backend cannot be reached. It does not mean that a note is missing.
+    #[error("NOTES_UNAVAILABLE: BrainUnavailableError: {what}; nothing is known of the notes until it is back, try again then")]
+    Unavailable {
+        /// What was being done, and to what.
+        what: String,
+        /// Why, if more is known.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Another write came first.
+    #[error("NOTE_CHANGED: {path} has version {found}, not {expected}; read it again")]
+    VersionMismatch {
+        /// The note.
+        path: NotePath,
+        /// What the writer expected.
+        expected: u64,
+        /// What is there; 0 for no note.
+        found: u64,
+    },
+    /// A content or an origin over its bound.
+    #[error("NOTE_TOO_LARGE: the {part} for {path} has {size} bytes, at most {limit} go in; make it smaller")]
+    TooLarge {
+        /// The note.
+        path: NotePath,
+        /// What is too large.
+        part: &'static str,
+        /// How large it is.
+        size: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// What is stored cannot be understood.
+    #[error("NOTE_CORRUPT: {name} {what}; its earlier versions are in its history")]
+    Corrupt {
+        /// The note, or the file where its path is not known.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The notes were written by a newer program.
+    #[error("NOTES_FORMAT: the notes are of format {found:?}, this program knows {known}; use a newer one")]
+    Format {
+        /// The format on disk.
+        found: String,
+        /// The one that is known.
+        known: u32,
+    },
+    /// A path, in an answer of the backend, that names no note.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The host failed.
+    #[error("{code}: {what}: {source}", code = io_code(source))]
+    Io {
+        /// What was being done, and to what.
+        what: String,
+        /// The host's error.
+        source: io::Error,
+    },
+}
+
+fn io_code(e: &io::Error) -> &'static str {
+    match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "NO_SPACE",
+        _ => "IO",
+    }
+}
+
+impl NotesError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "NOTES_UNAVAILABLE",
+            Self::VersionMismatch { .. } => "NOTE_CHANGED",
+            Self::TooLarge { .. } => "NOTE_TOO_LARGE",
+            Self::Corrupt { .. } => "NOTE_CORRUPT",
+            Self::Format { .. } => "NOTES_FORMAT",
+            Self::Path(_) => "NOTE_PATH_INVALID",
+            Self::Io { source, .. } => io_code(source),
+        }
+    }
+
+    /// Whether the backend could not be reached.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+
+    pub(crate) fn corrupt(name: impl fmt::Display, what: impl fmt::Display) -> Self {
+        Self::Corrupt { name: name.to_string(), what: what.to_string() }
+    }
+}
+
+/// Checks what no backend takes.
+pub(crate) fn check_size(
+    path: &NotePath,
+    content: &str,
+    how: &WriteOptions,
+) -> Result<(), NotesError> {
+    let origin = how.origin.as_deref().unwrap_or_default();
+    let parts = [("content", content.len(), MAX_CONTENT), ("origin", origin.len(), MAX_ORIGIN)];
+    match parts.into_iter().find(|(_, size, limit)| size > limit) {
+        Some((part, size, limit)) => {
+            Err(NotesError::TooLarge { path: path.clone(), part, size, limit })
+        }
+        None => Ok(()),
+    }
+}

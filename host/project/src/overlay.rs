@@ -1,0 +1,173 @@
+//! A session's notes: what it wrote over what lies below.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::dir::{Below, Change, DirNotes, Stored};
+use crate::notes::{Note, NoteInfo, Notes, NotesError, Version, WriteOptions, Written};
+use crate::project::SESSION_PATH;
+use crate::store::{Base, Store};
+use crate::tombstone::is_tombstone;
+use crate::{Clock, NotePath, Observer, Pattern, ProjectError, Record};
+
+/// Notes of which the writes stay in a directory of their own until they are delivered.
+///
+/// What is written or removed here is seen here at once; nothing reaches what is below. What
+/// others write below is seen as long as the note is not written here. The versions here go on
+/// from those below. Throwing the own directory away throws the changes away.
+///
+/// *Atomic and durable* as [`DirNotes`].
+pub struct Overlay {
+    below: Arc<dyn Notes>,
+    own: DirNotes,
+}
+
+/// A note that differs from what is below, by this overlay's own writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoteChange {
+    /// The note.
+    pub path: NotePath,
+    /// What it is to be; `None` if it is removed.
+    pub content: Option<String>,
+    /// Its version here.
+    pub version: u64,
+    /// The version that was below when it was first written here; 0 for none.
+    pub base: u64,
+}
+
+/// What became of a change that was delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The note.
+    pub path: NotePath,
+    /// The version that it got; `None` for the removal of a note that was not there, and for a
+    /// record in which nothing happened where there is one.
+    pub written: Option<Written>,
+}
+
+impl Overlay {
+    /// Lays `own`, a directory that only this session writes, over `below`.
+    pub fn new(below: Arc<dyn Notes>, own: DirNotes) -> Self {
+        Self { below, own }
+    }
+
+    /// What was written here, in the order of the paths.
+    ///
+    /// # Errors
+    /// [`NotesError`].
+    pub fn changes(&self) -> Result<Vec<NoteChange>, NotesError> {
+        let change = |stored: Stored| NoteChange {
+            version: stored.header.version,
+            base: stored.header.base.unwrap_or_default(),
+            content: (!stored.header.removed).then_some(stored.content),
+            path: stored.path,
+        };
+        Ok(self.own.all_stored()?.into_iter().map(change).collect())
+    }
+
+    /// Writes the changes to `to`, each as a whole: the last write wins. `origin` says whose
+    /// they are; a delivery that died is repeated with the same one, and no note takes its
+    /// change twice, also if others wrote it since. The record gets a version above the one
+    /// that is there, and a conflict is counted where somebody else updated it since.
+    ///
+    /// # Errors
+    /// The first that `to` reports; what was delivered until then stays delivered.
+    pub fn deliver(
+        &self,
+        to: &dyn Notes,
+        origin: &str,
+        clock: Clock,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Delivered>, ProjectError> {
+        let how = WriteOptions { origin: Some(origin.to_owned()), expected_version: None };
+        let deliver = |change: NoteChange| {
+            let NoteChange { path, content, base, .. } = change;
+            let record = match &content {
+                Some(text) if path.as_str() == SESSION_PATH => Record::from_json(text).ok(),
+                _ => None,
+            };
+            let written = match (record, content) {
+                // Made by looking, not by writing: it yields to any other.
+                (Some(record), Some(content)) if record.is_untouched() => {
+                    let first = WriteOptions { expected_version: Some(0), ..how.clone() };
+                    match to.write(&path, &content, &first) {
+                        Err(NotesError::VersionMismatch { .. }) => None,
+                        written => Some(written?),
+                    }
+                }
+                (Some(record), _) => {
+                    let store = Store { notes: to, clock, observer, origin: Some(origin) };
+                    let mine = |_: Option<&Record>| record.clone();
+                    Some(store.save(Base::Note(base), &mine)?.1)
+                }
+                (None, Some(content)) => Some(to.write(&path, &content, &how)?),
+                (None, None) => to.remove(&path, &how)?,
+            };
+            Ok(Delivered { path, written })
+        };
+        self.changes()?.into_iter().map(deliver).collect()
+    }
+
+    fn change(
+        &self,
+        path: &NotePath,
+        change: Change<'_>,
+        how: &WriteOptions,
+    ) -> Result<(Written, bool), NotesError> {
+        let below = || {
+            let version = self.below.read(path)?.map_or(0, |note| note.version);
+            // A note that was removed below had versions too.
+            let last = match version {
+                0 => self.below.history(path)?.first().map_or(0, |last| last.version),
+                _ => version,
+            };
+            Ok(Below { visible: version, floor: last, of_a_session: true })
+        };
+        let changed = self.own.change(path, change, how, &below)?;
+        Ok((changed.written, changed.was_there))
+    }
+}
+
+impl Notes for Overlay {
+    fn read(&self, path: &NotePath) -> Result<Option<Note>, NotesError> {
+        match self.own.stored(path)? {
+            Some(own) => Ok(own.into_note()),
+            None => self.below.read(path),
+        }
+    }
+
+    fn write(
+        &self,
+        path: &NotePath,
+        content: &str,
+        how: &WriteOptions,
+    ) -> Result<Written, NotesError> {
+        let change = if is_tombstone(content) { Change::Remove } else { Change::Put(content) };
+        Ok(self.change(path, change, how)?.0)
+    }
+
+    fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
+        let below = self.below.list(pattern)?;
+        let mut all: BTreeMap<_, _> = below.into_iter().map(|i| (i.path.clone(), i)).collect();
+        for own in self.own.all_stored()?.into_iter().filter(|own| pattern.fits(&own.path)) {
+            if own.header.removed {
+                all.remove(&own.path);
+            } else {
+                all.insert(own.path.clone(), own.into_info());
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    fn remove(&self, path: &NotePath, how: &WriteOptions) -> Result<Option<Written>, NotesError> {
+        let (written, was_there) = self.change(path, Change::Remove, how)?;
+        Ok((was_there || written.replayed).then_some(written))
+    }
+
+    /// The session's own versions, then those below.
+    fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError> {
+        let mut history = self.own.history(path)?;
+        history.extend(self.below.history(path)?);
+        Ok(history)
+    }
+}
