@@ -67,6 +67,7 @@ fn crates_do_not_know_what_they_must_not() {
     let wasm = ["wasmtime", "wasmtime-wasi", "brio-runtime"];
     without("brio-session", &[&wasm[..], &["tokio", "rusqlite", "brio-landing"]].concat());
     without("brio-landing", &[&wasm[..], &["tokio", "rusqlite"]].concat());
+    without("brio-project", &[&wasm[..], &["tokio", "rusqlite", "brio-landing"]].concat());
     without("brio-supervisor", &[&wasm[..], &["tokio", "clap", "brio-host"]].concat());
     let ours = ["brio-session", "brio-landing", "brio-registry", "brio-supervisor"];
     without("brio-net", &[&wasm[..], &["wasmtime-wasi-http", "rusqlite", "clap"], &ours].concat());

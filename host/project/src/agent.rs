@@ -26,7 +26,9 @@ pub struct AgentName(String);
 
 /// What cannot name an agent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("AGENT_NAME_INVALID: {name:?} is no agent's name; use lower-case letters, digits and inner hyphens, at most 64")]
+#[error(
+    "AGENT_NAME_INVALID: {name:?} is no agent's name; use lower-case letters, digits and inner hyphens, at most 64"
+)]
 pub struct AgentNameError {
     /// What was given.
     pub name: String,

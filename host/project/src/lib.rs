@@ -28,7 +28,7 @@
 mod agent;
 #[cfg(unix)]
 mod dir;
-#[cfg(feature = "legacy")]
+#[cfg(any(test, feature = "legacy"))]
 pub mod legacy;
 mod migrate;
 mod mode;

@@ -145,7 +145,9 @@ pub struct Written {
 #[non_exhaustive]
 pub enum NotesError {
     /// The backend cannot be reached. It does not mean that a note is missing.
-    #[error("NOTES_UNAVAILABLE: BrainUnavailableError: {what}; nothing is known of the notes until it is back, try again then")]
+    #[error(
+        "NOTES_UNAVAILABLE: BrainUnavailableError: {what}; nothing is known of the notes until it is back, try again then"
+    )]
     Unavailable {
         /// What was being done, and to what.
         what: String,
@@ -163,7 +165,9 @@ pub enum NotesError {
         found: u64,
     },
     /// A content or an origin over its bound.
-    #[error("NOTE_TOO_LARGE: the {part} for {path} has {size} bytes, at most {limit} go in; make it smaller")]
+    #[error(
+        "NOTE_TOO_LARGE: the {part} for {path} has {size} bytes, at most {limit} go in; make it smaller"
+    )]
     TooLarge {
         /// The note.
         path: NotePath,
@@ -183,7 +187,9 @@ pub enum NotesError {
         what: String,
     },
     /// The notes were written by a newer program.
-    #[error("NOTES_FORMAT: the notes are of format {found:?}, this program knows {known}; use a newer one")]
+    #[error(
+        "NOTES_FORMAT: the notes are of format {found:?}, this program knows {known}; use a newer one"
+    )]
     Format {
         /// The format on disk.
         found: String,

@@ -117,7 +117,7 @@ impl FromStr for NotePath {
 
 /// A pattern of paths: `*` and `?` do not cross a `/`, `**` does; `[a-z]` and `{a,b}` are known.
 #[derive(Debug, Clone)]
-pub struct Pattern(GlobMatcher);
+pub struct Pattern(Option<GlobMatcher>);
 
 impl Pattern {
     /// Takes a pattern.
@@ -134,25 +134,22 @@ impl Pattern {
             return Err(refuse(pattern, why));
         }
         let glob = GlobBuilder::new(pattern).literal_separator(true).build();
-        Ok(Self(glob.map_err(|_| refuse(pattern, why))?.compile_matcher()))
+        Ok(Self(Some(glob.map_err(|_| refuse(pattern, why))?.compile_matcher())))
     }
 
-    /// Every note.
-    ///
-    /// # Errors
-    /// None that can happen; it is [`new`](Self::new) of `**`.
-    pub fn all() -> Result<Self, PathError> {
-        Self::new("**")
+    /// Every note; as `**`.
+    pub const fn all() -> Self {
+        Self(None)
     }
 
     /// Whether it fits.
     pub fn fits(&self, path: &NotePath) -> bool {
-        self.0.is_match(path.as_str())
+        self.0.as_ref().is_none_or(|glob| glob.is_match(path.as_str()))
     }
 
     /// The text, for a backend that reads patterns itself.
     pub fn as_str(&self) -> &str {
-        self.0.glob().glob()
+        self.0.as_ref().map_or("**", |glob| glob.glob().glob())
     }
 }
 
@@ -199,9 +196,10 @@ mod tests {
         assert!(!fits("sessions/session-*", "sessions/session"));
         assert!(!fits("sessions/*", "sessions/a/b"));
         assert!(fits("sessions/**", "sessions/a/b"));
-        assert!(fits("{a,b}?", "a1") && !fits("a?", "a/"[..1].into()) && !fits("A", "a"));
-        assert!(Pattern::all().unwrap().fits(&NotePath::new("a/b").unwrap()));
+        assert!(fits("{a,b}?", "a1") && !fits("a?", "a") && !fits("A", "a"));
+        assert!(Pattern::all().fits(&NotePath::new("a/b").unwrap()));
         assert_eq!(Pattern::new("a*").unwrap().as_str(), "a*");
+        assert_eq!(Pattern::all().as_str(), "**");
         for bad in ["", "[", "{a", &"*".repeat(256)] {
             assert!(Pattern::new(bad).is_err(), "{bad}");
         }

@@ -36,13 +36,17 @@ pub enum ProjectError {
     #[error(transparent)]
     Notes(#[from] NotesError),
     /// The note `sessions/session` holds no record.
-    #[error("RECORD_CORRUPT: sessions/session holds no record ({source}); write an earlier version from its history, or remove the note to begin anew")]
+    #[error(
+        "RECORD_CORRUPT: sessions/session holds no record ({source}); write an earlier version from its history, or remove the note to begin anew"
+    )]
     Record {
         /// What is wrong with it.
         source: RecordError,
     },
     /// An agent's context is no JSON, or not what the caller asked for.
-    #[error("CONTEXT_INVALID: the context of agent {agent} cannot be read or written ({source}); save it anew")]
+    #[error(
+        "CONTEXT_INVALID: the context of agent {agent} cannot be read or written ({source}); save it anew"
+    )]
     Context {
         /// Whose.
         agent: AgentName,

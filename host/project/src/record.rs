@@ -64,7 +64,9 @@ pub enum RecordError {
     #[error("RECORD_INVALID: this is no JSON object: {0}")]
     Json(#[source] serde_json::Error),
     /// It has an id, which records have no longer.
-    #[error("RECORD_HAS_ID: a record has no `sessionId`; leave the field out, or migrate the project")]
+    #[error(
+        "RECORD_HAS_ID: a record has no `sessionId`; leave the field out, or migrate the project"
+    )]
     SessionId,
     /// A field is missing or of another kind.
     #[error("RECORD_INVALID: the field `{field}` is missing or is no {expected}")]
@@ -197,10 +199,7 @@ fn optional(
     }
 }
 
-fn timestamp(
-    map: &mut Map<String, Value>,
-    field: &'static str,
-) -> Result<Timestamp, RecordError> {
+fn timestamp(map: &mut Map<String, Value>, field: &'static str) -> Result<Timestamp, RecordError> {
     let expected = "time as 2026-01-19T10:00:00.000Z";
     let text = text(map, field).map_err(|_| RecordError::Field { field, expected })?;
     text.parse().map_err(|_| RecordError::Field { field, expected })
@@ -276,12 +275,16 @@ mod tests {
         let second = first.updated(&set, at(1));
         assert_eq!(first, kept, "an update makes a new record");
         assert_eq!((second.version, second.updated_at, second.created_at), (1, at(1), at(0)));
-        let same = second.updated(&Update { mode: Some(Mode::Analysis), ..Update::default() }, at(2));
+        let same =
+            second.updated(&Update { mode: Some(Mode::Analysis), ..Update::default() }, at(2));
         assert_eq!(same.mode_history, [], "the same mode is no change");
         assert_eq!((same.version, same.active_task.as_deref()), (2, Some("t")));
         let clear = Update { task: Some(String::new()), ..Update::default() };
         let cleared = same.updated(&clear, at(3));
-        assert_eq!((cleared.active_task.as_deref(), cleared.active_feature.as_deref()), (None, Some("f")));
+        assert_eq!(
+            (cleared.active_task.as_deref(), cleared.active_feature.as_deref()),
+            (None, Some("f"))
+        );
         let nothing = cleared.updated(&Update::default(), at(4));
         assert_eq!((nothing.version, nothing.updated_at), (4, at(4)));
         assert!(first.is_untouched() && !nothing.is_untouched());
@@ -291,7 +294,8 @@ mod tests {
     #[test]
     fn a_session_id_is_rejected() {
         for id in ["\"abc\"", "null"] {
-            let json = Record::new(at(0)).to_json().replacen('{', &format!("{{\"sessionId\": {id},"), 1);
+            let json =
+                Record::new(at(0)).to_json().replacen('{', &format!("{{\"sessionId\": {id},"), 1);
             let error = Record::from_json(&json).unwrap_err();
             assert_eq!(error.code(), "RECORD_HAS_ID");
             assert!(serde_json::from_str::<Record>(&json).is_err());
@@ -318,9 +322,11 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_kept() {
-        let json = Record::new(at(0)).to_json().replacen('{', "{\"later\": {\"b\": 1, \"a\": []},", 1);
+        let json =
+            Record::new(at(0)).to_json().replacen('{', "{\"later\": {\"b\": 1, \"a\": []},", 1);
         let record = Record::from_json(&json).unwrap();
-        let again = Record::from_json(&record.updated(&Update::default(), at(1)).to_json()).unwrap();
+        let again =
+            Record::from_json(&record.updated(&Update::default(), at(1)).to_json()).unwrap();
         assert_eq!(again.other["later"], serde_json::json!({"a": [], "b": 1}));
         assert!(!record.is_untouched(), "it is somebody's");
     }

@@ -1,4 +1,5 @@
 //! Whole workflows on a disk: four tests.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 //
 #[test]
 fn completes_full_workflow_init_update_mode_change_cleanup() {
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (one, two) = (scratch(), scratch());
     let project = Project::new(Arc::new(dir_notes(one.path())), clock);
     let other = Project::new(Arc::new(dir_notes(two.path())), clock);
     project.init_session().unwrap();
@@ -47,7 +48,7 @@ fn survives_backend_disconnect_and_reconnect() {
     assert_eq!(project.set_session(&task("y")).unwrap().version, 2);
 
     // A directory that goes away is no empty one.
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = scratch();
     let at = tmp.path().join("notes");
     std::fs::create_dir(&at).unwrap();
     let project = Project::new(Arc::new(dir_notes(&at)), clock);
@@ -58,7 +59,7 @@ fn survives_backend_disconnect_and_reconnect() {
     let notes = project.notes();
     assert!(project.load_session().unwrap_err().is_unavailable());
     assert!(project.set_session(&task("y")).unwrap_err().is_unavailable());
-    assert!(notes.list(&Pattern::all().unwrap()).unwrap_err().is_unavailable());
+    assert!(notes.list(&Pattern::all()).unwrap_err().is_unavailable());
     assert!(notes.history(&path("x")).unwrap_err().is_unavailable());
     assert!(notes.remove(&path("x"), &plain()).unwrap_err().is_unavailable());
 }
@@ -66,7 +67,7 @@ fn survives_backend_disconnect_and_reconnect() {
 // T11
 #[test]
 fn handles_rapid_successive_updates_without_corruption() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = scratch();
     let notes: Arc<dyn Notes> = Arc::new(dir_notes(tmp.path()));
     let (threads, updates) = (4, 25);
     std::thread::scope(|scope| {
@@ -93,7 +94,7 @@ fn handles_rapid_successive_updates_without_corruption() {
 //
 #[test]
 fn migrates_existing_multi_session_project_on_first_access() {
-    let tmp = tempfile::tempdir().unwrap();
+    let tmp = scratch();
     five_sessions(&dir_notes(tmp.path()), None);
     let project = Project::new(Arc::new(dir_notes(tmp.path())), clock);
     let (record, log) = common::log::of(|| project.get_session().unwrap());
@@ -107,7 +108,7 @@ fn migrates_existing_multi_session_project_on_first_access() {
 
     // Whatever is accessed first.
     for access in 0..3 {
-        let tmp = tempfile::tempdir().unwrap();
+        let tmp = scratch();
         five_sessions(&dir_notes(tmp.path()), None);
         let project = Project::new(Arc::new(dir_notes(tmp.path())), clock);
         match access {

@@ -1,5 +1,6 @@
 //! Every operation on the disk fails, or is the last one of a killed process: a note is old or
 //! new, and what was acknowledged stays.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
@@ -35,7 +36,7 @@ fn faulty(at: &std::path::Path, door: brio_session::Door) -> Result<DirNotes, No
 #[test]
 fn a_write_that_is_interrupted_anywhere_leaves_the_old_or_the_new() {
     for (name, action, new) in ACTIONS {
-        let whole = tempfile::tempdir().unwrap();
+        let whole = scratch();
         prepared(whole.path());
         let (counted, door) = hook(usize::MAX, Verdict::Go);
         action(&faulty(whole.path(), door).unwrap()).unwrap();
@@ -44,7 +45,7 @@ fn a_write_that_is_interrupted_anywhere_leaves_the_old_or_the_new() {
         for verdict in verdicts() {
             for n in 0..operations {
                 let label = format!("{name}: {verdict:?} at {n} of {operations}");
-                let tmp = tempfile::tempdir().unwrap();
+                let tmp = scratch();
                 prepared(tmp.path());
                 let (_, door) = hook(n, verdict);
                 let done = faulty(tmp.path(), door).and_then(|notes| action(&notes));
@@ -78,12 +79,12 @@ fn a_write_that_is_interrupted_anywhere_leaves_the_old_or_the_new() {
 
 #[test]
 fn a_place_for_notes_that_was_half_made_is_made_by_the_next() {
-    let whole = tempfile::tempdir().unwrap();
+    let whole = scratch();
     let (counted, door) = hook(usize::MAX, Verdict::Go);
     with_door(whole.path(), door).unwrap();
     for verdict in verdicts() {
         for n in 0..counted.seen() {
-            let tmp = tempfile::tempdir().unwrap();
+            let tmp = scratch();
             let (_, door) = hook(n, verdict);
             let _ = with_door(tmp.path(), door);
             let notes = dir_notes(tmp.path());
@@ -116,7 +117,7 @@ fn a_delivery_that_is_interrupted_anywhere_is_repeated_and_applied_once() {
     let mut verdict = verdicts().into_iter();
     let mut now = verdict.next();
     while let Some(this) = now {
-        let (base, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (base, own) = (scratch(), scratch());
         let below = Arc::new(dir_notes(base.path()));
         put(&*below, "a", "old");
         put(&*below, "c", "old");

@@ -1,4 +1,5 @@
 //! The record and the contexts in their notes: eight tests.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 

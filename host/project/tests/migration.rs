@@ -1,8 +1,8 @@
 //! From many sessions to one record: the six tests of R-062, and what else a migration promises.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use brio_project::*;
@@ -74,7 +74,8 @@ mod consolidate_historic_sessions {
         let before = contents(&*mem);
         let (done, log) = common::log::of(|| project.migrate(&REAL).unwrap());
         assert_eq!((done.winner.unwrap().id.as_str(), done.skipped), ("good", 5));
-        let warned = log.iter().filter(|l| l.starts_with("WARN Skipping a historic session")).count();
+        let warned =
+            log.iter().filter(|l| l.starts_with("WARN Skipping a historic session")).count();
         assert_eq!(warned, 5);
         let after = contents(&*mem);
         for id in ["cut", "list", "mode", "time", "gone"] {
@@ -104,7 +105,7 @@ mod consolidate_historic_sessions {
     //
     #[test]
     fn archives_old_session_notes_after_consolidation() {
-        let tmp = tempfile::tempdir().unwrap();
+        let tmp = scratch();
         let notes = dir_notes(tmp.path());
         five_sessions(&notes, Some("c"));
         let old = contents(&notes);
@@ -256,11 +257,6 @@ fn somebody_who_writes_the_record_meanwhile_is_not_overridden() {
     assert_eq!(project.get_session().unwrap(), theirs);
 }
 
-/// What is seen of the notes, and the record's version.
-fn outcome(notes: &dyn Notes) -> BTreeMap<String, String> {
-    contents(notes)
-}
-
 /// Ten agents in two sessions, one of them corrupted, and the pointer: small, so that every
 /// operation can be tried.
 fn small(notes: &dyn Notes) {
@@ -290,22 +286,22 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 // on the disk is the last one of a killed process, and one that fails.
 #[test]
 fn a_migration_that_is_interrupted_anywhere_is_finished_by_the_next_access() {
-    let start = tempfile::tempdir().unwrap();
+    let start = scratch();
     small(&dir_notes(start.path()));
-    let whole = tempfile::tempdir().unwrap();
+    let whole = scratch();
     copy(start.path(), whole.path());
     let (counted, door) = hook(usize::MAX, Verdict::Go);
     let notes = Arc::new(with_door(whole.path(), door).unwrap());
     Project::new(notes.clone(), clock).get_session().unwrap();
     let operations = counted.seen();
-    let wanted = outcome(&*notes);
+    let wanted = contents(&*notes);
     assert_eq!(wanted.len(), 12, "{wanted:?}");
     assert!(operations > 100, "{operations}");
     for verdict in verdicts() {
-        // Every operation of the kill, every third of the others.
-        let step = if matches!(verdict, Verdict::Stop) { 1 } else { 3 };
+        // Every operation for the killed process, some of them for the others.
+        let step = if matches!(verdict, Verdict::Stop) { 1 } else { 5 };
         for n in (0..operations).step_by(step) {
-            let tmp = tempfile::tempdir().unwrap();
+            let tmp = scratch();
             copy(start.path(), tmp.path());
             let (_, door) = hook(n, verdict);
             let first = with_door(tmp.path(), door).map(Arc::new);
@@ -316,7 +312,7 @@ fn a_migration_that_is_interrupted_anywhere_is_finished_by_the_next_access() {
             let notes = Arc::new(dir_notes(tmp.path()));
             let record = Project::new(notes.clone(), clock).get_session().unwrap();
             assert_eq!(record.version, 6, "{label}");
-            assert_eq!(outcome(&*notes), wanted, "{label}");
+            assert_eq!(contents(&*notes), wanted, "{label}");
         }
     }
 }

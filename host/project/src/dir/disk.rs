@@ -25,7 +25,8 @@ impl Disk {
 
     /// Makes a file durable under a name of its own, which nothing has yet.
     pub(super) fn write_new(&self, dir: impl AsFd, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let how = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let how =
+            OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let made = self.0.pass(
             Op::Create,
             || Ok(Some(File::from(rfs::openat(dir, name, how, Mode::RUSR | Mode::WUSR)?))),

@@ -199,8 +199,8 @@ impl DirNotes {
     pub(crate) fn all_stored(&self) -> Result<Vec<Stored>, NotesError> {
         let mut all = Vec::new();
         for name in self.note_names()? {
-            let dir = disk::open_dir(&self.root, &name)
-                .map_err(|e| failed(format!("read {name}"), e))?;
+            let dir =
+                disk::open_dir(&self.root, &name).map_err(|e| failed(format!("read {name}"), e))?;
             if let Some(dir) = dir {
                 all.extend(self.tip(&dir, &name)?);
             }

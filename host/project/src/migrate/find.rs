@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn a_pointer_is_read_in_each_of_its_forms() {
-        for content in ["abc", " abc\n", "\"abc\"", "{\"sessionId\": \"abc\"}", "sessions/session-abc"]
+        for content in
+            ["abc", " abc\n", "\"abc\"", "{\"sessionId\": \"abc\"}", "sessions/session-abc"]
         {
             assert_eq!(pointed(content).as_deref(), Some("abc"), "{content}");
         }

@@ -8,14 +8,14 @@
 mod find;
 mod report;
 
-use self::find::{CURRENT_SESSION, Candidate, Found, agent_context, is_json};
 pub(crate) use self::find::has_historic_sessions;
+use self::find::{Candidate, Found, agent_context, is_json};
 pub use self::report::{By, MigrateOptions, Migration, RecordStep, Step, Winner};
 use crate::agent::AGENTS;
 use crate::notes::{Notes, NotesError, WriteOptions};
 use crate::observer::Observer;
 use crate::store::{Store, session_path};
-use crate::{AgentName, Clock, NotePath, ProjectError, Record, Timestamp};
+use crate::{AgentName, Clock, NotePath, ProjectError, Timestamp};
 
 pub(crate) fn run(
     from: &dyn Notes,
@@ -124,9 +124,7 @@ impl Run<'_> {
             }
             let (there, expected) = stored.map_or((0, 0), |(record, note)| (record.version, note));
             let now = Timestamp::now(self.clock);
-            let record: Record = winner.record.clone();
-            let above = record.version.max(there);
-            let record = record.touched(above, now);
+            let record = winner.record.clone().touched(winner.record.version.max(there), now);
             let how = WriteOptions { expected_version: Some(expected), origin: None };
             if !self.done.dry_run {
                 match self.to.write(&path, &record.to_json(), &how) {
@@ -144,9 +142,7 @@ impl Run<'_> {
     /// Old notes become tombstones: all candidates' contexts, then their own notes, then the
     /// pointer. What was skipped stays.
     fn archive(&mut self, found: &Found) -> Result<(), ProjectError> {
-        let kept = |step: &Step, path: &NotePath| {
-            matches!(step, Step::Skipped { path: skipped, .. } if skipped == path)
-        };
+        let kept = |step: &Step, path: &NotePath| matches!(step, Step::Skipped { path: skipped, .. } if skipped == path);
         for candidate in &found.candidates {
             for old in AGENTS.iter().filter_map(|agent| agent_context(&candidate.id, agent)) {
                 if !self.done.steps.iter().any(|step| kept(step, &old)) {
@@ -155,7 +151,7 @@ impl Run<'_> {
             }
             self.remove(candidate.path.clone())?;
         }
-        if let Some(pointer) = found.pointer.clone().filter(|p| p.as_str() == CURRENT_SESSION) {
+        if let Some(pointer) = found.pointer.clone() {
             self.remove(pointer)?;
         }
         Ok(())

@@ -20,6 +20,17 @@ pub fn clock() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_768_816_800)
 }
 
+/// A directory that goes when it is dropped; in memory where there is such a place and $TMPDIR
+/// says nothing else, for there are thousands of syncs.
+pub fn scratch() -> tempfile::TempDir {
+    let shm = Path::new("/dev/shm");
+    if std::env::var_os("TMPDIR").is_none() && shm.is_dir() {
+        tempfile::tempdir_in(shm).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    }
+}
+
 pub fn path(path: &str) -> NotePath {
     path.parse().unwrap()
 }
@@ -62,10 +73,9 @@ pub fn with_door(at: &Path, door: Door) -> Result<DirNotes, NotesError> {
 
 /// What is read of every note, by its path.
 pub fn contents(notes: &dyn Notes) -> BTreeMap<String, String> {
-    let all = notes.list(&Pattern::all().unwrap()).unwrap();
-    let read = |info: NoteInfo| {
-        (info.path.to_string(), notes.read(&info.path).unwrap().unwrap().content)
-    };
+    let all = notes.list(&Pattern::all()).unwrap();
+    let read =
+        |info: NoteInfo| (info.path.to_string(), notes.read(&info.path).unwrap().unwrap().content);
     all.into_iter().map(read).collect()
 }
 
