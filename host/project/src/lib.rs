@@ -49,7 +49,8 @@ pub use dir::{DirNotes, DirOptions};
 pub use migrate::{By, MigrateOptions, Migration, RecordStep, Step, Winner};
 pub use mode::{Mode, UnknownMode};
 pub use notes::{
-    MAX_CONTENT, MAX_ORIGIN, Note, NoteInfo, Notes, NotesError, Version, WriteOptions, Written,
+    MAX_CONTENT, MAX_ORIGIN, Make, Note, NoteInfo, Notes, NotesError, Version, WriteOptions,
+    Written,
 };
 pub use observer::{
     CONFLICTS_HELP, CONFLICTS_METRIC, CONFLICTS_METRIC_ALIAS, Conflict, Observer, Resolution,

@@ -35,6 +35,37 @@ pub trait Notes: Send + Sync {
         how: &WriteOptions,
     ) -> Result<Written, NotesError>;
 
+    /// Replaces a note by what `make` gives for the one that is there, with no write of others
+    /// in between. `make` may be called several times; the last answer counts, unless the write
+    /// is a replay.
+    ///
+    /// This one compares and swaps, and after a thousand rounds in which others came first
+    /// writes whatever is there; a backend that can does it under a lock.
+    ///
+    /// # Errors
+    /// As for [`write`](Self::write), and what `make` reports.
+    fn modify(
+        &self,
+        path: &NotePath,
+        origin: Option<&str>,
+        make: &mut Make<'_>,
+    ) -> Result<Written, NotesError> {
+        let mut round = 0;
+        loop {
+            let note = self.read(path)?;
+            let content = make(note.as_ref())?;
+            let expected = note.map_or(0, |note| note.version);
+            let how = WriteOptions {
+                expected_version: (round < 1000).then_some(expected),
+                origin: origin.map(str::to_owned),
+            };
+            match self.write(path, &content, &how) {
+                Err(NotesError::VersionMismatch { .. }) if round < 1000 => round += 1,
+                done => return done,
+            }
+        }
+    }
+
     /// The notes that fit, in the order of their paths, without those that were removed.
     ///
     /// # Errors
@@ -69,6 +100,15 @@ impl<N: Notes + ?Sized> Notes for std::sync::Arc<N> {
         (**self).write(path, content, how)
     }
 
+    fn modify(
+        &self,
+        path: &NotePath,
+        origin: Option<&str>,
+        make: &mut Make<'_>,
+    ) -> Result<Written, NotesError> {
+        (**self).modify(path, origin, make)
+    }
+
     fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
         (**self).list(pattern)
     }
@@ -81,6 +121,9 @@ impl<N: Notes + ?Sized> Notes for std::sync::Arc<N> {
         (**self).history(path)
     }
 }
+
+/// Makes a note's new content of the one that is there.
+pub type Make<'a> = dyn FnMut(Option<&Note>) -> Result<String, NotesError> + 'a;
 
 /// A note as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +169,8 @@ pub struct WriteOptions {
     /// written, or removed.
     pub expected_version: Option<u64>,
     /// What this write is, so that the same one is not applied twice: a landing's number, say.
-    /// A note that took a write of this origin, and remembers, is not changed; see
-    /// [`Written::replayed`].
+    /// A note that took a write of this origin is not changed; see [`Written::replayed`]. It
+    /// remembers at least the last 256 writes that told one.
     pub origin: Option<String>,
 }
 

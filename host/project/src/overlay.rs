@@ -7,7 +7,6 @@ use crate::dir::{Below, Change, DirNotes, Stored};
 use crate::notes::{Note, NoteInfo, Notes, NotesError, Version, WriteOptions, Written};
 use crate::project::SESSION_PATH;
 use crate::store::{Base, Store};
-use crate::tombstone::is_tombstone;
 use crate::{Clock, NotePath, Observer, Pattern, ProjectError, Record};
 
 /// Notes of which the writes stay in a directory of their own until they are delivered.
@@ -62,7 +61,7 @@ impl Overlay {
             content: (!stored.header.removed).then_some(stored.content),
             path: stored.path,
         };
-        Ok(self.own.all_stored()?.into_iter().map(change).collect())
+        Ok(self.own.all_stored(&Pattern::all())?.into_iter().map(change).collect())
     }
 
     /// Writes the changes to `to`, each as a whole: the last write wins. `origin` says whose
@@ -123,7 +122,7 @@ impl Overlay {
             };
             Ok(Below { visible: version, floor: last, of_a_session: true })
         };
-        let changed = self.own.change(path, change, how, &below)?;
+        let changed = self.own.change(path, how, &mut |_| Ok(change.clone()), &below)?;
         Ok((changed.written, changed.was_there))
     }
 }
@@ -142,14 +141,13 @@ impl Notes for Overlay {
         content: &str,
         how: &WriteOptions,
     ) -> Result<Written, NotesError> {
-        let change = if is_tombstone(content) { Change::Remove } else { Change::Put(content) };
-        Ok(self.change(path, change, how)?.0)
+        Ok(self.change(path, Change::to(content), how)?.0)
     }
 
     fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
         let below = self.below.list(pattern)?;
         let mut all: BTreeMap<_, _> = below.into_iter().map(|i| (i.path.clone(), i)).collect();
-        for own in self.own.all_stored()?.into_iter().filter(|own| pattern.fits(&own.path)) {
+        for own in self.own.all_stored(pattern)? {
             if own.header.removed {
                 all.remove(&own.path);
             } else {

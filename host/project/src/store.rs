@@ -1,12 +1,9 @@
 //! The record in its note: how it is read, and how the last write wins.
 
-use crate::notes::{Note, Notes, NotesError, WriteOptions, Written};
+use crate::notes::{Note, Notes, NotesError, Written};
 use crate::observer::{Conflict, Resolution};
 use crate::project::SESSION_PATH;
 use crate::{Clock, NotePath, Observer, ProjectError, Record, Timestamp};
-
-/// After so many writes of others in between, ours goes in whatever is there.
-const ROUNDS: u32 = 1000;
 
 /// Where the record is written.
 pub(crate) struct Store<'a> {
@@ -36,20 +33,19 @@ impl Store<'_> {
     }
 
     /// Writes what `next` makes of the stored record, under a version above both the stored
-    /// one and the base. What is stored is re-read until nothing comes in between, so that no
-    /// update is overridden unseen; one newer than the base is reported, and never a failure.
+    /// one and the base. What is stored is re-read inside the write, so that no update is
+    /// overridden unseen; one newer than the base is reported, and never a failure.
     pub(crate) fn save(
         &self,
         base: Base,
         next: &dyn Fn(Option<&Record>) -> Record,
     ) -> Result<(Record, Written), ProjectError> {
         let path = session_path()?;
-        let mut round = 0;
-        loop {
-            let note = self.notes.read(&path)?;
-            let stored = note.as_ref().and_then(readable);
+        let mut made = None;
+        let written = self.notes.modify(&path, self.origin, &mut |note| {
+            let stored = note.and_then(readable);
             let current = stored.as_ref().map_or(0, |record| record.version);
-            let attempted = self.attempted(base, &path, note.as_ref(), current)?;
+            let attempted = self.attempted(base, &path, note, current)?;
             let record = next(stored.as_ref());
             let floor = match base {
                 Base::Record(_) => current.max(attempted),
@@ -57,21 +53,22 @@ impl Store<'_> {
                 Base::Note(_) => current.max(record.version.saturating_sub(1)),
             };
             let record = record.touched(floor, Timestamp::now(self.clock));
-            let expected = note.map_or(0, |note| note.version);
-            let how = WriteOptions {
-                expected_version: (round < ROUNDS).then_some(expected),
-                origin: self.origin.map(str::to_owned),
-            };
-            match self.notes.write(&path, &record.to_json(), &how) {
-                Ok(written) => {
-                    if current > attempted && !written.replayed {
-                        self.report(current, attempted);
-                    }
-                    return Ok((record, written));
+            let json = record.to_json();
+            made = Some((record, current, attempted));
+            Ok(json)
+        })?;
+        match made {
+            Some((record, current, attempted)) => {
+                if current > attempted && !written.replayed {
+                    self.report(current, attempted);
                 }
-                Err(NotesError::VersionMismatch { .. }) => round += 1,
-                Err(e) => return Err(e.into()),
+                Ok((record, written))
             }
+            // A replay need not ask what it would write.
+            None => match self.load()? {
+                Some((record, _)) => Ok((record, written)),
+                None => Ok((next(None), written)),
+            },
         }
     }
 
@@ -82,7 +79,7 @@ impl Store<'_> {
         path: &NotePath,
         note: Option<&Note>,
         current: u64,
-    ) -> Result<u64, ProjectError> {
+    ) -> Result<u64, NotesError> {
         match base {
             Base::Record(version) => Ok(version),
             Base::Note(version) if note.is_some_and(|note| note.version == version) => Ok(current),

@@ -48,6 +48,23 @@ fn every_backend_does_what_notes_do() {
         assert_eq!(notes.write(&a, "", &expecting(1)).unwrap().version, 2, "{name}: empty");
         assert_eq!(notes.read(&a).unwrap().unwrap().content, "", "{name}");
 
+        let mut seen = None;
+        let made = notes.modify(&path("m"), Some("l0"), &mut |note| {
+            seen = note.cloned();
+            Ok("made".to_owned())
+        });
+        assert_eq!((made.unwrap().version, seen.take()), (1, None), "{name}");
+        let made = notes
+            .modify(&path("m"), None, &mut |note| Ok(format!("{}, twice", note.unwrap().content)));
+        assert_eq!(made.unwrap().version, 2, "{name}");
+        let made = notes.modify(&path("m"), Some("l0"), &mut |_| Ok("not again".to_owned()));
+        assert!(made.unwrap().replayed, "{name}");
+        assert_eq!(notes.read(&path("m")).unwrap().unwrap().content, "made, twice", "{name}");
+        let refused = || NotesError::Unavailable { what: "no".into(), source: None };
+        let made = notes.modify(&path("m"), None, &mut |_| Err(refused()));
+        assert!(made.unwrap_err().is_unavailable(), "{name}");
+        notes.remove(&path("m"), &plain()).unwrap();
+
         // Names that differ in little.
         for other in ["plans/A", "plans/a/b", "plans", "plans%2fa", ".format", "new", "1", "=x"] {
             put(notes, other, other);
@@ -120,12 +137,12 @@ fn the_newest_versions_are_kept_and_origins_longer() {
     let kept: Vec<_> = notes.history(&path("a")).unwrap().iter().map(|v| v.version).collect();
     assert_eq!(kept, [40, 39, 38]);
     assert!(notes.write(&path("a"), "first", &from("l1")).unwrap().replayed);
-    for n in 2..=64 {
+    for n in 2..=256 {
         notes.write(&path("a"), "x", &from(&format!("l{n}"))).unwrap();
     }
-    assert!(notes.write(&path("a"), "x", &from("l1")).unwrap().replayed, "of 64 the first");
-    assert!(!notes.write(&path("a"), "x", &from("l65")).unwrap().replayed);
-    assert!(!notes.write(&path("a"), "first", &from("l1")).unwrap().replayed, "of 65 the first");
+    assert!(notes.write(&path("a"), "x", &from("l1")).unwrap().replayed, "of 256 the first");
+    assert!(!notes.write(&path("a"), "x", &from("l257")).unwrap().replayed);
+    assert!(!notes.write(&path("a"), "first", &from("l1")).unwrap().replayed, "of 257 the first");
     // A smaller bound than before is met by a sweep.
     let options = DirOptions { keep: 0, ..DirOptions::new(clock) };
     let notes = DirNotes::open(dir(tmp.path()), options).unwrap();
@@ -148,6 +165,7 @@ fn what_is_damaged_is_told_and_is_not_missing() {
     assert_eq!(error.code(), "NOTE_CORRUPT");
     assert!(error.to_string().starts_with("NOTE_CORRUPT: a/2 does not have its checksum"));
     assert!(notes.list(&Pattern::all()).is_err());
+    assert_eq!(notes.list(&Pattern::new("b*").unwrap()).unwrap().len(), 1, "a is not asked");
     assert!(notes.write(&path("a"), "x", &expecting(2)).is_err(), "nothing is known of it");
     let (history, log) = common::log::of(|| texts(&notes, "a"));
     assert_eq!(history, [Some("one".into())]);

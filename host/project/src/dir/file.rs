@@ -9,7 +9,7 @@ use crate::{NotePath, Timestamp, Version};
 pub(super) const FORMAT: u32 = 1;
 const MAGIC: &str = "brio-note 1 ";
 /// How many origins a note remembers.
-pub(super) const ORIGINS: usize = 64;
+pub(super) const ORIGINS: usize = 256;
 
 /// What a version says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

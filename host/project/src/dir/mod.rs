@@ -15,8 +15,7 @@ use self::disk::Disk;
 use self::file::Defect;
 pub(crate) use self::file::Stored;
 pub(crate) use self::write::{Below, Change};
-use crate::notes::{Note, NoteInfo, Notes, NotesError, Version, WriteOptions, Written};
-use crate::tombstone::is_tombstone;
+use crate::notes::{Make, Note, NoteInfo, Notes, NotesError, Version, WriteOptions, Written};
 use crate::{Clock, NotePath, Pattern};
 
 const MARKER: &str = ".format";
@@ -195,16 +194,21 @@ impl DirNotes {
         }
     }
 
-    /// All notes as they are, removed ones included, in the order of their paths.
-    pub(crate) fn all_stored(&self) -> Result<Vec<Stored>, NotesError> {
+    /// The notes that fit, as they are, removed ones included, in the order of their paths.
+    pub(crate) fn all_stored(&self, pattern: &Pattern) -> Result<Vec<Stored>, NotesError> {
         let mut all = Vec::new();
         for name in self.note_names()? {
+            // Most need not be opened to know that they don't fit.
+            if name::path(&name).is_some_and(|path| !pattern.fits(&path)) {
+                continue;
+            }
             let dir =
                 disk::open_dir(&self.root, &name).map_err(|e| failed(format!("read {name}"), e))?;
             if let Some(dir) = dir {
                 all.extend(self.tip(&dir, &name)?);
             }
         }
+        all.retain(|stored: &Stored| pattern.fits(&stored.path));
         all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(all)
     }
@@ -221,18 +225,34 @@ impl Notes for DirNotes {
         content: &str,
         how: &WriteOptions,
     ) -> Result<Written, NotesError> {
-        let change = if is_tombstone(content) { Change::Remove } else { Change::Put(content) };
-        self.change(path, change, how, &|| Ok(Below::default())).map(|changed| changed.written)
+        let decide = &mut |_: Option<&Stored>| Ok(Change::to(content));
+        Ok(self.change(path, how, decide, &none_below)?.written)
+    }
+
+    /// Under the note's lock: `make` is called once.
+    fn modify(
+        &self,
+        path: &NotePath,
+        origin: Option<&str>,
+        make: &mut Make<'_>,
+    ) -> Result<Written, NotesError> {
+        let how = WriteOptions { expected_version: None, origin: origin.map(str::to_owned) };
+        let decide = &mut |tip: Option<&Stored>| {
+            let note = tip.cloned().and_then(Stored::into_note);
+            Ok(Change::to(make(note.as_ref())?))
+        };
+        Ok(self.change(path, &how, decide, &none_below)?.written)
     }
 
     fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
-        let mut all = self.all_stored()?;
-        all.retain(|stored| !stored.header.removed && pattern.fits(&stored.path));
+        let mut all = self.all_stored(pattern)?;
+        all.retain(|stored| !stored.header.removed);
         Ok(all.into_iter().map(Stored::into_info).collect())
     }
 
     fn remove(&self, path: &NotePath, how: &WriteOptions) -> Result<Option<Written>, NotesError> {
-        let changed = self.change(path, Change::Remove, how, &|| Ok(Below::default()))?;
+        let decide = &mut |_: Option<&Stored>| Ok(Change::Remove);
+        let changed = self.change(path, how, decide, &none_below)?;
         Ok((changed.was_there || changed.written.replayed).then_some(changed.written))
     }
 
@@ -264,6 +284,10 @@ impl Stored {
     pub(crate) fn into_info(self) -> NoteInfo {
         NoteInfo { path: self.path, version: self.header.version, at: self.header.at }
     }
+}
+
+fn none_below() -> Result<Below, NotesError> {
+    Ok(Below::default())
 }
 
 /// The numbers among the names, ascending.

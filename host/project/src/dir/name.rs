@@ -20,6 +20,27 @@ pub(super) fn of(path: &NotePath) -> String {
     if name.len() > MAX_NAME { format!("={}", hex(path.as_str().as_bytes())) } else { name }
 }
 
+/// The path of a name, or `None` where the name does not tell it.
+pub(super) fn path(name: &str) -> Option<NotePath> {
+    let mut bytes = Vec::new();
+    let mut rest = name.as_bytes();
+    while let [first, tail @ ..] = rest {
+        match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digit = |b: &u8| char::from(*b).to_digit(16);
+                bytes.push(u8::try_from(digit(high)? * 16 + digit(low)?).ok()?);
+                rest = tail;
+            }
+            (byte, tail) => {
+                bytes.push(*byte);
+                rest = tail;
+            }
+        }
+    }
+    let path = NotePath::new(String::from_utf8(bytes).ok()?).ok()?;
+    (of(&path) == name).then_some(path)
+}
+
 /// The SHA-256, in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
@@ -39,5 +60,11 @@ mod tests {
         assert_eq!(of("=a"), "%3da");
         let long = of(&"ü".repeat(100));
         assert_eq!((long.len(), &long[..1]), (65, "="));
+        for path in ["sessions/agent-qa", ".format", "A.b", "%41.b", "=a", "ü", "new"] {
+            assert_eq!(super::path(&of(path)).unwrap().as_str(), path);
+        }
+        for name in [&*long, "A", "%4", "%zz", "%ff", "%61", "a%2F", ""] {
+            assert_eq!(super::path(name), None, "{name}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! How a note gets a new version.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -8,15 +9,26 @@ use brio_session::is_stop;
 use super::file::{Applied, Header, ORIGINS, Stored, encode};
 use super::{DirNotes, NEW, disk, failed, gone, name, versions};
 use crate::notes::{NotesError, WriteOptions, Written, check_size};
-use crate::tombstone::tombstone;
+use crate::tombstone::{is_tombstone, tombstone};
 use crate::{NotePath, Timestamp};
 
 /// What becomes of a note.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Change<'a> {
-    Put(&'a str),
+    Put(Cow<'a, str>),
     Remove,
 }
+
+impl<'a> Change<'a> {
+    /// To have this content, or to be removed if that is a tombstone.
+    pub(crate) fn to(content: impl Into<Cow<'a, str>>) -> Self {
+        let content = content.into();
+        if is_tombstone(&content) { Self::Remove } else { Self::Put(content) }
+    }
+}
+
+/// Says what becomes of a note, from its newest version.
+pub(crate) type Decide<'d, 'a> = dyn FnMut(Option<&Stored>) -> Result<Change<'a>, NotesError> + 'd;
 
 /// What lies below a session's own note: the version that is seen there (0: none), and the
 /// one that a new version must be above.
@@ -35,20 +47,14 @@ pub(crate) struct Changed {
 }
 
 impl DirNotes {
-    /// Gives a note a new version, under its lock. `below` is asked under it too, where there
-    /// is no own note yet.
+    /// Gives a note a new version, under its lock. `decide` and `below` are asked under it too.
     pub(crate) fn change(
         &self,
         path: &NotePath,
-        change: Change<'_>,
         how: &WriteOptions,
+        decide: &mut Decide<'_, '_>,
         below: &dyn Fn() -> Result<Below, NotesError>,
     ) -> Result<Changed, NotesError> {
-        let content = match change {
-            Change::Put(content) => content,
-            Change::Remove => "",
-        };
-        check_size(path, content, how)?;
         let fail = |e| failed(format!("write {path}"), e);
         let name = name::of(path);
         let dir = match self.note_dir(path)? {
@@ -75,6 +81,12 @@ impl DirNotes {
             let written = Written { version: was.version, replayed: true };
             return Ok(Changed { written, was_there: true });
         }
+        let change = decide(tip.as_ref())?;
+        let content = match &change {
+            Change::Put(content) => content.to_string(),
+            Change::Remove => tombstone(Timestamp::now(self.clock)),
+        };
+        check_size(path, &content, how)?;
         let below = below()?;
         let visible = tip.as_ref().map_or(below.visible, Stored::visible);
         if let Some(expected) = how.expected_version.filter(|expected| *expected != visible) {
@@ -93,12 +105,9 @@ impl DirNotes {
             Some(tip) => tip.header.base,
             None => below.of_a_session.then_some(below.visible),
         };
-        let header = self.header(path, version, change, how, applied, base);
-        let bytes = match change {
-            Change::Put(content) => encode(&header, content),
-            Change::Remove => encode(&header, &tombstone(header.at)),
-        };
-        let bytes = bytes.map_err(|e| fail(e.into()))?;
+        let removed = matches!(change, Change::Remove);
+        let header = self.header(path, version, removed, how, applied, base);
+        let bytes = encode(&header, &content).map_err(|e| fail(e.into()))?;
         self.put(&dir, newest == 0, version, &bytes).map_err(fail)?;
         if let Err(e) = self.prune(&dir) {
             // The version is there and durable; the next write tries again.
@@ -112,7 +121,7 @@ impl DirNotes {
         &self,
         path: &NotePath,
         version: u64,
-        change: Change<'_>,
+        removed: bool,
         how: &WriteOptions,
         applied: &[Applied],
         base: Option<u64>,
@@ -127,7 +136,7 @@ impl DirNotes {
             version,
             at: Timestamp::now(self.clock),
             origin: how.origin.clone(),
-            removed: matches!(change, Change::Remove),
+            removed,
             base,
             origins,
         }
