@@ -13,6 +13,14 @@ use crate::Brio;
 use crate::observe::WatchedLanding;
 
 impl Brio {
+    /// The root of the domain that `base` lies in: where its landings land.
+    ///
+    /// # Errors
+    /// When it lies in none.
+    pub fn root_of(&self, base: &Path) -> Result<PathBuf, DomainError> {
+        Ok(self.domain(base, false)?.0.root_path().to_owned())
+    }
+
     /// The landings of the domain that `base` lies in, newest first. `path`: only those that
     /// changed it, or something below it.
     ///

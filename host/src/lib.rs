@@ -31,6 +31,7 @@
 //! | `task` | a session per task |
 //! | `supervise`, [`tasks`] | tasks with steps, children and gates, carried to one end |
 //! | `metrics`, `observe` | what this process did, in figures, and as spans |
+//! | `patch` | what a session changed, as a diff |
 //! | `history` | what landed: listing, undoing, forgetting |
 //! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
@@ -63,6 +64,7 @@ mod mounted;
 mod nested;
 mod network;
 mod observe;
+mod patch;
 mod plain;
 mod purge;
 mod recovery;
@@ -113,9 +115,9 @@ pub use brio_landing::{
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{
-    AgentErrorInfo, AgentKind, Captured, EngineError, ExportInfo, Finding, ImportInfo, Limit,
-    LoadError, Metric, Outcome, Output, RunLimits, RunReport, Severity, StopToken, TaskOutput,
-    Usage, Verdict, WasmFormat,
+    AgentErrorInfo, AgentKind, Captured, EngineError, ExportInfo, FileEntry, FileToolError,
+    FileTools, Finding, ImportInfo, Limit, LoadError, Metric, Outcome, Output, RunLimits,
+    RunReport, Severity, StopToken, TaskOutput, Usage, Verdict, WasmFormat,
 };
 pub use brio_session::{
     Change, ChangeKind, ChangeSet, Content, Door, FileHandle, FsError, Handle, Kind, Lower, Meta,
@@ -141,6 +143,7 @@ pub use metrics::{Counts, Histogram, Metrics};
 #[cfg(target_os = "linux")]
 pub use mounted::{MountOptions, Mounted, SessionMountError};
 pub use network::{NetGrants, missing_hosts};
+pub use patch::{PatchCounts, PatchError, PatchKind, PatchLine, Patches};
 pub use plain::PlainError;
 pub use purge::{PurgeFilter, Purgeable, Purged, Spared};
 pub use reuse::Begun;

@@ -44,7 +44,8 @@ pub(crate) enum Command {
     /// Descriptions of work, from files.
     #[command(subcommand, arg_required_else_help = true)]
     Task(Task),
-    Serve(commands::serve::Serve),
+    Serve(Box<commands::serve::Serve>),
+    Mcp(commands::mcp::Mcp),
     /// The agents that come with this binary, what others are, and new ones.
     #[command(subcommand, arg_required_else_help = true)]
     Agent(Agent),

@@ -76,6 +76,7 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Task(Task::Check(c)) => c.run(ui),
         Command::Task(Task::Schema(c)) => c.run(ui),
         Command::Serve(c) => c.run(ui),
+        Command::Mcp(c) => c.run(ui),
         Command::Agent(Agent::List(c)) => c.run(ui),
         Command::Agent(Agent::Check(c)) => c.run(ui),
         Command::Agent(Agent::New(c)) => c.run(ui),

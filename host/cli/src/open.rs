@@ -19,6 +19,12 @@ pub(crate) fn brio(places: &Places) -> Result<Brio, Failure> {
     Ok(builder(places)?.expendable(true).open()?)
 }
 
+/// Opens the home for a command that does many things, for others: whoever must end one of its
+/// runs does not kill it.
+pub(crate) fn lasting(places: &Places) -> Result<Brio, Failure> {
+    Ok(builder(places)?.open()?)
+}
+
 fn builder(places: &Places) -> Result<BrioBuilder, Failure> {
     let mut builder = Brio::builder(&places.home);
     // How many there may be, and where agents run, is the person's to say, not a base's.

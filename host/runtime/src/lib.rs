@@ -64,6 +64,7 @@ mod watch;
 #[cfg(target_os = "linux")]
 mod worker;
 
+pub use crate::core::{FileEntry, FileToolError, FileTools};
 pub use brio_net as net;
 pub use engine::{Engine, EngineError, EngineOptions};
 pub use fs::Files;

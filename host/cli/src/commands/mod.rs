@@ -10,6 +10,7 @@ pub(crate) mod gc;
 pub(crate) mod journal;
 pub(crate) mod log;
 pub(crate) mod man;
+pub(crate) mod mcp;
 pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod serve;

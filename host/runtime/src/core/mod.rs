@@ -13,12 +13,15 @@ macro_rules! attempt {
 mod checkpoints;
 mod convert;
 mod edit;
+mod files;
 mod journal;
 mod plain;
 mod session;
 mod session_fs;
 mod tools;
 mod tree;
+
+pub use files::{FileEntry, FileToolError, FileTools};
 
 pub(crate) use convert::{agent_error, context, output, verdict};
 

@@ -1,9 +1,10 @@
 //! `session-tools`: files for guests without file calls of their own.
 
-use brio_session::{FsError, FsResult, Kind};
+use brio_session::{FsResult, Kind};
 
 use super::CoreCtx;
 use super::edit::{Lines, NoEdit, replace};
+use super::files::{FileToolError, write};
 use super::tree::{Item, Tree};
 use crate::bindings::brio::core::session_tools::{
     AmbiguousMatch, DirectoryEntry, EntryKind, Host, ToolError, ToolFailure,
@@ -85,12 +86,7 @@ impl CoreCtx<'_> {
         if let Some(fs) = &mut self.fs {
             fs.forget();
         }
-        let mut written = tree.write(&inner, content);
-        if written == Err(FsError::NotFound) {
-            attempt!(told(make_dirs(&*tree, &inner), path)?);
-            written = tree.write(&inner, content);
-        }
-        told(written, path)
+        told(write(&*tree, &inner, content), path)
     }
 }
 
@@ -168,17 +164,6 @@ impl Host for CoreCtx<'_> {
     }
 }
 
-/// Makes the directories on the way to `path`.
-fn make_dirs(tree: &dyn Tree, path: &str) -> FsResult<()> {
-    for (i, _) in path.match_indices('/').filter(|(i, _)| *i > 0) {
-        match tree.make_dir(&path[..i]) {
-            Ok(()) | Err(FsError::Exists) => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
-}
-
 fn entry(item: Item) -> DirectoryEntry {
     let kind = match item.kind {
         Kind::File => EntryKind::File,
@@ -202,18 +187,15 @@ fn told<T>(result: FsResult<T>, path: &str) -> Answer<T> {
     if let Err(limit) = wasi(e) {
         return Err(LimitHit(limit).into());
     }
-    let p = path.to_owned();
-    Ok(Err(match e {
-        FsError::NotFound => ToolError::NotFound(p),
-        FsError::IsDirectory => ToolError::IsDirectory(p),
-        FsError::NotDirectory => ToolError::NotDirectory(p),
-        FsError::NotEmpty => ToolError::NotEmpty(p),
-        FsError::Invalid | FsError::Loop | FsError::NameTooLong | FsError::NotPermitted => {
-            ToolError::InvalidPath(p)
-        }
-        FsError::Access | FsError::ReadOnly => ToolError::NotPermitted(p),
-        FsError::TooLarge => ToolError::TooLarge(p),
-        FsError::NoSpace => ToolError::NoSpace(p),
-        e => failed(path, &e),
+    Ok(Err(match FileToolError::of(e, path) {
+        FileToolError::NotFound(path) => ToolError::NotFound(path),
+        FileToolError::IsDirectory(path) => ToolError::IsDirectory(path),
+        FileToolError::NotDirectory(path) => ToolError::NotDirectory(path),
+        FileToolError::NotEmpty(path) => ToolError::NotEmpty(path),
+        FileToolError::InvalidPath(path) => ToolError::InvalidPath(path),
+        FileToolError::NotPermitted(path) => ToolError::NotPermitted(path),
+        FileToolError::TooLarge(path) => ToolError::TooLarge(path),
+        FileToolError::NoSpace(path) => ToolError::NoSpace(path),
+        _ => failed(path, &e),
     }))
 }

@@ -1,5 +1,6 @@
 //! `brio serve`
 mod events;
+mod mcp;
 mod status;
 pub(crate) mod systemd;
 mod unit;
@@ -45,17 +46,19 @@ pub(crate) struct Serve {
     /// The address may be one that other machines reach. Nobody is asked who they are.
     #[arg(long, requires = "metrics")]
     metrics_public: bool,
+    #[command(flatten)]
+    mcp: mcp::McpArgs,
     /// End the one that serves this home.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "sandbox", "require_sandbox"])]
     stop: bool,
     /// Say how the one that serves this home is. The status is 1 when nobody does.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "sandbox", "require_sandbox"])]
     status: bool,
     /// Show what happens to tasks, as the one that serves this home tells it, until Ctrl-C.
     ///
     /// It may end and begin again meanwhile. Where nobody serves, the beginnings and ends of tasks
     /// are read from the queue.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "sandbox", "require_sandbox"])]
     events: bool,
     /// With --status: print `{schema, served, pid, version, since, jobs: {queued, running,
     /// waiting}, sessions}`. With --events: print `{schema, event, …}` a line.
@@ -105,7 +108,7 @@ impl Serve {
         let sandbox = self.sandbox.clone().map(|sandbox| ["--sandbox".to_owned(), sandbox]);
         let required = self.require_sandbox.then(|| "--require-sandbox".to_owned());
         let pairs = jobs.into_iter().chain(metrics).chain(sandbox).flatten();
-        pairs.chain(public).chain(required).collect()
+        pairs.chain(public).chain(self.mcp.options()).chain(required).collect()
     }
 
     fn serve(self, ui: &Ui, supervisor: &Supervisor) -> Result<Exit, Failure> {
@@ -123,16 +126,19 @@ impl Serve {
         let mut endpoint =
             self.metrics.map(|at| Endpoint::bind(at, self.metrics_public)).transpose()?;
         let mut metrics = None;
+        let mut clients = self.mcp.prepare(supervisor)?;
+        let mut serving = None;
         supervisor.serve(options, &interrupt.token(), |state| match state {
             ServerState::Ready => {
                 ui.say("serving; Ctrl-C ends it, and what runs is put back");
                 metrics = endpoint.take().and_then(|at| publish(ui, supervisor, at));
+                serving = clients.take().and_then(|clients| clients.serve(ui));
                 manager.ready(supervisor, &interrupt.token());
             }
             ServerState::Stopping => manager.stopping(),
             _ => {}
         })?;
-        drop(metrics);
+        drop((metrics, serving));
         Ok(Exit::Ok)
     }
 }

@@ -1,13 +1,13 @@
 //! `brio session diff`
 
-use brio_host::{Change, ChangeSet, Meta};
+use brio_host::{Change, ChangeSet, Meta, PatchCounts, Patches};
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{SCHEMA, change_name};
 use crate::open;
-use crate::patch::{Counts, Sides};
+use crate::patch::painted;
 use crate::summary::{kind_word, letter, notes, one_line_stat};
 use crate::ui::Ui;
 
@@ -82,14 +82,14 @@ impl Diff {
             }
         } else {
             let sides = match self.against {
-                None => Sides::open(&session)?,
-                Some(Against::Base) => Sides::against_base(&session)?,
+                None => Patches::open(&session)?,
+                Some(Against::Base) => Patches::against_base(&session)?,
             };
             if self.stat {
                 stat(ui, &sides, &set)?;
             } else {
                 for change in &set.changes {
-                    ui.data(sides.patch(change, ui)?)?;
+                    ui.data(painted(&sides.patch(change)?, ui))?;
                 }
             }
         }
@@ -98,13 +98,13 @@ impl Diff {
 }
 
 /// A line for each change, and how many there are.
-pub(super) fn stat(ui: &Ui, sides: &Sides, set: &ChangeSet) -> Result<(), Failure> {
+pub(super) fn stat(ui: &Ui, sides: &Patches, set: &ChangeSet) -> Result<(), Failure> {
     let width = set.changes.iter().map(|c| c.path.to_string().len()).max().unwrap_or(0).min(60);
     for change in &set.changes {
         let counts = match sides.counts(change)? {
-            Counts::Lines { added, removed } => format!("+{added} -{removed}"),
-            Counts::Bytes { before, after } => format!("binary {before} -> {after} bytes"),
-            Counts::None => letter(change.kind).to_string(),
+            PatchCounts::Lines { added, removed } => format!("+{added} -{removed}"),
+            PatchCounts::Bytes { before, after } => format!("binary {before} -> {after} bytes"),
+            PatchCounts::None => letter(change.kind).to_string(),
         };
         let line = format!("{:<width$} | {counts}{}", change.path.to_string(), notes(change));
         ui.line(line)?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use brio_host::{Import as Prepared, ImportOptions};
+use brio_host::{Import as Prepared, ImportOptions, Patches};
 use serde::Serialize;
 
 use super::diff::{JsonChange, json, stat};
@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::json::SCHEMA;
 use crate::open;
-use crate::patch::Sides;
 use crate::progress::Shown;
 use crate::ui::Ui;
 
@@ -93,7 +92,7 @@ impl Import {
                 excluded: import.excluded(),
             });
         }
-        let sides = Sides::between(import.before().clone(), import.after().clone());
+        let sides = Patches::between(import.before().clone(), import.after().clone());
         stat(ui, &sides, import.changes())
     }
 }

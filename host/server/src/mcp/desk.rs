@@ -1,0 +1,258 @@
+//! What every connection works with: the home, the bases that clients may use, and what is told of
+//! sessions.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use brio_host::{
+    AgentSource, Brio, DomainError, FileToolError, FileTools, LeaseError, SessionEvent,
+    SessionHandle, StopToken, ViewOptions, Writer,
+};
+use tokio::sync::{Semaphore, broadcast};
+
+use super::failure::Failure;
+use super::tools::AgentTool;
+use super::{Options, SetupError};
+
+/// Bytes that one answer, one file that is written or one that is edited may hold.
+pub(super) const MOST_BYTES: usize = 4 << 20;
+/// Calls that are worked on at once; others wait.
+const CALLS: usize = 8;
+/// Agents that run at once; others wait.
+const RUNS: usize = 4;
+/// How long a call waits for another one that writes in the same session.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Changes that a connection which is slow to be told may be behind; beyond, it is told that
+/// anything may have changed.
+const BEHIND: usize = 256;
+
+/// Something that concerns who looks at sessions.
+#[derive(Debug, Clone)]
+pub(super) enum News {
+    /// One began or ended.
+    List,
+    /// One changed, by its id.
+    Session(String),
+}
+
+pub(super) struct Desk {
+    pub(super) brio: Brio,
+    pub(super) options: Options,
+    pub(super) agents: Vec<AgentTool>,
+    pub(super) calls: Semaphore,
+    pub(super) runs: Semaphore,
+    news: broadcast::Sender<News>,
+    live: Mutex<Live>,
+}
+
+/// Calls that go on.
+#[derive(Default)]
+struct Live {
+    /// No other begins.
+    ended: bool,
+    next: u64,
+    stops: HashMap<u64, StopToken>,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Caller {
+    /// What the client calls itself.
+    pub(super) client: Option<String>,
+    /// Ends the call.
+    pub(super) stop: StopToken,
+}
+
+impl Desk {
+    pub(super) fn new(brio: Brio, mut options: Options) -> Result<Self, SetupError> {
+        for base in &mut options.bases {
+            let fail = |source| SetupError::Base { path: base.clone(), source };
+            let real = base.canonicalize().map_err(fail)?;
+            if !real.is_dir() {
+                return Err(fail(std::io::ErrorKind::NotADirectory.into()));
+            }
+            *base = real;
+        }
+        let agents = options.agents.iter().map(|file| AgentTool::load(&brio, file));
+        let agents = agents.collect::<Result<Vec<_>, _>>()?;
+        for (i, agent) in agents.iter().enumerate() {
+            if agents[..i].iter().any(|other| other.tool == agent.tool) {
+                return Err(SetupError::Twice { name: agent.tool.clone() });
+            }
+        }
+        let (calls, runs) = (Semaphore::new(CALLS), Semaphore::new(RUNS));
+        let (news, _) = broadcast::channel(BEHIND);
+        Ok(Self { brio, options, agents, calls, runs, news, live: Mutex::default() })
+    }
+
+    /// Listens to what this process does to sessions, until the last clone of the home is gone.
+    pub(super) fn listen(&self) -> std::io::Result<()> {
+        let (events, news) = (self.brio.session_events(), self.news.clone());
+        let tell = move || {
+            for event in events {
+                // Nobody need listen.
+                match event {
+                    SessionEvent::Begun(_) => drop(news.send(News::List)),
+                    SessionEvent::State(id, state) => {
+                        let _ = news.send(News::Session(id.to_string()));
+                        if matches!(state.as_str(), "landed" | "rolled-back") {
+                            let _ = news.send(News::List);
+                        }
+                    }
+                    SessionEvent::RunBegan(id) | SessionEvent::RunEnded(id) => {
+                        let _ = news.send(News::Session(id.to_string()));
+                    }
+                    _ => {}
+                }
+            }
+        };
+        std::thread::Builder::new().name("brio-mcp-events".into()).spawn(tell)?;
+        Ok(())
+    }
+
+    pub(super) fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// The directory that a client names, as it is: below one of the bases that clients may use.
+    pub(super) fn base(&self, asked: Option<&str>) -> Result<PathBuf, Failure> {
+        let first = self.options.bases.first();
+        let Some(first) = first else {
+            return Err(Failure::new("BASE_REFUSED", "this server has no base"));
+        };
+        let Some(asked) = asked else { return Ok(first.clone()) };
+        if asked.contains('\0') {
+            return Err(self.refused(asked));
+        }
+        let path = first.join(asked);
+        match path.canonicalize() {
+            Ok(real) if self.may_use(&real) => Ok(real),
+            Err(_) if self.may_use(&path) && !asked.contains("..") => {
+                Err(DomainError::Missing { path }.into())
+            }
+            _ => Err(self.refused(asked)),
+        }
+    }
+
+    pub(super) fn may_use(&self, path: &Path) -> bool {
+        self.options.bases.iter().any(|base| path.starts_with(base))
+    }
+
+    fn refused(&self, what: &str) -> Failure {
+        let bases: Vec<_> = self.options.bases.iter().map(|b| b.display().to_string()).collect();
+        let what = format!("{what} is not below a base of this server");
+        Failure::new("BASE_REFUSED", what).hint(format!(
+            "work in one of {}; whoever starts the server names others with --base",
+            bases.join(", ")
+        ))
+    }
+
+    /// An open session, by its id or a unique beginning of that.
+    pub(super) fn session(&self, id: &str) -> Result<SessionHandle, Failure> {
+        if id.is_empty() {
+            let e = brio_host::SessionError::Unknown { id: "\"\"".into() };
+            return Err(e.into());
+        }
+        let near = self.options.bases.first().map(PathBuf::as_path);
+        let session = self.brio.find(id, near)?;
+        let base = session.base()?;
+        let base = base.canonicalize().unwrap_or(base);
+        match self.may_use(&base) {
+            true => Ok(session),
+            false => Err(self.refused(&format!("the base of session {id}"))),
+        }
+    }
+
+    /// The files of a session as they are now.
+    pub(super) fn files(&self, session: &SessionHandle) -> Result<FileTools, Failure> {
+        Ok(FileTools::new(&session.view()?, MOST_BYTES))
+    }
+
+    /// Changes files of a session, durably; the right to write is held for that long only.
+    pub(super) fn change<T>(
+        &self,
+        session: &SessionHandle,
+        change: impl FnOnce(&FileTools) -> Result<T, FileToolError>,
+    ) -> Result<T, Failure> {
+        let writer = self.writer(session)?;
+        let done = change(&FileTools::new(writer.view(), MOST_BYTES))?;
+        writer.finish().map_err(|e| {
+            let what = format!("{}: it was written and may not survive a crash: {e}", session.id());
+            Failure::new("IO", what).hint("make room if the disk is full, and write it again")
+        })?;
+        let _ = self.news.send(News::Session(session.id().to_string()));
+        Ok(done)
+    }
+
+    /// A client may send calls together: one waits a little for the other.
+    fn writer(&self, session: &SessionHandle) -> Result<Writer, LeaseError> {
+        let begun = Instant::now();
+        loop {
+            match session.writer("mcp", ViewOptions::default()) {
+                Err(LeaseError::Busy { .. }) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a call end with the server.
+    pub(super) fn begins(&self, stop: &StopToken) -> Result<Ending<'_>, Failure> {
+        let mut live = self.live();
+        if live.ended {
+            return Err(Failure::new("STOPPED", "the server ends").hint("call it again later"));
+        }
+        live.next += 1;
+        let key = live.next;
+        live.stops.insert(key, stop.clone());
+        Ok(Ending { desk: self, key })
+    }
+
+    /// Ends every call that goes on, and begins no other.
+    pub(super) fn end(&self) {
+        let mut live = self.live();
+        live.ended = true;
+        live.stops.values().for_each(StopToken::stop);
+    }
+
+    /// Whether a call goes on.
+    pub(super) fn works(&self) -> bool {
+        !self.live().stops.is_empty()
+    }
+
+    /// The agent that a client names: a bundled one, one of this server's own, or a file below one
+    /// of the bases.
+    pub(super) fn agent(&self, name: &str) -> Result<AgentSource, Failure> {
+        if let Some(own) = self.agents.iter().find(|agent| agent.name == name) {
+            return Ok(own.source.clone());
+        }
+        if brio_host::bundled_agent(name).is_some() {
+            return Ok(AgentSource::Named(name.into()));
+        }
+        let first = self.options.bases.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
+        let file = (!name.contains('\0')).then(|| first.join(name).canonicalize().ok()).flatten();
+        match file {
+            Some(file) if self.may_use(&file) => Ok(AgentSource::Named(file)),
+            _ => Err(brio_host::RunError::UnknownAgent { name: name.into() }.into()),
+        }
+    }
+}
+
+/// A call that goes on.
+pub(super) struct Ending<'a> {
+    desk: &'a Desk,
+    key: u64,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.desk.live().stops.remove(&self.key);
+    }
+}

@@ -1,0 +1,272 @@
+//! One connection: requests in, calls of tools and looks at resources out.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brio_host::StopToken;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ResourceUpdatedNotificationParam,
+    ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool,
+    UnsubscribeRequestParams,
+};
+use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
+use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::desk::{Caller, News};
+use super::{Server, resources};
+
+/// Resources that one connection may subscribe to.
+const MOST_SUBSCRIPTIONS: usize = 1000;
+/// Characters of a client's name.
+const LONGEST_NAME: usize = 80;
+
+const INSTRUCTIONS: &str = "Work on files in a session: a copy-on-write branch of a directory, \
+    which nobody else sees until it lands. session_begin gives an id; read_file, write_file, edit, \
+    remove, list_directory and search work in it; diff shows what it changed; commit lands all of \
+    it in the directory at once, or rollback throws it away. undo takes a landing back. An error \
+    says in its hint what to do next.";
+
+/// A connection to one client.
+pub(super) struct Connection {
+    server: Server,
+    /// What it wants to hear of, by the protocol's older way.
+    subscribed: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Connection {
+    pub(super) fn new(server: Server) -> Self {
+        Self { server, subscribed: Arc::default() }
+    }
+}
+
+impl ServerHandler for Connection {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_resources_list_changed()
+            .enable_resources_subscribe()
+            .build();
+        let info = Implementation::new("brio", env!("CARGO_PKG_VERSION")).with_title("Brio");
+        ServerConfig::new(capabilities).with_server_info(info).with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let tools = self.server.tools.iter().map(|def| def.tool.clone()).collect();
+        Ok(ListToolsResult::with_all_items(tools))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.server.tools.iter().find(|def| def.tool.name == name).map(|def| def.tool.clone())
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let server = self.server.clone();
+        let Some(at) = server.tools.iter().position(|def| def.tool.name == request.name) else {
+            let what = format!("there is no tool {}", request.name);
+            return Err(ErrorData::invalid_params(what, None));
+        };
+        let client = context.client_info().map(|info| named(&info.name));
+        let caller = Caller { client, stop: StopToken::default() };
+        // A client that goes, or does not wait any more, ends what it began.
+        let stop = StopAtEnd(caller.stop.clone());
+        let runs = server.tools[at].runs;
+        let places = if runs { &server.desk.runs } else { &server.desk.calls };
+        let work = async {
+            let _place = places.acquire().await;
+            let (server, caller) = (server.clone(), caller.clone());
+            let input = request.arguments.unwrap_or_default();
+            let call = move || {
+                let _going_on = server.desk.begins(&caller.stop)?;
+                (server.tools[at].call)(&server.desk, &caller, input)
+            };
+            tokio::task::spawn_blocking(call).await
+        };
+        tokio::pin!(work);
+        let done = tokio::select! {
+            done = &mut work => done,
+            () = context.ct.cancelled() => {
+                caller.stop.stop();
+                work.await
+            }
+        };
+        drop(stop);
+        let result = match done {
+            Ok(Ok(output)) => {
+                let mut result = CallToolResult::structured(output.clone());
+                result.content = vec![ContentBlock::text(output.to_string())];
+                result
+            }
+            Ok(Err(failure)) => failure.into_result(),
+            Err(error) => {
+                tracing::error!(tool = %request.name, %error, "a tool ended without an answer");
+                return Err(ErrorData::internal_error("the tool ended without an answer", None));
+            }
+        };
+        Ok(result.into())
+    }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let desk = self.server.desk.clone();
+        let cursor = request.and_then(|request| request.cursor);
+        blocking(move || resources::list(&desk, cursor.as_deref())).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let desk = self.server.desk.clone();
+        let read = blocking(move || resources::read(&desk, &request.uri)).await?;
+        Ok(read.into())
+    }
+
+    #[allow(deprecated, reason = "what clients of the older protocol know")]
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let Some(uri) = resources::normal(&request.uri) else {
+            return Err(resources::unknown(&request.uri));
+        };
+        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        if subscribed.len() >= MOST_SUBSCRIPTIONS && !subscribed.contains(&uri) {
+            let what = format!("a connection has at most {MOST_SUBSCRIPTIONS} subscriptions");
+            return Err(ErrorData::invalid_request(what, None));
+        }
+        subscribed.insert(uri);
+        Ok(())
+    }
+
+    #[allow(deprecated, reason = "what clients of the older protocol know")]
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let uri = resources::normal(&request.uri).unwrap_or(request.uri);
+        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).remove(&uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        let mut accepted = requested.clone();
+        if let Some(uris) = &mut accepted.resource_subscriptions {
+            uris.retain(|uri| resources::normal(uri).is_some());
+            uris.truncate(MOST_SUBSCRIPTIONS);
+        }
+        Some(accepted)
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut news = self.server.desk.news();
+        let accepted = context.accepted().clone();
+        let wanted = accepted.resource_subscriptions.unwrap_or_default();
+        let sink = context.sink().clone();
+        loop {
+            let told = tokio::select! {
+                told = news.recv() => told,
+                () = context.cancelled() => return Ok(()),
+            };
+            let (list, uris) = match told {
+                Ok(News::List) => (true, Vec::new()),
+                Ok(News::Session(id)) => (false, resources::of_session(&id, &wanted)),
+                // What was missed is not known: all of it may have changed.
+                Err(RecvError::Lagged(_)) => (true, wanted.clone()),
+                Err(RecvError::Closed) => return Ok(()),
+            };
+            if list && accepted.resources_list_changed == Some(true) {
+                let _ = sink.notify_resource_list_changed().await;
+            }
+            for uri in uris {
+                let _ = sink.notify_resource_updated(uri).await;
+            }
+        }
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let (news, subscribed) = (self.server.desk.news(), self.subscribed.clone());
+        tokio::spawn(tell(context.peer, news, subscribed));
+    }
+}
+
+/// Tells a client of what it subscribed to, and of sessions that come and go, until it is gone.
+async fn tell(
+    peer: Peer<RoleServer>,
+    mut news: Receiver<News>,
+    subscribed: Arc<Mutex<BTreeSet<String>>>,
+) {
+    loop {
+        let told = news.recv().await;
+        let wanted: Vec<_> = {
+            let subscribed = subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+            subscribed.iter().cloned().collect()
+        };
+        let (list, uris) = match told {
+            Ok(News::List) => (true, Vec::new()),
+            Ok(News::Session(id)) => (false, resources::of_session(&id, &wanted)),
+            Err(RecvError::Lagged(_)) => (true, wanted),
+            Err(RecvError::Closed) => return,
+        };
+        if list && peer.notify_resource_list_changed().await.is_err() {
+            return;
+        }
+        for uri in uris {
+            let told = ResourceUpdatedNotificationParam::new(uri);
+            if peer.notify_resource_updated(told).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What a client calls itself, as others are shown it.
+fn named(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect()
+}
+
+async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> Result<T, ErrorData> + Send + 'static,
+) -> Result<T, ErrorData> {
+    tokio::task::spawn_blocking(f).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request ended without an answer");
+        Err(ErrorData::internal_error("the request ended without an answer", None))
+    })
+}
+
+struct StopAtEnd(StopToken);
+
+impl Drop for StopAtEnd {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}

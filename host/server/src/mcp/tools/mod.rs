@@ -1,0 +1,104 @@
+//! The tools. Each module has some, and [`all`] lists them: what is added there is offered.
+mod agents;
+mod diff;
+mod files;
+mod history;
+mod search;
+mod sessions;
+
+use std::sync::Arc;
+
+use rmcp::handler::server::tool::{schema_for_input, schema_for_output};
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(super) use agents::AgentTool;
+pub(super) use diff::patch;
+pub(super) use sessions::open;
+
+use super::desk::{Caller, Desk};
+use super::failure::Failure;
+
+type Call = Box<dyn Fn(&Desk, &Caller, JsonObject) -> Result<Value, Failure> + Send + Sync>;
+
+/// One tool: what is said of it, and what it does.
+pub(super) struct ToolDef {
+    pub(super) tool: Tool,
+    pub(super) call: Call,
+    /// It runs an agent: few of these go on at once, and they take long.
+    pub(super) runs: bool,
+}
+
+/// What a tool does to what is there, for clients that ask a person first.
+#[derive(Debug, Clone, Copy)]
+enum Does {
+    /// Nothing.
+    Reads,
+    /// It adds to what is there.
+    Adds,
+    /// It replaces or takes away. Said again it does no more.
+    Replaces,
+    /// It replaces or takes away, each time it is said.
+    Changes,
+}
+
+impl Does {
+    fn annotations(self, title: &str) -> ToolAnnotations {
+        let (reads, destroys, again) = match self {
+            Self::Reads => (true, false, true),
+            Self::Adds => (false, false, false),
+            Self::Replaces => (false, true, true),
+            Self::Changes => (false, true, false),
+        };
+        ToolAnnotations::with_title(title)
+            .read_only(reads)
+            .destructive(destroys)
+            .idempotent(again)
+            // Agents reach nothing of the network here.
+            .open_world(false)
+    }
+}
+
+/// A tool with typed input and output.
+fn tool<I, O>(
+    (name, title): (&str, &str),
+    about: &'static str,
+    does: Does,
+    call: impl Fn(&Desk, &Caller, I) -> Result<O, Failure> + Send + Sync + 'static,
+) -> ToolDef
+where
+    I: DeserializeOwned + JsonSchema + 'static,
+    O: Serialize + JsonSchema + 'static,
+{
+    let input = schema_for_input::<I>().unwrap_or_else(|error| {
+        tracing::error!(name, error, "a tool without a schema");
+        Arc::default()
+    });
+    let tool = Tool::new(name.to_owned(), about, input)
+        .with_title(title)
+        .with_raw_output_schema(schema_for_output::<O>())
+        .with_annotations(does.annotations(title));
+    let call = move |desk: &Desk, caller: &Caller, input: JsonObject| {
+        let input = serde_json::from_value(Value::Object(input)).map_err(|e| {
+            Failure::new("USAGE", e.to_string()).hint("the tool's input schema says what it takes")
+        })?;
+        let output = call(desk, caller, input)?;
+        serde_json::to_value(output).map_err(|e| Failure::new("IO", e.to_string()))
+    };
+    ToolDef { tool, call: Box::new(call), runs: false }
+}
+
+/// Every tool of a server, in the order in which clients list them.
+pub(super) fn all(desk: &Desk) -> Vec<ToolDef> {
+    let mut tools = sessions::tools();
+    tools.extend(files::tools());
+    tools.extend(search::tools());
+    tools.extend(diff::tools());
+    tools.extend(sessions::endings());
+    tools.extend(history::tools());
+    tools.extend(agents::tools(desk));
+    tools
+}
