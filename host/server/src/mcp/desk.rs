@@ -239,7 +239,7 @@ impl Desk {
         let first = self.options.bases.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
         let file = (!name.contains('\0')).then(|| first.join(name).canonicalize().ok()).flatten();
         match file {
-            Some(file) if self.may_use(&file) => Ok(AgentSource::Named(file)),
+            Some(file) if self.may_use(&file) && file.is_file() => Ok(AgentSource::Named(file)),
             _ => Err(brio_host::RunError::UnknownAgent { name: name.into() }.into()),
         }
     }
