@@ -79,15 +79,17 @@ fn crates_do_not_know_what_they_must_not() {
     // Embedding takes neither the command line's crates nor a server's.
     let outer = ["clap", "clap_complete", "clap_mangen", "indicatif", "tracing-subscriber"];
     // hyper is there as a client, for what agents ask of the network.
-    let servers = ["tonic", "axum", "prometheus-client", "brio-cli", "brio-server"];
+    let servers = ["tonic", "axum", "prometheus-client", "rmcp", "brio-cli", "brio-server"];
     without("brio-host", &[&outer[..], &servers[..]].concat());
 }
 
 #[test]
-fn one_crate_names_wasmtime() {
+fn one_crate_names_wasmtime_and_one_the_sdk_of_mcp() {
     let graph = Graph::read();
-    let ours = graph.names.values().filter(|name| name.starts_with("brio-"));
-    let naming: Vec<_> =
-        ours.filter(|name| graph.of(name).1.iter().any(|n| n.starts_with("wasmtime"))).collect();
-    assert_eq!(naming, ["brio-runtime"]);
+    let naming = |wanted: &str| -> Vec<_> {
+        let ours = graph.names.values().filter(|name| name.starts_with("brio-"));
+        ours.filter(|name| graph.of(name).1.iter().any(|n| n.starts_with(wanted))).collect()
+    };
+    assert_eq!(naming("wasmtime"), ["brio-runtime"]);
+    assert_eq!(naming("rmcp"), ["brio-server"]);
 }

@@ -33,6 +33,9 @@ const LONGEST_HEAD: usize = 16 << 10;
 const HEADERS: usize = 64;
 /// A body is no longer than this.
 const LONGEST: usize = 32 << 20;
+/// A client that is not heard of for so long, beyond what its longest call may take, is gone.
+const PATIENCE: Duration = Duration::from_secs(300);
+const MOST_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of a token.
 const SHORTEST_TOKEN: usize = 16;
 const LONGEST_TOKEN: usize = 4096;
@@ -242,9 +245,13 @@ fn service(
         .enforce_origin_validation()
         .with_max_request_body_bytes(LONGEST)
         .with_cancellation_token(ends);
+    let mut clients = LocalSessionManager::default();
+    // A call that takes its time is no sign that its client is gone.
+    let longest = server.desk.options.limits.wall.min(MOST_PATIENCE);
+    clients.session_config.keep_alive = Some(longest + PATIENCE);
     let server = server.clone();
     let connection = move || Ok(Connection::new(server.clone()));
-    StreamableHttpService::new(connection, Arc::new(LocalSessionManager::default()), config)
+    StreamableHttpService::new(connection, Arc::new(clients), config)
 }
 
 async fn accept(listener: TcpListener, site: Arc<Site>) {

@@ -77,9 +77,9 @@ where
         tracing::error!(name, error, "a tool without a schema");
         Arc::default()
     });
-    let tool = Tool::new(name.to_owned(), about, input)
+    let tool = Tool::new(name.to_owned(), about, plain(input))
         .with_title(title)
-        .with_raw_output_schema(schema_for_output::<O>())
+        .with_raw_output_schema(plain(schema_for_output::<O>()))
         .with_annotations(does.annotations(title));
     let call = move |desk: &Desk, caller: &Caller, input: JsonObject| {
         let input = serde_json::from_value(Value::Object(input)).map_err(|e| {
@@ -89,6 +89,25 @@ where
         serde_json::to_value(output).map_err(|e| Failure::new("IO", e.to_string()))
     };
     ToolDef { tool, call: Box::new(call), runs: false }
+}
+
+/// A schema without the names that Rust has for kinds of numbers: clients know others.
+fn plain(schema: Arc<JsonObject>) -> Arc<JsonObject> {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                if object.get("format").is_some_and(Value::is_string) {
+                    object.remove("format");
+                }
+                object.values_mut().for_each(strip);
+            }
+            Value::Array(values) => values.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut schema = Arc::unwrap_or_clone(schema);
+    schema.values_mut().for_each(strip);
+    Arc::new(schema)
 }
 
 /// Every tool of a server, in the order in which clients list them.
