@@ -16,7 +16,13 @@ pub(super) struct Failure {
     /// The next step, by tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<String>,
-    /// The paths it is about.
+    #[serde(flatten)]
+    pub(super) about: Box<About>,
+}
+
+/// What a failure is about.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct About {
     pub(super) paths: Vec<String>,
     pub(super) conflicts: Vec<Conflict>,
     /// What there is all the same: how a run went that did not succeed.
@@ -30,9 +36,7 @@ impl Failure {
             code: code.to_owned(),
             message: one_line(&message.into()),
             hint: None,
-            paths: Vec::new(),
-            conflicts: Vec::new(),
-            document: None,
+            about: Box::default(),
         }
     }
 
@@ -56,20 +60,20 @@ impl Failure {
     }
 
     pub(super) fn path(mut self, path: impl Into<String>) -> Self {
-        self.paths.push(path.into());
+        self.about.paths.push(path.into());
         self
     }
 
     /// As the result of a call: a text for the assistant, and the same as JSON.
     pub(super) fn into_result(self) -> CallToolResult {
         let mut text = format!("{}: {}", self.code, self.message);
-        for conflict in &self.conflicts {
+        for conflict in &self.about.conflicts {
             text.push_str(&format!("\n  {}", conflict.told));
         }
         if let Some(hint) = &self.hint {
             text.push_str(&format!("\nhint: {hint}"));
         }
-        let mut document = self.document.clone().unwrap_or_else(|| serde_json::json!({}));
+        let mut document = self.about.document.clone().unwrap_or_else(|| serde_json::json!({}));
         if let (Some(object), Ok(error)) = (document.as_object_mut(), serde_json::to_value(&self)) {
             object.insert("error".into(), error);
         }
@@ -158,8 +162,8 @@ impl From<&brio_host::CommitError> for Failure {
             let what = format!("Concurrent modification detected in {n} {paths}");
             let mut failure = Self::new("CONFLICT", what);
             failure.hint = by_tools("CONFLICT").map(str::to_owned);
-            failure.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
-            failure.conflicts = conflicts.iter().map(Conflict::from).collect();
+            failure.about.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
+            failure.about.conflicts = conflicts.iter().map(Conflict::from).collect();
             return failure;
         }
         if let E::Cascade { landed, source } = e {
@@ -179,8 +183,8 @@ impl From<&brio_host::UndoError> for Failure {
             return Self::from(e);
         }
         let mut failure = Self::typed(e.code(), e);
-        failure.paths = e.conflicts().iter().map(|c| c.path.to_string()).collect();
-        failure.conflicts = e.conflicts().iter().map(Conflict::from).collect();
+        failure.about.paths = e.conflicts().iter().map(|c| c.path.to_string()).collect();
+        failure.about.conflicts = e.conflicts().iter().map(Conflict::from).collect();
         failure
     }
 }

@@ -191,7 +191,7 @@ fn run(desk: &Desk, caller: &Caller, asked: RunAgent) -> Result<RanAgent, Failur
     let ran = desk.brio.run(request)?;
     let document = document(&ran);
     let Some(mut failure) = failure(&ran, &asked.agent) else { return Ok(document) };
-    failure.document = serde_json::to_value(document).ok();
+    failure.about.document = serde_json::to_value(document).ok();
     Err(failure)
 }
 
@@ -200,7 +200,7 @@ fn failure(ran: &Ran, agent: &str) -> Option<Failure> {
     if let Some(e) = &ran.report.error {
         let what = format!("{agent}: {}", e.message);
         let mut failure = Failure::new(&e.code, what);
-        failure.paths.clone_from(&e.paths);
+        failure.about.paths.clone_from(&e.paths);
         failure.hint = match &ran.ending {
             Ending::RolledBack(_) => Some("the base is unchanged, and the session gone".into()),
             _ => Some(format!("session {} is open: diff shows what it did", ran.session)),
