@@ -67,6 +67,7 @@ mod observe;
 mod patch;
 mod plain;
 mod purge;
+mod record;
 mod recovery;
 mod reuse;
 mod run;
@@ -88,6 +89,13 @@ pub mod net {
         AllowHost, Host, HostError, NetError, NetLimit, NetLimits, RequestRecord, Scheme, Secret,
         SecretError, SecretSource, SecretSpec, Trust, TrustError,
     };
+}
+
+/// The project's record, what its agents knew last, and its notes.
+pub mod project {
+    pub use brio_project::*;
+
+    pub use crate::record::OpenProjectError;
 }
 
 /// What a task is made of, and what becomes of it.

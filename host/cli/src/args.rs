@@ -46,6 +46,13 @@ pub(crate) enum Command {
     Task(Task),
     Serve(Box<commands::serve::Serve>),
     Mcp(commands::mcp::Mcp),
+    /// The project's record, which survives every session.
+    #[command(subcommand, arg_required_else_help = true)]
+    Project(Project),
+    /// The project's notes, which survive every session: written as a whole, at once, with their
+    /// history.
+    #[command(subcommand, arg_required_else_help = true)]
+    Note(Note),
     /// The agents that come with this binary, what others are, and new ones.
     #[command(subcommand, arg_required_else_help = true)]
     Agent(Agent),
@@ -54,6 +61,22 @@ pub(crate) enum Command {
     Config(Config),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Project {
+    Init(commands::project::Init),
+    State(commands::project::State),
+    Migrate(commands::project::Migrate),
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Note {
+    Read(commands::note::ReadNote),
+    Write(commands::note::WriteNote),
+    List(commands::note::ListNotes),
+    Rm(commands::note::RemoveNote),
+    History(commands::note::NoteHistory),
 }
 
 /// Begin, look at and end sessions.

@@ -58,14 +58,15 @@ impl Exit {
     /// about the input.
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
-            "CONFLICT" | "UNRESOLVED" => Self::Conflict,
+            "CONFLICT" | "UNRESOLVED" | "NOTE_CHANGED" => Self::Conflict,
             "DAMAGED" | "RECOVERY_NEEDED" | "STATE_CORRUPT" => Self::Damaged,
             "INTERRUPTED" => Self::Interrupted,
             "CHANGING" | "SEAL_BROKEN" | "SESSION_BEHIND" | "SESSION_BUSY" | "OPEN_CHILDREN"
             | "PARENT_RESTORED" | "UNCLEAN" | "NO_SPACE" | "IO" | "REFUSED" | "LANDING_FAILED"
             | "SNAPSHOT_GONE" | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" | "LANDING_COLLECTED"
             | "ALREADY_UNDONE" | "PRE_IMAGE_DAMAGED" | "EXCLUDED" | "FROZEN_ONLY"
-            | "SESSION_LIMIT" | "LOW_DISK" => Self::Refused,
+            | "SESSION_LIMIT" | "LOW_DISK" | "NOTES" | "NOTES_UNAVAILABLE" | "NOTES_IO"
+            | "NOTE_CORRUPT" | "RECORD_CORRUPT" => Self::Refused,
             _ => Self::Usage,
         }
     }

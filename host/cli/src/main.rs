@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Agent, Args, Command, Config, Session, Task};
+use args::{Agent, Args, Command, Config, Note, Project, Session, Task};
 use exit::Exit;
 use failure::{Failure, one_line};
 use ui::Ui;
@@ -77,6 +77,14 @@ fn run(command: Command, ui: &Ui) -> Result<Exit, Failure> {
         Command::Task(Task::Schema(c)) => c.run(ui),
         Command::Serve(c) => c.run(ui),
         Command::Mcp(c) => c.run(ui),
+        Command::Project(Project::Init(c)) => c.run(ui),
+        Command::Project(Project::State(c)) => c.run(ui),
+        Command::Project(Project::Migrate(c)) => c.run(ui),
+        Command::Note(Note::Read(c)) => c.run(ui),
+        Command::Note(Note::Write(c)) => c.run(ui),
+        Command::Note(Note::List(c)) => c.run(ui),
+        Command::Note(Note::Rm(c)) => c.run(ui),
+        Command::Note(Note::History(c)) => c.run(ui),
         Command::Agent(Agent::List(c)) => c.run(ui),
         Command::Agent(Agent::Check(c)) => c.run(ui),
         Command::Agent(Agent::New(c)) => c.run(ui),

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_session::RelPath;
+use cap_std::fs::Dir;
 
 use crate::claim::Claim;
-use crate::disk::Disk;
+use crate::disk::{Disk, open_dir};
 use crate::errors::Doing;
 use crate::home::Home;
 use crate::seat::Seat;
-use crate::state::State;
+use crate::state::{NOTES, State};
 use crate::{
     Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError,
     CommitOptions, DomainError, GcOptions, Gone, JournalEntry, JournalReader, Landed, Log,
@@ -320,6 +321,21 @@ impl Domain {
         let mut done = std::mem::take(&mut *self.recovered());
         done.add(more);
         Ok(done)
+    }
+
+    /// The directory of the project's notes, which lie beside the sessions. It is made where it is
+    /// not there; what lies in it is `brio-project`'s.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn notes_dir(&self) -> io::Result<Dir> {
+        let state = &self.state;
+        match state.disk.mkdir(&state.dir, NOTES, 0o700) {
+            Ok(()) => state.disk.sync_dir(&state.dir)?,
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+        open_dir(&state.dir, NOTES).map(|dir| Dir::from_std_file(dir.into()))
     }
 
     /// Appends to the journal.

@@ -30,6 +30,7 @@ pub(crate) const LANDINGS: &[u8] = b"landings";
 pub(crate) const STAGING: &[u8] = b"staging";
 pub(crate) const TRASH: &[u8] = b"trash";
 pub(crate) const KEPT: &[u8] = b"kept";
+pub(crate) const NOTES: &[u8] = b"notes";
 pub(crate) const JOURNAL: &[u8] = b"journal";
 pub(crate) const RESERVE: &[u8] = b"reserve";
 pub(crate) const SEQ: &[u8] = b"seq";

@@ -153,6 +153,14 @@ impl Pattern {
     }
 }
 
+impl FromStr for Pattern {
+    type Err = PathError;
+
+    fn from_str(pattern: &str) -> Result<Self, PathError> {
+        Self::new(pattern)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,8 @@ pub(crate) mod journal;
 pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod mcp;
+pub(crate) mod note;
+pub(crate) mod project;
 pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod serve;

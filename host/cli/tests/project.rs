@@ -1,0 +1,134 @@
+//! The project's record and notes, from the command line.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::io::Write;
+use std::process::Stdio;
+
+use common::{TestEnvironment, until};
+use serde_json::{Value, json};
+
+// R-001, R-002, R-003, R-004, R-012
+#[test]
+fn the_record_is_one_and_survives_sessions() {
+    let env = TestEnvironment::new();
+    let said = env.ok(&["project", "init"]);
+    assert!(said.starts_with("mode     analysis\ntask     -\n"), "{said}");
+    let (_, first) = env.json(&["project", "state", "--json"]);
+    let keys: Vec<_> = first.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["createdAt", "currentMode", "modeHistory", "schema", "updatedAt", "version"]);
+    let id = env.begin();
+    let set = ["project", "state", "set", "--mode", "coding", "--task", "parser", "--json"];
+    let (_, second) = env.json(&set);
+    assert_eq!(
+        (&second["currentMode"], &second["activeTask"]),
+        (&json!("coding"), &json!("parser"))
+    );
+    assert_eq!(second["version"].as_u64(), Some(first["version"].as_u64().unwrap() + 1));
+    assert_eq!(second["modeHistory"].as_array().unwrap().len(), 1, "{second}");
+    // The same mode is no change of it; an empty text clears.
+    let (_, third) =
+        env.json(&["project", "state", "set", "--mode", "coding", "--task", "", "--json"]);
+    assert_eq!(
+        (&third["activeTask"], third["modeHistory"].as_array().unwrap().len()),
+        (&Value::Null, 1)
+    );
+    env.ok(&["session", "rollback", &id]);
+    assert_eq!(env.json(&["project", "state", "get", "--json"]).1, third);
+    let stored = env.ok(&["note", "read", "sessions/session"]);
+    assert!(stored.starts_with("{\n  \"currentMode\": \"coding\","), "{stored}");
+    env.error(&["project", "state", "set", "--mode", "sleeping"], 2, "USAGE");
+    env.error(&["project", "state", "set"], 2, "USAGE");
+}
+
+// R-014, R-022
+#[test]
+fn notes_are_written_read_listed_removed_and_remembered() {
+    let env = TestEnvironment::new();
+    env.ok(&["note", "write", "plans/next", "first"]);
+    let (_, written) = env.json(&["note", "write", "plans/next", "second", "--json"]);
+    assert_eq!(written, json!({ "schema": 1, "path": "plans/next", "version": 2 }));
+    let mut piped = env.command(&["note", "write", "plans/piped", "-"]);
+    let mut child = piped.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all("from a pipe\n".as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "second");
+    assert_eq!(env.ok(&["note", "read", "plans/piped"]), "from a pipe\n");
+    assert_eq!(env.ok(&["note", "list", "plans/*"]), "plans/next\nplans/piped\n");
+    assert_eq!(env.ok(&["note", "list", "else/*"]), "");
+    env.error(
+        &["note", "write", "plans/next", "third", "--expected-version", "1"],
+        3,
+        "NOTE_CHANGED",
+    );
+    env.ok(&["note", "rm", "plans/next"]);
+    env.error(&["note", "read", "plans/next"], 2, "NOTE_UNKNOWN");
+    env.error(&["note", "rm", "plans/next"], 2, "NOTE_UNKNOWN");
+    assert_eq!(env.ok(&["note", "list"]), "plans/piped\n");
+    let (_, history) = env.json(&["note", "history", "plans/next", "--json"]);
+    let contents: Vec<_> =
+        history["versions"].as_array().unwrap().iter().map(|v| &v["content"]).collect();
+    assert_eq!(contents, [&Value::Null, &json!("second"), &json!("first")], "{history}");
+    for out in ["../up", "/absolute", "a//b", "a/./b"] {
+        env.error(&["note", "write", out, "x"], 2, "USAGE");
+    }
+    // No other project sees them, and they are in no session, landing or diff.
+    let other = env.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    assert_eq!(env.ok(&["note", "list", "--base", other.to_str().unwrap()]), "");
+    env.ok(&["run", "hello", "--task", "Ada"]);
+    assert!(!env.snapshot().keys().any(|path| path.to_string_lossy().contains("notes/")));
+    env.ok(&["gc", "--window", "0"]);
+    assert_eq!(env.ok(&["note", "read", "plans/piped"]), "from a pipe\n");
+}
+
+// R-040 to R-045
+#[test]
+fn sessions_of_an_older_program_become_the_record() {
+    let env = TestEnvironment::new();
+    let old = |id: &str, mode: &str, updated: &str| {
+        json!({ "sessionId": id, "currentMode": mode, "modeHistory": [], "version": 3,
+                "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": updated })
+        .to_string()
+    };
+    env.ok(&[
+        "note",
+        "write",
+        "sessions/session-one",
+        &old("one", "planning", "2026-01-02T00:00:00.000Z"),
+    ]);
+    env.ok(&[
+        "note",
+        "write",
+        "sessions/session-two",
+        &old("two", "coding", "2026-01-03T00:00:00.000Z"),
+    ]);
+    let dry = env.ok(&["project", "migrate", "--dry-run"]);
+    assert!(dry.contains("Selected two of 2"), "{dry}");
+    assert_eq!(env.ok(&["note", "list"]), "sessions/session-one\nsessions/session-two\n");
+    env.ok(&["project", "migrate"]);
+    let (_, record) = env.json(&["project", "state", "--json"]);
+    assert_eq!(
+        (&record["currentMode"], &record["version"]),
+        (&json!("coding"), &json!(4)),
+        "{record}"
+    );
+    assert!(record.get("sessionId").is_none(), "{record}");
+    assert_eq!(env.ok(&["note", "list"]), "sessions/session\n");
+    assert_eq!(env.ok(&["project", "migrate"]), "Nothing to migrate\n");
+}
+
+/// Many processes at once: none of their notes is lost.
+#[test]
+fn many_writers_lose_nothing() {
+    let env = TestEnvironment::new();
+    let mut writers: Vec<_> = (0..20)
+        .map(|n| env.command(&["note", "write", &format!("log/{n}"), "x"]).spawn().unwrap())
+        .collect();
+    until("they have written", || {
+        writers.iter_mut().all(|writer| writer.try_wait().unwrap().is_some())
+    });
+    assert_eq!(env.ok(&["note", "list", "log/*"]).lines().count(), 20);
+}
