@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
+use brio_project::NoteChange;
 use brio_session::{Change, ChangeKind, ChangeSet, FsError, Lower, ReadSet, RelPath, Time, View};
 
 use crate::batch::{Job, Outcome};
@@ -23,7 +24,7 @@ use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Conflict, HostError, JournalEntry, Landed, Policy, SessionId, gc,
-    isolation, layers, lower, meta, nesting, policy, preflight, recover, resolve, undo,
+    isolation, layers, lower, meta, nesting, notes, policy, preflight, recover, resolve, undo,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -161,6 +162,8 @@ pub(crate) struct Commit {
     times: BTreeMap<RelPath, (Time, Time)>,
     /// What was read, and the base as it is now, where that is validated.
     pub(crate) reads: Option<(ReadSet, Arc<dyn Lower>)>,
+    /// Notes that it changes.
+    pub(crate) notes: Vec<NoteChange>,
 }
 
 pub(crate) fn land(
@@ -215,8 +218,13 @@ pub(crate) fn prepare(
         }
         false => None,
     };
+    // Those of a stack that a policy made for one commit are the session's.
+    let notes = match settled.is_some() {
+        true => notes::changes(state, &meta::load(state, &m.id)?)?,
+        false => notes::changes(state, m)?,
+    };
     let (state, meta, options) = (state.clone(), m.clone(), options.clone());
-    Ok(Arc::new(Commit { state, meta, options, settled, view, set, times, reads }))
+    Ok(Arc::new(Commit { state, meta, options, settled, view, set, times, reads, notes }))
 }
 
 impl Commit {
@@ -229,7 +237,7 @@ impl Commit {
                 self.on_its_landing()?;
             }
             let planned = match self.plan() {
-                Ok(steps) if !steps.is_empty() => steps,
+                Ok(steps) if !self.is_nothing(&steps) => steps,
                 // Somebody may be landing, or have died at it: what ends a commit is found out
                 // when the base stands still.
                 _ => {
@@ -237,7 +245,7 @@ impl Commit {
                     recover::settle(state, &lock).map_err(Box::new)?;
                     self.on_its_landing()?;
                     let steps = self.plan()?;
-                    if steps.is_empty() {
+                    if self.is_nothing(&steps) {
                         self.as_sealed(&[])?;
                         return self.unchanged(lock);
                     }
@@ -274,7 +282,8 @@ impl Commit {
         let by_path: HashMap<RelPath, &Change> =
             self.set.changes.iter().map(|c| (c.path.clone(), c)).collect();
         let intent = self.intent(planned.clone());
-        let staged = stage(&self.state, &self.view, &self.meta.subdir, &by_path, intent)?;
+        let what = (&self.view, &self.meta.subdir, &by_path);
+        let staged = stage(&self.state, what, &self.notes, intent)?;
         if let Err(e) = self.as_sealed(&staged.intent.steps) {
             self.drop_staged(&staged);
             return Err(e);
@@ -321,6 +330,11 @@ impl Commit {
         plan(&input).map_err(|no: NoPlan| preflight::refusal(&self.meta.id, no))
     }
 
+    /// Whether a landing of these would change nothing.
+    fn is_nothing<T>(&self, steps: &[T]) -> bool {
+        steps.is_empty() && self.notes.is_empty()
+    }
+
     fn intent(&self, steps: Vec<Step>) -> Intent {
         Intent {
             session: self.meta.id.clone(),
@@ -332,6 +346,7 @@ impl Commit {
             uid: rustix::process::geteuid().as_raw(),
             time: self.state.now(),
             steps,
+            notes: self.notes.iter().map(|change| change.path.to_string()).collect(),
         }
     }
 
@@ -343,7 +358,7 @@ impl Commit {
 
     /// Where nothing can land: a session that changed nothing ends, another is refused.
     fn end_unchanged(&self) -> Result<Landed, CommitError> {
-        if !self.set.changes.is_empty() {
+        if !self.is_nothing(&self.set.changes) {
             self.state.may_land_session(&self.meta.id)?;
         }
         let lock = self.state.exclusive()?;
@@ -370,6 +385,7 @@ impl Commit {
         Ok(Landed {
             landing: None,
             changes,
+            notes: Vec::new(),
             warnings: Vec::new(),
             parent: None,
             children: Vec::new(),

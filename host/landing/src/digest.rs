@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use brio_project::NoteChange;
 use brio_session::{ChangeSet, Content, FsError, Kind, RelPath, Time, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -80,6 +81,9 @@ impl From<Digest> for String {
     }
 }
 
+/// What a note's name begins with: no path of a file does.
+const NOTE: &[u8] = b"/note/";
+
 /// What would land, with paths of the domain's root.
 pub(crate) struct Changes<'a> {
     pub(crate) set: &'a ChangeSet,
@@ -87,6 +91,7 @@ pub(crate) struct Changes<'a> {
     pub(crate) subdir: &'a RelPath,
     /// Steps whose contents were hashed already.
     pub(crate) known: &'a [Step],
+    pub(crate) notes: &'a [NoteChange],
 }
 
 /// What could not be read for it.
@@ -157,6 +162,16 @@ impl Changes<'_> {
                     sha.update([1]);
                     time(&mut sha, atime);
                     time(&mut sha, mtime);
+                }
+            }
+        }
+        for note in self.notes {
+            field(&mut sha, &[NOTE, note.path.as_str().as_bytes()].concat());
+            match &note.content {
+                None => sha.update([0]),
+                Some(content) => {
+                    sha.update([1]);
+                    sha.update(Sha256::digest(content));
                 }
             }
         }

@@ -9,18 +9,18 @@ use brio_session::RelPath;
 use cap_std::fs::Dir;
 
 use crate::claim::Claim;
-use crate::disk::{Disk, open_dir};
+use crate::disk::Disk;
 use crate::errors::Doing;
 use crate::home::Home;
 use crate::seat::Seat;
-use crate::state::{NOTES, State};
+use crate::state::State;
 use crate::{
     Access, Adopted, BeginError, BeginOptions, Blame, BlameError, Collected, CommitError,
     CommitOptions, DomainError, GcOptions, Gone, JournalEntry, JournalReader, Landed, Log,
     LogFilter, OpenOptions, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
     Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo,
     SessionRecord, UndoError, UndoOptions, begin, blame, cascade, create, discover, gc, journal,
-    log, meta, nesting, recover, resolve, rollback, session, shelf, tidy, undo,
+    log, meta, nesting, notes, recover, resolve, rollback, session, shelf, tidy, undo,
 };
 
 /// A domain: a base directory with its state, `.brio/` in it or a directory in the home. Cheap
@@ -329,13 +329,7 @@ impl Domain {
     /// # Errors
     /// The host's.
     pub fn notes_dir(&self) -> io::Result<Dir> {
-        let state = &self.state;
-        match state.disk.mkdir(&state.dir, NOTES, 0o700) {
-            Ok(()) => state.disk.sync_dir(&state.dir)?,
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(e),
-        }
-        open_dir(&state.dir, NOTES).map(|dir| Dir::from_std_file(dir.into()))
+        notes::domain_dir(&self.state)
     }
 
     /// Appends to the journal.

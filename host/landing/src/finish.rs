@@ -14,7 +14,7 @@ use crate::lower::LOWER;
 use crate::meta;
 use crate::nesting::family;
 use crate::state::{KEPT, State};
-use crate::{JournalEntry, Kept, SessionId, home};
+use crate::{JournalEntry, Kept, SessionId, home, notes};
 
 /// Ends a landing: its session goes, `end` is written; the caller moves the sequence. Under the
 /// exclusive lock. Returns the pre-images that were edited meanwhile: path, and where that version is.
@@ -29,6 +29,10 @@ pub(crate) fn finish(
 ) -> io::Result<Vec<Kept>> {
     if let Some(entry) = entry {
         state.write_journal(entry)?;
+    }
+    // Before the session goes, and before the next begin sees that nothing is under way.
+    if !intent.notes.is_empty() {
+        notes::deliver(state, work.number, work.dir)?;
     }
     // First the session: its layer files are links of what has landed, and unlinking them
     // moves the ctime of base files, which must not happen after the next begin takes its T0.

@@ -1,5 +1,6 @@
 //! What is known about a session, and what became of it.
 
+use brio_project::NotePath;
 use std::path::PathBuf;
 
 use brio_session::{ChangeSet, RelPath, Time};
@@ -148,6 +149,8 @@ pub struct Landed {
     pub landing: Option<u64>,
     /// What changed, with paths relative to the domain's root.
     pub changes: ChangeSet,
+    /// Notes that changed.
+    pub notes: Vec<NotePath>,
     /// What a person should know.
     pub warnings: Vec<Warning>,
     /// The parent it landed in.
@@ -172,6 +175,11 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
+    /// An undo left a note as it is: it was written since, or what it was is not kept any more.
+    NoteStays {
+        /// The note.
+        path: NotePath,
+    },
     /// Something that a tool executes by itself was touched (hooks, CI, `.envrc`).
     Executes {
         /// The path.
@@ -195,6 +203,10 @@ impl std::fmt::Display for Warning {
                     "landed, but the closing record is missing ({reason}); the next brio command completes it"
                 )
             }
+            Self::NoteStays { path } => write!(
+                f,
+                "note {path} stays as it is: it was written since, or what it was is not kept; `brio note history {path}` shows its versions"
+            ),
             Self::Executes { path } => write!(f, "{path}: tools execute this by themselves"),
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Intent {
     pub(crate) time: Time,
     /// In the order in which they are applied.
     pub(crate) steps: Vec<Step>,
+    /// Notes that it changes, by path; what they are to be lies beside.
+    pub(crate) notes: Vec<String>,
 }
 
 /// One path of a landing.

@@ -76,8 +76,11 @@ pub(crate) fn landed(number: u64, intent: &Intent) -> Entry {
         "modified": counts.modified,
         "removed": counts.removed,
     });
-    if let (Some(k), Some(detail)) = (intent.undo_of, detail.as_object_mut()) {
-        detail.insert("undo_of".to_owned(), k.into());
+    if let Some(k) = intent.undo_of {
+        detail["undo_of"] = k.into();
+    }
+    if !intent.notes.is_empty() {
+        detail["notes"] = intent.notes.clone().into();
     }
     Entry {
         time: intent.time,

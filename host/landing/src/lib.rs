@@ -26,7 +26,7 @@
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
 //! `versions`, `rebase`, `replay`, `resolve`, `onto`, `transfer` · `seal` · `nesting`,
-//! `cascade`, `binds`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
+//! `cascade`, `notes`, `binds`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod access;
@@ -84,6 +84,7 @@ mod merge;
 mod merge_text;
 mod meta;
 mod nesting;
+mod notes;
 mod onto;
 mod operations;
 mod options;
@@ -146,6 +147,7 @@ pub use lower::{
     check_reflink_support,
 };
 pub use merge::Unmerged;
+pub use notes::{NotesOptions, SessionNotes};
 pub use onto::Rebased;
 pub use options::{
     BadPolicy, BeginOptions, CommitOptions, GcOptions, Metadata, OpenOptions, Policy, Quota,

@@ -46,6 +46,8 @@ pub struct LogEntry {
     pub modified: u64,
     /// Paths that it removed.
     pub removed: u64,
+    /// Notes that it changed, by path.
+    pub notes: Vec<String>,
     /// What was decided in the session, and in those that landed in it.
     pub decisions: Vec<DecisionRef>,
     /// The landing that it undid.
@@ -130,6 +132,7 @@ fn journalled(lines: Vec<JournalEntry>) -> BTreeMap<u64, LogEntry> {
                     added: number("added").unwrap_or(0),
                     modified: number("modified").unwrap_or(0),
                     removed: number("removed").unwrap_or(0),
+                    notes: texts(word("notes")),
                     undo_of: number("undo_of"),
                     session: e.session,
                     goal: e.goal,
@@ -149,6 +152,11 @@ fn journalled(lines: Vec<JournalEntry>) -> BTreeMap<u64, LogEntry> {
     out
 }
 
+fn texts(list: Option<&serde_json::Value>) -> Vec<String> {
+    let list = list.and_then(serde_json::Value::as_array).into_iter().flatten();
+    list.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
 fn of_intent(landing: u64, intent: &Intent) -> LogEntry {
     let Counts { added, modified, removed } = intent.counts();
     LogEntry {
@@ -162,6 +170,7 @@ fn of_intent(landing: u64, intent: &Intent) -> LogEntry {
         added,
         modified,
         removed,
+        notes: intent.notes.clone(),
         undo_of: intent.undo_of,
         decisions: Vec::new(),
         undone_by: None,

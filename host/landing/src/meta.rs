@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::Checkpoint;
 use crate::disk::{self};
 use crate::look::Look;
-use crate::state::State;
+use crate::state::{NOTES, State};
 use crate::{Isolation, LowerInfo, Metadata, SessionError, SessionId};
 
 pub(crate) const META: &[u8] = b"meta.json";
@@ -143,6 +143,11 @@ pub(crate) fn own_layers(dir: impl AsFd, id: &SessionId) -> io::Result<Vec<Layer
     Ok(names.iter().filter_map(number).map(|n| Layer { session: id.clone(), n }).collect())
 }
 
+/// Whether a name in a session's directory belongs to its layer 0.
+fn is_of_layer(name: &[u8]) -> bool {
+    name == NOTES || brio_session::is_layer_file(name)
+}
+
 /// What a layer takes on disk.
 pub(crate) fn layer_usage(dir: impl AsFd, n: u32) -> io::Result<u64> {
     let mut seen = std::collections::HashSet::new();
@@ -150,7 +155,7 @@ pub(crate) fn layer_usage(dir: impl AsFd, n: u32) -> io::Result<u64> {
         return disk::usage(dir, layer_name(n).as_bytes(), &mut seen);
     }
     let mut bytes = 0;
-    for name in disk::names(&dir)?.iter().filter(|name| brio_session::is_layer_file(name)) {
+    for name in disk::names(&dir)?.iter().filter(|name| is_of_layer(name)) {
         bytes += disk::usage(&dir, name, &mut seen)?;
     }
     Ok(bytes)
@@ -162,7 +167,7 @@ pub(crate) fn remove_layer(state: &State, dir: impl AsFd, n: u32) -> io::Result<
         return state.disk.remove_tree(dir, layer_name(n).as_bytes()).map(drop);
     }
     let mut files = disk::names(&dir)?;
-    files.retain(|name| name != INDEX && brio_session::is_layer_file(name));
+    files.retain(|name| name != INDEX && is_of_layer(name));
     // Last what the layer is found by.
     for name in files.iter().map(Vec::as_slice).chain([INDEX]) {
         state.disk.remove_tree(&dir, name)?;

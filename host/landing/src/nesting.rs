@@ -24,8 +24,8 @@ use crate::state::State;
 use crate::versions::{Ancestor, Versions, stat};
 use crate::{
     BeginError, BeginOptions, CommitError, CommitOptions, Conflict, HostError, Landed, LeaseError,
-    Policy, Session, SessionId, Theirs, What, binds, commit, home, isolation, layers, meta, rebase,
-    seal,
+    Policy, Session, SessionId, Theirs, What, binds, commit, home, isolation, layers, meta, notes,
+    rebase, seal,
 };
 
 /// Begins a child. The caller holds the parent's lease; `live` is the parent's view, if it is
@@ -83,7 +83,9 @@ pub(crate) fn written(
     let dir = cap(layer_dir(state, upper).doing(&meta.id)?);
     // A view that could not follow an earlier change of the stack still writes below.
     let follows = live.map_or(Ok(true), |view| view.writes_to(&dir)).map_err(fail)?;
-    let empty = follows && View::layer_is_empty(&dir).map_err(fail)?;
+    let empty = follows
+        && View::layer_is_empty(&dir).map_err(fail)?
+        && !notes::lie_in(&dir).doing(&meta.id)?;
     Ok(if empty { below.to_vec() } else { meta.layers.clone() })
 }
 
@@ -95,8 +97,19 @@ pub(crate) fn restack(
     between: &[Layer],
     live: Option<&WriteGate<'_>>,
 ) -> Result<(), HostError> {
+    let upper = new_layer(state, meta)?;
+    restack_under(state, meta, upper, between, live)
+}
+
+/// As [`restack`], with an upper that was made for it.
+fn restack_under(
+    state: &State,
+    meta: &mut Meta,
+    (upper, layer): (Layer, cap_std::fs::Dir),
+    between: &[Layer],
+    live: Option<&WriteGate<'_>>,
+) -> Result<(), HostError> {
     let what = &meta.id.clone();
-    let (upper, layer) = new_layer(state, meta)?;
     meta.layers.extend(between.iter().cloned());
     meta.layers.push(upper);
     meta::store_surely(state, meta, false).doing(what)?;
@@ -175,7 +188,13 @@ pub(crate) fn land(
     let ours = sides.ours;
     p.absorbed.push(child.clone());
     p.absorbed.extend(c.absorbed.iter().cloned());
-    restack(state, &mut p, &between, gate.as_ref())?;
+    let upper = new_layer(state, &p)?;
+    notes::land_in_parent(state, (&c, &p), &upper.1)?;
+    if let Some(fresh) = &fresh {
+        notes::carry(state, &c, fresh.layer())?;
+    }
+    let notes = notes::changes(state, &c)?.into_iter().map(|change| change.path).collect();
+    restack_under(state, &mut p, upper, &between, gate.as_ref())?;
     drop(gate);
     binds::forget(state, child);
     let mut entry = commit::entry(state, "landed-in-parent", &c, options);
@@ -198,6 +217,7 @@ pub(crate) fn land(
     Ok(Landed {
         landing: None,
         changes: commit::rebased(ours, &c.subdir),
+        notes,
         warnings: Vec::new(),
         parent: Some(parent.clone()),
         children: Vec::new(),

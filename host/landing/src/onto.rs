@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::versions::Versions;
 use crate::{
     CommitError, CommitOptions, Conflict, Policy, RebaseOptions, SessionId, checkpoint, isolation,
-    layers, manifest, nesting, seal,
+    layers, manifest, nesting, notes, seal,
 };
 
 /// What a rebase did.
@@ -152,6 +152,7 @@ fn keep(
     isolation::carry(state, m, resolutions.keys())?;
     manifest::write(state, &new, &view, || false).doing(what)?;
     drop(view);
+    notes::carry(state, m, fresh.layer())?;
     meta::store_surely(state, &new, true).doing(what)?;
     fresh.keep();
     if fresh_again

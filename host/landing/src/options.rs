@@ -6,7 +6,7 @@ use std::time::Duration;
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Isolation, LowerOptions, Seal, SessionId};
+use crate::{Isolation, LowerOptions, NotesOptions, Seal, SessionId};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -31,6 +31,8 @@ pub struct OpenOptions {
     pub trust_uid: Option<u32>,
     /// How long landings can be undone.
     pub retention: Retention,
+    /// How notes land.
+    pub notes: NotesOptions,
 }
 
 /// How long the pre-images of landings are kept after no session needs them any more.
@@ -72,6 +74,7 @@ impl Default for OpenOptions {
             door: Door::default(),
             trust_uid: None,
             retention: Retention::default(),
+            notes: NotesOptions::default(),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::policy::{self, view_error};
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Digest, Isolation, Policy, RecoverError, SessionId, Theirs, begin,
-    meta, rebase,
+    meta, notes, rebase,
 };
 
 /// The state in which a session was sealed for its gates: see
@@ -138,7 +138,7 @@ pub(crate) fn seal(state: &Arc<State>, id: &SessionId) -> Result<Seal, CommitErr
     let commit = prepare(state, &m, &options, None)?;
     // A gate for what could not land anyway would be for nothing.
     if state.frozen_only().is_some() {
-        if !commit.set.changes.is_empty() {
+        if !commit.set.changes.is_empty() || !commit.notes.is_empty() {
             state.may_land_session(id)?;
         }
     } else if let Err(mut e) = commit.plan() {
@@ -184,13 +184,14 @@ fn seal_child(state: &Arc<State>, c: &Meta, parent: &SessionId) -> Result<Seal, 
         session: c.id.clone(),
         landing: c.landing,
         parent: Some(SealedParent { session: parent.clone(), state: stack(&below) }),
-        digest: child_digest(c, &sides)?,
+        digest: child_digest(state, c, &sides)?,
     })
 }
 
-fn child_digest(c: &Meta, sides: &Sides) -> Result<Digest, CommitError> {
-    let set = rebased(sides.ours.clone(), &c.subdir);
-    let changes = Changes { set: &set, view: sides.view(), subdir: &c.subdir, known: &[] };
+fn child_digest(state: &State, c: &Meta, sides: &Sides) -> Result<Digest, CommitError> {
+    let (set, notes) = (rebased(sides.ours.clone(), &c.subdir), notes::changes(state, c)?);
+    let (view, subdir) = (sides.view(), &c.subdir);
+    let changes = Changes { set: &set, view, subdir, known: &[], notes: &notes };
     changes.digest().map_err(|e| e.of(c))
 }
 
@@ -255,7 +256,8 @@ impl Commit {
 
     fn digest(&self, staged: &[Step]) -> Result<Digest, CommitError> {
         let (set, view, subdir) = (&self.set, &self.view, &self.meta.subdir);
-        Changes { set, view, subdir, known: staged }.digest().map_err(|e| e.of(&self.meta))
+        let (known, notes) = (staged, &self.notes);
+        Changes { set, view, subdir, known, notes }.digest().map_err(|e| e.of(&self.meta))
     }
 
     /// Conflicts that no landing is behind, for a commit that would settle them: the gates have
@@ -291,7 +293,7 @@ pub(crate) fn child_as_sealed(
     if seal.parent.as_ref().is_none_or(|s| s.session != p.id || s.state != now) {
         return Err(broken(c, Moved::Parent(p.id.clone())));
     }
-    match child_digest(c, sides)? == seal.digest {
+    match child_digest(state, c, sides)? == seal.digest {
         true => Ok(()),
         false => Err(broken(c, Moved::Session)),
     }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use brio_project::Notes;
 use brio_session::{ChangeSet, Fingerprint, FsError, FsResult, INDEX, Lower, View, ViewOptions};
 
 use crate::errors::Doing;
@@ -13,8 +14,9 @@ use crate::state::State as Domain;
 use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
     Isolation, JournalError, LeaseError, Operation, Reading, RebaseOptions, Rebased, RunTag, Seal,
-    SessionDebug, SessionError, SessionId, SessionInfo, SessionRecord, State, StopOptions, Stopped,
-    Writer, against, checkpoint, diagnose, layers, meta, onto, operations, seal, transfer, words,
+    SessionDebug, SessionError, SessionId, SessionInfo, SessionNotes, SessionRecord, State,
+    StopOptions, Stopped, Writer, against, checkpoint, diagnose, layers, meta, onto, operations,
+    seal, transfer, words,
 };
 
 /// A session of a domain.
@@ -252,6 +254,11 @@ impl Session {
         })
     }
 
+    /// Its notes over `below`, those of the project. Each write takes the writer lease.
+    pub fn notes(&self, below: Arc<dyn Notes>) -> SessionNotes {
+        SessionNotes::asking(self.domain.clone(), self.id.clone(), below)
+    }
+
     /// Bytes that its directory takes on disk: what is free when it is rolled back, the content
     /// of a frozen copy that other sessions share apart.
     ///
@@ -323,7 +330,7 @@ impl Session {
         let view = layers::view(&self.domain, &meta, ViewOptions { track_reads, ..options })
             .map_err(|source| LeaseError::View { id: self.id.clone(), source })?;
         let (domain, id) = (self.domain.clone(), self.id.clone());
-        Ok(Writer { domain, id, view, lease, stack: Mutex::default() })
+        Ok(Writer { domain, id, view, lease, held: Arc::default() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use brio_project::NoteChange;
 use brio_session::{Change, Content, FsError, Kind, NEW_DIR_MODE, NEW_FILE_MODE, RelPath, View};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -23,7 +24,7 @@ use crate::lines::{self, LINES, Lines};
 use crate::look::Look;
 use crate::preimage::PreImages;
 use crate::state::State;
-use crate::{CommitError, HostError, RefusedWhy, manifest};
+use crate::{CommitError, HostError, RefusedWhy, manifest, notes};
 
 /// A landing that is not sealed yet.
 pub(crate) struct Staged {
@@ -37,9 +38,8 @@ pub(crate) struct Staged {
 /// Stages a plan. On an error nothing is left.
 pub(crate) fn stage(
     state: &State,
-    view: &View,
-    subdir: &RelPath,
-    changes: &HashMap<RelPath, &Change>,
+    (view, subdir, changes): (&View, &RelPath, &HashMap<RelPath, &Change>),
+    notes: &[NoteChange],
     intent: Intent,
 ) -> Result<Staged, CommitError> {
     let restored = match intent.undo_of {
@@ -77,6 +77,11 @@ pub(crate) fn stage(
             if !s.lines.is_empty() {
                 let raw = s.lines.encode().doing("lines")?;
                 state.disk.write_new(&dir, LINES, &raw).doing("lines")?;
+            }
+            if !notes.is_empty() {
+                // What cannot be delivered must not be sealed.
+                notes::of_domain(state)?;
+                notes::write(state, &dir, notes).doing("notes")?;
             }
             let raw = encode(INTENT_MAGIC, &intent).doing("intent")?;
             state.disk.write_new(&dir, INTENT, &raw).doing("intent")?;

@@ -1,15 +1,18 @@
 //! The right to write in a session.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
+use brio_project::Notes;
 use brio_session::View;
 
 use crate::lease::Lease;
+use crate::notes::Held;
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Figures,
-    Landed, RunInfo, Session, SessionId, cascade, checkpoint, manifest, meta, nesting, operations,
+    Landed, RunInfo, Session, SessionId, SessionNotes, cascade, checkpoint, manifest, meta,
+    nesting, operations,
 };
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles
@@ -20,7 +23,7 @@ pub struct Writer {
     pub(crate) view: View,
     pub(crate) lease: Lease,
     /// One change of the stack at a time: each reads the record, and writes it.
-    pub(crate) stack: Mutex<()>,
+    pub(crate) held: Arc<Held>,
 }
 
 impl Writer {
@@ -116,8 +119,14 @@ impl Writer {
         checkpoint::delete(&self.domain, &self.id, name)
     }
 
-    fn alone(&self) -> MutexGuard<'_, ()> {
-        self.stack.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The session's notes over `below`, those of the project. They can be written as long as
+    /// this lives; afterwards that is `LEASE_GONE`.
+    pub fn notes(&self, below: Arc<dyn Notes>) -> SessionNotes {
+        SessionNotes::held(self.domain.clone(), self.id.clone(), below, self.held.clone())
+    }
+
+    fn alone(&self) -> MutexGuard<'_, bool> {
+        self.held.alone()
     }
 
     /// Makes the session durable, writes its `manifest` and `parent` files and records that it
@@ -141,6 +150,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.held.end();
         self.view.end();
     }
 }

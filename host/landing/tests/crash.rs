@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use brio_landing::{CommitError, SessionError, SessionId};
 use brio_session::{Door, Hook, Op, Verdict, ViewOptions};
-use common::rich::{base, change};
-use common::{begin, commit, open, open_door, scratch, state, tree};
+use common::rich::{base, change, notes};
+use common::{begin, commit, everything as tree, open, open_door, scratch, state};
 
 /// Says a verdict at the N-th operation.
 struct At {
@@ -40,10 +40,11 @@ struct Case {
 fn case() -> Case {
     let dir = tempfile::tempdir_in(scratch()).unwrap();
     base(dir.path());
-    let old = tree(dir.path());
     let d = open(dir.path());
     let s = begin(&d, "everything at once");
     change(&s);
+    notes(&d, &s);
+    let old = tree(dir.path());
     Case { id: s.id().clone(), dir, old }
 }
 
@@ -58,6 +59,7 @@ fn a_landing_that_is_interrupted_anywhere_is_wholly_old_or_wholly_new() {
     let ops = counted.seen.load(Ordering::SeqCst) - before;
     let new = tree(whole.dir.path());
     assert_ne!(new, whole.old);
+    assert_eq!(new.get(&b"/note/replaced"[..]).map(String::as_str), Some("new"));
     assert_eq!(new.get(&b"new/hard"[..]), Some(&"file 644 \"file\" = new/er/file".to_owned()));
 
     let verdicts = [

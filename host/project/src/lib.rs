@@ -56,7 +56,7 @@ pub use observer::{
     CONFLICTS_HELP, CONFLICTS_METRIC, CONFLICTS_METRIC_ALIAS, Conflict, Observer, Resolution,
 };
 #[cfg(unix)]
-pub use overlay::{Delivered, NoteChange, Overlay};
+pub use overlay::{Delivered, NoteChange, Overlay, carry, changes, deliver};
 pub use path::{MAX_PATH, NotePath, PathDefect, PathError, Pattern};
 pub use project::{AGENT_CONTEXT_PREFIX, Project, ProjectError, SESSION_PATH};
 pub use record::{ModeChange, Record, RecordError, Update};

@@ -242,6 +242,15 @@ pub enum NotesError {
     /// A path, in an answer of the backend, that names no note.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// Who holds the notes refuses: a session that has ended, or that somebody else works in. The
+    /// text begins with the code.
+    #[error("{source}")]
+    Refused {
+        /// The stable code.
+        code: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The host failed.
     #[error("{code}: {what}: {source}", code = io_code(source))]
     Io {
@@ -269,6 +278,7 @@ impl NotesError {
             Self::Corrupt { .. } => "NOTE_CORRUPT",
             Self::Format { .. } => "NOTES_FORMAT",
             Self::Path(_) => "NOTE_PATH_INVALID",
+            Self::Refused { code, .. } => code,
             Self::Io { source, .. } => io_code(source),
         }
     }

@@ -44,6 +44,92 @@ pub struct Delivered {
     pub written: Option<Written>,
 }
 
+/// What lies in several directories of a session, bottom up, each the own one of an overlay over
+/// that of the one before: each note as the last of them has it, over what lies below all of
+/// them. In the order of the paths.
+///
+/// # Errors
+/// [`NotesError`].
+pub fn changes<'a>(
+    layers: impl IntoIterator<Item = &'a DirNotes>,
+) -> Result<Vec<NoteChange>, NotesError> {
+    let mut all: BTreeMap<NotePath, NoteChange> = BTreeMap::new();
+    for layer in layers {
+        for Stored { path, header, content } in layer.all_stored(&Pattern::all())? {
+            let below = all.get(&path).map(|change| change.base);
+            let change = NoteChange {
+                path: path.clone(),
+                version: header.version,
+                base: below.or(header.base).unwrap_or_default(),
+                content: (!header.removed).then_some(content),
+            };
+            all.insert(path, change);
+        }
+    }
+    Ok(all.into_values().collect())
+}
+
+/// Puts changes into an empty directory of a session, over the same that they were made over:
+/// [`changes`] of it are these.
+///
+/// # Errors
+/// [`NotesError`]; some may be there.
+pub fn carry(changes: &[NoteChange], to: &DirNotes) -> Result<(), NotesError> {
+    for change in changes {
+        let made = match &change.content {
+            Some(content) => Change::to(content.as_str()),
+            None => Change::Remove,
+        };
+        let floor = change.version.saturating_sub(1);
+        let below = || Ok(Below { visible: change.base, floor, of_a_session: true });
+        to.change(&change.path, &WriteOptions::default(), &mut |_| Ok(made.clone()), &below)?;
+    }
+    Ok(())
+}
+
+/// Writes changes to `to`, each as a whole: the last write wins. `origin` says whose
+/// they are; a delivery that died is repeated with the same one, and no note takes its
+/// change twice, also if others wrote it since. The record gets a version above the one
+/// that is there, and a conflict is counted where somebody else updated it since.
+///
+/// # Errors
+/// The first that `to` reports; what was delivered until then stays delivered.
+pub fn deliver(
+    changes: &[NoteChange],
+    to: &dyn Notes,
+    origin: &str,
+    clock: Clock,
+    observer: &dyn Observer,
+) -> Result<Vec<Delivered>, ProjectError> {
+    let how = WriteOptions { origin: Some(origin.to_owned()), expected_version: None };
+    let deliver = |change: &NoteChange| {
+        let NoteChange { path, content, base, .. } = change;
+        let record = match content {
+            Some(text) if path.as_str() == SESSION_PATH => Record::from_json(text).ok(),
+            _ => None,
+        };
+        let written = match (record, content) {
+            // Made by looking, not by writing: it yields to any other.
+            (Some(record), Some(content)) if record.is_untouched() => {
+                let first = WriteOptions { expected_version: Some(0), ..how.clone() };
+                match to.write(path, content, &first) {
+                    Err(NotesError::VersionMismatch { .. }) => None,
+                    written => Some(written?),
+                }
+            }
+            (Some(record), _) => {
+                let store = Store { notes: to, clock, observer, origin: Some(origin) };
+                let mine = |_: Option<&Record>| record.clone();
+                Some(store.save(Base::Note(*base), &mine)?.1)
+            }
+            (None, Some(content)) => Some(to.write(path, content, &how)?),
+            (None, None) => to.remove(path, &how)?,
+        };
+        Ok(Delivered { path: path.clone(), written })
+    };
+    changes.iter().map(deliver).collect()
+}
+
 impl Overlay {
     /// Lays `own`, a directory that only this session writes, over `below`.
     pub fn new(below: Arc<dyn Notes>, own: DirNotes) -> Self {
@@ -55,56 +141,7 @@ impl Overlay {
     /// # Errors
     /// [`NotesError`].
     pub fn changes(&self) -> Result<Vec<NoteChange>, NotesError> {
-        let change = |stored: Stored| NoteChange {
-            version: stored.header.version,
-            base: stored.header.base.unwrap_or_default(),
-            content: (!stored.header.removed).then_some(stored.content),
-            path: stored.path,
-        };
-        Ok(self.own.all_stored(&Pattern::all())?.into_iter().map(change).collect())
-    }
-
-    /// Writes the changes to `to`, each as a whole: the last write wins. `origin` says whose
-    /// they are; a delivery that died is repeated with the same one, and no note takes its
-    /// change twice, also if others wrote it since. The record gets a version above the one
-    /// that is there, and a conflict is counted where somebody else updated it since.
-    ///
-    /// # Errors
-    /// The first that `to` reports; what was delivered until then stays delivered.
-    pub fn deliver(
-        &self,
-        to: &dyn Notes,
-        origin: &str,
-        clock: Clock,
-        observer: &dyn Observer,
-    ) -> Result<Vec<Delivered>, ProjectError> {
-        let how = WriteOptions { origin: Some(origin.to_owned()), expected_version: None };
-        let deliver = |change: NoteChange| {
-            let NoteChange { path, content, base, .. } = change;
-            let record = match &content {
-                Some(text) if path.as_str() == SESSION_PATH => Record::from_json(text).ok(),
-                _ => None,
-            };
-            let written = match (record, content) {
-                // Made by looking, not by writing: it yields to any other.
-                (Some(record), Some(content)) if record.is_untouched() => {
-                    let first = WriteOptions { expected_version: Some(0), ..how.clone() };
-                    match to.write(&path, &content, &first) {
-                        Err(NotesError::VersionMismatch { .. }) => None,
-                        written => Some(written?),
-                    }
-                }
-                (Some(record), _) => {
-                    let store = Store { notes: to, clock, observer, origin: Some(origin) };
-                    let mine = |_: Option<&Record>| record.clone();
-                    Some(store.save(Base::Note(base), &mine)?.1)
-                }
-                (None, Some(content)) => Some(to.write(&path, &content, &how)?),
-                (None, None) => to.remove(&path, &how)?,
-            };
-            Ok(Delivered { path, written })
-        };
-        self.changes()?.into_iter().map(deliver).collect()
+        changes([&self.own])
     }
 
     fn change(

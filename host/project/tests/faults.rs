@@ -129,7 +129,7 @@ fn a_delivery_that_is_interrupted_anywhere_is_repeated_and_applied_once() {
         let (at, door) = hook(n, this);
         let first = with_door(base.path(), door)
             .map_err(ProjectError::from)
-            .and_then(|to| overlay.deliver(&to, "landing 7", clock, &()));
+            .and_then(|to| deliver(&overlay.changes().unwrap(), &to, "landing 7", clock, &()));
         let over = at.seen() <= n;
         let label = format!("{this:?} at {n}");
         // Somebody writes over what arrived.
@@ -137,8 +137,8 @@ fn a_delivery_that_is_interrupted_anywhere_is_repeated_and_applied_once() {
         if arrived {
             put(&*below, "a", "later");
         }
-        overlay.deliver(&*below, "landing 7", clock, &()).unwrap();
-        overlay.deliver(&*below, "landing 7", clock, &()).unwrap();
+        deliver(&overlay.changes().unwrap(), &*below, "landing 7", clock, &()).unwrap();
+        deliver(&overlay.changes().unwrap(), &*below, "landing 7", clock, &()).unwrap();
         let read = |at: &str| below.read(&path(at)).unwrap().map(|note| note.content);
         let wanted = if arrived { "later" } else { "from the session" };
         assert_eq!(read("a").as_deref(), Some(wanted), "{label}");

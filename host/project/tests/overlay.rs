@@ -61,7 +61,7 @@ fn a_sessions_notes_are_its_own_until_they_are_delivered() {
     assert_eq!(read(one, "a"), Some(("new".into(), 2)));
     assert_eq!(read(one, "c"), Some(("theirs".into(), 2)));
 
-    let delivered = one.deliver(below, "landing 1", clock, &()).unwrap();
+    let delivered = deliver(&one.changes().unwrap(), below, "landing 1", clock, &()).unwrap();
     assert_eq!(delivered.len(), 3);
     assert!(delivered.iter().all(|d| d.written.is_some_and(|w| !w.replayed)));
     assert_eq!(read(two, "a"), Some(("new".into(), 3)), "the last write wins");
@@ -103,11 +103,13 @@ fn a_record_from_a_session_rises_above_the_one_below() {
     assert_eq!(outside.get_session().unwrap().version, 1);
 
     let conflicts = AtomicU64::new(0);
-    one.deliver(below, "1", clock, &conflicts).unwrap();
+    deliver(&one.changes().unwrap(), below, "1", clock, &conflicts).unwrap();
     let landed = outside.get_session().unwrap();
     assert_eq!((landed.version, landed.active_task.as_deref()), (4, Some("one 2")));
     assert_eq!(conflicts.load(Ordering::Relaxed), 0, "nobody else wrote");
-    let (_, log) = common::log::of(|| two.deliver(below, "2", clock, &conflicts).unwrap());
+    let (_, log) = common::log::of(|| {
+        deliver(&two.changes().unwrap(), below, "2", clock, &conflicts).unwrap()
+    });
     let landed = outside.get_session().unwrap();
     assert_eq!((landed.version, landed.current_mode), (5, Mode::Coding));
     assert_eq!(landed.active_task.as_deref(), Some("begun"), "the last record wins as a whole");
@@ -115,7 +117,7 @@ fn a_record_from_a_session_rises_above_the_one_below() {
     let warning = "WARN Version conflict detected - proceeding with LWW \
                    currentVersion=4 attemptedVersion=1";
     assert!(log.iter().any(|line| line == warning), "{log:?}");
-    let again = two.deliver(below, "2", clock, &conflicts).unwrap();
+    let again = deliver(&two.changes().unwrap(), below, "2", clock, &conflicts).unwrap();
     assert!(again[0].written.unwrap().replayed);
     assert_eq!(conflicts.load(Ordering::Relaxed), 1, "a replay is no conflict");
     assert_eq!(outside.get_session().unwrap(), landed);
@@ -129,15 +131,15 @@ fn a_session_that_only_looked_overrides_no_record() {
     assert!(looked.is_untouched());
     let outside = Project::new(below.clone(), clock);
     let mine = outside.set_session(&task("mine")).unwrap();
-    let delivered = one.deliver(below, "1", clock, &()).unwrap();
+    let delivered = deliver(&one.changes().unwrap(), below, "1", clock, &()).unwrap();
     assert_eq!(delivered[0].written, None);
     assert_eq!(outside.get_session().unwrap(), mine);
     // Where there is none it arrives, and so does a note that is no record.
     outside.cleanup_session().unwrap();
-    assert!(one.deliver(below, "1", clock, &()).unwrap()[0].written.is_some());
+    assert!(deliver(&one.changes().unwrap(), below, "1", clock, &()).unwrap()[0].written.is_some());
     assert!(outside.get_session().unwrap().is_untouched());
     put(two, SESSION_PATH, "no record");
-    two.deliver(below, "2", clock, &()).unwrap();
+    deliver(&two.changes().unwrap(), below, "2", clock, &()).unwrap();
     assert_eq!(outside.get_session().unwrap_err().code(), "RECORD_CORRUPT");
 }
 
@@ -152,7 +154,7 @@ fn contexts_and_migrations_are_a_sessions_too() {
     assert_eq!(inside.get_session().unwrap().active_task.as_deref(), Some("task of c"));
     inside.save_agent_context(&agent("qa"), &json!({"seen": 1})).unwrap();
     assert_eq!(contents(below), before);
-    one.deliver(below, "1", clock, &()).unwrap();
+    deliver(&one.changes().unwrap(), below, "1", clock, &()).unwrap();
     assert_eq!(contents(below), contents(one));
     let outside = Project::new(below.clone(), clock);
     let context: Option<Value> = outside.load_agent_context(&agent("qa")).unwrap();

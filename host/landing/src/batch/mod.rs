@@ -364,7 +364,8 @@ impl Sealed {
         let executed = c.set.changes.iter().filter(|c| executes(c));
         warnings.extend(executed.map(|c| Warning::Executes { path: c.path.clone() }));
         let (landing, changes) = (Some(self.number), c.set.clone());
-        Landed { landing, changes, warnings, parent: None, children: Vec::new() }
+        let notes = c.notes.iter().map(|change| change.path.clone()).collect();
+        Landed { landing, changes, notes, warnings, parent: None, children: Vec::new() }
     }
 }
 

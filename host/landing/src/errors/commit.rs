@@ -220,6 +220,9 @@ pub enum CommitError {
         /** Why. */
         source: FsError,
     },
+    /// Its notes, or those of the base, cannot be read or written.
+    #[error("{0}; the base is unchanged and the session kept")]
+    Notes(#[from] NotesError),
     /// The host failed before anything was sealed.
     #[error("{code}: {host}; the base is unchanged and the session kept", code = io_code(.0), host = .0)]
     Io(#[from] HostError),
@@ -252,6 +255,7 @@ impl CommitError {
             Self::Session(e) => e.code(),
             Self::Recover(e) => e.code(),
             Self::View { source, .. } => fs_code(*source),
+            Self::Notes(e) => e.code(),
             Self::Io(e) => io_code(e),
         }
     }

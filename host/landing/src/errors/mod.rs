@@ -11,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use brio_project::NotesError;
 use brio_session::{FsError, RelPath};
 
 use crate::conflict::Summary;

@@ -75,6 +75,12 @@ pub enum LeaseError {
     /// The session cannot be used.
     #[error(transparent)]
     Session(#[from] SessionError),
+    /// What wrote in it is over.
+    #[error("LEASE_GONE: the run that wrote in {id} is over; begin another one")]
+    Gone {
+        /** The session. */
+        id: SessionId,
+    },
     /// Its layers cannot be opened.
     #[error("{}: the layers of {id} cannot be opened: {source}", fs_code(*source))]
     View {
@@ -93,6 +99,7 @@ impl LeaseError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Busy { .. } => "SESSION_BUSY",
+            Self::Gone { .. } => "LEASE_GONE",
             Self::Session(e) => e.code(),
             Self::View { source, .. } => fs_code(*source),
             Self::Io(e) => io_code(e),

@@ -25,7 +25,7 @@ use crate::state::State;
 use crate::undone::ByPath;
 use crate::{
     BeginOptions, CommitError, CommitOptions, Conflict, Landed, Metadata, Policy, RecoverError,
-    SessionId, Theirs, journal, layers, recover,
+    SessionId, Theirs, Warning, journal, layers, notes, recover,
 };
 
 pub use error::UndoError;
@@ -165,6 +165,8 @@ fn attempt(
     v.end();
     drop(v);
     let built = built?;
+    let undone = (pre.landing.number, &pre.landing.intent.notes[..]);
+    let stay = notes::undo(state, undone, &m).map_err(CommitError::from)?;
     let policy = options.policy;
     let options =
         CommitOptions { message: options.message.clone(), policy, ..CommitOptions::default() };
@@ -177,7 +179,9 @@ fn attempt(
     let mut conflicts = built.conflicts;
     conflicts.extend(drifted);
     if conflicts.is_empty() {
-        return Ok(commit::land(state, &m, &options)?);
+        let mut landed = commit::land(state, &m, &options)?;
+        landed.warnings.extend(stay.into_iter().map(|path| Warning::NoteStays { path }));
+        return Ok(landed);
     }
     // What the plan has against it as well.
     for c in theirs(state, &m)? {

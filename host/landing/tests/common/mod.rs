@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use brio_landing::{
     BeginOptions, CommitError, CommitOptions, Domain, Landed, Metadata, OpenOptions, Retention,
     Session, SessionId, Writer,
 };
+use brio_project::{DirNotes, DirOptions, Notes, Pattern};
 use brio_session::{Door, Handle, OpenOptions as Open, View, ViewOptions};
 
 /// Options with a boot id and, if given, a home. Nothing is kept but what sessions need.
@@ -98,6 +100,37 @@ pub fn edit(s: &Session, files: &[(&str, &[u8])]) {
 }
 
 /// A tree without `.brio`: kind, mode, content, and which other name is the same file.
+/// The notes of a base.
+pub fn project(d: &Domain) -> Arc<DirNotes> {
+    let options = DirOptions::new(std::time::SystemTime::now);
+    Arc::new(DirNotes::open(d.notes_dir().unwrap(), options).unwrap())
+}
+
+pub fn put(notes: &dyn Notes, path: &str, content: &str) -> u64 {
+    notes.write(&path.parse().unwrap(), content, &Default::default()).unwrap().version
+}
+
+pub fn take(notes: &dyn Notes, path: &str) {
+    notes.remove(&path.parse().unwrap(), &Default::default()).unwrap().unwrap();
+}
+
+pub fn get(notes: &dyn Notes, path: &str) -> Option<String> {
+    notes.read(&path.parse().unwrap()).unwrap().map(|note| note.content)
+}
+
+/// What there is of notes, by path.
+pub fn contents(notes: &dyn Notes) -> BTreeMap<String, String> {
+    let all = notes.list(&Pattern::all()).unwrap().into_iter();
+    all.map(|n| (n.path.to_string(), get(notes, n.path.as_str()).unwrap())).collect()
+}
+
+/// The files and the notes of a base.
+pub fn everything(base: &Path) -> BTreeMap<Vec<u8>, String> {
+    let notes = contents(&*project(&open(base))).into_iter();
+    let notes = notes.map(|(path, content)| ([b"/note/", path.as_bytes()].concat(), content));
+    tree(base).into_iter().chain(notes).collect()
+}
+
 pub fn tree(base: &Path) -> BTreeMap<Vec<u8>, String> {
     let mut out = BTreeMap::new();
     walk(base, base, &mut out, &mut BTreeMap::new());

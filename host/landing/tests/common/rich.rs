@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use super::{write, writer};
+use super::{project, put, take, write, writer};
 
 pub fn base(dir: &Path) {
     let file = |p: &str, c: &str| {
@@ -28,6 +28,20 @@ pub fn base(dir: &Path) {
     symlink("nowhere", dir.join("link-gone")).unwrap();
     std::fs::create_dir(dir.join("modes")).unwrap();
     std::fs::set_permissions(dir.join("modes"), PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+/// Notes of the base, and what the session makes of them.
+pub fn notes(d: &brio_landing::Domain, s: &brio_landing::Session) {
+    let base = project(d);
+    for path in ["kept", "replaced", "removed"] {
+        put(&*base, path, "old");
+    }
+    let w = writer(s);
+    let own = w.notes(base);
+    put(&own, "replaced", "new");
+    put(&own, "plans/added", "new");
+    take(&own, "removed");
+    w.finish().unwrap();
 }
 
 pub fn change(s: &brio_landing::Session) {
