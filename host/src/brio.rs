@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_landing::{
-    BeginError, BeginOptions, Domain, DomainError, Figures, LowerOptions, Metadata, OpenOptions,
-    RunTag, WantedLower,
+    BeginError, BeginOptions, Domain, DomainError, Figures, LowerOptions, Metadata, NotesOptions,
+    OpenOptions, RunTag, WantedLower,
 };
 use brio_registry::{DomainRow, Opened, Registry};
 use brio_runtime::{Engine, EngineError, EngineOptions};
@@ -33,7 +33,7 @@ struct Inner {
     listeners: Listeners,
     /// Made when the first agent is loaded: most commands run none.
     engine: Mutex<Option<Engine>>,
-    meter: Meter,
+    meter: Arc<Meter>,
     workers: Workers,
 }
 
@@ -82,7 +82,7 @@ impl Brio {
             agents: Agents::default(),
             listeners: Listeners::default(),
             engine: Mutex::new(None),
-            meter: Meter::default(),
+            meter: Arc::default(),
             workers,
         })))
     }
@@ -210,6 +210,7 @@ impl Brio {
             door: o.door.clone(),
             trust_uid: None,
             retention: (o.retention)(base),
+            notes: NotesOptions { observer: self.meter().clone(), ..NotesOptions::default() },
         }
     }
 
@@ -282,7 +283,7 @@ impl Brio {
     }
 
     /// Where what this process does is counted.
-    pub(crate) fn meter(&self) -> &Meter {
+    pub(crate) fn meter(&self) -> &Arc<Meter> {
         &self.0.meter
     }
 

@@ -117,9 +117,9 @@ pub use brio_landing::{
     Metadata, Method, Moved, MovedBy, NotUsed, Operation, Origin, Policy, Probe, Quota,
     RebaseOptions, Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
     Retention, RollbackError, RolledBack, RunId, RunInfo, RunTag, Seal, SealedParent, SessionDebug,
-    SessionError, SessionFile, SessionId, SessionInfo, SessionRecord, Short, Side, Sides,
-    SpaceGuards, State, StopOptions, Stopped, Take, Theirs, UndoError, UndoOptions, Unmerged,
-    WantedLower, Warning, What, Writer, change_word, check_reflink_support,
+    SessionError, SessionFile, SessionId, SessionInfo, SessionNotes, SessionRecord, Short, Side,
+    Sides, SpaceGuards, State, StopOptions, Stopped, Take, Theirs, UndoError, UndoOptions,
+    Unmerged, WantedLower, Warning, What, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

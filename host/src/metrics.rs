@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use brio_project::{Conflict, Observer};
+
 use crate::Brio;
 
 /// How often each of a few words was the case.
@@ -38,6 +40,8 @@ pub struct Metrics {
     pub jobs: Counts,
     /// Attempts of jobs that are followed by another.
     pub retries: u64,
+    /// Updates of a project's record that overrode one which the writer had not seen.
+    pub record_conflicts: u64,
 }
 
 /// How many of a kind took how long.
@@ -87,6 +91,12 @@ impl Meter {
 
     fn lock(&self) -> MutexGuard<'_, Metrics> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observer for Meter {
+    fn conflict(&self, _: &Conflict) {
+        self.count(|m| m.record_conflicts += 1);
     }
 }
 
