@@ -1,4 +1,4 @@
-"""A whole task by the official Python client: begin, edit three files, diff, commit, undo.
+"""A whole task by the official Python client: begin, edit three files, diff, commit, undo; notes.
 
     client.py MODE stdio BRIO BASE     MODE: auto, or legacy
     client.py MODE URL BASE
@@ -30,6 +30,8 @@ async def task(client, base):
     wanted = {
         "session_begin", "session_list", "read_file", "write_file", "edit", "remove",
         "list_directory", "search", "diff", "commit", "rollback", "log", "undo", "run_agent",
+        "read_note", "write_note", "list_notes", "remove_note", "note_history",
+        "get_project_state", "set_project_state", "save_agent_context", "load_agent_context",
     }
     same(wanted - tools, set(), "tools that lack")
     session = (await call(client, "session_begin", goal="by the Python client"))["session"]
@@ -65,6 +67,28 @@ async def task(client, base):
     same((base / "a.txt").read_text(), "one\n", "undone")
 
 
+async def notes(client, base):
+    """The project's notes and record, also by the names that other servers of notes have."""
+    await call(client, "write_note", path="plans/next", content="# Next\n")
+    read = await client.call_tool("read_note", {"identifier": "plans/next", "project": str(base)})
+    same(read.content[0].text, "# Next\n", "a note")
+    same(read.structured_content["version"], 1, "its version")
+    listed = await call(client, "list_notes", pattern="plans/*")
+    same([note["path"] for note in listed["notes"]], ["plans/next"], "notes")
+    await call(client, "remove_note", path="plans/next")
+    history = await call(client, "note_history", path="plans/next")
+    same([v["content"] for v in history["versions"]], [None, "# Next\n"], "its history")
+    missing = await client.call_tool("read_note", {"path": "plans/next"})
+    same(json.loads(missing.content[1].text)["error"]["code"], "NOTE_UNKNOWN", "a note that is gone")
+    before = await call(client, "get_project_state")
+    after = await call(client, "set_project_state", mode="coding", task="parser")
+    same(after["version"], before["version"] + 1, "the record's version")
+    await call(client, "save_agent_context", agent="planner", context={"step": 1})
+    loaded = await call(client, "load_agent_context", agent="planner")
+    same(loaded["context"], {"step": 1}, "a context")
+    same((await call(client, "load_agent_context", agent="qa"))["context"], None, "no context")
+
+
 async def main():
     mode, where, *rest = sys.argv[1:]
     base = pathlib.Path(rest[-1])
@@ -74,6 +98,7 @@ async def main():
         server = where
     async with Client(server, mode=mode) as client:
         await task(client, base)
+        await notes(client, base)
 
 
 asyncio.run(main())

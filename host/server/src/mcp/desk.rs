@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use brio_host::project::Project;
 use brio_host::{
     AgentSource, Brio, DomainError, FileToolError, FileTools, LeaseError, SessionEvent,
     SessionHandle, StopToken, ViewOptions, Writer,
@@ -147,6 +148,28 @@ impl Desk {
             "work in one of {}; whoever starts the server names others with --base",
             bases.join(", ")
         ))
+    }
+
+    /// The root of the domain that a base lies in, where all of that may be used; `None` where
+    /// there is no domain yet.
+    pub(super) fn root(&self, base: &Path) -> Result<Option<PathBuf>, Failure> {
+        match self.brio.root_of(base) {
+            Ok(root) if self.may_use(&root) => Ok(Some(root)),
+            Ok(root) => {
+                let (base, root) = (base.display(), root.display());
+                Err(self.refused(&format!("{base} belongs to {root}, which")))
+            }
+            Err(DomainError::NoDomain { .. }) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The project of a directory that a client names. What is written there applies to a whole
+    /// domain.
+    pub(super) fn project(&self, asked: Option<&str>) -> Result<Project, Failure> {
+        let base = self.base(asked)?;
+        self.root(&base)?;
+        Ok(self.brio.project(&base)?)
     }
 
     /// An open session, by its id or a unique beginning of that.

@@ -121,6 +121,16 @@ fn by_tools(code: &str) -> Option<&'static str> {
         "INVALID_RANGE" => "first_line counts from 1 and is not after last_line",
         "TOO_LARGE" => "read it in ranges (first_line, last_line), or search in it",
         "NO_MATCH" => "read the file again and give old_text exactly as it is there",
+        "NOTE_UNKNOWN" => "list_notes shows what notes there are; write_note makes one",
+        "NOTE_CHANGED" => {
+            "read_note shows what it says now; write it again with the version that it has then"
+        }
+        "NOTE_CORRUPT" => "note_history shows its earlier versions; write_note makes it anew",
+        "RECORD_CORRUPT" => {
+            "note_history of sessions/session shows earlier versions: write_note one of them, or \
+             remove_note it to begin anew"
+        }
+        "CONTEXT_INVALID" => "save_agent_context replaces it",
         "AMBIGUOUS" => "give more of the text around the place, or set replace_all",
         _ => return None,
     })
@@ -145,6 +155,20 @@ from_typed! {
     brio_host::BeginError, brio_host::DomainError, brio_host::FindError, brio_host::LeaseError,
     brio_host::PatchError, brio_host::RegistryError, brio_host::RollbackError,
     brio_host::RunError, brio_host::SessionError,
+    brio_host::project::NotesError, brio_host::project::OpenProjectError,
+    brio_host::project::ProjectError,
+}
+
+impl From<brio_host::project::PathError> for Failure {
+    fn from(e: brio_host::project::PathError) -> Self {
+        brio_host::project::NotesError::from(e).into()
+    }
+}
+
+impl From<brio_host::project::AgentNameError> for Failure {
+    fn from(e: brio_host::project::AgentNameError) -> Self {
+        Self::typed("AGENT_NAME_INVALID", &e)
+    }
 }
 
 impl From<brio_host::FileToolError> for Failure {

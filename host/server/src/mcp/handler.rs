@@ -17,6 +17,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::desk::{Caller, News};
+use super::tools::Answer;
 use super::{Server, resources};
 
 /// Resources that one connection may subscribe to.
@@ -27,8 +28,10 @@ const LONGEST_NAME: usize = 80;
 const INSTRUCTIONS: &str = "Work on files in a session: a copy-on-write branch of a directory, \
     which nobody else sees until it lands. session_begin gives an id; read_file, write_file, edit, \
     remove, list_directory and search work in it; diff shows what it changed; commit lands all of \
-    it in the directory at once, or rollback throws it away. undo takes a landing back. An error \
-    says in its hint what to do next.";
+    it in the directory at once, or rollback throws it away. undo takes a landing back. Notes \
+    (read_note, write_note, list_notes) and the project's state (get_project_state, \
+    set_project_state) are in no session: they apply at once and are there for whoever comes \
+    next. An error says in its hint what to do next.";
 
 /// A connection to one client.
 pub(super) struct Connection {
@@ -104,9 +107,10 @@ impl ServerHandler for Connection {
         };
         drop(stop);
         let result = match done {
-            Ok(Ok(output)) => {
-                let mut result = CallToolResult::structured(output.clone());
-                result.content = vec![ContentBlock::text(output.to_string())];
+            Ok(Ok(Answer { document, text })) => {
+                let text = text.unwrap_or_else(|| document.to_string());
+                let mut result = CallToolResult::structured(document);
+                result.content = vec![ContentBlock::text(text)];
                 result
             }
             Ok(Err(failure)) => failure.into_result(),

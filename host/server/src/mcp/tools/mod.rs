@@ -3,6 +3,9 @@ mod agents;
 mod diff;
 mod files;
 mod history;
+mod notes;
+mod project;
+mod record;
 mod search;
 mod sessions;
 
@@ -22,7 +25,14 @@ pub(super) use sessions::open;
 use super::desk::{Caller, Desk};
 use super::failure::Failure;
 
-type Call = Box<dyn Fn(&Desk, &Caller, JsonObject) -> Result<Value, Failure> + Send + Sync>;
+type Call = Box<dyn Fn(&Desk, &Caller, JsonObject) -> Result<Answer, Failure> + Send + Sync>;
+
+/// What a tool answers when it succeeds.
+pub(super) struct Answer {
+    pub(super) document: Value,
+    /// The text that a client shows; the document's own where there is none.
+    pub(super) text: Option<String>,
+}
 
 /// One tool: what is said of it, and what it does.
 pub(super) struct ToolDef {
@@ -73,6 +83,21 @@ where
     I: DeserializeOwned + JsonSchema + 'static,
     O: Serialize + JsonSchema + 'static,
 {
+    tool_that_says((name, title), about, does, call, |_| None)
+}
+
+/// As [`tool`], with a text of its own for an output.
+fn tool_that_says<I, O>(
+    (name, title): (&str, &str),
+    about: &'static str,
+    does: Does,
+    call: impl Fn(&Desk, &Caller, I) -> Result<O, Failure> + Send + Sync + 'static,
+    text: fn(&O) -> Option<String>,
+) -> ToolDef
+where
+    I: DeserializeOwned + JsonSchema + 'static,
+    O: Serialize + JsonSchema + 'static,
+{
     let input = schema_for_input::<I>().unwrap_or_else(|error| {
         tracing::error!(name, error, "a tool without a schema");
         Arc::default()
@@ -86,7 +111,10 @@ where
             Failure::new("USAGE", e.to_string()).hint("the tool's input schema says what it takes")
         })?;
         let output = call(desk, caller, input)?;
-        serde_json::to_value(output).map_err(|e| Failure::new("IO", e.to_string()))
+        let text = text(&output);
+        let document = serde_json::to_value(output);
+        let document = document.map_err(|e| Failure::new("IO", e.to_string()))?;
+        Ok(Answer { document, text })
     };
     ToolDef { tool, call: Box::new(call), runs: false }
 }
@@ -118,6 +146,8 @@ pub(super) fn all(desk: &Desk) -> Vec<ToolDef> {
     tools.extend(diff::tools());
     tools.extend(sessions::endings());
     tools.extend(history::tools());
+    tools.extend(notes::tools());
+    tools.extend(record::tools());
     tools.extend(agents::tools(desk));
     tools
 }
