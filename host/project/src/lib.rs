@@ -50,7 +50,7 @@ pub use migrate::{By, MigrateOptions, Migration, RecordStep, Step, Winner};
 pub use mode::{Mode, UnknownMode};
 pub use notes::{
     MAX_CONTENT, MAX_ORIGIN, Make, Note, NoteInfo, Notes, NotesError, Version, WriteOptions,
-    Written,
+    Written, check_size,
 };
 pub use observer::{
     CONFLICTS_HELP, CONFLICTS_METRIC, CONFLICTS_METRIC_ALIAS, Conflict, Observer, Resolution,

@@ -207,6 +207,16 @@ pub enum NotesError {
         /// What is there; 0 for no note.
         found: u64,
     },
+    /// The backend tells no versions, so nothing can be compared.
+    #[error(
+        "NOTES_NO_VERSIONS: {at} tells no versions, so {path} cannot be written only if it has one; write it without"
+    )]
+    NoVersions {
+        /// The note.
+        path: NotePath,
+        /// The backend.
+        at: String,
+    },
     /// A content or an origin over its bound.
     #[error(
         "NOTE_TOO_LARGE: the {part} for {path} has {size} bytes, at most {limit} go in; make it smaller"
@@ -274,6 +284,7 @@ impl NotesError {
         match self {
             Self::Unavailable { .. } => "NOTES_UNAVAILABLE",
             Self::VersionMismatch { .. } => "NOTE_CHANGED",
+            Self::NoVersions { .. } => "NOTES_NO_VERSIONS",
             Self::TooLarge { .. } => "NOTE_TOO_LARGE",
             Self::Corrupt { .. } => "NOTE_CORRUPT",
             Self::Format { .. } => "NOTES_FORMAT",
@@ -294,11 +305,10 @@ impl NotesError {
 }
 
 /// Checks what no backend takes.
-pub(crate) fn check_size(
-    path: &NotePath,
-    content: &str,
-    how: &WriteOptions,
-) -> Result<(), NotesError> {
+///
+/// # Errors
+/// [`NotesError::TooLarge`].
+pub fn check_size(path: &NotePath, content: &str, how: &WriteOptions) -> Result<(), NotesError> {
     let origin = how.origin.as_deref().unwrap_or_default();
     let parts = [("content", content.len(), MAX_CONTENT), ("origin", origin.len(), MAX_ORIGIN)];
     match parts.into_iter().find(|(_, size, limit)| size > limit) {

@@ -15,7 +15,7 @@ fn backends() -> Vec<(&'static str, Box<dyn Notes>, Vec<tempfile::TempDir>)> {
     let below = Arc::new(dir_notes(base.path()));
     let middle = Arc::new(Overlay::new(below.clone(), dir_notes(own.path())));
     vec![
-        ("memory", Box::new(Mem::default()), vec![]),
+        ("memory", Box::new(crate::over(Arc::new(Mem::default()))), vec![]),
         ("directory", Box::new(dir_notes(one.path())), vec![one]),
         // A session in a session.
         ("overlay", Box::new(Overlay::new(middle, dir_notes(over.path()))), vec![base, own, over]),

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 #[test]
 fn completes_full_workflow_init_update_mode_change_cleanup() {
     let (one, two) = (scratch(), scratch());
-    let project = Project::new(Arc::new(dir_notes(one.path())), clock);
-    let other = Project::new(Arc::new(dir_notes(two.path())), clock);
+    let project = in_dir(one.path());
+    let other = in_dir(two.path());
     project.init_session().unwrap();
     project.set_session(&task("write the parser")).unwrap();
     let changed = project.set_session(&mode(Mode::Coding)).unwrap();
     assert_eq!((changed.version, changed.mode_history.len()), (2, 1));
     project.save_agent_context(&agent("planner"), &json!({"next": "tests"})).unwrap();
     // Another process, another project.
-    let again = Project::new(Arc::new(dir_notes(one.path())), clock);
+    let again = in_dir(one.path());
     assert_eq!(again.get_session().unwrap(), changed);
     let context: Option<Value> = again.load_agent_context(&agent("planner")).unwrap();
     assert_eq!(context, Some(json!({"next": "tests"})));
@@ -51,7 +51,7 @@ fn survives_backend_disconnect_and_reconnect() {
     let tmp = scratch();
     let at = tmp.path().join("notes");
     std::fs::create_dir(&at).unwrap();
-    let project = Project::new(Arc::new(dir_notes(&at)), clock);
+    let project = in_dir(&at);
     project.set_session(&task("x")).unwrap();
     std::fs::rename(&at, tmp.path().join("moved")).unwrap();
     assert_eq!(project.get_session().unwrap().version, 1, "it is used by its handle");
@@ -68,7 +68,7 @@ fn survives_backend_disconnect_and_reconnect() {
 #[test]
 fn handles_rapid_successive_updates_without_corruption() {
     let tmp = scratch();
-    let notes: Arc<dyn Notes> = Arc::new(dir_notes(tmp.path()));
+    let notes = crate::over(Arc::new(dir_notes(tmp.path())));
     let (threads, updates) = (4, 25);
     std::thread::scope(|scope| {
         for thread in 0..threads {
@@ -96,7 +96,7 @@ fn handles_rapid_successive_updates_without_corruption() {
 fn migrates_existing_multi_session_project_on_first_access() {
     let tmp = scratch();
     five_sessions(&dir_notes(tmp.path()), None);
-    let project = Project::new(Arc::new(dir_notes(tmp.path())), clock);
+    let project = in_dir(tmp.path());
     let (record, log) = common::log::of(|| project.get_session().unwrap());
     assert_eq!((record.active_task.as_deref(), record.version), (Some("task of b"), 6));
     let told = "INFO Historic sessions detected - running consolidation";
@@ -110,7 +110,7 @@ fn migrates_existing_multi_session_project_on_first_access() {
     for access in 0..3 {
         let tmp = scratch();
         five_sessions(&dir_notes(tmp.path()), None);
-        let project = Project::new(Arc::new(dir_notes(tmp.path())), clock);
+        let project = in_dir(tmp.path());
         match access {
             0 => assert_eq!(project.set_session(&task("new")).unwrap().version, 7),
             1 => drop(project.load_agent_context::<Value>(&agent("qa")).unwrap().unwrap()),

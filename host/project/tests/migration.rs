@@ -109,7 +109,7 @@ mod consolidate_historic_sessions {
         let notes = dir_notes(tmp.path());
         five_sessions(&notes, Some("c"));
         let old = contents(&notes);
-        let project = Project::new(Arc::new(dir_notes(tmp.path())), clock);
+        let project = in_dir(tmp.path());
         let done = project.migrate(&REAL).unwrap();
         assert_eq!(done.archived, 4 * 11 + 1);
         let expected = AGENTS.map(|agent| format!("sessions/agent-{agent}")).into_iter();

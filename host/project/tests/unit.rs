@@ -126,7 +126,7 @@ mod lifecycle_management {
     #[test]
     fn init_session_no_longer_creates_uuid_based_directories() {
         let tmp = scratch();
-        let project = Project::new(Arc::new(dir_notes(tmp.path())), clock);
+        let project = in_dir(tmp.path());
         let () = project.init_session().unwrap();
         let () = project.init_session().unwrap();
         let mut names: Vec<_> = std::fs::read_dir(tmp.path())

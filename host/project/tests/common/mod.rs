@@ -215,10 +215,21 @@ impl Notes for Mem {
     }
 }
 
+/// What a test's project stands on: these very notes. The tests of a crate that has other notes
+/// take these files in, and say there what lies over them.
+pub fn over(notes: Arc<dyn Notes>) -> Arc<dyn Notes> {
+    notes
+}
+
 /// A project over notes in memory.
 pub fn in_memory() -> (Arc<Mem>, Project) {
     let mem = Arc::new(Mem::default());
-    (mem.clone(), Project::new(mem, clock))
+    (mem.clone(), Project::new(crate::over(mem), clock))
+}
+
+/// A project over the notes of a directory.
+pub fn in_dir(at: &Path) -> Project {
+    Project::new(crate::over(Arc::new(dir_notes(at))), clock)
 }
 
 /// A session as an older program left it.
