@@ -71,25 +71,28 @@ fn crates_do_not_know_what_they_must_not() {
     without("brio-supervisor", &[&wasm[..], &["tokio", "clap", "brio-host"]].concat());
     let ours = ["brio-session", "brio-landing", "brio-registry", "brio-supervisor"];
     without("brio-net", &[&wasm[..], &["wasmtime-wasi-http", "rusqlite", "clap"], &ours].concat());
-    without("brio-landing", &["brio-net", "hyper", "rustls"]);
+    without("brio-landing", &["brio-net", "brio-mcp-notes", "hyper", "rustls"]);
+    without("brio-mcp-notes", &[&wasm[..], &["brio-landing", "rusqlite", "clap"]].concat());
     without("brio-supervisor", &["brio-net", "hyper", "rustls"]);
     without("brio-confine", &[&wasm[..], &["brio-session", "brio-landing"]].concat());
     without("brio-runtime", &["brio-landing", "brio-registry", "brio-supervisor"]);
     without("brio-server", &["clap", "brio-cli", "tracing-subscriber"]);
     // Embedding takes neither the command line's crates nor a server's.
     let outer = ["clap", "clap_complete", "clap_mangen", "indicatif", "tracing-subscriber"];
-    // hyper is there as a client, for what agents ask of the network.
-    let servers = ["tonic", "axum", "prometheus-client", "rmcp", "brio-cli", "brio-server"];
+    // hyper and the SDK of MCP are there as clients, for what agents ask of the network, and for
+    // notes that lie elsewhere.
+    let servers = ["tonic", "axum", "prometheus-client", "brio-cli", "brio-server"];
     without("brio-host", &[&outer[..], &servers[..]].concat());
 }
 
 #[test]
-fn one_crate_names_wasmtime_and_one_the_sdk_of_mcp() {
+fn one_crate_names_wasmtime_and_two_the_sdk_of_mcp() {
     let graph = Graph::read();
     let naming = |wanted: &str| -> Vec<_> {
         let ours = graph.names.values().filter(|name| name.starts_with("brio-"));
         ours.filter(|name| graph.of(name).1.iter().any(|n| n.starts_with(wanted))).collect()
     };
     assert_eq!(naming("wasmtime"), ["brio-runtime"]);
-    assert_eq!(naming("rmcp"), ["brio-server"]);
+    // The client, and the server.
+    assert_eq!(naming("rmcp"), ["brio-mcp-notes", "brio-server"]);
 }

@@ -108,6 +108,7 @@ fn a_server_that_forgets_at_once_is_asked_twice_and_no_more() {
     assert!(server.calls() <= 12, "{}", server.calls());
 }
 
+//
 #[test]
 fn what_is_no_answer_is_unavailable() {
     let http = |status: u16, kind: &'static str, body: &str| {
@@ -249,7 +250,7 @@ fn an_answer_over_the_bounds_is_not_taken() {
     assert_eq!(error.code(), "NOTE_TOO_LARGE");
 }
 
-// notes of a server that knows neither versions nor origins nor removals.
+// notes of a server that knows neither versions nor origins nor removals.
 #[test]
 fn a_simple_server_keeps_a_project() {
     let texts = Texts::default();
