@@ -245,3 +245,67 @@ fn clients_of_other_note_servers_are_understood() {
     let text = client.try_call("read_note", gone)["content"][0]["text"].clone();
     assert!(serde_json::from_str::<Value>(text.as_str().unwrap()).is_err(), "{text}");
 }
+
+#[test]
+fn what_a_session_writes_is_its_own_until_it_lands() {
+    let env = TestEnvironment::new();
+    env.ok(&["note", "write", "plan", "the project's"]);
+    let mut client = Client::start(&env, &[]);
+    let (s, gone) = (client.session(), client.session());
+    let of = |s: &str, path: &str| json!({ "session": s, "path": path });
+    let write = |s: &str, path: &str, content: &str| json!({ "session": s, "path": path, "content": content });
+    assert_eq!(read(&mut client, of(&s, "plan")).0, "the project's");
+    client.call("write_note", write(&s, "plan", "the session's"));
+    client.call("write_note", write(&s, "new", "x"));
+    client.call("set_project_state", json!({ "session": s, "mode": "coding" }));
+    let save = json!({ "session": s, "agent": "qa", "context": { "a": 1 } });
+    client.call("save_agent_context", save);
+    assert_eq!(read(&mut client, of(&s, "plan")).0, "the session's");
+    let listed = client.call("list_notes", json!({ "session": s, "pattern": "{new,plan}" }));
+    assert_eq!(listed["notes"].as_array().unwrap().len(), 2, "{listed}");
+    // Nobody else sees it.
+    assert_eq!(read(&mut client, json!({ "path": "plan" })).0, "the project's");
+    assert_eq!(read(&mut client, of(&gone, "plan")).0, "the project's");
+    client.refused("read_note", json!({ "path": "new" }), "NOTE_UNKNOWN");
+    let load = |s: Option<&str>| json!({ "session": s, "agent": "qa" });
+    assert_eq!(client.call("load_agent_context", load(None))["context"], Value::Null);
+    assert_eq!(client.call("load_agent_context", load(Some(&s)))["context"], json!({ "a": 1 }));
+    assert_eq!(client.call("get_project_state", json!({}))["currentMode"], "analysis");
+
+    client.call("write_note", write(&gone, "plan", "never"));
+    client.call("remove_note", of(&gone, "plan"));
+    client.refused("read_note", of(&gone, "plan"), "NOTE_UNKNOWN");
+    let history = client.call("note_history", of(&gone, "plan"));
+    assert_eq!(history["versions"].as_array().unwrap().len(), 3, "{history}");
+    client.call("rollback", json!({ "session": gone }));
+    assert_eq!(read(&mut client, json!({ "path": "plan" })).0, "the project's");
+    client.call("commit", json!({ "session": s }));
+    assert_eq!(read(&mut client, json!({ "path": "plan" })).0, "the session's");
+    assert_eq!(client.call("get_project_state", json!({}))["currentMode"], "coding");
+    client.refused("write_note", write(&s, "plan", "late"), "SESSION_ENDED");
+    client.refused("read_note", of("sess-nope", "plan"), "SESSION_UNKNOWN");
+    client.refused("read_note", json!({ "session": s, "base": ".", "path": "x" }), "USAGE");
+}
+
+#[test]
+fn notes_that_are_written_together_are_all_written() {
+    let env = TestEnvironment::new();
+    let mut client = Client::start(&env, &[]);
+    let s = client.session();
+    let mut open: std::collections::BTreeSet<_> = (0..20)
+        .map(|n| {
+            let path = format!("log/{n}");
+            let input = json!({ "session": s, "path": path, "content": "x" });
+            client.begin("tools/call", json!({ "name": "write_note", "arguments": input }))
+        })
+        .collect();
+    while !open.is_empty() {
+        let message = client.message().unwrap();
+        if let Some(id) = message["id"].as_u64() {
+            assert_eq!(message["result"]["isError"], false, "{message}");
+            open.remove(&id);
+        }
+    }
+    let listed = client.call("list_notes", json!({ "session": s, "pattern": "log/*" }));
+    assert_eq!(listed["notes"].as_array().unwrap().len(), 20);
+}

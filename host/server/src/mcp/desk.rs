@@ -24,7 +24,7 @@ const CALLS: usize = 8;
 /// Agents that run at once; others wait.
 const RUNS: usize = 4;
 /// How long a call waits for another one that writes in the same session.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Changes that a connection which is slow to be told may be behind; beyond, it is told that
 /// anything may have changed.
 const BEHIND: usize = 256;
@@ -55,6 +55,14 @@ struct Live {
     ended: bool,
     next: u64,
     stops: HashMap<u64, StopToken>,
+}
+
+/// Whose notes.
+pub(super) enum Owner {
+    /// Those of the project that a base belongs to.
+    Base(PathBuf),
+    /// What an open session makes of those.
+    Session(SessionHandle),
 }
 
 /// Who calls.
@@ -164,12 +172,28 @@ impl Desk {
         }
     }
 
-    /// The project of a directory that a client names. What is written there applies to a whole
-    /// domain.
-    pub(super) fn project(&self, asked: Option<&str>) -> Result<Project, Failure> {
-        let base = self.base(asked)?;
-        self.root(&base)?;
-        Ok(self.brio.project(&base)?)
+    /// The project of a base, or as a session sees it. Its notes are a whole domain's.
+    pub(super) fn project(&self, owner: &Owner) -> Result<Project, Failure> {
+        match owner {
+            Owner::Base(base) => {
+                self.root(base)?;
+                Ok(self.brio.project(base)?)
+            }
+            Owner::Session(session) => {
+                match self.root(&session.base()?) {
+                    Err(refused) if refused.code == "BASE_REFUSED" => return Err(refused),
+                    // A frozen session's base need not be there.
+                    _ => Ok(session.project()?),
+                }
+            }
+        }
+    }
+
+    /// Tells of a note that was written or removed.
+    pub(super) fn note_written(&self, owner: &Owner, _path: &str) {
+        if let Owner::Session(session) = owner {
+            let _ = self.news.send(News::Session(session.id().to_string()));
+        }
     }
 
     /// An open session, by its id or a unique beginning of that.

@@ -30,8 +30,8 @@ const INSTRUCTIONS: &str = "Work on files in a session: a copy-on-write branch o
     remove, list_directory and search work in it; diff shows what it changed; commit lands all of \
     it in the directory at once, or rollback throws it away. undo takes a landing back. Notes \
     (read_note, write_note, list_notes) and the project's state (get_project_state, \
-    set_project_state) are in no session: they apply at once and are there for whoever comes \
-    next. An error says in its hint what to do next.";
+    set_project_state) are there for whoever comes next; they apply at once, unless they are \
+    written in a session. An error says in its hint what to do next.";
 
 /// A connection to one client.
 pub(super) struct Connection {

@@ -1,6 +1,6 @@
 //! The notes of a project: texts with names, which survive every session.
 
-use brio_host::project::{NotePath, Notes, Pattern, WriteOptions};
+use brio_host::project::{NotePath, Notes, Pattern, Project, WriteOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,16 +20,18 @@ pub(super) fn tools() -> Vec<ToolDef> {
         tool_that_says(
             ("read_note", "Read a note"),
             "Reads a note of the project: a text under a name, which survives every session. Its \
-             `version` is what write_note takes as `expected_version`.",
+             `version` is what write_note takes as `expected_version`. With `session`, as that \
+             session sees it.",
             Does::Reads,
             read_note,
             |note| Some(note.content.clone()),
         ),
         tool(
             ("write_note", "Write a note"),
-            "Makes `content` the whole content of a note of the project, durably and at once: a \
-             note is in no session, and no commit or rollback touches it. The last write wins, \
-             unless `expected_version` is given. Earlier versions are kept (note_history).",
+            "Makes `content` the whole content of a note, durably: the project's, at once and \
+             whatever becomes of sessions, or with `session` that session's, which lands with its \
+             files. The last write wins, unless `expected_version` is given. Earlier versions are \
+             kept (note_history).",
             Does::Replaces,
             write_note,
         ),
@@ -41,7 +43,7 @@ pub(super) fn tools() -> Vec<ToolDef> {
         ),
         tool(
             ("remove_note", "Remove a note"),
-            "Removes a note of the project. Its earlier versions are kept (note_history): to have \
+            "Removes a note. Its earlier versions are kept (note_history): to have \
              it again, write one of them.",
             Does::Changes,
             remove_note,
@@ -129,7 +131,8 @@ fn write_note(desk: &Desk, _: &Caller, asked: WriteNote) -> Result<Written, Fail
     }
     let WriteNote { content, expected_version, origin, whose, .. } = asked;
     let how = WriteOptions { expected_version, origin };
-    let written = whose.project(desk)?.notes().write(&path, &content, &how)?;
+    let write = |project: &Project| Ok(project.notes().write(&path, &content, &how)?);
+    let written = whose.change(desk, path.as_str(), write)?;
     Ok(Written { path: path.to_string(), version: written.version })
 }
 
@@ -184,8 +187,9 @@ struct RemoveNote {
 fn remove_note(desk: &Desk, _: &Caller, asked: RemoveNote) -> Result<Written, Failure> {
     let path = NotePath::new(asked.path)?;
     let how = WriteOptions { expected_version: asked.expected_version, origin: None };
-    let removed = asked.whose.project(desk)?.notes().remove(&path, &how)?;
-    let removed = removed.ok_or_else(|| unknown(&path))?;
+    let remove =
+        |project: &Project| project.notes().remove(&path, &how)?.ok_or_else(|| unknown(&path));
+    let removed = asked.whose.change(desk, path.as_str(), remove)?;
     Ok(Written { path: path.to_string(), version: removed.version })
 }
 

@@ -1,23 +1,61 @@
 //! Whose notes and record a tool is about: the one place where that is asked for.
 
+use std::time::{Duration, Instant};
+
 use brio_host::project::Project;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::mcp::desk::Desk;
+use crate::mcp::desk::{Desk, Owner, PATIENCE};
 use crate::mcp::failure::Failure;
 
 /// Part of the input of each of these tools.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Whose {
-    /// The project's directory: absolute, or relative to the server's first base. That base when
-    /// left out.
+    /// An open session, whose they are then: what is written is seen by others when it lands, and
+    /// gone if it is rolled back. A unique beginning of its id is enough.
+    session: Option<String>,
+    /// Without `session`: the project's directory, absolute or relative to the server's first
+    /// base. That base when left out.
     #[serde(alias = "project")]
     base: Option<String>,
 }
 
 impl Whose {
     pub(super) fn project(&self, desk: &Desk) -> Result<Project, Failure> {
-        desk.project(self.base.as_deref())
+        desk.project(&self.owner(desk)?)
+    }
+
+    fn owner(&self, desk: &Desk) -> Result<Owner, Failure> {
+        match (&self.session, &self.base) {
+            (Some(_), Some(_)) => {
+                let what = "base and session: notes are a project's or a session's";
+                Err(Failure::new("USAGE", what).hint("leave one out"))
+            }
+            (Some(session), None) => desk.session(session).map(Owner::Session),
+            (None, base) => desk.base(base.as_deref()).map(Owner::Base),
+        }
+    }
+
+    /// Writes, and tells of it by the note's path. A client may send calls together: one waits a
+    /// little for another that writes in the same session.
+    pub(super) fn change<T>(
+        &self,
+        desk: &Desk,
+        path: &str,
+        change: impl Fn(&Project) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let (owner, begun) = (self.owner(desk)?, Instant::now());
+        let project = desk.project(&owner)?;
+        let done = loop {
+            match change(&project) {
+                Err(e) if e.code == "SESSION_BUSY" && begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                done => break done?,
+            }
+        };
+        desk.note_written(&owner, path);
+        Ok(done)
     }
 }

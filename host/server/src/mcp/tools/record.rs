@@ -1,6 +1,8 @@
 //! The project's record, of which there is one and which has no id, and what its agents knew last.
 
-use brio_host::project::{AgentName, Mode, Record, Update};
+use brio_host::project::{
+    AGENT_CONTEXT_PREFIX, AgentName, Mode, Project, Record, SESSION_PATH, Update,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -171,7 +173,8 @@ fn set_project_state(desk: &Desk, _: &Caller, asked: Set) -> Result<State, Failu
         let what = "nothing is to be changed";
         return Err(Failure::new("USAGE", what).hint("give mode, task or feature"));
     }
-    Ok(asked.whose.project(desk)?.set_session(&update)?.into())
+    let set = |project: &Project| Ok(project.set_session(&update)?);
+    Ok(asked.whose.change(desk, SESSION_PATH, set)?.into())
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -197,7 +200,8 @@ fn save_agent_context(desk: &Desk, _: &Caller, asked: Save) -> Result<Saved, Fai
         let what = format!("the context of agent {agent}: {size} bytes are over {MOST_BYTES}");
         return Err(Failure::new("NOTE_TOO_LARGE", what).hint("save less of it"));
     }
-    asked.whose.project(desk)?.save_agent_context(&agent, &asked.context)?;
+    let save = |project: &Project| Ok(project.save_agent_context(&agent, &asked.context)?);
+    asked.whose.change(desk, &format!("{AGENT_CONTEXT_PREFIX}{agent}"), save)?;
     Ok(Saved { agent: agent.to_string() })
 }
 
