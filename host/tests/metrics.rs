@@ -73,3 +73,35 @@ fn runs_landings_conflicts_and_refusals_are_counted_once_each() {
         brio_host::Metrics::default()
     );
 }
+
+//
+#[test]
+fn a_record_that_overrides_one_which_its_writer_had_not_seen_is_counted() {
+    use brio_host::project::Update;
+    let dir = tempfile::tempdir().unwrap();
+    let base = dir.path().join("base");
+    fs::create_dir(&base).unwrap();
+    let brio = Brio::open(dir.path().join("home")).unwrap();
+    let task = |task: &str| Update { task: Some(task.into()), ..Update::default() };
+    let project = brio.project(&base).unwrap();
+    project.set_session(&task("first")).unwrap();
+    let stale = project.set_session(&task("seen")).unwrap();
+    assert_eq!(brio.metrics().record_conflicts, 0, "one after the other is none");
+
+    // A whole record of which the writer knew an earlier version.
+    project.set_session(&task("not seen")).unwrap();
+    let saved = project.save_session(&stale).unwrap();
+    assert_eq!((saved.active_task.as_deref(), saved.version), (Some("seen"), 4));
+    assert_eq!(brio.metrics().record_conflicts, 1);
+
+    // A session's, which lands over another one.
+    let session = brio.begin(&base, Metadata::default()).unwrap();
+    session.project().unwrap().set_session(&task("the session's")).unwrap();
+    assert_eq!(brio.metrics().record_conflicts, 1, "it lands first");
+    brio.project(&base).unwrap().set_session(&task("meanwhile")).unwrap();
+    session.commit(CommitOptions::default()).unwrap();
+    let landed = brio.project(&base).unwrap().get_session().unwrap();
+    assert_eq!(landed.active_task.as_deref(), Some("the session's"));
+    assert_eq!(brio.metrics().record_conflicts, 2);
+    assert_eq!(brio.metrics().conflicts, 0, "a landing's own conflicts are others");
+}

@@ -95,7 +95,9 @@ impl Scrape {
             };
             let belongs = suffixes.iter().any(|s| plain == format!("{family}{s}"));
             assert!(belongs, "{line} in {family}, a {kind}");
-            assert!(plain.starts_with("brio_") || plain.starts_with("process_"), "{line}");
+            let alias = "brain_session_conflicts_total";
+            let ours = plain.starts_with("brio_") || plain == alias;
+            assert!(ours || plain.starts_with("process_"), "{line}");
             assert_eq!(samples.insert(name.to_owned(), value), None, "once: {line}");
         }
         for (name, _) in families.iter().filter(|(_, kind)| kind == "histogram") {
@@ -124,6 +126,7 @@ fn run(env: &TestEnvironment, step: &str, outcome: &str) {
     assert_eq!(told["outcome"], outcome, "{told}");
 }
 
+//
 #[test]
 fn what_happens_is_counted() {
     let env = TestEnvironment::new();
@@ -137,6 +140,8 @@ fn what_happens_is_counted() {
         ("brio_sessions{state=\"open\"}", 0.0),
         ("brio_jobs{state=\"queued\"}", 0.0),
         ("brio_conflicts_total", 0.0),
+        ("brio_session_conflicts_total{resolution=\"lww\"}", 0.0),
+        ("brain_session_conflicts_total{resolution=\"lww\"}", 0.0),
     ] {
         before.is(name, value);
     }

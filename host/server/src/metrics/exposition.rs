@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use brio_host::project::{CONFLICTS_HELP, CONFLICTS_METRIC, CONFLICTS_METRIC_ALIAS, Resolution};
 use brio_host::tasks::JobCounts;
 use brio_host::{Counts, Histogram, Metrics, SuperviseError, Supervisor};
 use prometheus_client::collector::Collector;
@@ -60,13 +61,17 @@ impl Exposition {
                 .inspect_err(|error| tracing::warn!(%error, "/proc cannot be read"))
                 .ok(),
         };
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(moment));
-        let mut written = String::new();
-        // A string takes whatever is written to it.
-        let _ = text::encode(&mut written, &registry);
-        Ok(written)
+        Ok(written(moment))
     }
+}
+
+fn written(moment: Moment) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(moment));
+    let mut written = String::new();
+    // A string takes whatever is written to it.
+    let _ = text::encode(&mut written, &registry);
+    written
 }
 
 /// Writes families, one after the other.
@@ -173,6 +178,14 @@ impl Collector for Moment {
         let what = "Commits that did not land and were no conflict, by the code of why";
         all.counted(("brio_commits_refused", what), "code", &[], &done.refusals)?;
 
+        for name in [CONFLICTS_METRIC, CONFLICTS_METRIC_ALIAS] {
+            // What is counted ends so, and the format adds that.
+            let name = name.strip_suffix("_total").unwrap_or(name);
+            let lww = [(Resolution::Lww.as_str(), done.record_conflicts)].into_iter();
+            let family = (name, CONFLICTS_HELP, MetricType::Counter);
+            all.labelled(family, "resolution", &[], lww)?;
+        }
+
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         let mut info =
             all.0.encode_descriptor("brio_build", "This brio", None, MetricType::Info)?;
@@ -182,5 +195,36 @@ impl Collector for Moment {
             process.encode(&mut all)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // R-036
+    #[test]
+    fn conflicts_of_the_record_are_counted_under_both_names() {
+        for n in [0, 7] {
+            let mut done = Metrics::default();
+            done.record_conflicts = n;
+            let moment = Moment {
+                done,
+                jobs: JobCounts::default(),
+                sessions: Vec::new(),
+                #[cfg(target_os = "linux")]
+                process: None,
+            };
+            let text = written(moment);
+            for name in ["brio_session_conflicts", "brain_session_conflicts"] {
+                let family = format!(
+                    "# HELP {name} Total number of version conflicts detected\n\
+                     # TYPE {name} counter\n\
+                     {name}_total{{resolution=\"lww\"}} {n}\n"
+                );
+                assert!(text.contains(&family), "{text}");
+            }
+            assert!(text.ends_with("# EOF\n"), "{text}");
+        }
     }
 }
