@@ -181,7 +181,7 @@ impl Desk {
             }
             Owner::Session(session) => {
                 match self.root(&session.base()?) {
-                    Err(refused) if refused.code == "BASE_REFUSED" => return Err(refused),
+                    Err(refused) if refused.code == "BASE_REFUSED" => Err(refused),
                     // A frozen session's base need not be there.
                     _ => Ok(session.project()?),
                 }
