@@ -110,7 +110,7 @@ pub fn deliver(
         };
         let written = match (record, content) {
             // Made by looking, not by writing: it yields to any other.
-            (Some(record), Some(content)) if record.is_untouched() => {
+            (Some(record), Some(content)) if *base == 0 && record.is_untouched() => {
                 let first = WriteOptions { expected_version: Some(0), ..how.clone() };
                 match to.write(path, content, &first) {
                     Err(NotesError::VersionMismatch { .. }) => None,

@@ -1,13 +1,20 @@
 //! What was logged, as `LEVEL message field=value`.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-struct Log(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// The one of the process: with several that come and go, what a thread without one meets first
+/// can stay off for those that have one.
+struct Log;
 
 impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -26,7 +33,8 @@ impl Subscriber for Log {
         let mut line = Line::default();
         event.record(&mut line);
         let Line { message, fields } = line;
-        self.0.lock().unwrap().push(format!("{} {message}{fields}", event.metadata().level()));
+        let line = format!("{} {message}{fields}", event.metadata().level());
+        LINES.with_borrow_mut(|lines| lines.iter_mut().for_each(|all| all.push(line.clone())));
     }
 
     fn enter(&self, _: &Id) {}
@@ -50,10 +58,11 @@ impl Visit for Line {
     }
 }
 
-/// What `f` logs.
+/// What `f` logs, on this thread.
 pub fn of<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let result = tracing::subscriber::with_default(Log(lines.clone()), f);
-    let lines = std::mem::take(&mut *lines.lock().unwrap());
-    (result, lines)
+    static SET: Once = Once::new();
+    SET.call_once(|| tracing::subscriber::set_global_default(Log).unwrap());
+    LINES.set(Some(Vec::new()));
+    let result = f();
+    (result, LINES.take().unwrap())
 }
