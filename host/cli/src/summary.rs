@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use brio_host::project::NotePath;
 use brio_host::{Change, ChangeKind, ChangeSet, Kind};
 
 /// `3 added, 1 modified`; `nothing` for an empty set.
@@ -20,6 +21,24 @@ pub(crate) fn one_line_stat(set: &ChangeSet) -> String {
         .map(|(n, word)| format!("{n} {word}"))
         .collect();
     if parts.is_empty() { "nothing".into() } else { parts.join(", ") }
+}
+
+/// As [`one_line_stat`], and how many notes changed with it.
+pub(crate) fn landed_stat(set: &ChangeSet, notes: &[NotePath]) -> String {
+    let said = match notes.len() {
+        0 => return one_line_stat(set),
+        1 => "1 note".to_owned(),
+        n => format!("{n} notes"),
+    };
+    match set.changes.is_empty() {
+        true => said,
+        false => format!("{}, {said}", one_line_stat(set)),
+    }
+}
+
+/// Notes, by path.
+pub(crate) fn names(notes: &[NotePath]) -> Vec<String> {
+    notes.iter().map(ToString::to_string).collect()
 }
 
 /// `A`, `M`, `D`, `T` (type) or `m` (mode or times).

@@ -84,6 +84,45 @@ fn notes_are_written_read_listed_removed_and_remembered() {
     assert_eq!(env.ok(&["note", "read", "plans/piped"]), "from a pipe\n");
 }
 
+// B-041, R-030
+#[test]
+fn notes_of_a_session_land_with_it() {
+    let env = TestEnvironment::new();
+    env.ok(&["note", "write", "plans/next", "old"]);
+    let id = env.ok(&["session", "begin", "."]).trim().to_owned();
+    env.ok(&["note", "write", "plans/next", "new", "--session", &id]);
+    env.ok(&["note", "write", "plans/more", "more", "--session", &id]);
+    env.ok(&["project", "state", "set", "--mode", "coding", "--session", &id]);
+    assert_eq!(env.ok(&["note", "read", "plans/next", "--session", &id]), "new");
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "old");
+    assert_eq!(env.json(&["project", "state", "--json"]).1["currentMode"], "analysis");
+    let all = json!(["plans/more", "plans/next", "sessions/session"]);
+    assert_eq!(env.json(&["session", "show", &id, "--json"]).1["notes"], all);
+    let (_, diff) = env.json(&["session", "diff", &id, "--json"]);
+    assert_eq!(diff["notes"][0], json!({ "path": "plans/more", "change": "written" }));
+    env.error(&["note", "list", "--session", "sess-unknown"], 2, "SESSION_UNKNOWN");
+
+    // It lands though no file changed, and can be undone.
+    let (_, landed) = env.json(&["session", "commit", &id, "--json"]);
+    assert_eq!((&landed["result"], &landed["landing"]), (&json!("landed"), &json!(1)));
+    assert_eq!(landed["notes"], all);
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "new");
+    assert_eq!(env.json(&["project", "state", "--json"]).1["currentMode"], "coding");
+    let (_, log) = env.json(&["log", "--json"]);
+    assert_eq!(log["landings"][0]["notes"], all);
+    let (_, undone) = env.json(&["undo", "1", "--json"]);
+    assert_eq!(undone["notes"], all);
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "old");
+    env.error(&["note", "read", "plans/more"], 2, "NOTE_UNKNOWN");
+    let record = env.json(&["project", "state", "--json"]).1;
+    assert_eq!(record["currentMode"], "analysis", "{record}");
+
+    let id = env.ok(&["session", "begin", "."]).trim().to_owned();
+    env.ok(&["note", "write", "plans/next", "thrown away", "--session", &id]);
+    env.ok(&["session", "rollback", &id]);
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "old");
+}
+
 //
 #[test]
 fn sessions_of_an_older_program_become_the_record() {

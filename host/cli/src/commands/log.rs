@@ -30,7 +30,7 @@ pub(crate) struct Log {
     #[arg(long, value_name = "PATH")]
     path: Option<PathBuf>,
     /// Print `{schema, landings: [{landing, time, session, goal, agent, task_id, message, added,
-    /// modified, removed, decisions: [{session, time, title}], undo_of, undone_by, undoable}]}`.
+    /// modified, removed, notes, decisions: [{session, time, title}], undo_of, undone_by, undoable}]}`.
     #[arg(long)]
     json: bool,
 }
@@ -67,6 +67,11 @@ fn line(l: &LogEntry) -> String {
     line.push_str(&format!("  {what}"));
     if let Some(agent) = &l.agent {
         line.push_str(&format!("  by {}", one_line(agent)));
+    }
+    match l.notes.len() {
+        0 => {}
+        1 => line.push_str("  (1 note)"),
+        n => line.push_str(&format!("  ({n} notes)")),
     }
     match l.decisions.len() {
         0 => {}

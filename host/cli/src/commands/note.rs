@@ -69,8 +69,12 @@ pub(crate) struct NoteHistory {
 #[derive(Debug, clap::Args)]
 struct Of {
     /// The project's directory; the current one when left out.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "session")]
     base: Option<PathBuf>,
+    /// As this session has them: what is written is seen there at once, by others when it lands,
+    /// and by nobody if it is rolled back.
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
     /// Print JSON: a note is `{schema, path, version, time, content}`, a listing `{schema, notes:
     /// [{path, version, time}]}`, a history `{schema, path, versions: [{version, time, origin,
     /// content}]}`, what was written `{schema, path, version}`.
@@ -126,6 +130,9 @@ struct Changed {
 
 impl Of {
     fn notes(&self) -> Result<std::sync::Arc<dyn Notes>, Failure> {
+        if let Some(id) = &self.session {
+            return Ok(std::sync::Arc::new(open::session(id)?.notes()?));
+        }
         let brio = open::brio(&Places::from_env()?)?;
         Ok(brio.project(&base_or_here(self.base.clone()))?.notes().clone())
     }

@@ -44,8 +44,11 @@ enum StateCommand {
 #[derive(Debug, clap::Args)]
 struct Of {
     /// The project's directory; the current one when left out.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "session")]
     base: Option<PathBuf>,
+    /// As this session has it: a change is seen by others when it lands.
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
     /// Print the record: `{schema, currentMode, activeTask, activeFeature, modeHistory, version,
     /// createdAt, updatedAt}`.
     #[arg(long)]
@@ -94,6 +97,15 @@ fn project(dir: Option<PathBuf>) -> Result<Project, Failure> {
     Ok(brio.project(&base_or_here(dir))?)
 }
 
+impl Of {
+    fn project(&self) -> Result<Project, Failure> {
+        match &self.session {
+            Some(id) => Ok(open::session(id)?.project()?),
+            None => project(self.base.clone()),
+        }
+    }
+}
+
 impl Init {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         show(ui, &project(self.dir)?.get_session()?, false)
@@ -107,14 +119,14 @@ impl State {
             Some(StateCommand::Get(of)) => get(ui, of),
             Some(StateCommand::Set(Set { mode, task, feature, of })) => {
                 let update = Update { mode, task, feature };
-                show(ui, &project(of.base)?.set_session(&update)?, of.json)
+                show(ui, &of.project()?.set_session(&update)?, of.json)
             }
         }
     }
 }
 
 fn get(ui: &Ui, of: Of) -> Result<Exit, Failure> {
-    show(ui, &project(of.base)?.get_session()?, of.json)
+    show(ui, &of.project()?.get_session()?, of.json)
 }
 
 fn show(ui: &Ui, record: &Record, json: bool) -> Result<Exit, Failure> {

@@ -19,7 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::json::{self, Changes, SCHEMA};
 use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_others};
 use crate::open;
-use crate::summary::diffstat;
+use crate::summary::{diffstat, names};
 use crate::terminal::Harmless;
 use crate::ui::Ui;
 
@@ -108,7 +108,8 @@ pub(crate) struct Run {
     /// Files created [default: 100000].
     #[arg(long, value_name = "N")]
     files: Option<String>,
-    /// Print `{schema, session, outcome, result, landing, lower, sandbox, changes, agent, network, error}`.
+    /// Print `{schema, session, outcome, result, landing, lower, sandbox, changes, notes,
+    /// agent, network, error}`.
     #[arg(long)]
     json: bool,
     /// Arguments for the agent.
@@ -155,6 +156,7 @@ impl Run {
                     lower: None,
                     sandbox: None,
                     changes: Changes::default(),
+                    notes: Vec::new(),
                     agent: None,
                     network: Vec::new(),
                     error: Some(json::Error::from(&failure)),
@@ -372,6 +374,10 @@ fn document(ran: &Ran, failure: Option<&Failure>) -> json::Ran {
         lower: Some(Lower::from(&ran.lower)),
         sandbox: Some(json::Enforced::from(&ran.enforced)),
         changes: Changes::from(&ran.changes),
+        notes: match &ran.ending {
+            Ending::Landed(landed) => names(&landed.notes),
+            _ => Vec::new(),
+        },
         agent: Some(json::Agent {
             output: said.or_else(|| report.verdict.as_ref().map(|v| v.comments.clone())),
             metrics: metrics(report),
@@ -441,7 +447,7 @@ pub(crate) fn tell(ui: &Ui, ran: &Ran, agent: &Path) {
     let id = ran.session.as_str();
     match &ran.ending {
         Ending::Landed(landed) => {
-            say_landed(ui, id, landed.landing, landed.parent.as_ref(), &ran.changes);
+            say_landed(ui, id, landed, &ran.changes);
             for warning in &landed.warnings {
                 ui.warn(warning);
             }

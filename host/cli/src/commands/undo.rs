@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{Changes, Error, SCHEMA, Undone};
 use crate::open;
-use crate::summary::one_line_stat;
+use crate::summary::{landed_stat, names};
 use crate::ui::Ui;
 
 /// Undo a landing: put back what it replaced and removed, and take away what it added.
@@ -30,7 +30,7 @@ pub(crate) struct Undo {
     /// no later change of a text), `last-write-wins` (put back what was there before).
     #[arg(long, value_name = "POLICY", default_value = "reject")]
     policy: Policy,
-    /// Print `{schema, undo_of, result, landing, changes, error}`.
+    /// Print `{schema, undo_of, result, landing, changes, notes, error}`.
     #[arg(long)]
     json: bool,
 }
@@ -51,6 +51,7 @@ impl Undo {
                 result: landed.map(|l| word(l.landing)),
                 landing: landed.and_then(|l| l.landing),
                 changes: landed.map(|l| Changes::from(&l.changes)).unwrap_or_default(),
+                notes: landed.map(|l| names(&l.notes)).unwrap_or_default(),
                 error: failure.as_ref().map(Error::from),
             })?;
         }
@@ -61,7 +62,7 @@ impl Undo {
                 for warning in &landed.warnings {
                     ui.warn(warning);
                 }
-                let stat = one_line_stat(&landed.changes);
+                let stat = landed_stat(&landed.changes, &landed.notes);
                 match landed.landing {
                     Some(n) => {
                         ui.say(format_args!("undone: landing {undo_of}, by landing {n} ({stat})"))

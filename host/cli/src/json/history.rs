@@ -27,6 +27,8 @@ pub(crate) struct Landing {
     pub(crate) added: u64,
     pub(crate) modified: u64,
     pub(crate) removed: u64,
+    /// Notes that it changed, by path.
+    pub(crate) notes: Vec<String>,
     /// What was decided in the session, and in those that landed in it; the journal has all of
     /// it, under the session's id.
     pub(crate) decisions: Vec<DecisionRef>,
@@ -50,6 +52,7 @@ impl From<&LogEntry> for Landing {
             added: l.added,
             modified: l.modified,
             removed: l.removed,
+            notes: l.notes.clone(),
             decisions: l.decisions.iter().map(DecisionRef::from).collect(),
             undo_of: l.undo_of,
             undone_by: l.undone_by,
@@ -124,6 +127,8 @@ pub(crate) struct Undone {
     pub(crate) result: Option<&'static str>,
     pub(crate) landing: Option<u64>,
     pub(crate) changes: Changes,
+    /// Notes that it changed, by path.
+    pub(crate) notes: Vec<String>,
     pub(crate) error: Option<Error>,
 }
 

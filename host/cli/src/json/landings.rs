@@ -14,6 +14,8 @@ pub(crate) struct Committed {
     /// With `--cascade`: children that have landed, in this order; also before an error.
     pub(crate) children: Vec<String>,
     pub(crate) changes: Changes,
+    /// Notes that it changed, by path.
+    pub(crate) notes: Vec<String>,
     pub(crate) error: Option<Error>,
 }
 

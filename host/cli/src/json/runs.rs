@@ -45,6 +45,8 @@ pub(crate) struct Ran {
     /// What kept its code from everything else; null: it never ran.
     pub(crate) sandbox: Option<Enforced>,
     pub(crate) changes: Changes,
+    /// Notes that landed, by path.
+    pub(crate) notes: Vec<String>,
     pub(crate) agent: Option<Agent>,
     /// What it asked of the network, in order.
     pub(crate) network: Vec<NetRequest>,

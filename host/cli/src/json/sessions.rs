@@ -116,6 +116,8 @@ pub(crate) struct Shown {
     /// Why its base is not there to look at; null: it is.
     pub(crate) base_gone: Option<String>,
     pub(crate) changes: Option<Changes>,
+    /// Notes that it changed, by path; null: they cannot be read.
+    pub(crate) notes: Option<Vec<String>>,
     /// Paths that it changed and that changed outside of it since; null: it cannot be told.
     pub(crate) drift: Option<Vec<Drift>>,
     /// With `--debug`.

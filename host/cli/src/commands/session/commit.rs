@@ -1,12 +1,12 @@
 //! `brio session commit`
 
-use brio_host::{ChangeSet, CommitError, CommitOptions, Isolation, Policy, SessionId};
+use brio_host::{ChangeSet, CommitError, CommitOptions, Isolation, Landed, Policy, SessionId};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{Changes, Committed, Error, SCHEMA};
 use crate::open;
-use crate::summary::one_line_stat;
+use crate::summary::{landed_stat, names};
 use crate::ui::Ui;
 
 /// Land a session in its base, or in its parent: all of it or nothing.
@@ -37,7 +37,7 @@ pub(crate) struct Commit {
     /// Land its open children first, oldest first; the first conflict ends it.
     #[arg(long)]
     cascade: bool,
-    /// Print `{schema, session, result, landing, children, changes, error}`. An error is `{code,
+    /// Print `{schema, session, result, landing, children, changes, notes, error}`. An error is `{code,
     /// message, paths, conflicts: [{path, base, ours: {change, version}, theirs: {by, what,
     /// landing, session, goal, version}, unmerged}]}`; base and version are `{kind, mode, size,
     /// sha256}`, or null where nothing is there.
@@ -74,6 +74,7 @@ impl Commit {
                         landing: landed.landing,
                         children: ids(&landed.children),
                         changes: Changes::from(&landed.changes),
+                        notes: names(&landed.notes),
                         error: None,
                     })?;
                     return Ok(Exit::Ok);
@@ -84,7 +85,7 @@ impl Commit {
                 if unchanged {
                     ui.say(format_args!("unchanged: {id} had nothing to land"));
                 } else {
-                    say_landed(ui, &id, landed.landing, landed.parent.as_ref(), &landed.changes);
+                    say_landed(ui, &id, &landed, &landed.changes);
                 }
                 Ok(Exit::Ok)
             }
@@ -102,6 +103,7 @@ impl Commit {
                             _ => Vec::new(),
                         },
                         changes: session.changes().map(|c| Changes::from(&c)).unwrap_or_default(),
+                        notes: Vec::new(),
                         error: Some(Error::from(&failure)),
                     })?;
                 }
@@ -116,15 +118,9 @@ fn ids(sessions: &[SessionId]) -> Vec<String> {
 }
 
 /// Tells where something landed.
-pub(crate) fn say_landed(
-    ui: &Ui,
-    id: &str,
-    landing: Option<u64>,
-    parent: Option<&brio_host::SessionId>,
-    changes: &ChangeSet,
-) {
-    let stat = one_line_stat(changes);
-    match (landing, parent) {
+pub(crate) fn say_landed(ui: &Ui, id: &str, landed: &Landed, changes: &ChangeSet) {
+    let stat = landed_stat(changes, &landed.notes);
+    match (landed.landing, &landed.parent) {
         (_, Some(parent)) => ui.say(format_args!("landed: {id} in its parent {parent} ({stat})")),
         (Some(n), None) => ui.say(format_args!("landed: {id} as landing {n} ({stat})")),
         (None, None) => ui.say(format_args!("landed: {id} ({stat})")),

@@ -29,7 +29,8 @@ pub(crate) struct Diff {
     /// Only the paths, with A(dded), M(odified), D(eleted), T(ype) or m(ode, times).
     #[arg(long, group = "form")]
     name_status: bool,
-    /// Print `{schema, session, changes: [{path, change, before, after, link_broken, hard_link_of}]}`.
+    /// Print `{schema, session, changes: [{path, change, before, after, link_broken, hard_link_of}],
+    /// notes: [{path, change}]}`.
     #[arg(long, group = "form")]
     json: bool,
 }
@@ -46,6 +47,14 @@ struct Json {
     schema: u32,
     session: String,
     changes: Vec<JsonChange>,
+    notes: Vec<JsonNote>,
+}
+
+#[derive(Serialize)]
+struct JsonNote {
+    path: String,
+    /// `written`, `removed`.
+    change: &'static str,
 }
 
 #[derive(Serialize)]
@@ -73,10 +82,18 @@ impl Diff {
             None => session.changes()?,
             Some(Against::Base) => session.changes_against_base()?,
         };
+        let written = session.notes()?.changes()?;
         if self.json {
             let changes = set.changes.iter().map(json).collect();
-            ui.json(&Json { schema: SCHEMA, session: session.id().to_string(), changes })?;
-        } else if self.name_status {
+            let notes = written.iter().map(|n| JsonNote {
+                path: n.path.to_string(),
+                change: if n.content.is_some() { "written" } else { "removed" },
+            });
+            let (session, notes) = (session.id().to_string(), notes.collect());
+            ui.json(&Json { schema: SCHEMA, session, changes, notes })?;
+            return Ok(Exit::Ok);
+        }
+        if self.name_status {
             for change in &set.changes {
                 ui.line(format_args!("{}\t{}", letter(change.kind), change.path))?;
             }
@@ -92,6 +109,11 @@ impl Diff {
                     ui.data(painted(&sides.patch(change)?, ui))?;
                 }
             }
+        }
+        // Beside the patch: that is for programs.
+        for note in written {
+            let what = if note.content.is_some() { "written" } else { "removed" };
+            ui.say(format_args!("note {} is {what}", note.path));
         }
         Ok(Exit::Ok)
     }

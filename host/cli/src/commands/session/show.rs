@@ -9,7 +9,7 @@ use crate::json::{
 };
 use crate::lower::{Lower, describe};
 use crate::open;
-use crate::summary::{diffstat, one_line_stat};
+use crate::summary::{diffstat, names, one_line_stat};
 use crate::ui::Ui;
 use crate::units::show_size;
 
@@ -20,7 +20,7 @@ pub(crate) struct Show {
     id: String,
     /// Print the fields of `session list`, and schema, landing, children, checkpoints, binds,
     /// isolation, operations, clean, unresolved, lower, excludes, frozen_only, base_gone, drift,
-    /// debug; changes are the paths.
+    /// debug; changes and notes are the paths.
     #[arg(long)]
     json: bool,
     /// Also what lies in its directory: paths with sizes, and its manifest.
@@ -45,6 +45,9 @@ impl Show {
         let drift = session.conflicts();
         let binds = session.binds();
         let debug = self.debug.then(|| session.debug()).transpose()?;
+        let notes = session.notes().map_err(Failure::from).and_then(|notes| {
+            Ok(notes.changes()?.into_iter().map(|change| change.path).collect::<Vec<_>>())
+        });
         if self.json {
             ui.json(&Shown {
                 schema: SCHEMA,
@@ -66,6 +69,7 @@ impl Show {
                 frozen_only: info.frozen_only,
                 base_gone: info.base_gone.map(|gone| gone.to_string()),
                 changes: changes.as_ref().ok().map(Changes::from),
+                notes: notes.as_ref().ok().map(|all| names(all)),
                 drift: drift.as_ref().ok().map(|d| d.iter().map(Drift::from).collect()),
                 debug: debug.as_ref().map(Debug::from),
             })?;
@@ -140,6 +144,10 @@ impl Show {
         lines.extend(info.excludes.iter().map(|p| ("excludes", p.clone())));
         // What cannot be told is no drift; a commit says why.
         lines.extend(drift.unwrap_or_default().iter().map(|c| ("drift", c.to_string())));
+        match notes {
+            Ok(notes) => lines.extend(notes.iter().map(|path| ("note", path.to_string()))),
+            Err(e) => lines.push(("notes", e.message)),
+        }
         for (key, value) in lines {
             ui.line(format_args!("{key:<8} {value}"))?;
         }
