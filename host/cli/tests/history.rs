@@ -37,6 +37,7 @@ fn a_landing_is_logged_and_undone() {
             "landing",
             "message",
             "modified",
+            "notes",
             "removed",
             "session",
             "task_id",

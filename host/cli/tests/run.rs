@@ -30,8 +30,8 @@ fn the_document_has_exactly_the_documented_fields() {
     assert_eq!(
         keys(&doc),
         [
-            "agent", "changes", "error", "landing", "lower", "network", "outcome", "result",
-            "sandbox", "schema", "session"
+            "agent", "changes", "error", "landing", "lower", "network", "notes", "outcome",
+            "result", "sandbox", "schema", "session"
         ]
     );
     assert_eq!(keys(&doc["agent"]), ["exit", "metrics", "output", "stderr", "stdout"]);

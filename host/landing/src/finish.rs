@@ -19,7 +19,7 @@ use crate::{JournalEntry, Kept, SessionId, home, notes};
 /// Ends a landing: its session goes, `end` is written; the caller moves the sequence. Under the
 /// exclusive lock. Returns the pre-images that were edited meanwhile: path, and where that version is.
 ///
-/// The journal comes first: whoever asks later what became of the session finds it there. A
+/// The notes land with the files. The journal comes before the session goes: whoever asks later what became of the session finds it there. A
 /// crash right after may write it twice, never not at all.
 pub(crate) fn finish(
     state: &State,
@@ -27,12 +27,12 @@ pub(crate) fn finish(
     work: &mut Work<'_>,
     entry: Option<&JournalEntry>,
 ) -> io::Result<Vec<Kept>> {
-    if let Some(entry) = entry {
-        state.write_journal(entry)?;
-    }
-    // Before the session goes, and before the next begin sees that nothing is under way.
+    // What can fail here without harm comes after them.
     if !intent.notes.is_empty() {
         notes::deliver(state, work.number, work.dir)?;
+    }
+    if let Some(entry) = entry {
+        state.write_journal(entry)?;
     }
     // First the session: its layer files are links of what has landed, and unlinking them
     // moves the ctime of base files, which must not happen after the next begin takes its T0.

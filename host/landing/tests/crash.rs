@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use brio_landing::{CommitError, SessionError, SessionId};
 use brio_session::{Door, Hook, Op, Verdict, ViewOptions};
-use common::rich::{base, change, notes};
+use common::rich::{base, base_notes, change, notes};
 use common::{begin, commit, everything as tree, open, open_door, scratch, state};
 
 /// Says a verdict at the N-th operation.
@@ -43,6 +43,7 @@ fn case() -> Case {
     let d = open(dir.path());
     let s = begin(&d, "everything at once");
     change(&s);
+    base_notes(&d);
     notes(&d, &s);
     let old = tree(dir.path());
     Case { id: s.id().clone(), dir, old }

@@ -126,8 +126,16 @@ pub fn contents(notes: &dyn Notes) -> BTreeMap<String, String> {
 
 /// The files and the notes of a base.
 pub fn everything(base: &Path) -> BTreeMap<Vec<u8>, String> {
-    let notes = contents(&*project(&open(base))).into_iter();
-    let notes = notes.map(|(path, content)| ([b"/note/", path.as_bytes()].concat(), content));
+    let dir = base.join(".brio/notes");
+    let notes = match cap_std::fs::Dir::open_ambient_dir(&dir, cap_std::ambient_authority()) {
+        Ok(dir) => {
+            let options = DirOptions::new(std::time::SystemTime::now);
+            contents(&DirNotes::open(dir, options).unwrap())
+        }
+        Err(_) => BTreeMap::new(),
+    };
+    let notes =
+        notes.into_iter().map(|(path, content)| ([b"/note/", path.as_bytes()].concat(), content));
     tree(base).into_iter().chain(notes).collect()
 }
 

@@ -30,14 +30,17 @@ pub fn base(dir: &Path) {
     std::fs::set_permissions(dir.join("modes"), PermissionsExt::from_mode(0o755)).unwrap();
 }
 
-/// Notes of the base, and what the session makes of them.
-pub fn notes(d: &brio_landing::Domain, s: &brio_landing::Session) {
-    let base = project(d);
+/// Notes of the base.
+pub fn base_notes(d: &brio_landing::Domain) {
     for path in ["kept", "replaced", "removed"] {
-        put(&*base, path, "old");
+        put(&*project(d), path, "old");
     }
+}
+
+/// What the session makes of them.
+pub fn notes(d: &brio_landing::Domain, s: &brio_landing::Session) {
     let w = writer(s);
-    let own = w.notes(base);
+    let own = w.notes(project(d));
     put(&own, "replaced", "new");
     put(&own, "plans/added", "new");
     take(&own, "removed");

@@ -10,7 +10,11 @@ use brio_landing::{
 };
 use brio_session::{Door, Handle, Kind, OpenOptions as Open, View, ViewOptions};
 
-use crate::common::{begin, commit, edit, open, options, read, state, tree, write, writer};
+use crate::common::rich::{base_notes, notes};
+use crate::common::{
+    self, begin, commit, edit, everything as tree, open, options, project, put, read, state, write,
+    writer,
+};
 use crate::faults::{Fault, Faults, How};
 use crate::shapes::{SHAPES, base};
 use crate::{Tally, Tree, scratch, whole};
@@ -78,22 +82,26 @@ impl World {
         let dir = tempfile::tempdir_in(scratch()).unwrap();
         base(dir.path());
         let d = open(dir.path());
+        base_notes(&d);
         let mut witnesses = Vec::new();
         let mut witness = |d: &Domain| {
             let s = begin(d, "witness");
-            let seen = flat(&tree(dir.path()));
+            let seen = flat(&common::tree(dir.path()));
             witnesses.push((s, seen));
         };
         let change = |s: &Session| {
             let w = writer(s);
             SHAPES[shape].1(w.view());
             w.finish().unwrap();
+            notes(&d, s);
         };
         let child = |s: &Session| {
             edit(s, &[("of-parent", b"p"), ("deep/of-parent", b"p")]);
             let parent = Some(s.id().clone());
             let c = d.begin(BeginOptions { parent, ..BeginOptions::default() }).unwrap();
             change(&c);
+            // What both wrote is settled when the child lands.
+            put(&s.notes(project(&d)), "replaced", "of the parent");
             c
         };
         let subject = match act {
@@ -295,7 +303,8 @@ fn settle(
             same(&now, &w.old, label);
             for id in &known {
                 let s = d.session(id).unwrap();
-                same(&through(&s.view(ViewOptions::default()).unwrap(), label), &flat(&now), label);
+                let (seen, now) = (s.view(ViewOptions::default()).unwrap(), common::tree(w.path()));
+                same(&through(&seen, label), &flat(&now), label);
             }
             more == 1
         }
@@ -332,6 +341,7 @@ fn settle(
         let now = tree(w.path());
         assert_ne!(before, now);
         assert_eq!(now.get(&b"of-parent"[..]), Some(&"file 644 \"p\"".to_owned()), "{label}");
+        assert_eq!(now.get(&b"/note/replaced"[..]), Some(&"new".to_owned()), "{label}");
     }
     for id in d.sessions().unwrap().into_iter().map(|s| s.id) {
         d.rollback(&id, false).unwrap_or_else(|e| panic!("{label}: {e}"));
