@@ -21,6 +21,7 @@ fn sessions_and_their_diffs_are_resources_that_tell_of_changes() {
     let (session, diff) = (format!("brio://session/{s}"), format!("brio://session/{s}/diff"));
     assert_eq!(uris, [&json!(session), &json!(diff)]);
     let templates = client.ask("resources/templates/list", json!({}))["result"].clone();
+    assert_eq!(templates["resourceTemplates"].as_array().unwrap().len(), 4);
     assert_eq!(templates["resourceTemplates"][1]["uriTemplate"], "brio://session/{id}/diff");
 
     assert!(client.ask("resources/subscribe", json!({ "uri": diff })).get("result").is_some());
@@ -52,6 +53,106 @@ fn sessions_and_their_diffs_are_resources_that_tell_of_changes() {
     assert_eq!(odd["error"]["code"], -32002, "{odd}");
 }
 
+/// A note's name as a resource.
+fn note_uri(env: &TestEnvironment, path: &str) -> String {
+    let base = env.base().canonicalize().unwrap().display().to_string().replace('/', "%2F");
+    format!("brio://project/{base}/notes/{path}")
+}
+
+#[test]
+fn notes_are_resources_that_tell_of_changes() {
+    let env = TestEnvironment::new();
+    let mut client = Client::start(&env, &[]);
+    let list = "notifications/resources/list_changed";
+    let updated = "notifications/resources/updated";
+    // Looking makes nothing.
+    assert_eq!(client.ask("resources/list", json!({}))["result"]["resources"], json!([]));
+    let note = note_uri(&env, "plans/a%20b");
+    let read = client.ask("resources/read", json!({ "uri": note }));
+    assert_eq!(read["error"]["code"], -32002, "{read}");
+    assert!(!env.base().join(".brio").exists());
+
+    assert!(client.ask("resources/subscribe", json!({ "uri": note })).get("result").is_some());
+    client.call("write_note", json!({ "path": "plans/a b", "content": "first" }));
+    client.told(updated, Some(&note));
+    client.told(list, None);
+    let listed = client.ask("resources/list", json!({}))["result"]["resources"].clone();
+    assert_eq!((&listed[0]["uri"], &listed[0]["name"]), (&json!(note), &json!("plans/a b")));
+    let contents =
+        client.ask("resources/read", json!({ "uri": note }))["result"]["contents"].clone();
+    assert_eq!(contents, json!([{ "uri": note, "mimeType": "text/plain", "text": "first" }]));
+
+    // As a session sees it.
+    let s = client.session();
+    let of_session = format!("brio://session/{s}/notes/plans/a%20b");
+    client.ask("resources/subscribe", json!({ "uri": of_session }));
+    client.call("write_note", json!({ "session": s, "path": "plans/a b", "content": "mine" }));
+    client.told(updated, Some(&of_session));
+    let text = |client: &mut Client, uri: &str| {
+        let read = client.ask("resources/read", json!({ "uri": uri }));
+        read["result"]["contents"][0]["text"].clone()
+    };
+    assert_eq!(text(&mut client, &of_session), "mine");
+    assert_eq!(text(&mut client, &note), "first");
+    client.call("commit", json!({ "session": s }));
+    client.told(updated, Some(&note));
+    assert_eq!(text(&mut client, &note), "mine");
+
+    client.notes.clear();
+    client.call("remove_note", json!({ "path": "plans/a b" }));
+    client.told(updated, Some(&note));
+    client.told(list, None);
+    let other = env.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    env.ok(&["note", "write", "secret", "no", "--base", other.to_str().unwrap()]);
+    let outside = note_uri(&env, "secret").replace("%2Fbase/", "%2Fother/");
+    for uri in [&note, &of_session, &outside, "brio://project/x/notes/y"] {
+        let read = client.ask("resources/read", json!({ "uri": uri }));
+        assert_eq!(read["error"]["code"], -32002, "{uri}: {read}");
+    }
+}
+
+#[test]
+fn what_other_processes_do_is_told_too() {
+    let env = TestEnvironment::new();
+    env.ok(&["note", "write", "plan", "first"]);
+    let mut client = Client::start(&env, &[]);
+    let list = "notifications/resources/list_changed";
+    let updated = "notifications/resources/updated";
+    let note = note_uri(&env, "plan");
+    client.ask("resources/subscribe", json!({ "uri": note }));
+    env.ok(&["note", "write", "plan", "second"]);
+    client.told(updated, Some(&note));
+    assert!(!client.notes.iter().any(|n| n["method"] == list), "{:?}", client.notes);
+    env.ok(&["note", "write", "new", "x"]);
+    client.told(list, None);
+    env.ok(&["note", "rm", "plan"]);
+    client.told(updated, Some(&note));
+    client.told(list, None);
+
+    let s = env.begin();
+    client.told(list, None);
+    let session = format!("brio://session/{s}");
+    client.ask("resources/subscribe", json!({ "uri": session }));
+    env.ok(&["run", "hello", "--task", "x", "--session", &s]);
+    client.told(updated, Some(&session));
+    env.ok(&["session", "rollback", &s]);
+    client.told(updated, Some(&session));
+    client.told(list, None);
+    // What it does itself is told once, and what nobody subscribed to is not told at all.
+    client.notes.clear();
+    client.ask("resources/unsubscribe", json!({ "uri": session }));
+    client.call("write_note", json!({ "path": "plan", "content": "own" }));
+    env.ok(&["note", "write", "plan", "again"]);
+    client.told(updated, Some(&note));
+    client.told(updated, Some(&note));
+    env.begin();
+    client.told(list, None);
+    client.told(list, None);
+    client.notes.retain(|n| n["params"]["uri"] != session);
+    assert_eq!(client.notes, Vec::<Value>::new());
+}
+
 #[test]
 fn a_long_list_of_sessions_comes_in_pages() {
     let env = TestEnvironment::new();
@@ -65,6 +166,17 @@ fn a_long_list_of_sessions_comes_in_pages() {
     let last = format!("brio://session/{}", begun[100]);
     assert_eq!(rest["resources"][0]["uri"], json!(last));
     assert!(rest["resources"].as_array().unwrap().len() == 2 && rest.get("nextCursor").is_none());
+    // Notes come after them.
+    for n in 0..100 {
+        client.call("write_note", json!({ "path": format!("n/{n:02}"), "content": "" }));
+    }
+    let next = json!({ "cursor": first["nextCursor"] });
+    let rest = client.ask("resources/list", next)["result"].clone();
+    assert_eq!(rest["resources"].as_array().unwrap().len(), 2 + 99);
+    let next = json!({ "cursor": rest["nextCursor"] });
+    let last = client.ask("resources/list", next)["result"].clone();
+    assert_eq!(last["resources"][0]["name"], "n/99");
+    assert!(last["resources"].as_array().unwrap().len() == 1 && last.get("nextCursor").is_none());
 }
 
 #[test]

@@ -1,20 +1,20 @@
-//! What every connection works with: the home, the bases that clients may use, and what is told of
-//! sessions.
+//! What every connection works with: the home, the bases that clients may use, the calls that go on.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use brio_host::project::Project;
 use brio_host::{
-    AgentSource, Brio, DomainError, FileToolError, FileTools, LeaseError, SessionEvent,
-    SessionHandle, StopToken, ViewOptions, Writer,
+    AgentSource, Brio, DomainError, FileToolError, FileTools, LeaseError, SessionHandle, StopToken,
+    ViewOptions, Writer,
 };
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::Semaphore;
 
 use super::failure::Failure;
 use super::tools::AgentTool;
+use super::watch::{News, Watch};
 use super::{Options, SetupError};
 
 /// Bytes that one answer, one file that is written or one that is edited may hold.
@@ -25,26 +25,13 @@ const CALLS: usize = 8;
 const RUNS: usize = 4;
 /// How long a call waits for another one that writes in the same session.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-/// Changes that a connection which is slow to be told may be behind; beyond, it is told that
-/// anything may have changed.
-const BEHIND: usize = 256;
-
-/// Something that concerns who looks at sessions.
-#[derive(Debug, Clone)]
-pub(super) enum News {
-    /// One began or ended.
-    List,
-    /// One changed, by its id.
-    Session(String),
-}
-
 pub(super) struct Desk {
     pub(super) brio: Brio,
     pub(super) options: Options,
     pub(super) agents: Vec<AgentTool>,
     pub(super) calls: Semaphore,
     pub(super) runs: Semaphore,
-    news: broadcast::Sender<News>,
+    pub(super) watch: Watch,
     live: Mutex<Live>,
 }
 
@@ -92,56 +79,32 @@ impl Desk {
             }
         }
         let (calls, runs) = (Semaphore::new(CALLS), Semaphore::new(RUNS));
-        let (news, _) = broadcast::channel(BEHIND);
-        Ok(Self { brio, options, agents, calls, runs, news, live: Mutex::default() })
-    }
-
-    /// Listens to what this process does to sessions, until the last clone of the home is gone.
-    pub(super) fn listen(&self) -> std::io::Result<()> {
-        let (events, news) = (self.brio.session_events(), self.news.clone());
-        let tell = move || {
-            for event in events {
-                // Nobody need listen.
-                match event {
-                    SessionEvent::Begun(_) => drop(news.send(News::List)),
-                    SessionEvent::State(id, state) => {
-                        let _ = news.send(News::Session(id.to_string()));
-                        if matches!(state.as_str(), "landed" | "rolled-back") {
-                            let _ = news.send(News::List);
-                        }
-                    }
-                    SessionEvent::RunBegan(id) | SessionEvent::RunEnded(id) => {
-                        let _ = news.send(News::Session(id.to_string()));
-                    }
-                    _ => {}
-                }
-            }
-        };
-        std::thread::Builder::new().name("brio-mcp-events".into()).spawn(tell)?;
-        Ok(())
-    }
-
-    pub(super) fn news(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
+        let (watch, live) = (Watch::default(), Mutex::default());
+        Ok(Self { brio, options, agents, calls, runs, watch, live })
     }
 
     /// The directory that a client names, as it is: below one of the bases that clients may use.
-    pub(super) fn base(&self, asked: Option<&str>) -> Result<PathBuf, Failure> {
+    pub(super) fn base<P: AsRef<Path> + ?Sized>(
+        &self,
+        asked: Option<&P>,
+    ) -> Result<PathBuf, Failure> {
         let first = self.options.bases.first();
         let Some(first) = first else {
             return Err(Failure::new("BASE_REFUSED", "this server has no base"));
         };
-        let Some(asked) = asked else { return Ok(first.clone()) };
-        if asked.contains('\0') {
-            return Err(self.refused(asked));
+        let Some(asked) = asked.map(AsRef::as_ref) else { return Ok(first.clone()) };
+        let refused = || self.refused(&asked.display().to_string());
+        if asked.as_os_str().as_encoded_bytes().contains(&0) {
+            return Err(refused());
         }
         let path = first.join(asked);
+        let up = |c| matches!(c, Component::ParentDir);
         match path.canonicalize() {
             Ok(real) if self.may_use(&real) => Ok(real),
-            Err(_) if self.may_use(&path) && !asked.contains("..") => {
+            Err(_) if self.may_use(&path) && !asked.components().any(up) => {
                 Err(DomainError::Missing { path }.into())
             }
-            _ => Err(self.refused(asked)),
+            _ => Err(refused()),
         }
     }
 
@@ -189,11 +152,9 @@ impl Desk {
         }
     }
 
-    /// Tells of a note that was written or removed.
-    pub(super) fn note_written(&self, owner: &Owner, _path: &str) {
-        if let Owner::Session(session) = owner {
-            let _ = self.news.send(News::Session(session.id().to_string()));
-        }
+    /// The roots of the domains that there are at the bases, where all of those may be used.
+    pub(super) fn roots(&self) -> BTreeSet<PathBuf> {
+        self.options.bases.iter().filter_map(|base| self.root(base).ok().flatten()).collect()
     }
 
     /// An open session, by its id or a unique beginning of that.
@@ -229,7 +190,7 @@ impl Desk {
             let what = format!("{}: it was written and may not survive a crash: {e}", session.id());
             Failure::new("IO", what).hint("make room if the disk is full, and write it again")
         })?;
-        let _ = self.news.send(News::Session(session.id().to_string()));
+        self.tell(News::Session(session.id().to_string()));
         Ok(done)
     }
 

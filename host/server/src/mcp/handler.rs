@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use brio_host::StopToken;
 use rmcp::model::{
@@ -16,14 +17,18 @@ use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::desk::{Caller, News};
+use super::desk::Caller;
+use super::name::Named;
 use super::tools::Answer;
-use super::{Server, resources};
+use super::watch::{News, Subscribed};
+use super::{Server, resources, watch};
 
 /// Resources that one connection may subscribe to.
 const MOST_SUBSCRIPTIONS: usize = 1000;
 /// Characters of a client's name.
 const LONGEST_NAME: usize = 80;
+/// How often it is looked whether a client that hears no news is still there.
+const PULSE: Duration = Duration::from_secs(10);
 
 const INSTRUCTIONS: &str = "Work on files in a session: a copy-on-write branch of a directory, \
     which nobody else sees until it lands. session_begin gives an id; read_file, write_file, edit, \
@@ -37,7 +42,7 @@ const INSTRUCTIONS: &str = "Work on files in a session: a copy-on-write branch o
 pub(super) struct Connection {
     server: Server,
     /// What it wants to hear of, by the protocol's older way.
-    subscribed: Arc<Mutex<BTreeSet<String>>>,
+    subscribed: Arc<Subscribed>,
 }
 
 impl Connection {
@@ -156,16 +161,24 @@ impl ServerHandler for Connection {
         request: SubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let Some(uri) = resources::normal(&request.uri) else {
-            return Err(resources::unknown(&request.uri));
-        };
-        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
-        if subscribed.len() >= MOST_SUBSCRIPTIONS && !subscribed.contains(&uri) {
-            let what = format!("a connection has at most {MOST_SUBSCRIPTIONS} subscriptions");
-            return Err(ErrorData::invalid_request(what, None));
+        let uri = request.uri;
+        if Named::parse(&uri).is_none() {
+            return Err(resources::unknown(&uri));
         }
-        subscribed.insert(uri);
-        Ok(())
+        {
+            let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+            if subscribed.len() >= MOST_SUBSCRIPTIONS && !subscribed.contains(&uri) {
+                let what = format!("a connection has at most {MOST_SUBSCRIPTIONS} subscriptions");
+                return Err(ErrorData::invalid_request(what, None));
+            }
+            subscribed.insert(uri.clone());
+        }
+        let desk = self.server.desk.clone();
+        blocking(move || {
+            desk.remember([uri]);
+            Ok(())
+        })
+        .await
     }
 
     #[allow(deprecated, reason = "what clients of the older protocol know")]
@@ -174,8 +187,8 @@ impl ServerHandler for Connection {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let uri = resources::normal(&request.uri).unwrap_or(request.uri);
-        self.subscribed.lock().unwrap_or_else(PoisonError::into_inner).remove(&uri);
+        let mut subscribed = self.subscribed.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribed.remove(&request.uri);
         Ok(())
     }
 
@@ -185,29 +198,26 @@ impl ServerHandler for Connection {
     ) -> Option<SubscriptionFilter> {
         let mut accepted = requested.clone();
         if let Some(uris) = &mut accepted.resource_subscriptions {
-            uris.retain(|uri| resources::normal(uri).is_some());
+            uris.retain(|uri| Named::parse(uri).is_some());
             uris.truncate(MOST_SUBSCRIPTIONS);
         }
         Some(accepted)
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut news = self.server.desk.news();
         let accepted = context.accepted().clone();
-        let wanted = accepted.resource_subscriptions.unwrap_or_default();
+        let wanted: BTreeSet<_> =
+            accepted.resource_subscriptions.unwrap_or_default().into_iter().collect();
+        let subscribed = Arc::new(Mutex::new(wanted.clone()));
+        let mut news = self.server.desk.listener(&subscribed);
+        remember(&self.server, wanted.clone());
         let sink = context.sink().clone();
         loop {
             let told = tokio::select! {
                 told = news.recv() => told,
                 () = context.cancelled() => return Ok(()),
             };
-            let (list, uris) = match told {
-                Ok(News::List) => (true, Vec::new()),
-                Ok(News::Session(id)) => (false, resources::of_session(&id, &wanted)),
-                // What was missed is not known: all of it may have changed.
-                Err(RecvError::Lagged(_)) => (true, wanted.clone()),
-                Err(RecvError::Closed) => return Ok(()),
-            };
+            let Some((list, uris)) = concerned(told, &subscribed) else { return Ok(()) };
             if list && accepted.resources_list_changed == Some(true) {
                 let _ = sink.notify_resource_list_changed().await;
             }
@@ -218,29 +228,45 @@ impl ServerHandler for Connection {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        let (news, subscribed) = (self.server.desk.news(), self.subscribed.clone());
+        let subscribed = self.subscribed.clone();
+        let news = self.server.desk.listener(&subscribed);
+        remember(&self.server, BTreeSet::new());
         tokio::spawn(tell(context.peer, news, subscribed));
     }
 }
 
-/// Tells a client of what it subscribed to, and of sessions that come and go, until it is gone.
-async fn tell(
-    peer: Peer<RoleServer>,
-    mut news: Receiver<News>,
-    subscribed: Arc<Mutex<BTreeSet<String>>>,
-) {
+/// Has it looked how things are, by which changes are told.
+fn remember(server: &Server, uris: BTreeSet<String>) {
+    let desk = server.desk.clone();
+    tokio::task::spawn_blocking(move || desk.remember(uris));
+}
+
+/// Whether the list changed, and which resources; `None`: there will be no more news.
+fn concerned(
+    told: Result<News, RecvError>,
+    subscribed: &Subscribed,
+) -> Option<(bool, Vec<String>)> {
+    let wanted = watch::subscriptions(subscribed);
+    match told {
+        Ok(News::List) => Some((true, Vec::new())),
+        Ok(news) => Some((false, news.of(wanted))),
+        // What was missed is not known: all of it may have changed.
+        Err(RecvError::Lagged(_)) => Some((true, wanted.into_iter().collect())),
+        Err(RecvError::Closed) => None,
+    }
+}
+
+/// Tells a client of what it subscribed to, and of what comes and goes, until it is gone.
+async fn tell(peer: Peer<RoleServer>, mut news: Receiver<News>, subscribed: Arc<Subscribed>) {
     loop {
-        let told = news.recv().await;
-        let wanted: Vec<_> = {
-            let subscribed = subscribed.lock().unwrap_or_else(PoisonError::into_inner);
-            subscribed.iter().cloned().collect()
+        let told = tokio::select! {
+            told = news.recv() => told,
+            () = tokio::time::sleep(PULSE) => match peer.is_transport_closed() {
+                true => return,
+                false => continue,
+            },
         };
-        let (list, uris) = match told {
-            Ok(News::List) => (true, Vec::new()),
-            Ok(News::Session(id)) => (false, resources::of_session(&id, &wanted)),
-            Err(RecvError::Lagged(_)) => (true, wanted),
-            Err(RecvError::Closed) => return,
-        };
+        let Some((list, uris)) = concerned(told, &subscribed) else { return };
         if list && peer.notify_resource_list_changed().await.is_err() {
             return;
         }

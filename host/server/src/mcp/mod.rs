@@ -6,8 +6,9 @@
 //! | module | what |
 //! |---|---|
 //! | `tools` | the tools: a module for each family, and the list of all |
-//! | `resources` | sessions and their diffs as resources |
-//! | `desk` | what connections share: the home, the bases that clients may use, the news |
+//! | `resources`, `name` | sessions, their diffs and notes as resources, and what those are called |
+//! | `desk` | what connections share: the home, the bases that clients may use, the calls |
+//! | `watch` | what is told of resources |
 //! | `handler` | one connection |
 //! | `failure`, `json` | what is answered |
 //! | `stdio`, `http` | the transports |
@@ -16,9 +17,11 @@ mod failure;
 mod handler;
 mod http;
 mod json;
+mod name;
 mod resources;
 mod stdio;
 mod tools;
+mod watch;
 
 use std::io;
 use std::path::PathBuf;
@@ -103,9 +106,9 @@ impl Server {
     /// # Errors
     /// [`SetupError`]: a base that is not there, an agent that does not run.
     pub fn new(brio: Brio, options: Options) -> Result<Self, SetupError> {
-        let desk = Desk::new(brio, options)?;
+        let desk = Arc::new(Desk::new(brio, options)?);
         desk.listen()?;
         let tools = Arc::new(tools::all(&desk));
-        Ok(Self { desk: Arc::new(desk), tools })
+        Ok(Self { desk, tools })
     }
 }

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 pub(super) use agents::AgentTool;
 pub(super) use diff::patch;
+pub(super) use notes::{note, unknown as no_note};
 pub(super) use sessions::open;
 
 use super::desk::{Caller, Desk};

@@ -1,6 +1,6 @@
 //! The notes of a project: texts with names, which survive every session.
 
-use brio_host::project::{NotePath, Notes, Pattern, Project, WriteOptions};
+use brio_host::project::{self, NotePath, Notes, Pattern, Project, WriteOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,12 +79,7 @@ struct Note {
 
 fn read_note(desk: &Desk, _: &Caller, asked: ReadNote) -> Result<Note, Failure> {
     let path = NotePath::new(asked.path)?;
-    let note = asked.whose.project(desk)?.notes().read(&path)?.ok_or_else(|| unknown(&path))?;
-    if note.content.len() > MOST_BYTES {
-        let what = format!("{path}: {} bytes are over {MOST_BYTES}", note.content.len());
-        let failure = Failure::new("NOTE_TOO_LARGE", what).path(path.to_string());
-        return Err(failure.hint("whoever has the directory reads it with `brio note read`"));
-    }
+    let note = note(asked.whose.project(desk)?.notes(), &path)?;
     Ok(Note {
         path: note.path.to_string(),
         version: note.version,
@@ -93,7 +88,18 @@ fn read_note(desk: &Desk, _: &Caller, asked: ReadNote) -> Result<Note, Failure> 
     })
 }
 
-fn unknown(path: &NotePath) -> Failure {
+/// A note that is there, and no larger than an answer may be.
+pub(in crate::mcp) fn note(notes: &dyn Notes, path: &NotePath) -> Result<project::Note, Failure> {
+    let note = notes.read(path)?.ok_or_else(|| unknown(path))?;
+    if note.content.len() > MOST_BYTES {
+        let what = format!("{path}: {} bytes are over {MOST_BYTES}", note.content.len());
+        let failure = Failure::new("NOTE_TOO_LARGE", what).path(path.to_string());
+        return Err(failure.hint("whoever has the directory reads it with `brio note read`"));
+    }
+    Ok(note)
+}
+
+pub(in crate::mcp) fn unknown(path: &NotePath) -> Failure {
     Failure::typed("NOTE_UNKNOWN", &format_args!("{path}: there is no such note"))
         .path(path.to_string())
 }
@@ -132,7 +138,7 @@ fn write_note(desk: &Desk, _: &Caller, asked: WriteNote) -> Result<Written, Fail
     let WriteNote { content, expected_version, origin, whose, .. } = asked;
     let how = WriteOptions { expected_version, origin };
     let write = |project: &Project| Ok(project.notes().write(&path, &content, &how)?);
-    let written = whose.change(desk, path.as_str(), write)?;
+    let written = whose.change(desk, (&path, true), write)?;
     Ok(Written { path: path.to_string(), version: written.version })
 }
 
@@ -189,7 +195,7 @@ fn remove_note(desk: &Desk, _: &Caller, asked: RemoveNote) -> Result<Written, Fa
     let how = WriteOptions { expected_version: asked.expected_version, origin: None };
     let remove =
         |project: &Project| project.notes().remove(&path, &how)?.ok_or_else(|| unknown(&path));
-    let removed = asked.whose.change(desk, path.as_str(), remove)?;
+    let removed = asked.whose.change(desk, (&path, false), remove)?;
     Ok(Written { path: path.to_string(), version: removed.version })
 }
 

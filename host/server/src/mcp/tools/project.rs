@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use brio_host::project::Project;
+use brio_host::project::{NotePath, Project};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -37,12 +37,12 @@ impl Whose {
         }
     }
 
-    /// Writes, and tells of it by the note's path. A client may send calls together: one waits a
-    /// little for another that writes in the same session.
+    /// Writes a note, and tells of it; `there`: whether there is one then. A client may send calls
+    /// together: one waits a little for another that writes in the same session.
     pub(super) fn change<T>(
         &self,
         desk: &Desk,
-        path: &str,
+        (path, there): (&NotePath, bool),
         change: impl Fn(&Project) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let (owner, begun) = (self.owner(desk)?, Instant::now());
@@ -55,7 +55,7 @@ impl Whose {
                 done => break done?,
             }
         };
-        desk.note_written(&owner, path);
+        desk.note_written(&owner, path.clone(), there);
         Ok(done)
     }
 }

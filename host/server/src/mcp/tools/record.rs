@@ -1,7 +1,7 @@
 //! The project's record, of which there is one and which has no id, and what its agents knew last.
 
 use brio_host::project::{
-    AGENT_CONTEXT_PREFIX, AgentName, Mode, Project, Record, SESSION_PATH, Update,
+    AGENT_CONTEXT_PREFIX, AgentName, Mode, NotePath, Project, Record, SESSION_PATH, Update,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -174,7 +174,7 @@ fn set_project_state(desk: &Desk, _: &Caller, asked: Set) -> Result<State, Failu
         return Err(Failure::new("USAGE", what).hint("give mode, task or feature"));
     }
     let set = |project: &Project| Ok(project.set_session(&update)?);
-    Ok(asked.whose.change(desk, SESSION_PATH, set)?.into())
+    Ok(asked.whose.change(desk, (&NotePath::new(SESSION_PATH)?, true), set)?.into())
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -201,7 +201,8 @@ fn save_agent_context(desk: &Desk, _: &Caller, asked: Save) -> Result<Saved, Fai
         return Err(Failure::new("NOTE_TOO_LARGE", what).hint("save less of it"));
     }
     let save = |project: &Project| Ok(project.save_agent_context(&agent, &asked.context)?);
-    asked.whose.change(desk, &format!("{AGENT_CONTEXT_PREFIX}{agent}"), save)?;
+    let path = NotePath::new(format!("{AGENT_CONTEXT_PREFIX}{agent}"))?;
+    asked.whose.change(desk, (&path, true), save)?;
     Ok(Saved { agent: agent.to_string() })
 }
 
