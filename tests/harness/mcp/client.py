@@ -30,7 +30,7 @@ async def task(client, base):
     wanted = {
         "session_begin", "session_list", "read_file", "write_file", "edit", "remove",
         "list_directory", "search", "diff", "commit", "rollback", "log", "undo", "run_agent",
-        "read_note", "write_note", "list_notes", "remove_note", "note_history",
+        "session_show", "checkpoint", "restore", "resolve", "read_note", "write_note", "list_notes", "remove_note", "note_history",
         "get_project_state", "set_project_state", "save_agent_context", "load_agent_context",
     }
     same(wanted - tools, set(), "tools that lack")
@@ -40,6 +40,11 @@ async def task(client, base):
     await call(client, "remove", session=session, path="gone.txt")
     found = await call(client, "search", session=session, pattern="ONE")
     same([m["path"] for m in found["matches"]], ["a.txt"], "search")
+    await call(client, "checkpoint", session=session, name="done")
+    await call(client, "write_file", session=session, path="a.txt", content="too much\n")
+    await call(client, "restore", session=session, name="done")
+    shown = await call(client, "session_show", session=session)
+    same([c["name"] for c in shown["checkpoints"]], ["done", "before-restore"], "checkpoints")
     diff = await call(client, "diff", session=session)
     same(diff["changes"]["removed"], ["gone.txt"], "diff")
     same((base / "a.txt").read_text(), "one\n", "the base before")

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use brio_host::project::Project;
 use brio_host::{
-    AgentSource, Brio, DomainError, FileToolError, FileTools, LeaseError, SessionHandle, StopToken,
+    AgentSource, Brio, DomainError, FileToolError, FileTools, SessionHandle, StopToken,
     ViewOptions, Writer,
 };
 use tokio::sync::Semaphore;
@@ -24,7 +24,7 @@ const CALLS: usize = 8;
 /// Agents that run at once; others wait.
 const RUNS: usize = 4;
 /// How long a call waits for another one that writes in the same session.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Desk {
     pub(super) brio: Brio,
     pub(super) options: Options,
@@ -194,15 +194,22 @@ impl Desk {
         Ok(done)
     }
 
-    /// A client may send calls together: one waits a little for the other.
-    fn writer(&self, session: &SessionHandle) -> Result<Writer, LeaseError> {
+    fn writer(&self, session: &SessionHandle) -> Result<Writer, Failure> {
+        Self::patiently(|| session.writer("mcp", ViewOptions::default()))
+    }
+
+    /// Tries what needs the right to write in a session, which nothing of it has changed when that
+    /// is not to be had. A client may send calls together: one waits a little for the other.
+    pub(super) fn patiently<T, E: Into<Failure>>(
+        mut call: impl FnMut() -> Result<T, E>,
+    ) -> Result<T, Failure> {
         let begun = Instant::now();
         loop {
-            match session.writer("mcp", ViewOptions::default()) {
-                Err(LeaseError::Busy { .. }) if begun.elapsed() < PATIENCE => {
+            match call().map_err(Into::into) {
+                Err(busy) if busy.code == "SESSION_BUSY" && begun.elapsed() < PATIENCE => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                taken => return taken,
+                done => return done,
             }
         }
     }

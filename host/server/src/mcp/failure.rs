@@ -64,6 +64,16 @@ impl Failure {
         self
     }
 
+    /// Paths that both sides changed.
+    fn of_conflicts(what: &str, conflicts: &[brio_host::Conflict]) -> Self {
+        let n = conflicts.len();
+        let paths = if n == 1 { "path" } else { "paths" };
+        let mut failure = Self::new("CONFLICT", format!("{what} {n} {paths}"));
+        failure.about.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
+        failure.about.conflicts = conflicts.iter().map(Conflict::from).collect();
+        failure
+    }
+
     /// As the result of a call: a text for the assistant, and the same as JSON.
     pub(super) fn into_result(self) -> CallToolResult {
         let mut text = format!("{}: {}", self.code, self.message);
@@ -100,13 +110,19 @@ fn by_tools(code: &str) -> Option<&'static str> {
         "TOO_MANY_SESSIONS" => "end sessions that nobody needs: session_list, rollback",
         "CONFLICT" => {
             "nothing landed and the session is kept: commit with the policy `merge` lands what can \
-             be merged, `last-write-wins` lands this session's side whatever stands there, \
-             rollback throws the session away"
+             be merged, `last-write-wins` lands this session's side whatever stands there; resolve \
+             brings it onto the base as it is now; rollback throws it away"
         }
         "UNDO_CONFLICT" => {
             "the base is as it was: the policy `merge` takes back what touches no later change, \
              `last-write-wins` puts back what was there before"
         }
+        "UNRESOLVED" => {
+            "edit what the markers (<<<<<<<, >>>>>>>) enclose, or resolve with `take`, then commit"
+        }
+        "NO_CONFLICT" => "leave it out of `take`: session_show lists conflicts as `drift`",
+        "CHECKPOINT_EXISTS" => "give another name, or `delete` that one first",
+        "CHECKPOINT_UNKNOWN" => "session_show lists its checkpoints",
         "LANDING_UNKNOWN" => "log lists the landings",
         "AGENT_UNKNOWN" => {
             "give a bundled agent's name, or a .wasm file below one of this server's bases"
@@ -152,7 +168,7 @@ macro_rules! from_typed {
 }
 
 from_typed! {
-    brio_host::BeginError, brio_host::DomainError, brio_host::FindError, brio_host::LeaseError,
+    brio_host::BeginError, brio_host::CheckpointError, brio_host::DomainError, brio_host::FindError, brio_host::LeaseError,
     brio_host::PatchError, brio_host::RegistryError, brio_host::RollbackError,
     brio_host::RunError, brio_host::SessionError,
     brio_host::project::NotesError, brio_host::project::OpenProjectError,
@@ -181,13 +197,8 @@ impl From<&brio_host::CommitError> for Failure {
     fn from(e: &brio_host::CommitError) -> Self {
         use brio_host::CommitError as E;
         if let E::Conflict { conflicts, .. } = e {
-            let n = conflicts.len();
-            let paths = if n == 1 { "path" } else { "paths" };
-            let what = format!("Concurrent modification detected in {n} {paths}");
-            let mut failure = Self::new("CONFLICT", what);
+            let mut failure = Self::of_conflicts("Concurrent modification detected in", conflicts);
             failure.hint = by_tools("CONFLICT").map(str::to_owned);
-            failure.about.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
-            failure.about.conflicts = conflicts.iter().map(Conflict::from).collect();
             return failure;
         }
         if let E::Cascade { landed, source } = e {
@@ -197,7 +208,25 @@ impl From<&brio_host::CommitError> for Failure {
                 &format!("; landed in their parents before that: {}", landed.join(", "));
             return failure;
         }
-        Self::typed(e.code(), e)
+        let mut failure = Self::typed(e.code(), e);
+        if let E::Unresolved { marked, .. } = e {
+            failure.about.paths = marked.iter().map(ToString::to_string).collect();
+        }
+        failure
+    }
+}
+
+impl From<brio_host::ResolveError> for Failure {
+    fn from(e: brio_host::ResolveError) -> Self {
+        match &e {
+            brio_host::ResolveError::Choose { conflicts, .. } => {
+                let mut failure = Self::of_conflicts("Somebody must choose for", conflicts);
+                failure.hint = Some("nothing changed: name each of them in `take`".to_owned());
+                failure
+            }
+            brio_host::ResolveError::Commit(e) => Self::from(e),
+            _ => Self::typed(e.code(), &e),
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use brio_host::{ChangeKind, ChangeSet, Kind, Time};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::failure::Failure;
+
 /// Changed paths, in the order of paths.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct Changes {
@@ -99,6 +101,87 @@ pub(super) fn run_word(lease: brio_host::LeaseStatus) -> &'static str {
     }
 }
 
+/// A session, as it stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ShownSession {
+    #[serde(flatten)]
+    session: Session,
+    /// The landing whose base it sees.
+    landing: u64,
+    children: Vec<String>,
+    /// States that it can be put back to, oldest first.
+    checkpoints: Vec<Checkpoint>,
+    /// `snapshot` or `serializable`.
+    isolation: &'static str,
+    /// `free`, `live`, `silent` or `dead`: the run that works in it, if there is one.
+    run: &'static str,
+    /// When somebody last wrote in it.
+    used_at: String,
+    /// Files in which a resolve put conflict markers.
+    unresolved: Vec<String>,
+    changes: Changes,
+    /// Notes that it changed; null: they cannot be read.
+    notes: Option<Vec<String>>,
+    /// What it changed and others changed too since; null: it cannot be told.
+    drift: Option<Vec<Drift>>,
+}
+
+impl ShownSession {
+    pub(super) fn of(session: &brio_host::SessionHandle) -> Result<Self, Failure> {
+        let (row, info) = (session.row()?, session.info()?);
+        let notes = session.notes().ok().and_then(|notes| notes.changes().ok());
+        let drift = session.conflicts().ok();
+        Ok(Self {
+            session: Session::from(&row),
+            landing: info.landing,
+            children: info.children.iter().map(ToString::to_string).collect(),
+            checkpoints: info.checkpoints.iter().map(Checkpoint::from).collect(),
+            isolation: info.isolation.as_str(),
+            run: run_word(info.lease),
+            used_at: of(info.used_at),
+            unresolved: info.unresolved.iter().map(ToString::to_string).collect(),
+            changes: Changes::from(&session.changes()?),
+            notes: notes.map(|all| all.iter().map(|note| note.path.to_string()).collect()),
+            drift: drift.map(|all| all.iter().map(Drift::from).collect()),
+        })
+    }
+}
+
+/// One path that changed on both sides.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Drift {
+    path: String,
+    /// What was done to it, and by whom.
+    theirs: String,
+    /// The landing that did it; null: a change from outside, or the parent's.
+    landing: Option<u64>,
+}
+
+impl From<&brio_host::Conflict> for Drift {
+    fn from(c: &brio_host::Conflict) -> Self {
+        let landing = match c.theirs {
+            brio_host::Theirs::Landing { number, .. } => Some(number),
+            _ => None,
+        };
+        Self { path: c.path.to_string(), theirs: c.theirs.to_string(), landing }
+    }
+}
+
+/// A state that a session can be put back to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Checkpoint {
+    name: String,
+    created_at: String,
+    /// The landing whose base it sees.
+    landing: u64,
+}
+
+impl From<&brio_host::CheckpointInfo> for Checkpoint {
+    fn from(c: &brio_host::CheckpointInfo) -> Self {
+        Self { name: c.name.clone(), created_at: of(c.created_at), landing: c.landing }
+    }
+}
+
 /// One path that both sides changed.
 #[derive(Debug, Serialize)]
 pub(super) struct Conflict {
@@ -169,6 +252,10 @@ pub(super) struct Landing {
     pub(super) added: u64,
     pub(super) modified: u64,
     pub(super) removed: u64,
+    /// Notes that it changed, by path.
+    pub(super) notes: Vec<String>,
+    /// What was decided in the session, and in those that landed in it.
+    pub(super) decisions: Vec<DecisionRef>,
     /// The landing that it undid, and the one that undid it.
     pub(super) undo_of: Option<u64>,
     pub(super) undone_by: Option<u64>,
@@ -189,11 +276,32 @@ impl From<&brio_host::LogEntry> for Landing {
             added: l.added,
             modified: l.modified,
             removed: l.removed,
+            notes: l.notes.clone(),
+            decisions: l.decisions.iter().map(DecisionRef::from).collect(),
             undo_of: l.undo_of,
             undone_by: l.undone_by,
             undoable: l.undoable,
         }
     }
+}
+
+/// A decision behind a landing.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DecisionRef {
+    session: String,
+    time: String,
+    title: String,
+}
+
+impl From<&brio_host::DecisionRef> for DecisionRef {
+    fn from(d: &brio_host::DecisionRef) -> Self {
+        Self { session: d.session.to_string(), time: of(d.time), title: d.title.clone() }
+    }
+}
+
+/// Notes, by path.
+pub(super) fn notes(paths: &[brio_host::project::NotePath]) -> Vec<String> {
+    paths.iter().map(ToString::to_string).collect()
 }
 
 /// What an entry of a directory is.

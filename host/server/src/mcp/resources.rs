@@ -7,11 +7,10 @@ use rmcp::ErrorData;
 use rmcp::model::{
     ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
 };
-use serde::Serialize;
 
 use super::desk::{Desk, Owner};
 use super::failure::Failure;
-use super::json::{self, Changes, Session};
+use super::json::{self, Session, ShownSession};
 use super::name::{Named, PROJECT, SESSION};
 use super::tools;
 
@@ -20,20 +19,6 @@ const DIFF_TYPE: &str = "text/x-diff";
 const NOTE_TYPE: &str = "text/plain";
 /// Sessions, or notes, of one page of the list.
 const PAGE: usize = 100;
-
-/// A session as a resource.
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    session: Session,
-    /// The landing whose base it sees.
-    landing: u64,
-    children: Vec<String>,
-    isolation: &'static str,
-    run: &'static str,
-    used_at: String,
-    changes: Changes,
-}
 
 pub(super) fn templates() -> Vec<ResourceTemplate> {
     vec![
@@ -166,16 +151,7 @@ pub(super) fn read(desk: &Desk, uri: &str) -> Result<ReadResourceResult, ErrorDa
 
 fn read_session(desk: &Desk, id: &str) -> Result<String, Failure> {
     let session = desk.session(id)?;
-    let (row, info) = (session.row()?, session.info()?);
-    let shown = Shown {
-        session: Session::from(&row),
-        landing: info.landing,
-        children: info.children.iter().map(ToString::to_string).collect(),
-        isolation: info.isolation.as_str(),
-        run: json::run_word(info.lease),
-        used_at: json::of(info.used_at),
-        changes: Changes::from(&session.changes()?),
-    };
+    let shown = ShownSession::of(&session)?;
     serde_json::to_string(&shown).map_err(|e| Failure::new("IO", e.to_string()))
 }
 

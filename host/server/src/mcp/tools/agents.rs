@@ -16,7 +16,7 @@ use super::{Does, ToolDef, tool};
 use crate::mcp::SetupError;
 use crate::mcp::desk::{Caller, Desk};
 use crate::mcp::failure::{Failure, one_line};
-use crate::mcp::json::Changes;
+use crate::mcp::json::{self, Changes};
 
 /// Bytes of what an agent prints that are returned, of each stream.
 const MOST_OUTPUT: usize = 64 << 10;
@@ -133,6 +133,8 @@ struct RanAgent {
     landing: Option<u64>,
     /// What the session had changed when the run ended.
     changes: Changes,
+    /// Notes that landed, by path.
+    notes: Vec<String>,
     agent: Said,
 }
 
@@ -217,16 +219,17 @@ fn failure(ran: &Ran, agent: &str) -> Option<Failure> {
 fn document(ran: &Ran) -> RanAgent {
     let report = &ran.report;
     let said = report.output.as_ref().map(|o| o.summary.clone());
-    let landing = match &ran.ending {
-        Ending::Landed(landed) => landed.landing,
+    let landed = match &ran.ending {
+        Ending::Landed(landed) => Some(landed),
         _ => None,
     };
     RanAgent {
         session: ran.session.to_string(),
         outcome: report.outcome.as_str(),
         result: result(&ran.ending),
-        landing,
+        landing: landed.and_then(|landed| landed.landing),
         changes: Changes::from(&ran.changes),
+        notes: landed.map(|landed| json::notes(&landed.notes)).unwrap_or_default(),
         agent: Said {
             output: said.or_else(|| report.verdict.as_ref().map(|v| v.comments.clone())),
             metrics: metrics(report),

@@ -15,8 +15,8 @@ const MOST_TEXT: usize = 1 << 20;
 pub(super) fn tools() -> Vec<ToolDef> {
     vec![tool(
         ("diff", "Show what a session changed"),
-        "Shows what a session changed since it began: the paths, and a unified diff. Binary files, \
-         modes and links are said in words. Look at it before `commit`.",
+        "Shows what a session changed since it began: the paths, a unified diff, and the notes. \
+         Binary files, modes and links are said in words. Look at it before `commit`.",
         Does::Reads,
         diff,
     )]
@@ -37,8 +37,17 @@ struct Shown {
     changes: Changes,
     /// The unified diff.
     diff: String,
+    /// Notes that it changed, unless `path` was given.
+    notes: Vec<NoteChange>,
     /// The diff has more: show it by `path`.
     truncated: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct NoteChange {
+    path: String,
+    /// `written`, `removed`.
+    change: &'static str,
 }
 
 fn diff(desk: &Desk, _: &Caller, asked: Diff) -> Result<Shown, Failure> {
@@ -53,7 +62,16 @@ fn diff(desk: &Desk, _: &Caller, asked: Diff) -> Result<Shown, Failure> {
     set.changes.retain(|change| change.path.starts_with(&path));
     let (diff, truncated) = text(&session, &set)?;
     let changes = Changes::from(&set);
-    Ok(Shown { session: session.id().to_string(), changes, diff, truncated })
+    let written = match asked.path {
+        None => session.notes()?.changes()?,
+        Some(_) => Vec::new(),
+    };
+    let notes = written.iter().map(|note| NoteChange {
+        path: note.path.to_string(),
+        change: if note.content.is_some() { "written" } else { "removed" },
+    });
+    let (session, notes) = (session.id().to_string(), notes.collect());
+    Ok(Shown { session, changes, diff, notes, truncated })
 }
 
 /// The unified diff of all that a session changed.

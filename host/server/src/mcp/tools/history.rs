@@ -10,7 +10,7 @@ use super::sessions::{PolicyWord, short};
 use super::{Does, ToolDef, tool};
 use crate::mcp::desk::{Caller, Desk};
 use crate::mcp::failure::Failure;
-use crate::mcp::json::{Changes, Landing};
+use crate::mcp::json::{self, Changes, Landing};
 
 /// Landings that are listed, when nobody says how many and at most.
 const LANDINGS: usize = 20;
@@ -102,6 +102,8 @@ struct Undone {
     /// The landing that undid it.
     landing: Option<u64>,
     changes: Changes,
+    /// Notes that it put back, by path.
+    notes: Vec<String>,
     /// What a person should know.
     warnings: Vec<String>,
 }
@@ -121,6 +123,7 @@ fn undo(desk: &Desk, caller: &Caller, asked: Undo) -> Result<Undone, Failure> {
         result: if landed.landing.is_some() { "landed" } else { "unchanged" },
         landing: landed.landing,
         changes: Changes::from(&landed.changes),
+        notes: json::notes(&landed.notes),
         warnings: landed.warnings.iter().map(ToString::to_string).collect(),
     })
 }

@@ -8,6 +8,7 @@ mod project;
 mod record;
 mod search;
 mod sessions;
+mod states;
 
 use std::sync::Arc;
 
@@ -145,7 +146,9 @@ pub(super) fn all(desk: &Desk) -> Vec<ToolDef> {
     tools.extend(files::tools());
     tools.extend(search::tools());
     tools.extend(diff::tools());
+    tools.extend(states::tools());
     tools.extend(sessions::endings());
+    tools.extend(states::settling());
     tools.extend(history::tools());
     tools.extend(notes::tools());
     tools.extend(record::tools());

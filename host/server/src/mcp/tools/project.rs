@@ -1,12 +1,10 @@
 //! Whose notes and record a tool is about: the one place where that is asked for.
 
-use std::time::{Duration, Instant};
-
 use brio_host::project::{NotePath, Project};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::mcp::desk::{Desk, Owner, PATIENCE};
+use crate::mcp::desk::{Desk, Owner};
 use crate::mcp::failure::Failure;
 
 /// Part of the input of each of these tools.
@@ -37,24 +35,16 @@ impl Whose {
         }
     }
 
-    /// Writes a note, and tells of it; `there`: whether there is one then. A client may send calls
-    /// together: one waits a little for another that writes in the same session.
+    /// Writes a note, and tells of it; `there`: whether there is one then.
     pub(super) fn change<T>(
         &self,
         desk: &Desk,
         (path, there): (&NotePath, bool),
         change: impl Fn(&Project) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let (owner, begun) = (self.owner(desk)?, Instant::now());
+        let owner = self.owner(desk)?;
         let project = desk.project(&owner)?;
-        let done = loop {
-            match change(&project) {
-                Err(e) if e.code == "SESSION_BUSY" && begun.elapsed() < PATIENCE => {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                done => break done?,
-            }
-        };
+        let done = Desk::patiently(|| change(&project))?;
         desk.note_written(&owner, path.clone(), there);
         Ok(done)
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Does, ToolDef, tool};
 use crate::mcp::desk::{Caller, Desk};
 use crate::mcp::failure::Failure;
-use crate::mcp::json::{Changes, ListedSession, Session};
+use crate::mcp::json::{self, Changes, ListedSession, Session};
 
 /// So many sessions are listed.
 const MOST_LISTED: usize = 500;
@@ -209,6 +209,8 @@ struct Committed {
     /// Children that landed first.
     children: Vec<String>,
     changes: Changes,
+    /// Notes that it changed, by path.
+    notes: Vec<String>,
     /// What a person should know.
     warnings: Vec<String>,
 }
@@ -229,6 +231,7 @@ fn commit(desk: &Desk, _: &Caller, asked: Commit) -> Result<Committed, Failure> 
         landing: landed.landing,
         children: ids(&landed.children),
         changes: Changes::from(&landed.changes),
+        notes: json::notes(&landed.notes),
         warnings: landed.warnings.iter().map(ToString::to_string).collect(),
     })
 }
