@@ -50,6 +50,11 @@ pub enum FindError {
         /// How it ended.
         state: String,
     },
+    /// None was named, and none is current.
+    #[error(
+        "NO_CURRENT: no session is current here; name one (`brio session list` shows them), or make it so: `brio session resume ID`"
+    )]
+    NoCurrent,
     /// It is not there, or cannot be read.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -69,6 +74,7 @@ impl FindError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Ended { .. } => "SESSION_ENDED",
+            Self::NoCurrent => "NO_CURRENT",
             Self::Session(e) => e.code(),
             Self::Index(e) => e.code(),
         }

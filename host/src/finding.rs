@@ -4,15 +4,20 @@ use std::path::Path;
 
 use brio_landing::{DomainError, SessionError, SessionId};
 
-use crate::{Brio, FindError, SessionHandle};
+use crate::{Brio, CURRENT, FindError, SessionHandle};
 
 impl Brio {
     /// Looks in the domain that `near` lies in, then in the index, then in every domain that
-    /// the home knows (the index may have been deleted). A unique prefix is enough.
+    /// the home knows (the index may have been deleted). A unique prefix is enough; [`CURRENT`]
+    /// is the session that is current near there.
     ///
     /// # Errors
     /// [`FindError`]; a session that has ended is told apart from one that never was.
     pub fn find(&self, prefix: &str, near: Option<&Path>) -> Result<SessionHandle, FindError> {
+        if prefix == CURRENT {
+            let current = near.map(|near| self.current_session(near)).transpose()?.flatten();
+            return current.ok_or(FindError::NoCurrent);
+        }
         let mut trouble = None;
         if let Some(near) = near {
             match self.domain(near, false) {

@@ -42,6 +42,7 @@ mod brio;
 mod builder;
 mod bundled;
 mod conflicts;
+mod current;
 mod directory;
 mod doctor;
 mod domains;
@@ -133,6 +134,7 @@ pub use brio_session::{
 };
 pub use builder::{BrioBuilder, SessionLimits};
 pub use bundled::{Bundled, bundled, bundled_agent};
+pub use current::CURRENT;
 pub use directory::{
     DirectoryError, ExportError, ExportOptions, Exported, Import, ImportError, ImportOptions,
     Progress, Watch,

@@ -143,6 +143,8 @@ pub(crate) enum Session {
     Unmount(commands::session::mount::Unmount),
     Approve(commands::session::approve::Approve),
     Reject(commands::session::approve::Reject),
+    Pause(commands::session::current::Pause),
+    Resume(commands::session::current::Resume),
     Say(commands::session::say::Say),
     Decide(commands::session::decide::Decide),
 }

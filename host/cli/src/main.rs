@@ -117,6 +117,8 @@ fn session(command: Session, ui: &Ui) -> Result<Exit, Failure> {
         Session::Unmount(c) => c.run(ui),
         Session::Approve(c) => c.run(ui),
         Session::Reject(c) => c.run(ui),
+        Session::Pause(c) => c.run(ui),
+        Session::Resume(c) => c.run(ui),
         Session::Say(c) => c.run(ui),
         Session::Decide(c) => c.run(ui),
     }

@@ -123,6 +123,49 @@ fn notes_of_a_session_land_with_it() {
     assert_eq!(env.ok(&["note", "read", "plans/next"]), "old");
 }
 
+#[test]
+fn commands_that_are_given_no_session_mean_the_current_one() {
+    let env = TestEnvironment::new();
+    env.error(&["session", "show"], 2, "NO_CURRENT");
+    env.error(&["session", "commit", "current"], 2, "NO_CURRENT");
+    assert!(env.json(&["project", "state", "--json"]).1.get("currentSession").is_none());
+    let first = env.ok(&["session", "begin", "--current"]).trim().to_owned();
+    let second = env.ok(&["session", "begin"]).trim().to_owned();
+    let is = |id: &str| {
+        assert_eq!(env.json(&["session", "show", "--json"]).1["id"], *id);
+        assert_eq!(env.json(&["project", "state", "--json"]).1["currentSession"], *id);
+    };
+    is(&first);
+    // A run works in it, and leaves it open.
+    let (_, ran) = env.json(&["run", "hello", "--task", "Ada", "--json"]);
+    assert_eq!((&ran["session"], &ran["result"]), (&json!(first), &json!("kept")));
+    let (_, ran) = env.json(&["run", "hello", "--task", "Ada", "--new", "--json"]);
+    assert_ne!(ran["session"], first);
+    assert!(env.ok(&["session", "diff", "--name-status"]).starts_with("A\t"));
+    env.ok(&["session", "checkpoint", "current", "here"]);
+    // There is at most one.
+    env.ok(&["session", "resume", &second]);
+    is(&second);
+    env.ok(&["session", "pause", &first]);
+    is(&second);
+    env.ok(&["session", "pause"]);
+    env.error(&["session", "show"], 2, "NO_CURRENT");
+    assert_eq!(env.json(&["session", "show", &second, "--json"]).1["state"], "open");
+    // One that has ended is not current.
+    env.ok(&["session", "resume", &second]);
+    env.ok(&["session", "rollback"]);
+    env.error(&["session", "rollback"], 2, "NO_CURRENT");
+    env.error(&["session", "resume", &second], 2, "SESSION_ENDED");
+    let (_, ran) = env.json(&["run", "hello", "--task", "Bob", "--json"]);
+    assert_ne!(ran["result"], "kept");
+    // Where nothing was ever begun, nothing is made by asking.
+    let other = env.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    let mut ask = env.command(&["session", "show"]);
+    assert_eq!(ask.current_dir(&other).status().unwrap().code(), Some(2));
+    assert_eq!(std::fs::read_dir(&other).unwrap().count(), 0);
+}
+
 //
 #[test]
 fn sessions_of_an_older_program_become_the_record() {

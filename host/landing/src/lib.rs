@@ -44,6 +44,7 @@ mod claim;
 mod commit;
 mod conflict;
 mod create;
+mod current;
 mod diagnose;
 mod digest;
 mod discover;

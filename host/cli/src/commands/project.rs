@@ -50,7 +50,7 @@ struct Of {
     #[arg(long, value_name = "ID")]
     session: Option<String>,
     /// Print the record: `{schema, currentMode, activeTask, activeFeature, modeHistory, version,
-    /// createdAt, updatedAt}`.
+    /// createdAt, updatedAt}`, and currentSession if there is one.
     #[arg(long)]
     json: bool,
 }
@@ -90,11 +90,21 @@ struct Json<'a> {
     schema: u32,
     #[serde(flatten)]
     record: &'a Record,
+    /// The session that is current; left out where there is none.
+    #[serde(rename = "currentSession", skip_serializing_if = "Option::is_none")]
+    current: Option<String>,
 }
 
 fn project(dir: Option<PathBuf>) -> Result<Project, Failure> {
     let brio = open::brio(&Places::from_env()?)?;
     Ok(brio.project(&base_or_here(dir))?)
+}
+
+/// The session that is current, by its id.
+fn current(dir: Option<PathBuf>) -> Result<Option<String>, Failure> {
+    let brio = open::brio(&Places::from_env()?)?;
+    let current = brio.current_session(&base_or_here(dir))?;
+    Ok(current.map(|session| session.id().to_string()))
 }
 
 impl Of {
@@ -104,11 +114,19 @@ impl Of {
             None => project(self.base.clone()),
         }
     }
+
+    fn current(&self) -> Result<Option<String>, Failure> {
+        match &self.session {
+            Some(id) => current(Some(open::session(id)?.base()?)),
+            None => current(self.base.clone()),
+        }
+    }
 }
 
 impl Init {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        show(ui, &project(self.dir)?.get_session()?, false)
+        let record = project(self.dir.clone())?.get_session()?;
+        show(ui, &record, current(self.dir)?, false)
     }
 }
 
@@ -119,19 +137,19 @@ impl State {
             Some(StateCommand::Get(of)) => get(ui, of),
             Some(StateCommand::Set(Set { mode, task, feature, of })) => {
                 let update = Update { mode, task, feature };
-                show(ui, &of.project()?.set_session(&update)?, of.json)
+                show(ui, &of.project()?.set_session(&update)?, of.current()?, of.json)
             }
         }
     }
 }
 
 fn get(ui: &Ui, of: Of) -> Result<Exit, Failure> {
-    show(ui, &of.project()?.get_session()?, of.json)
+    show(ui, &of.project()?.get_session()?, of.current()?, of.json)
 }
 
-fn show(ui: &Ui, record: &Record, json: bool) -> Result<Exit, Failure> {
+fn show(ui: &Ui, record: &Record, current: Option<String>, json: bool) -> Result<Exit, Failure> {
     if json {
-        ui.json(&Json { schema: SCHEMA, record })?;
+        ui.json(&Json { schema: SCHEMA, record, current })?;
         return Ok(Exit::Ok);
     }
     let nothing = || "-".to_owned();
@@ -142,7 +160,8 @@ fn show(ui: &Ui, record: &Record, json: bool) -> Result<Exit, Failure> {
         ("version", record.version.to_string()),
         ("updated", record.updated_at.to_string()),
     ];
-    for (key, value) in lines {
+    let current = current.map(|id| ("current", id));
+    for (key, value) in lines.into_iter().chain(current) {
         ui.line(format_args!("{key:<8} {value}"))?;
     }
     Ok(Exit::Ok)

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use brio_host::net::{AllowHost, SecretSpec};
 use brio_host::{
-    AgentSource, Ending, Enforced, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants,
-    Outcome, Output, Place, Ran, RunLimits, RunReport, RunRequest, missing_hosts,
+    AgentSource, Brio, Ending, Enforced, Grants, Isolation, Limit, LowerInfo, Metadata, NetGrants,
+    Outcome, Output, Place, Ran, RunLimits, RunReport, RunRequest, SessionHandle, missing_hosts,
 };
 
 use crate::args::base_or_here;
@@ -42,9 +42,13 @@ pub(crate) struct Run {
     /// A file that belongs to the task. One outside of the base is shown read-only in /input.
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
-    /// Run in this open session, and leave it open.
+    /// Run in this open session, and leave it open. The current one of the project when left out,
+    /// if there is one.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
+    /// Run in a session of its own, whichever is current.
+    #[arg(long, conflicts_with = "session")]
+    new: bool,
     #[command(flatten)]
     lower: LowerArgs,
     /// Leave the session open for review, whatever the agent says.
@@ -171,7 +175,7 @@ impl Run {
         let brio = open::brio(&places)?;
         let session = match &self.session {
             Some(id) => Some(brio.find(id, Some(Path::new(".")))?),
-            None => None,
+            None => self.current(ui, &brio)?,
         };
         let base = match &session {
             Some(session) => session.base()?,
@@ -207,6 +211,19 @@ impl Run {
         }
     }
 
+    /// The session that is current, unless what is asked for can only be had in a new one.
+    fn current(&self, ui: &Ui, brio: &Brio) -> Result<Option<SessionHandle>, Failure> {
+        if self.new || self.isolation.is_some() || self.lower.given().is_some() {
+            return Ok(None);
+        }
+        let current = brio.current_session(&base_or_here(self.base.clone()))?;
+        if let Some(session) = &current {
+            let id = session.id();
+            ui.say(format_args!("in the current session {id} (--new begins another one)"));
+        }
+        Ok(current)
+    }
+
     fn net(&self, places: &Places) -> Result<NetGrants, Failure> {
         let usage = |e: brio_host::net::SecretError| Failure::typed(e.code(), &e).exit(Exit::Usage);
         let env = |name: &str| places.env(name).ok().flatten();
@@ -235,7 +252,7 @@ impl Run {
     fn request(
         &self,
         config: &Config,
-        session: Option<brio_host::SessionHandle>,
+        session: Option<SessionHandle>,
         base: PathBuf,
         interrupt: &Interrupt,
     ) -> RunRequest {

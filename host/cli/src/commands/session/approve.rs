@@ -22,7 +22,8 @@ pub(crate) struct Reject {
 
 #[derive(Debug, clap::Args)]
 struct Decision {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Why.
     #[arg(long, short = 'm', value_name = "TEXT", default_value = "", hide_default_value = true)]

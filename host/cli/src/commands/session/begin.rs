@@ -39,6 +39,10 @@ pub(crate) struct Begin {
     /// new one would; the youngest. Somebody may be working in it.
     #[arg(long, conflicts_with_all = ["parent", "goal"])]
     reuse: bool,
+    /// Make it the current session of the project: commands that are given none mean it, and
+    /// `brio run` works in it.
+    #[arg(long)]
+    current: bool,
     /// Print `{schema, session, reused, lower, excludes, frozen_only}`.
     #[arg(long)]
     json: bool,
@@ -86,6 +90,9 @@ impl Begin {
             }
         };
         let told = session.info().map_err(Failure::from).and_then(|info| {
+            if self.current {
+                session.make_current()?;
+            }
             if self.json {
                 return ui.json(&Begun {
                     schema: SCHEMA,

@@ -18,7 +18,7 @@ use crate::ui::Ui;
 /// can be changed with --grant vcs only.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bind {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// The directory. The session's base, what holds it, and Brio's home are refused.
     #[arg(value_name = "SRC")]
@@ -41,7 +41,7 @@ pub(crate) struct Bind {
 /// Take away a directory that `session bind` shows, from the next run on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Unbind {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// Where it is found.
     #[arg(value_name = "DST")]

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// `session show` lists a session's checkpoints; they end with it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Checkpoint {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// The checkpoint's name, new in this session: letters, digits, `.`, `_` and `-`.
     name: String,

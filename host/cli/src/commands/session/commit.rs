@@ -16,7 +16,8 @@ use crate::ui::Ui;
 /// with contents, and what both made the same; `brio session resolve` is the way for the rest.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Commit {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Why, for the journal.
     #[arg(long, value_name = "TEXT")]

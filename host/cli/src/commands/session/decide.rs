@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// `brio journal --session ID --kind decision` shows them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Decide {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// What was decided, in a few words.
     title: String,

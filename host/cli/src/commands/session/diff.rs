@@ -17,7 +17,8 @@ use crate::ui::Ui;
 /// words. The price is what changed, whatever the size of the base.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Diff {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Compare with the base as it is now instead: what others changed since at these paths
     /// shows on the other side.

@@ -29,7 +29,8 @@ use crate::units::{parse_duration, parse_size};
 /// started, 125 when Brio failed or its time was over.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Exec {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Let it use this machine's network, loopback included.
     #[arg(long)]

@@ -23,7 +23,7 @@ use crate::units::show_size;
 /// session meanwhile.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Export {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// The directory: not there yet, or empty.
     dir: PathBuf,

@@ -23,7 +23,7 @@ use crate::ui::Ui;
 /// granted. The other way: `session export`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// The directory.
     dir: PathBuf,

@@ -18,7 +18,8 @@ use crate::units::{parse_duration, show_size};
 /// status 4. Open children go with the session. The base is untouched.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Kill {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Only end the run: the session stays open, with what it has changed so far.
     #[arg(long)]

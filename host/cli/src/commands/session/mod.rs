@@ -4,6 +4,7 @@ pub(crate) mod begin;
 pub(crate) mod bind;
 pub(crate) mod checkpoint;
 pub(crate) mod commit;
+pub(crate) mod current;
 pub(crate) mod decide;
 pub(crate) mod diff;
 pub(crate) mod exec;

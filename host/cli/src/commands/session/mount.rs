@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// then, with what was edited from outside since, for as long as the undo history keeps it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Mount {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// What is shown: a session of any base, or `landing:N` of this session's base.
     #[arg(value_name = "OTHER")]
@@ -31,7 +31,7 @@ pub(crate) struct Mount {
 /// Take away what `session mount` shows, from the next run on. A landing stays while a run lives.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Unmount {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// Where it is found.
     #[arg(value_name = "DST")]

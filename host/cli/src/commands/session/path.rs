@@ -26,7 +26,8 @@ use crate::units::parse_duration;
 /// Without FUSE it is a copy, which is said; `session import` takes back what you changed there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Path {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// What else may be changed there: .git (vcs).
     #[arg(long, value_name = "CAPABILITY")]

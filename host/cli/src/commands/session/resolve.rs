@@ -17,7 +17,8 @@ use crate::ui::Ui;
 /// not carried over.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Resolve {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Take one side of a path: ours (the session's), theirs (the base's), base (before either
     /// change). A directory means all below it; the longest path counts.

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 /// of that name: `brio session restore ID before-restore` takes a restore back.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Restore {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// The checkpoint, as `session show` lists it.
     name: String,

@@ -9,7 +9,8 @@ use crate::units::show_size;
 /// Throw a session away. The base is untouched; only a line in the journal stays.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rollback {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Throw its open children away first, the leaves before what they branch.
     #[arg(long)]

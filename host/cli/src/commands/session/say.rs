@@ -16,7 +16,7 @@ const MOST: u64 = 1 << 20;
 /// `brio journal --session ID` shows it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Say {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough, and `current` is the current one.
     id: String,
     /// What, in one or more words; - reads it from standard input.
     #[arg(required = true)]

@@ -16,7 +16,8 @@ use crate::units::show_size;
 /// Show a session: what it is for, how it stands, what it changed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Show {
-    /// The session; a unique prefix is enough.
+    /// The session; a unique prefix is enough. The current one when left out.
+    #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
     /// Print the fields of `session list`, and schema, landing, children, checkpoints, binds,
     /// isolation, operations, clean, unresolved, lower, excludes, frozen_only, base_gone, drift,
