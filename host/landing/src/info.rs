@@ -175,6 +175,11 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
+    /// Notes that landed could not be brought to where the project's notes are. Brio tries again.
+    NotesPending {
+        /// Why.
+        reason: String,
+    },
     /// An undo left a note as it is: it was written since, or what it was is not kept any more.
     NoteStays {
         /// The note.
@@ -203,6 +208,10 @@ impl std::fmt::Display for Warning {
                     "landed, but the closing record is missing ({reason}); the next brio command completes it"
                 )
             }
+            Self::NotesPending { reason } => write!(
+                f,
+                "landed, but its notes are not where the project's are yet ({reason}); `brio recover` tries again, and so does the next landing"
+            ),
             Self::NoteStays { path } => write!(
                 f,
                 "note {path} stays as it is: it was written since, or what it was is not kept; `brio note history {path}` shows its versions"

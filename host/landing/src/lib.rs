@@ -148,7 +148,7 @@ pub use lower::{
     check_reflink_support,
 };
 pub use merge::Unmerged;
-pub use notes::{NotesOptions, SessionNotes};
+pub use notes::{NotesOptions, PendingNotes, SessionNotes};
 pub use onto::Rebased;
 pub use options::{
     BadPolicy, BeginOptions, CommitOptions, GcOptions, Metadata, OpenOptions, Policy, Quota,

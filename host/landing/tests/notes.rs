@@ -409,3 +409,60 @@ fn a_childs_landing_that_is_interrupted_anywhere_is_whole_or_nothing() {
     }
     assert!(points > 60 && olds > 30, "{points} points, {olds} old");
 }
+
+#[test]
+fn where_notes_are_elsewhere_they_are_pending_until_they_are_there() {
+    let w = world();
+    std::fs::write(w.dir.path().join(".brio/notes.json"), "{}").unwrap();
+    let elsewhere = tempfile::tempdir_in(scratch()).unwrap();
+    let there = {
+        let dir =
+            cap_std::fs::Dir::open_ambient_dir(elsewhere.path(), cap_std::ambient_authority());
+        let options = brio_project::DirOptions::new(SystemTime::now);
+        Arc::new(brio_project::DirNotes::open(dir.unwrap(), options).unwrap())
+    };
+    put(&*there, "a", "there");
+    for n in 0..2 {
+        let s = begin(&w.d, "one");
+        let own = s.notes(there.clone());
+        assert_eq!(get(&own, "a").as_deref(), Some(if n == 0 { "there" } else { "later" }));
+        put(&own, "a", &format!("landed {n}"));
+        if n == 1 {
+            take(&own, "a");
+        }
+        put(&own, "c", &format!("landed {n}"));
+        w.file(&s, &format!("{n}\n"));
+        assert_eq!(commit(&w.d, s.id()).unwrap().landing, Some(n + 1));
+        put(&*there, "a", "later");
+    }
+    assert_eq!(w.base(), pairs(&[("a", "old"), ("b", "old")]), "the domain's own are not used");
+    let pending = w.d.pending_notes().unwrap();
+    let pending: Vec<_> = pending.iter().map(|p| (p.landing, p.notes.len())).collect();
+    assert_eq!(pending, [(1, 2), (2, 2)]);
+    // The records of landings may go meanwhile.
+    w.d.gc().unwrap();
+
+    // Whatever interrupts it, what did not arrive is delivered by the next, and nothing twice.
+    let mut rounds = 0;
+    for n in 0.. {
+        let at = Arc::new(At(n, Verdict::Stop, AtomicUsize::new(0)));
+        let options = OpenOptions { door: Door::with_hook(at.clone()), ..common::keeping(None) };
+        let Ok((d, _)) = Domain::open(w.dir.path(), options) else { continue };
+        let done = d.deliver_notes(&*there);
+        rounds += 1;
+        if at.2.load(Ordering::SeqCst) <= n {
+            done.unwrap();
+            break;
+        }
+    }
+    assert!(rounds > 1);
+    assert_eq!(w.d.pending_notes().unwrap(), []);
+    assert_eq!(contents(&*there).into_iter().collect::<Vec<_>>(), pairs(&[("c", "landed 1")]));
+    let history = there.history(&"c".parse().unwrap()).unwrap();
+    let of = |n: u64| Some(format!("landing {n} of {}", w.d.claim_id()));
+    let origins: Vec<_> = history.into_iter().map(|v| v.origin).collect();
+    assert_eq!(origins, [of(2), of(1)]);
+    assert_eq!(w.d.deliver_notes(&*there).unwrap(), 0);
+    let undone = w.d.undo(2, &UndoOptions::default()).unwrap();
+    assert_eq!(undone.warnings.len(), 2, "their history is elsewhere");
+}

@@ -12,7 +12,7 @@ use crate::intent::{BadRecord, decode, encode};
 use crate::state::State;
 
 /// In `landings/<k>`: the notes that it brings, whole. There if the intent names any.
-const CARRIED: &[u8] = b"notes";
+pub(super) const CARRIED: &[u8] = b"notes";
 const MAGIC: &[u8; 8] = b"BRIONOTE";
 
 /// A note that is to be changed.
@@ -38,10 +38,10 @@ pub(crate) fn write(state: &State, dir: impl AsFd, changes: &[NoteChange]) -> io
     state.disk.write_new(dir, CARRIED, &encode(MAGIC, &carried)?).map(drop)
 }
 
-/// Those of a landing.
-fn load(dir: impl AsFd) -> io::Result<Vec<NoteChange>> {
+/// Those in a file; `None`: there is none.
+pub(super) fn load(dir: impl AsFd, name: &[u8]) -> io::Result<Option<Vec<NoteChange>>> {
     let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("its notes {what}"));
-    let raw = disk::read(dir, CARRIED)?.ok_or_else(|| bad("are missing"))?;
+    let Some(raw) = disk::read(dir, name)? else { return Ok(None) };
     let carried: Vec<Carried> = decode(MAGIC, &raw).map_err(|e| match e {
         BadRecord::Torn => bad("are damaged"),
         BadRecord::Version(v) => bad(&format!("have format {v}; use a newer brio")),
@@ -50,13 +50,17 @@ fn load(dir: impl AsFd) -> io::Result<Vec<NoteChange>> {
         let path = NotePath::new(path).map_err(|_| bad("are damaged"))?;
         Ok(NoteChange { path, content, version, base })
     };
-    carried.into_iter().map(change).collect()
+    carried.into_iter().map(change).collect::<io::Result<_>>().map(Some)
 }
 
 /// Delivers the notes of a landing that is durable, before it ends: again after a crash, and no
-/// note takes one twice.
+/// note takes one twice. Where the notes are elsewhere it is seen to that somebody will.
 pub(crate) fn deliver(state: &State, landing: u64, dir: impl AsFd) -> io::Result<()> {
-    let changes = load(dir)?;
+    if super::elsewhere(state)? {
+        return super::outbox::put(state, landing, dir);
+    }
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "its notes are missing");
+    let changes = load(dir, CARRIED)?.ok_or_else(missing)?;
     let origin = origin(landing);
     let NotesOptions { clock, observer } = &state.options.notes;
     let once = || {

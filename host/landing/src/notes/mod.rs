@@ -3,6 +3,7 @@
 
 mod carried;
 mod options;
+mod outbox;
 mod session;
 mod undo;
 
@@ -15,6 +16,8 @@ use cap_std::fs::Dir;
 
 pub(crate) use carried::{deliver, write};
 pub use options::NotesOptions;
+pub use outbox::PendingNotes;
+pub(crate) use outbox::elsewhere;
 pub(crate) use session::Held;
 pub use session::SessionNotes;
 pub(crate) use undo::undo;

@@ -7,7 +7,7 @@ use crate::meta::{Meta, layer_dir};
 use crate::state::State;
 
 /// Has the session of an undo change back what landing `k` did to notes. Gives those that stay as
-/// they are: somebody has written them since, or what they were is not kept any more.
+/// they are: somebody has written them since, or what they were is not known here.
 pub(crate) fn undo(
     state: &State,
     (k, notes): (u64, &[String]),
@@ -15,6 +15,10 @@ pub(crate) fn undo(
 ) -> Result<Vec<NotePath>, NotesError> {
     let mut stay = Vec::new();
     let (Some(upper), false) = (m.layers.last(), notes.is_empty()) else { return Ok(stay) };
+    // What is kept elsewhere has its history there.
+    if super::elsewhere(state).map_err(|e| super::failed("find the notes", e))? {
+        return notes.iter().map(|path| Ok(NotePath::new(path.as_str())?)).collect();
+    }
     let domain = of_domain(state)?;
     let mut back = Vec::new();
     for path in notes {
