@@ -49,8 +49,11 @@ impl Brio {
     ) -> Result<Landed, UndoError> {
         let (domain, _) = self.domain(base, false)?;
         let watched = WatchedLanding::undo(self, domain.root_path(), landing);
-        let done = domain.undo(landing, options);
+        let mut done = domain.undo(landing, options);
         watched.undone(&done);
+        if let Ok(landed) = &mut done {
+            self.deliver_landed(&domain, landed);
+        }
         done
     }
 

@@ -66,6 +66,7 @@ mod nested;
 mod network;
 mod observe;
 mod patch;
+mod pending;
 mod plain;
 mod purge;
 mod record;
@@ -115,8 +116,8 @@ pub use brio_landing::{
     CommitOptions, Conflict, Decision, DecisionRef, Digest, DomainError, Figures, FrozenInfo,
     GcOptions, Gone, Inspection, Isolation, JournalEntry, JournalError, JournalKind, JournalLine,
     JournalReader, Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions,
-    Metadata, Method, Moved, MovedBy, NotUsed, Operation, Origin, Policy, Probe, Quota,
-    RebaseOptions, Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
+    Metadata, Method, Moved, MovedBy, NotUsed, Operation, Origin, PendingNotes, Policy, Probe,
+    Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
     Retention, RollbackError, RolledBack, RunId, RunInfo, RunTag, Seal, SealedParent, SessionDebug,
     SessionError, SessionFile, SessionId, SessionInfo, SessionNotes, SessionRecord, Short, Side,
     Sides, SpaceGuards, State, StopOptions, Stopped, Take, Theirs, UndoError, UndoOptions,

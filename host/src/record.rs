@@ -61,7 +61,7 @@ impl Brio {
         Project::new(notes, SystemTime::now).observed_by(self.meter().clone())
     }
 
-    fn notes(&self, domain: &Domain) -> Result<Arc<dyn Notes>, OpenProjectError> {
+    pub(crate) fn notes(&self, domain: &Domain) -> Result<Arc<dyn Notes>, OpenProjectError> {
         let base = || domain.root_path().to_owned();
         let failed = |source| OpenProjectError::Host { base: base(), source };
         let dir = domain.notes_dir().map_err(failed)?;

@@ -251,6 +251,7 @@ impl SessionHandle {
         let watched = WatchedLanding::commit(self, &base_of(&base, &subdir));
         let done = self.domain.commit(&self.id, options).map(|mut landed| {
             landed.changes = crate::run::below(landed.changes, &subdir);
+            self.brio.deliver_landed(&self.domain, &mut landed);
             landed
         });
         let done = done.map_err(|e| crate::conflicts::inside_of(e, &subdir));

@@ -84,6 +84,9 @@ impl Brio {
             Ok(recovered) => (recovered, None),
             Err(e) => (Recovered::default(), Some(e.to_string())),
         };
+        if let Err(e) = self.deliver_notes_of(&domain) {
+            error.get_or_insert(e.to_string());
+        }
         let sessions = domain.sessions().unwrap_or_else(|e| {
             error.get_or_insert(e.to_string());
             Vec::new()

@@ -51,7 +51,11 @@ impl Recover {
         }
         let done = brio.recover(&base)?;
         say(ui, &done);
-        if done == Default::default() {
+        let arrived = brio.deliver_notes(&base)?;
+        if arrived > 0 {
+            ui.say(format_args!("the notes of {arrived} landings arrived where the project's are"));
+        }
+        if arrived == 0 && done == Default::default() {
             ui.say("nothing to recover");
         }
         Ok(Exit::Ok)
