@@ -14,6 +14,7 @@ use common::{TestEnvironment, guest, ran, until};
 
 /// What goes with sessions; the newest landing stays.
 const STATE: [&str; 3] = ["sessions", "staging", "trash"];
+const PAIR: &str = "pair";
 const FILES: [&str; 3] = ["one.txt", "two.txt", "src/three.txt"];
 
 /// A base whose files are of one colour, all of them.
@@ -49,6 +50,28 @@ fn work(env: &TestEnvironment, rng: &mut Rng) -> Child {
         &["task", "submit", "toggle.toml"],
     ];
     start(env, kinds[rng.below(kinds.len())])
+}
+
+/// A landing of a file and a note that say the same, under way.
+fn pair(env: &TestEnvironment, n: u64) -> Child {
+    let id = env.begin();
+    env.ok(&[
+        "run",
+        "replace",
+        "--session",
+        &id,
+        "--task",
+        &format!("re:s/[0-9]+/{n}/"),
+        "--",
+        PAIR,
+    ]);
+    env.ok(&["note", "write", PAIR, &format!("{n}\n"), "--session", &id]);
+    start(env, &["session", "commit", &id, "--policy", "last-write-wins"])
+}
+
+/// notes land with the files, or not at all.
+fn note_and_file_agree(env: &TestEnvironment) {
+    assert_eq!(env.ok(&["note", "read", PAIR]), env.read(PAIR));
 }
 
 /// What is listed is what is there.
@@ -94,6 +117,7 @@ fn kill(child: &mut Child) {
 
 fn round(env: &TestEnvironment, rng: &mut Rng, server: &mut Child, empty: u64) {
     let mut running: Vec<_> = (0..3 + rng.below(4)).map(|_| work(env, rng)).collect();
+    running.extend((0..rng.below(3)).map(|_| pair(env, rng.next_u64())).collect::<Vec<_>>());
     // Somebody who must never be robbed, in a session of its own.
     let own = env.begin();
     let mut alive = start(env, &["run", &guest("spin"), "--session", &own, "--", "sleep"]);
@@ -130,6 +154,7 @@ fn round(env: &TestEnvironment, rng: &mut Rng, server: &mut Child, empty: u64) {
         assert_eq!(live, session["id"] == *own, "{session}");
     }
     is_of_one_colour(env);
+    note_and_file_agree(env);
     env.ok(&["session", "purge", "--yes"]);
     let left = list_agrees_with_disk(env);
     assert!(left.len() == 1 && left[0]["id"] == *own, "T5: who lives is spared: {left:?}");
@@ -150,6 +175,8 @@ fn whoever_is_killed_everything_is_accounted_for() {
         "toggle.toml",
         "name = \"toggle\"\n[[steps]]\nagent = \"replace\"\ntask = \"s/red/blue/\"\nargs = [\"*.txt\"]\n",
     );
+    env.write(PAIR, "1\n");
+    env.ok(&["note", "write", PAIR, "1\n"]);
     env.ok(&["session", "rollback", &env.begin()]);
     let empty = env.taken(&STATE);
     let mut server = start(&env, &["serve"]);
