@@ -13,12 +13,12 @@ mod patch;
 mod progress;
 mod summary;
 mod terminal;
-mod time;
 mod ui;
 mod units;
 
 use std::process::ExitCode;
 
+use brio_server::time;
 use clap::Parser;
 
 use args::{Agent, Args, Command, Config, Note, Project, Session, Task};

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use brio_host::project::NotePath;
 use brio_host::{Change, ChangeKind, ChangeSet, Kind};
 
+use crate::json::kind_word;
+
 /// `3 added, 1 modified`; `nothing` for an empty set.
 pub(crate) fn one_line_stat(set: &ChangeSet) -> String {
     let (mut added, mut modified, mut removed) = (0, 0, 0);
@@ -86,14 +88,4 @@ pub(crate) fn notes(change: &Change) -> String {
         let _ = write!(text, " (hard link of {other})");
     }
     text
-}
-
-/// A kind of file in a word.
-pub(crate) fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::File => "file",
-        Kind::Dir => "directory",
-        Kind::Symlink => "symlink",
-        Kind::Other => "special file",
-    }
 }

@@ -1,9 +1,8 @@
 //! What landed and what is kept of it: the log, the journal, undo, blame, gc.
 
-use brio_host::LogEntry;
 use serde::Serialize;
 
-use super::{Changes, Error, SCHEMA};
+use super::{Changes, DecisionRef, Error, Landing, SCHEMA};
 
 /// `brio log --json`
 #[derive(Debug, Serialize)]
@@ -11,69 +10,6 @@ pub(crate) struct Log {
     pub(crate) schema: u32,
     /// Newest first.
     pub(crate) landings: Vec<Landing>,
-}
-
-/// One landing.
-#[derive(Debug, Serialize)]
-pub(crate) struct Landing {
-    pub(crate) landing: u64,
-    pub(crate) time: String,
-    pub(crate) session: Option<String>,
-    pub(crate) goal: Option<String>,
-    pub(crate) agent: Option<String>,
-    pub(crate) task_id: Option<String>,
-    pub(crate) message: Option<String>,
-    /// Paths.
-    pub(crate) added: u64,
-    pub(crate) modified: u64,
-    pub(crate) removed: u64,
-    /// Notes that it changed, by path.
-    pub(crate) notes: Vec<String>,
-    /// What was decided in the session, and in those that landed in it; the journal has all of
-    /// it, under the session's id.
-    pub(crate) decisions: Vec<DecisionRef>,
-    /// The landing that it undid, and the one that undid it.
-    pub(crate) undo_of: Option<u64>,
-    pub(crate) undone_by: Option<u64>,
-    /// Whether what it replaced is kept, so that it can be undone.
-    pub(crate) undoable: bool,
-}
-
-impl From<&LogEntry> for Landing {
-    fn from(l: &LogEntry) -> Self {
-        Self {
-            landing: l.landing,
-            time: crate::time::of(l.time),
-            session: l.session.as_ref().map(ToString::to_string),
-            goal: l.goal.clone(),
-            agent: l.agent.clone(),
-            task_id: l.task_id.clone(),
-            message: l.message.clone(),
-            added: l.added,
-            modified: l.modified,
-            removed: l.removed,
-            notes: l.notes.clone(),
-            decisions: l.decisions.iter().map(DecisionRef::from).collect(),
-            undo_of: l.undo_of,
-            undone_by: l.undone_by,
-            undoable: l.undoable,
-        }
-    }
-}
-
-/// A decision behind a landing.
-#[derive(Debug, Serialize)]
-pub(crate) struct DecisionRef {
-    pub(crate) session: String,
-    pub(crate) time: String,
-    pub(crate) title: String,
-}
-
-impl From<&brio_host::DecisionRef> for DecisionRef {
-    fn from(d: &brio_host::DecisionRef) -> Self {
-        let (session, time) = (d.session.to_string(), crate::time::of(d.time));
-        Self { session, time, title: d.title.clone() }
-    }
 }
 
 /// One line of `brio journal --json`

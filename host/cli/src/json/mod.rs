@@ -13,15 +13,16 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+pub(crate) use brio_server::json::{
+    Checkpoint, Conflict, DecisionRef, Drift, Landing, Session, change_word, kind_word, run_word,
+};
+
 pub(crate) use agents::{CheckedAgent, NewAgent};
-pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Landing, Log, Undone};
-pub(crate) use landings::{Committed, Conflict, Resolved, Taken};
+pub(crate) use history::{Blame, BlameLine, Collected, JournalLine, Log, Undone};
+pub(crate) use landings::{Committed, Resolved, Taken};
 pub(crate) use manager::{KilledSession, Operated, PurgeReport, Run};
 pub(crate) use runs::{Agent, Enforced, Executed, NetRequest, Ran};
-pub(crate) use sessions::{
-    Bind, Bound, Checkpoint, Checkpointed, Debug, Drift, ListedSession, Session, SessionList,
-    Shown, run_word,
-};
+pub(crate) use sessions::{Bind, Bound, Checkpointed, Debug, ListedSession, SessionList, Shown};
 pub(crate) use tasks::{CheckedTask, TaskMistake, TaskPart, TaskShown};
 
 /// The version of these shapes. Fields may be added under it, none changes or goes.
@@ -67,16 +68,5 @@ impl From<&Failure> for Error {
             paths: f.paths.clone(),
             conflicts: f.each.conflicts.iter().map(Conflict::from).collect(),
         }
-    }
-}
-
-/// What happened to a path, in one word.
-pub(crate) fn change_name(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Added => "added",
-        ChangeKind::Removed => "removed",
-        ChangeKind::TypeChanged => "replaced",
-        ChangeKind::MetaOnly => "metadata",
-        ChangeKind::Modified => "modified",
     }
 }

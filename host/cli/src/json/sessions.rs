@@ -1,11 +1,10 @@
 //! Sessions, and what a session can be put back to.
 
-use brio_host::{CheckpointInfo, LeaseStatus, SessionDebug, SessionRow};
+use brio_host::SessionDebug;
 use serde::Serialize;
 
-use super::{Changes, Operated, Run};
+use super::{Changes, Checkpoint, Drift, Operated, Run, Session, kind_word, run_word};
 use crate::lower::Lower;
-use crate::summary::kind_word;
 
 /// `brio session list --json`
 #[derive(Debug, Serialize)]
@@ -40,44 +39,6 @@ impl From<&brio_host::Listed> for ListedSession {
             used_at: listed.used_at.map(crate::time::of),
             changes: listed.changes,
             bytes: listed.bytes,
-        }
-    }
-}
-
-/// How the run of a session stands, in a word.
-pub(crate) fn run_word(lease: LeaseStatus) -> &'static str {
-    match lease {
-        LeaseStatus::Free => "free",
-        LeaseStatus::Live { .. } => "live",
-        LeaseStatus::Silent { .. } => "silent",
-        LeaseStatus::Dead { .. } => "dead",
-    }
-}
-
-/// One session, as the index knows it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Session {
-    pub(crate) id: String,
-    pub(crate) state: String,
-    pub(crate) base: String,
-    pub(crate) goal: Option<String>,
-    pub(crate) agent: Option<String>,
-    pub(crate) task_id: Option<String>,
-    pub(crate) parent: Option<String>,
-    pub(crate) created_at: String,
-}
-
-impl From<&SessionRow> for Session {
-    fn from(row: &SessionRow) -> Self {
-        Self {
-            id: row.id.clone(),
-            state: row.state.clone(),
-            base: row.base.display().to_string(),
-            goal: row.goal.clone(),
-            agent: row.agent.clone(),
-            task_id: row.task_id.clone(),
-            parent: row.parent.clone(),
-            created_at: crate::time::rfc3339(row.created_at),
         }
     }
 }
@@ -123,26 +84,6 @@ pub(crate) struct Shown {
     /// With `--debug`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) debug: Option<Debug>,
-}
-
-/// One path that changed on both sides.
-#[derive(Debug, Serialize)]
-pub(crate) struct Drift {
-    pub(crate) path: String,
-    /// What was done to it, and by whom.
-    pub(crate) theirs: String,
-    /// The landing that did it; null: a change from outside, or the parent's.
-    pub(crate) landing: Option<u64>,
-}
-
-impl From<&brio_host::Conflict> for Drift {
-    fn from(c: &brio_host::Conflict) -> Self {
-        let landing = match c.theirs {
-            brio_host::Theirs::Landing { number, .. } => Some(number),
-            _ => None,
-        };
-        Self { path: c.path.to_string(), theirs: c.theirs.to_string(), landing }
-    }
 }
 
 /// What lies in a session's directory.
@@ -209,22 +150,6 @@ pub(crate) struct Bound {
     pub(crate) bind: Bind,
     /// All that the session has now.
     pub(crate) binds: Vec<Bind>,
-}
-
-/// A state that a session can be put back to.
-#[derive(Debug, Serialize)]
-pub(crate) struct Checkpoint {
-    pub(crate) name: String,
-    pub(crate) created_at: String,
-    /// The landing whose base it sees.
-    pub(crate) landing: u64,
-}
-
-impl From<&CheckpointInfo> for Checkpoint {
-    fn from(c: &CheckpointInfo) -> Self {
-        let created_at = crate::time::of(c.created_at);
-        Self { name: c.name.clone(), created_at, landing: c.landing }
-    }
 }
 
 /// `brio session checkpoint --json`, `brio session restore --json`

@@ -25,6 +25,9 @@ pub(super) struct Failure {
 pub(super) struct About {
     pub(super) paths: Vec<String>,
     pub(super) conflicts: Vec<Conflict>,
+    /// The same for a person.
+    #[serde(skip)]
+    each: Vec<String>,
     /// What there is all the same: how a run went that did not succeed.
     #[serde(skip)]
     pub(super) document: Option<Value>,
@@ -68,17 +71,21 @@ impl Failure {
     fn of_conflicts(what: &str, conflicts: &[brio_host::Conflict]) -> Self {
         let n = conflicts.len();
         let paths = if n == 1 { "path" } else { "paths" };
-        let mut failure = Self::new("CONFLICT", format!("{what} {n} {paths}"));
-        failure.about.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
-        failure.about.conflicts = conflicts.iter().map(Conflict::from).collect();
-        failure
+        Self::new("CONFLICT", format!("{what} {n} {paths}")).conflicts(conflicts)
+    }
+
+    fn conflicts(mut self, conflicts: &[brio_host::Conflict]) -> Self {
+        self.about.paths = conflicts.iter().map(|c| c.path.to_string()).collect();
+        self.about.conflicts = conflicts.iter().map(Conflict::from).collect();
+        self.about.each = conflicts.iter().map(|c| one_line(&c.to_string())).collect();
+        self
     }
 
     /// As the result of a call: a text for the assistant, and the same as JSON.
     pub(super) fn into_result(self) -> CallToolResult {
         let mut text = format!("{}: {}", self.code, self.message);
-        for conflict in &self.about.conflicts {
-            text.push_str(&format!("\n  {}", conflict.told));
+        for conflict in &self.about.each {
+            text.push_str(&format!("\n  {conflict}"));
         }
         if let Some(hint) = &self.hint {
             text.push_str(&format!("\nhint: {hint}"));
@@ -235,9 +242,6 @@ impl From<&brio_host::UndoError> for Failure {
         if let brio_host::UndoError::Commit(e) = e {
             return Self::from(e);
         }
-        let mut failure = Self::typed(e.code(), e);
-        failure.about.paths = e.conflicts().iter().map(|c| c.path.to_string()).collect();
-        failure.about.conflicts = e.conflicts().iter().map(Conflict::from).collect();
-        failure
+        Self::typed(e.code(), e).conflicts(e.conflicts())
     }
 }

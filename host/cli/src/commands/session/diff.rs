@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::json::{SCHEMA, change_name};
+use crate::json::{SCHEMA, change_word, kind_word};
 use crate::open;
 use crate::patch::painted;
-use crate::summary::{kind_word, letter, notes, one_line_stat};
+use crate::summary::{letter, notes, one_line_stat};
 use crate::ui::Ui;
 
 /// Show what a session changed, as a unified diff.
@@ -138,7 +138,7 @@ pub(super) fn stat(ui: &Ui, sides: &Patches, set: &ChangeSet) -> Result<(), Fail
 pub(super) fn json(change: &Change) -> JsonChange {
     JsonChange {
         path: change.path.to_string(),
-        change: change_name(change.kind),
+        change: change_word(change.kind),
         before: change.before.map(meta),
         after: change.after.map(meta),
         link_broken: change.link_broken,

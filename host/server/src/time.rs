@@ -1,7 +1,7 @@
 //! Times as people and machines read them.
 
 /// Milliseconds since the Unix epoch as RFC 3339 in UTC, to the second.
-pub(crate) fn rfc3339(millis: i64) -> String {
+pub fn rfc3339(millis: i64) -> String {
     let secs = millis.div_euclid(1000);
     let (days, rest) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
     // Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms": civil_from_days.
@@ -19,7 +19,7 @@ pub(crate) fn rfc3339(millis: i64) -> String {
 }
 
 /// A time of the core's as RFC 3339 in UTC, to the second.
-pub(crate) fn of(t: brio_host::Time) -> String {
+pub fn of(t: brio_host::Time) -> String {
     rfc3339(t.secs.saturating_mul(1000))
 }
 
