@@ -1,6 +1,8 @@
 //! Ways to reach Brio that are no command line. Each is a feature, each only translates: what is
 //! shown is `brio-host`'s.
 //! [`json`] is what they show as the command line does.
+#[cfg(any(feature = "mcp", feature = "metrics"))]
+mod bind;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "mcp")]
@@ -9,3 +11,6 @@ pub mod mcp;
 pub mod metrics;
 #[cfg(feature = "json")]
 pub mod time;
+
+#[cfg(any(feature = "mcp", feature = "metrics"))]
+pub use bind::BindError;

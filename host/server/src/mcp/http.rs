@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::Server;
 use super::handler::Connection;
+use crate::BindError;
+use crate::bind;
 
 /// So many connections are open at one time; others wait until one of those is done.
 const CONNECTIONS: usize = 64;
@@ -43,37 +45,8 @@ const LONGEST_TOKEN: usize = 4096;
 type Body = BoxBody<Bytes, Infallible>;
 type Service = StreamableHttpService<Connection, LocalSessionManager>;
 
-/// There is no place to serve at.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// Others than this machine could ask, and there is no token.
-    #[error(
-        "MCP_TOKEN: {address} can be reached from other machines; name a loopback address, or give --mcp-token-file"
-    )]
-    Public {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// The host refused.
-    #[error("MCP: {address}: {source}")]
-    Host {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl BindError {
-    /// The stable code that the text begins with.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Public { .. } => "MCP_TOKEN",
-            Self::Host { .. } => "MCP",
-        }
-    }
-}
+const SERVICE: bind::Service =
+    bind::Service { code: "MCP", public: ("MCP_TOKEN", "give --mcp-token-file") };
 
 /// What a client must show, as `Authorization: Bearer …`.
 #[derive(Clone)]
@@ -157,13 +130,7 @@ impl Endpoint {
     /// # Errors
     /// See [`BindError`].
     pub fn bind(address: SocketAddr, options: HttpOptions) -> Result<Self, BindError> {
-        if options.token.is_none() && !address.ip().to_canonical().is_loopback() {
-            return Err(BindError::Public { address });
-        }
-        let fail = |source| BindError::Host { address, source };
-        let listener = std::net::TcpListener::bind(address).map_err(fail)?;
-        listener.set_nonblocking(true).map_err(fail)?;
-        let address = listener.local_addr().map_err(fail)?;
+        let (listener, address) = SERVICE.bind(address, options.token.is_some())?;
         Ok(Self { listener, address, options })
     }
 

@@ -32,7 +32,7 @@ use brio_host::{Brio, RunError, RunLimits};
 use desk::Desk;
 use tools::ToolDef;
 
-pub use http::{BindError, Endpoint, HttpOptions, Serving, Token, TokenError};
+pub use http::{Endpoint, HttpOptions, Serving, Token, TokenError};
 
 /// What clients may do.
 #[derive(Debug, Clone, Default)]

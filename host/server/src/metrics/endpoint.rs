@@ -18,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::Exposition;
+use crate::BindError;
+use crate::bind::Service;
 
 /// So many are answered at one time; others wait until one of those is done.
 const CONNECTIONS: usize = 16;
@@ -29,37 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const LONGEST: usize = 8 << 10;
 const HEADERS: usize = 64;
 
-/// There is no place to serve at.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// Others than this machine could ask, and nobody said that they may.
-    #[error(
-        "METRICS_PUBLIC: {address} can be reached from other machines; name a loopback address, or say --metrics-public"
-    )]
-    Public {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// The host refused.
-    #[error("METRICS: {address}: {source}")]
-    Host {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl BindError {
-    /// The stable code that the text begins with.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Public { .. } => "METRICS_PUBLIC",
-            Self::Host { .. } => "METRICS",
-        }
-    }
-}
+const SERVICE: Service =
+    Service { code: "METRICS", public: ("METRICS_PUBLIC", "say --metrics-public") };
 
 /// An address at which the figures will be served.
 #[derive(Debug)]
@@ -83,13 +56,7 @@ impl Endpoint {
     /// # Errors
     /// See [`BindError`].
     pub fn bind(address: SocketAddr, public: bool) -> Result<Self, BindError> {
-        if !public && !address.ip().to_canonical().is_loopback() {
-            return Err(BindError::Public { address });
-        }
-        let fail = |source| BindError::Host { address, source };
-        let listener = std::net::TcpListener::bind(address).map_err(fail)?;
-        listener.set_nonblocking(true).map_err(fail)?;
-        let address = listener.local_addr().map_err(fail)?;
+        let (listener, address) = SERVICE.bind(address, public)?;
         Ok(Self { listener, address })
     }
 

@@ -8,5 +8,5 @@ mod exposition;
 #[cfg(target_os = "linux")]
 mod process;
 
-pub use endpoint::{BindError, Endpoint, Serving};
+pub use endpoint::{Endpoint, Serving};
 pub use exposition::Exposition;
