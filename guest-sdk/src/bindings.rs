@@ -36,6 +36,17 @@ pub mod branches {
     });
 }
 
+/// What the capability `project-record` adds.
+#[cfg(feature = "project-record")]
+pub mod project {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "package brio:sdk; world project { import brio:core/project-record@0.1.0; }",
+        world: "brio:sdk/project",
+        generate_all,
+    });
+}
+
 /// The export of an agent.
 pub mod agent {
     wit_bindgen::generate!({

@@ -35,11 +35,13 @@
 //! | [`journal`] | what the agent says and decides, kept when the session is gone |
 //! | `branch` (feature `session-fs`) | sessions of the agent's own, inside its session |
 //! | `checkpoint` (feature `session-fs`) | states that a session can be put back to |
+//! | `record`, `notes` (feature `project-record`) | the project's record, agents' contexts and notes |
 //!
 //! # Tests
 //!
 //! The crate also builds natively, so that an agent's own logic can be tested with `cargo test`.
-//! There `std::fs` works; [`tools`], [`session`], [`journal`], `branch` and `checkpoint` panic, because no host is behind them:
+//! There `std::fs` works; [`tools`], [`session`], [`journal`], `branch`, `checkpoint`, `record` and
+//! `notes` panic, because no host is behind them:
 //! their examples are compiled, not run.
 
 #[doc(hidden)]
@@ -54,7 +56,11 @@ mod error;
 mod export;
 pub mod files;
 pub mod journal;
+#[cfg(feature = "project-record")]
+pub mod notes;
 mod output;
+#[cfg(feature = "project-record")]
+pub mod record;
 pub mod session;
 pub mod tools;
 mod verdict;

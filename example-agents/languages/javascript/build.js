@@ -5,7 +5,8 @@ import { componentize } from '@bytecodealliance/componentize-js';
 const { component } = await componentize({
   sourcePath: 'src/agent.js',
   witPath: 'brio/wit',
-  // `reviewer` for an agent that judges, `session-agent` for one with sessions of its own.
+  // `reviewer` for an agent that judges, `session-agent` for one with sessions of its own,
+  // `project-agent` for one with the project's record and notes.
   worldName: 'agent',
   // They would import `wasi:http`.
   disableFeatures: ['http', 'fetch-event'],
