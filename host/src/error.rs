@@ -119,11 +119,13 @@ pub enum RunError {
         /// Which.
         name: PathBuf,
     },
-    /// It imports `session-fs`, and that was not granted.
-    #[error("NOT_GRANTED: {} begins sessions of its own; allow it with --grant session-fs", name.display())]
+    /// It imports a capability that was not granted.
+    #[error("NOT_GRANTED: {} {}; allow it with --grant {grant}", name.display(), use_of(grant))]
     NotGranted {
         /// Which.
         name: PathBuf,
+        /// The grant that it needs.
+        grant: &'static str,
     },
     /// A file of the task cannot be given to it.
     #[error(transparent)]
@@ -161,6 +163,15 @@ fn with_name(name: &std::path::Path, source: &LoadError) -> String {
     match text.split_once(": ") {
         Some((code, rest)) => format!("{code}: {}: {rest}", name.display()),
         None => format!("AGENT: {}: {text}", name.display()),
+    }
+}
+
+/// What an agent does with a grant.
+fn use_of(grant: &str) -> &'static str {
+    match grant {
+        "session-fs" => "begins sessions of its own",
+        "project-record" => "reads and writes the project's record and notes",
+        _ => "needs what it was not given",
     }
 }
 

@@ -13,7 +13,7 @@ use brio_runtime::{
 };
 use brio_session::{ChangeSet, FsResult, Limits, RelPath, View, ViewOptions};
 
-use crate::guest::GuestSessions;
+use crate::guest::{GuestRecords, GuestSessions};
 use crate::inputs::Inputs;
 use crate::observe::WatchedRun;
 use crate::plain::{Plain, PlainError};
@@ -42,6 +42,19 @@ pub struct Grants {
     pub session_fs: bool,
     /// Change `.git`.
     pub vcs: bool,
+    /// Read and write the project's record and notes, as the session has them.
+    pub project_record: bool,
+}
+
+impl Grants {
+    /// One of these, which an agent needs, that is not among them.
+    fn missing(self, needs: &[&'static str]) -> Option<&'static str> {
+        needs.iter().copied().find(|need| match *need {
+            "session-fs" => !self.session_fs,
+            "project-record" => !self.project_record,
+            _ => true,
+        })
+    }
 }
 
 /// What an agent is run as.
@@ -192,8 +205,8 @@ impl Brio {
             }
             _ => {}
         }
-        if agent.needs_session_fs() && !request.grants.session_fs {
-            return Err(RunError::NotGranted { name: name.into() });
+        if let Some(grant) = request.grants.missing(agent.needs()) {
+            return Err(RunError::NotGranted { name: name.into(), grant });
         }
         let base = match &request.place {
             Place::Begin { base, .. } => base.clone(),
@@ -297,6 +310,9 @@ impl Brio {
             None => view.clone().into(),
         };
         let mut spec = spec(name, session, request, workspace, &guests, inputs);
+        if request.grants.project_record {
+            spec.records = Some(Arc::new(GuestRecords::new(session.clone(), writer.clone())));
+        }
         spec.binds.extend(shown);
         spec.net = session.egress(name, &request.net)?.into();
         spec.memory = memory;

@@ -103,7 +103,8 @@ fn process(ran: &Ran) -> u32 {
     }
 }
 
-/// Through files, the journal, what is asked about sessions, children of its own, and input files.
+/// Through files, the journal, the project's record, what is asked about sessions, children of its
+/// own, and input files.
 fn a_run_in_a_process_does_what_it_does_in_ours() {
     let _guard = beside();
     let world = World::new(0);
@@ -116,7 +117,7 @@ fn a_run_in_a_process_does_what_it_does_in_ours() {
     assert_eq!(std::fs::read(world.base().join("notes.txt")).expect("a file"), b"it is blue\n");
     assert!(ran.report.usage.written > 0 && ran.report.usage.memory > 0, "{:?}", ran.report.usage);
 
-    for agent in ["sessions", "journal"] {
+    for agent in ["sessions", "journal", "record"] {
         let mut texts = Vec::new();
         for sandbox in [Sandbox::Wasm, Sandbox::Process] {
             let world = World::new(0);
@@ -126,6 +127,7 @@ fn a_run_in_a_process_does_what_it_does_in_ours() {
             request.sandbox = Some(sandbox);
             request.description = "Ada".into();
             request.grants.session_fs = true;
+            request.grants.project_record = true;
             request.input_files = vec![outside];
             let ran = world.run(request);
             assert_eq!(ran.enforced.sandbox(), sandbox);

@@ -10,22 +10,30 @@ use std::sync::LazyLock;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, WorldId};
 
-const PRELUDE: [(&str, &str); 9] = [
+const PRELUDE: [(&str, &str); 11] = [
     ("wasi", include_str!("prelude/wasi.wat")),
     ("tools", include_str!("prelude/tools.wat")),
     ("sessions", include_str!("prelude/sessions.wat")),
+    ("record", include_str!("prelude/record.wat")),
     ("memory", include_str!("prelude/memory.wat")),
     ("realloc", include_str!("prelude/realloc.wat")),
     ("files", include_str!("prelude/files.wat")),
     ("children", include_str!("prelude/children.wat")),
+    ("noted", include_str!("prelude/noted.wat")),
     ("paths", include_str!("prelude/paths.wat")),
     ("preview1", include_str!("prelude/preview1.wat")),
 ];
 
 const WORLDS: &str = "
     package brio:hostile;
-    world agent { include brio:core/session-agent@0.1.0; }
-    world reviewer { include brio:core/reviewer@0.1.0; }
+    world agent {
+        include brio:core/session-agent@0.1.0;
+        include brio:core/project-record-imports@0.1.0;
+    }
+    world reviewer {
+        include brio:core/reviewer@0.1.0;
+        include brio:core/project-record-imports@0.1.0;
+    }
     world command {
         include brio:core/imports@0.1.0;
         export wasi:cli/run@0.2.12;

@@ -72,6 +72,8 @@ impl World {
         let world = Self { dir, brio, sandbox };
         // The domain is made, the agent compiled and whatever grows once has grown.
         world.answers();
+        // Whoever looks at the record makes a place for it, and that stays.
+        world.brio.project(&world.base()).unwrap();
         world
     }
 

@@ -214,3 +214,76 @@ fn many_writers_lose_nothing() {
     });
     assert_eq!(env.ok(&["note", "list", "log/*"]).lines().count(), 20);
 }
+
+/// The guest that calls every function of `project-record`.
+fn guest() -> String {
+    let prebuilt =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../example-agents/prebuilt/test/record.wasm");
+    prebuilt.to_owned()
+}
+
+// B-012, R-002, R-010, R-011, R-014: an agent that is granted it works with the record and the
+// notes as its session has them; they land with its files, and go with them.
+#[test]
+fn an_agent_works_with_the_record_when_it_is_granted() {
+    let env = TestEnvironment::new();
+    let guest = guest();
+    let refused = env.error(&["run", &guest], 2, "NOT_GRANTED");
+    assert!(refused.contains("--grant project-record"), "{refused}");
+    env.error(&["run", &guest, "--grant", "session-fs"], 2, "NOT_GRANTED");
+    assert!(env.open_sessions().is_empty());
+    let granted = ["run", &guest, "--grant", "project-record"];
+    fn joined<'a>(args: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+        [args, more].concat()
+    }
+    let with = |more: &[&'static str]| joined(&granted, more);
+
+    let (status, ran) = env.json(&with(&["--keep", "--json"]));
+    assert_eq!(status, 0, "{ran}");
+    let id = ran["session"].as_str().unwrap();
+    assert_eq!(env.ok(&["note", "list"]), "", "nothing before it lands");
+    env.ok(&["session", "commit", id]);
+    let listed = "plans/next\nsessions/agent-planner\nsessions/session\n";
+    assert_eq!(env.ok(&["note", "list"]), listed);
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "second, ü\n");
+    let state = env.ok(&["project", "state"]);
+    assert!(state.starts_with("mode     coding\ntask     -\nfeature  notes\n"), "{state}");
+
+    env.ok(&with(&["--", "write", "plans/next", "third"]));
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "third");
+    env.error(&with(&["--", "fail", "plans/next", "fourth"]), 1, "AGENT_FAILED");
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "third", "it was rolled back");
+    // In a directory of its own it works with the same notes.
+    env.ok(&with(&["--preopen", "--", "write", "plans/next", "fifth"]));
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "fifth");
+
+    let check = env.ok(&["agent", "check", &guest]);
+    assert!(check.contains("--grant project-record`\n"), "{check}");
+    let (_, check) = env.json(&["agent", "check", &guest, "--json"]);
+    assert_eq!(check["grants"], json!(["project-record"]));
+    assert!(env.open_sessions().is_empty());
+}
+
+#[test]
+fn a_task_grants_the_record_to_a_step() {
+    let env = TestEnvironment::new();
+    let task = |grants: &str| {
+        let file = env.path().join("remember.toml");
+        let text = format!(
+            "name = \"remember\"\nbase = {:?}\n[[steps]]\nagent = {:?}\n\
+             args = [\"write\", \"plans/next\", \"by a task\"]\n{grants}",
+            env.base(),
+            guest(),
+        );
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let ran = env.brio(&["task", "run", &task("")]);
+    assert_ne!(ran.status, 0);
+    assert!(format!("{}{}", ran.stdout, ran.stderr).contains("NOT_GRANTED"), "{}", ran.stderr);
+    assert_eq!(env.ok(&["note", "list"]), "");
+    env.ok(&["task", "run", &task("grants = [\"project-record\"]\n")]);
+    assert_eq!(env.ok(&["note", "read", "plans/next"]), "by a task");
+    assert!(env.ok(&["task", "schema"]).contains("project-record"));
+    assert!(env.open_sessions().is_empty());
+}

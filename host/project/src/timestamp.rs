@@ -48,6 +48,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// Milliseconds since 1970; negative before.
+    pub fn unix_millis(self) -> i64 {
+        // The years that are possible have fewer than 2^48 of them.
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+    }
+}
+
 fn to_millis(at: OffsetDateTime) -> OffsetDateTime {
     at.truncate_to_millisecond()
 }

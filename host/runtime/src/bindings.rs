@@ -17,6 +17,7 @@ wasmtime::component::bindgen!({
             import brio:core/session@0.1.0;
             import brio:core/session-journal@0.1.0;
             import brio:core/checkpoints@0.1.0;
+            import brio:core/project-record@0.1.0;
         }
     ",
     world: "brio:runtime/host",

@@ -6,12 +6,27 @@ use crate::LoadError;
 
 /// What the grant `session-fs` opens.
 pub(crate) const SESSION_FS: [&str; 2] = ["brio:core/session-fs", "brio:core/checkpoints"];
+/// What the grant `project-record` opens.
+pub(crate) const PROJECT_RECORD: [&str; 1] = ["brio:core/project-record"];
+
+/// The grant without which a guest that imports this is refused.
+pub(crate) fn grant(name: &str) -> Option<&'static str> {
+    let name = bare(name);
+    if SESSION_FS.contains(&name) {
+        Some("session-fs")
+    } else if PROJECT_RECORD.contains(&name) {
+        Some("project-record")
+    } else {
+        None
+    }
+}
 
 /// Every interface that the linkers offer, without versions.
-const OFFERED: [&str; 35] = [
+const OFFERED: [&str; 36] = [
     "brio:core/types",
     SESSION_FS[0],
     SESSION_FS[1],
+    PROJECT_RECORD[0],
     "brio:core/session-tools",
     "brio:core/session",
     "brio:core/session-journal",

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::{Parser, Payload};
 
-use crate::imports::{self, SESSION_FS};
+use crate::imports;
 use crate::{Agent, AgentKind, Engine, LoadError, adapt};
 
 /// What [`Engine::inspect`] found.
@@ -114,7 +114,7 @@ impl ImportInfo {
 fn import(name: &str) -> ImportInfo {
     let (interface, version) = split(name);
     let served = imports::offered(name) || (!interface.contains(':') && adapt::known(name));
-    let grant = (served && SESSION_FS.contains(&imports::bare(name))).then_some("session-fs");
+    let grant = imports::grant(name).filter(|_| served);
     let nearest = if served { None } else { imports::nearest(name) };
     let needs = (!served).then(|| match name.split_once('.') {
         // The module is what says where a module's import is from.

@@ -28,7 +28,7 @@
 //! | `fs` | `wasi:filesystem` over views; `plain` is the stock one |
 //! | `http` | `wasi:http`, by what [`brio_net`] is granted |
 //! | `worker` | a run in another process |
-//! | `core`, `sessions` | `brio:core`, and what a host offers for it |
+//! | `core`, `sessions`, `records` | `brio:core`, and what a host offers for it |
 #![deny(missing_docs)]
 
 mod adapt;
@@ -51,6 +51,7 @@ mod outcome;
 mod output;
 mod plain;
 mod proposals;
+mod records;
 mod run;
 mod sessions;
 mod spec;
@@ -77,6 +78,10 @@ pub use outcome::{
     AgentErrorInfo, Finding, Metric, Outcome, RunReport, Severity, TaskOutput, Usage, Verdict,
 };
 pub use output::{Captured, Output};
+pub use records::{
+    MAX_CONTEXT, MAX_FIELD, MAX_HISTORY, MAX_LISTED, MAX_NOTE, NoteEntry, NoteVersion, ProjectMode,
+    ProjectNote, ProjectState, RecordError, Records, StateUpdate,
+};
 pub use sessions::{
     SessionCheckpoint, SessionDecision, SessionMetadata, SessionState, SessionStatus, Sessions,
     SessionsCode, SessionsError,

@@ -83,6 +83,7 @@ fn common(engine: &wasmtime::Engine) -> Result<Linker<State>> {
     core::session::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::session_journal::add_to_linker::<_, BrioCore>(l, State::core)?;
     core::checkpoints::add_to_linker::<_, BrioCore>(l, State::core)?;
+    core::project_record::add_to_linker::<_, BrioCore>(l, State::core)?;
     Ok(linker)
 }
 

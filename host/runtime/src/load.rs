@@ -1,5 +1,6 @@
 //! From bytes to an agent that can be run: what it is, what it needs, compiled.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -10,7 +11,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 use crate::adapt::adapt;
 use crate::bindings::agent::AgentPre;
 use crate::bindings::reviewer::ReviewerPre;
-use crate::imports::{self, SESSION_FS};
+use crate::imports;
 use crate::state::State;
 use crate::{Engine, LoadError, proposals};
 
@@ -31,7 +32,8 @@ pub enum AgentKind {
 pub struct Agent {
     kind: AgentKind,
     component: Component,
-    needs_session_fs: bool,
+    /// The grants without which it is refused.
+    needs: Vec<&'static str>,
     session: Entry,
     plain: OnceLock<Entry>,
     #[cfg(target_os = "linux")]
@@ -54,9 +56,9 @@ impl Agent {
         self.kind
     }
 
-    /// Whether it imports `session-fs`, and so must be granted it.
-    pub fn needs_session_fs(&self) -> bool {
-        self.needs_session_fs
+    /// The grants that it needs, by their names: without one of them it is refused.
+    pub fn needs(&self) -> &[&'static str] {
+        &self.needs
     }
 
     #[cfg(test)]
@@ -91,14 +93,14 @@ impl Agent {
         let inner = &engine.0;
         imports::check(&component, &inner.wasm)?;
         let ty = component.component_type();
-        let needs_session_fs =
-            ty.imports(&inner.wasm).any(|(name, _)| SESSION_FS.contains(&imports::bare(name)));
+        let needs: BTreeSet<_> =
+            ty.imports(&inner.wasm).filter_map(|(name, _)| imports::grant(name)).collect();
         let pre = inner.linkers.session.instantiate_pre(&component);
         let session = kind.entry(pre.map_err(|e| imports::refused(&e))?)?;
         Ok(Self {
             kind,
             component,
-            needs_session_fs,
+            needs: needs.into_iter().collect(),
             session,
             plain: OnceLock::new(),
             #[cfg(target_os = "linux")]

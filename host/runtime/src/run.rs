@@ -63,12 +63,17 @@ impl Engine {
         if !agent.is_of(self) {
             return invalid("the agent was loaded by another engine".into());
         }
-        if agent.needs_session_fs() && spec.sessions.is_none() {
-            let message = "the agent imports brio:core/session-fs, which this run was not granted; \
-                           run it with --grant session-fs";
-            return Some(RunReport::refused(codes::NOT_GRANTED, message.into()));
-        }
-        None
+        let granted = |grant: &str| match grant {
+            "session-fs" => spec.sessions.is_some(),
+            "project-record" => spec.records.is_some(),
+            _ => false,
+        };
+        let missing = agent.needs().iter().find(|grant| !granted(grant))?;
+        let message = format!(
+            "the agent imports brio:core/{missing}, which this run was not granted; \
+             run it with --grant {missing}"
+        );
+        Some(RunReport::refused(codes::NOT_GRANTED, message))
     }
 
     fn run_here(

@@ -7,7 +7,7 @@ use cap_std::fs::Dir;
 
 use crate::fs::Files;
 use crate::http::Net;
-use crate::{MemoryGauge, Output, RunLimits, Sessions, StopToken};
+use crate::{MemoryGauge, Output, Records, RunLimits, Sessions, StopToken};
 
 /// What an agent is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct RunSpec {
     /// nothing of a session is changed through it.
     /// Without it [`sessions`](Self::sessions) is asked.
     pub session_info: Option<Arc<dyn Sessions>>,
+    /// The grant of `project-record`. Without it a component that imports it is refused.
+    pub records: Option<Arc<dyn Records>>,
     /// What it reaches of the network; nothing by default. It is this run's alone, and closed at
     /// its end.
     pub net: Net,
@@ -99,6 +101,7 @@ impl RunSpec {
             limits: RunLimits::default(),
             sessions: None,
             session_info: None,
+            records: None,
             net: Net::default(),
             stdout: Output::default(),
             stderr: Output::default(),

@@ -72,6 +72,7 @@ impl State {
             own: spec.task.session_id.clone(),
             sessions: spec.sessions.clone(),
             info: spec.session_info.clone(),
+            records: spec.records.clone(),
             begun: Vec::new(),
             ended: Default::default(),
             plain: None,

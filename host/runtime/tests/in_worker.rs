@@ -11,6 +11,8 @@ mod files;
 mod fs_fuzz;
 #[path = "outcomes.rs"]
 mod outcomes;
+#[path = "records.rs"]
+mod records;
 #[path = "sessions.rs"]
 mod sessions;
 #[path = "worker/mod.rs"]

@@ -59,7 +59,7 @@ fn what_was_built_for_brio_runs() {
 #[test]
 fn a_grant_that_is_needed_is_named() {
     let found = file("test/sessions.wasm");
-    assert!(found.agent.as_ref().unwrap().needs_session_fs());
+    assert_eq!(found.agent.as_ref().unwrap().needs(), ["session-fs"]);
     assert_eq!(found.grants(), ["session-fs"]);
     let granted: Vec<_> = found.imports.iter().filter(|i| i.grant.is_some()).collect();
     assert!(granted.iter().any(|i| i.interface == "brio:core/session-fs"), "{granted:?}");
@@ -67,7 +67,7 @@ fn a_grant_that_is_needed_is_named() {
     assert!(order.is_sorted(), "{order:?}");
     // The words of any guest's own session are free.
     let found = file("test/journal.wasm");
-    assert!(!found.agent.as_ref().unwrap().needs_session_fs());
+    assert!(found.agent.as_ref().unwrap().needs().is_empty());
     assert_eq!(found.grants(), [""; 0]);
 }
 

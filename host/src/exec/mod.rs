@@ -53,7 +53,7 @@ pub struct ExecRequest {
     pub disk: Option<u64>,
     /// Files it may create in the session.
     pub files: Option<u64>,
-    /// What else it may do; `session_fs` means nothing here.
+    /// What else it may do; of these only `vcs` means something here.
     pub grants: Grants,
     /// Runs it with all the rights of the caller, and says so in the journal.
     pub unconfined: bool,

@@ -1,6 +1,7 @@
 //! The sessions of one run: its own, and those that its guest may begin.
 
 mod answers;
+mod record;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use brio_session::{ChangeSet, RelPath, ViewOptions};
 use crate::observe::WatchedLanding;
 use crate::{Grants, SessionHandle};
 use answers::*;
+pub(crate) use record::GuestRecords;
 
 /// How many sessions one run may hold open: each costs descriptors of the host.
 const MOST: usize = 64;
@@ -62,7 +64,7 @@ impl GuestSessions {
         agent: &str,
         grants: Grants,
     ) -> Self {
-        let Grants { session_fs: granted, vcs } = grants;
+        let Grants { session_fs: granted, vcs, .. } = grants;
         let (agent, said) = (agent.to_owned(), Mutex::default());
         Self { own, granted, vcs, writer, task_id, agent, said, children: Mutex::default() }
     }

@@ -90,7 +90,11 @@ fn whole(
             request.args.clone_from(&worker.args);
             request.env.clone_from(&worker.env);
             let grants = worker.grants;
-            request.grants = Grants { session_fs: grants.session_fs, vcs: grants.vcs };
+            request.grants = Grants {
+                session_fs: grants.session_fs,
+                vcs: grants.vcs,
+                project_record: grants.project_record,
+            };
             request.net = granted;
             of_run(brio.run(request), log)
         }

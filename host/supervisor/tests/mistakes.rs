@@ -166,6 +166,13 @@ fn what_means_nothing_where_it_stands() {
             "TASK_VALUE",
             "agents",
         ),
+        (
+            &step("command = 'x'\ngrants = ['vcs', 'project-record']"),
+            4,
+            "steps[0].grants[1]",
+            "TASK_VALUE",
+            "agents",
+        ),
         (&gate("person = 'x'\nlimits = {}"), 6, "gates[0].limits", code, "nobody is run"),
         (&gate("reviewer = 'x'\nfix = 'y'"), 6, "gates[0].fix", code, "commands"),
         (&gate("command = 'x'\nabove = 1"), 6, "gates[0].above", code, "metrics"),

@@ -23,7 +23,7 @@ fn steps() -> Vec<Step> {
         input_files: vec!["/tasks/notes.txt".into(), "/etc/motd".into()],
         args: Vec::new(),
         env: vec![("A".into(), "1".into()), ("B".into(), "2".into())],
-        grants: Grants { session_fs: true, vcs: true },
+        grants: Grants { session_fs: true, vcs: true, project_record: true },
         network: Network {
             allow_hosts: ["api.example.com", "*.cdn.example.com", "http://localhost:8080"]
                 .map(str::to_owned)

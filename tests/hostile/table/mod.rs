@@ -4,6 +4,7 @@ mod abi;
 mod compute;
 mod files;
 mod modules;
+mod record;
 mod returns;
 mod sessions;
 
@@ -64,6 +65,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Guest> {
         abi::GUESTS,
         files::GUESTS,
         sessions::GUESTS,
+        record::GUESTS,
         returns::GUESTS,
         modules::GUESTS,
     ]

@@ -80,7 +80,8 @@ pub(crate) struct Run {
     /// [default: snapshot].
     #[arg(long, value_name = "snapshot|serializable", conflicts_with = "session")]
     isolation: Option<Isolation>,
-    /// What else the agent may do: begin sessions (session-fs), change .git (vcs).
+    /// What else the agent may do: begin sessions (session-fs), read and write the project's record
+    /// and notes (project-record), change .git (vcs).
     #[arg(long, value_name = "CAPABILITY")]
     grant: Vec<Grant>,
     /// A host that the agent may make HTTP requests to; it reaches nothing else. HOST is a name,
@@ -129,6 +130,8 @@ const MOST_REQUESTS: usize = 10;
 enum Grant {
     /// Begin, land and roll back sessions on its own one.
     SessionFs,
+    /// Read and write the project's record and notes, as the session has them.
+    ProjectRecord,
     /// Change `.git`.
     Vcs,
 }
@@ -284,6 +287,7 @@ impl Run {
             grants: Grants {
                 session_fs: self.grant.contains(&Grant::SessionFs),
                 vcs: self.grant.contains(&Grant::Vcs),
+                project_record: self.grant.contains(&Grant::ProjectRecord),
             },
             isolation: self.isolation.unwrap_or_default(),
             keep: self.keep,

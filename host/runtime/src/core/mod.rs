@@ -16,6 +16,7 @@ mod edit;
 mod files;
 mod journal;
 mod plain;
+mod record;
 mod session;
 mod session_fs;
 mod tools;
@@ -31,9 +32,9 @@ use std::sync::Arc;
 use cap_std::fs::Dir;
 use wasmtime::component::HasData;
 
-use crate::Sessions;
 use crate::fs::{Files, FsState};
 use crate::watch::Watch;
+use crate::{Records, Sessions};
 
 /// What the interfaces of `brio:core` know of a run.
 pub(crate) struct CoreState {
@@ -44,6 +45,8 @@ pub(crate) struct CoreState {
     /// Who can tell about sessions and writes the journal; nothing of a session is changed
     /// through it.
     pub(crate) info: Option<Arc<dyn Sessions>>,
+    /// The grant of `project-record`.
+    pub(crate) records: Option<Arc<dyn Records>>,
     /// Children that this guest began, in their order, and that it has ended.
     pub(crate) begun: Vec<String>,
     pub(crate) ended: BTreeSet<String>,

@@ -75,7 +75,7 @@ impl Link {
         self.exchange(ask, &[], |_, _| Ok(()))
     }
 
-    fn with_bytes<T: DeserializeOwned>(&self, ask: Ask, body: &[u8]) -> T {
+    pub(super) fn with_bytes<T: DeserializeOwned>(&self, ask: Ask, body: &[u8]) -> T {
         self.exchange(ask, body, |_, _| Ok(()))
     }
 

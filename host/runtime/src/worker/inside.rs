@@ -14,11 +14,12 @@ use brio_net::Relay;
 
 use super::client::{Link, RemoteFiles, RemoteSessions};
 use super::protocol::{Done, Job, Up};
+use super::records::RemoteRecords;
 use crate::fs::Files;
 use crate::http::Net;
 use crate::outcome::Outcome;
 use crate::{
-    Agent, AgentErrorInfo, Engine, MemoryGauge, RunLimits, RunReport, RunSpec, Sessions,
+    Agent, AgentErrorInfo, Engine, MemoryGauge, Records, RunLimits, RunReport, RunSpec, Sessions,
     TaskContext, Workspace, codes,
 };
 
@@ -102,6 +103,7 @@ fn run(engine: &Engine, agent: &Agent, job: Job, link: &Arc<Link>, net: UnixStre
     let remote = |root, read_only| Files::Remote(RemoteFiles::new(link, root, read_only));
     let binds = job.binds.into_iter().zip(1..);
     let sessions: Arc<dyn Sessions> = Arc::new(RemoteSessions(link.clone()));
+    let records: Arc<dyn Records> = Arc::new(RemoteRecords(link.clone()));
     let shown = |which| -> Box<dyn Write + Send> { Box::new(Shown { link: link.clone(), which }) };
     engine.run_to(
         agent,
@@ -119,6 +121,7 @@ fn run(engine: &Engine, agent: &Agent, job: Job, link: &Arc<Link>, net: UnixStre
             limits: job.limits,
             sessions: job.sessions.then(|| sessions.clone()),
             session_info: job.info.then_some(sessions),
+            records: job.records.then_some(records),
             net: Net::Relayed(Relay::new(net)),
             memory,
             ..RunSpec::new(Workspace::Session(remote(0, job.read_only)))

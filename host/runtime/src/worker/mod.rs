@@ -12,12 +12,14 @@
 //! | `protocol` | what both sides say |
 //! | `inside`, `client` | the worker: its `main`, and the files and sessions that it asks for |
 //! | `outside`, `server` | the supervisor: one run, and the answers |
+//! | `records` | both sides of what is asked of the project's record |
 
 mod client;
 mod code;
 mod inside;
 mod outside;
 mod protocol;
+mod records;
 mod server;
 mod wire;
 

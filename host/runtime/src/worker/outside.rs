@@ -11,7 +11,7 @@ use bytes::Bytes;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::code::Code;
-use super::protocol::{Done, Job, PIECE, Up};
+use super::protocol::{Ask, Done, Job, PIECE, Up};
 use super::server::{Broken, Server};
 use super::wire::{Most, Reader, Writer};
 use crate::fs::Files;
@@ -19,6 +19,7 @@ use crate::http::Net;
 use crate::judge::{Killed, judge, without_return};
 use crate::limits::{Cause, LimitHit};
 use crate::output::Outputs;
+use crate::records::MAX_NOTE;
 use crate::watch::Watch;
 use crate::{
     Agent, AgentErrorInfo, AgentKind, Engine, Limit, Outcome, RunReport, RunSpec, Usage, Workspace,
@@ -164,6 +165,7 @@ fn job(agent: &Agent, spec: &RunSpec, own: &Files, code: u64) -> Job {
         limits: spec.limits,
         sessions: spec.sessions.is_some(),
         info: spec.session_info.is_some(),
+        records: spec.records.is_some(),
     }
 }
 
@@ -209,7 +211,7 @@ impl Run<'_> {
 
     fn serve_until_done(&mut self, writer: &Writer, reader: &mut Reader) -> Result<Ended, Broken> {
         let returned = self.spec.limits.output.min(MOST_RETURNED).saturating_add(RETURNED);
-        let body = usize::try_from(returned).unwrap_or(usize::MAX).max(PIECE);
+        let body = usize::try_from(returned).unwrap_or(usize::MAX).max(MAX_NOTE);
         let mut piece = Vec::new();
         while let Some(frame) = reader.head(Most { head: HEAD, body })? {
             let up = frame.decode()?;
@@ -218,14 +220,24 @@ impl Run<'_> {
                 let done = postcard::from_bytes(&done).map_err(io::Error::other)?;
                 return Ok(Ended::Said(Box::new(done)));
             }
-            if frame.body > PIECE {
+            let most = match &up {
+                Up::Ask(_, Ask::Record(ask)) => ask.most(),
+                _ => PIECE,
+            };
+            if frame.body > most {
                 return Err(Broken::Asked("it sent more than goes into one message"));
             }
-            if piece.len() < frame.body {
-                piece.resize(frame.body, 0);
-            }
-            let bytes = &mut piece[..frame.body];
-            reader.fill(bytes)?;
+            let note;
+            let bytes = if frame.body > PIECE {
+                note = reader.bytes(frame.body)?;
+                &note[..]
+            } else {
+                if piece.len() < frame.body {
+                    piece.resize(frame.body, 0);
+                }
+                reader.fill(&mut piece[..frame.body])?;
+                &piece[..frame.body]
+            };
             match up {
                 Up::Ask(closed, ask) => {
                     self.server.close(&closed)?;

@@ -6,6 +6,7 @@
 use brio_session::{Change, OpenOptions, SetTime};
 use serde::{Deserialize, Serialize};
 
+use super::records::AskRecord;
 use crate::outcome::{AgentErrorInfo, Outcome, TaskOutput, Usage, Verdict};
 use crate::{AgentKind, RunLimits, SessionDecision};
 
@@ -37,6 +38,8 @@ pub(super) struct Job {
     /// Whether there is who answers for sessions, and who tells about them.
     pub(super) sessions: bool,
     pub(super) info: bool,
+    /// Whether there is who answers for the project's record.
+    pub(super) records: bool,
 }
 
 /// What a worker says.
@@ -202,6 +205,7 @@ pub(super) enum Ask {
         root: Id,
     },
     Sessions(AskSessions),
+    Record(AskRecord),
 }
 
 /// What is asked about sessions: `Result<…, SessionsError>`.

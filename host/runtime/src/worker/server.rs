@@ -44,7 +44,7 @@ pub(super) enum Broken {
     Asked(&'static str),
 }
 
-type Served<T = ()> = Result<T, Broken>;
+pub(super) type Served<T = ()> = Result<T, Broken>;
 
 impl<'a> Server<'a> {
     /// `own` is the session.
@@ -176,6 +176,7 @@ impl<'a> Server<'a> {
             Ask::SetLength { file, length } => say(to, &self.file(file)?.set_len(length)),
             Ask::End { root } => say(to, &self.end(root)?),
             Ask::Sessions(ask) => self.sessions(to, ask),
+            Ask::Record(ask) => super::records::answer(to, self.spec.records.as_deref(), ask, body),
         }
     }
 

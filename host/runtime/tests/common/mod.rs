@@ -8,6 +8,7 @@
 )]
 
 pub mod family;
+pub mod notebook;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};

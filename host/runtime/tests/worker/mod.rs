@@ -74,6 +74,8 @@ fn what_no_worker_would_say_ends_it() {
         ("to close its session", frame(&[3, 1, 0], &[])),
         ("to close what is not open", frame(&[3, 1, 7], &[])),
         ("to read a directory", frame(&[ASK, 0, 15, 0, 0, 10], &[])),
+        // Ask, nothing closed, Record, its State; nothing was granted.
+        ("a record without the grant", frame(&[ASK, 0, 21, 0], &[])),
         ("a path that is no text", frame(&[ASK, 0, 1, 0, 2, 0xff, 0xfe, 0], &[])),
     ];
     for (what, bytes) in sayings {
@@ -86,6 +88,56 @@ fn what_no_worker_would_say_ends_it() {
         );
         is_broken(&report);
         eprintln!("{what}: {}", report.error.unwrap().message);
+    }
+}
+
+/// What goes into a record is bounded here, too: no worker of ours would have sent it.
+#[test]
+fn a_worker_that_sends_more_than_a_guest_may_is_ended() {
+    const ASK: u8 = 1;
+    const RECORD: u8 = 21;
+    let varint = |mut n: usize| {
+        let mut bytes = Vec::new();
+        while n >= 0x80 {
+            bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        bytes.push(n as u8);
+        bytes
+    };
+    let task = "x".repeat((64 << 10) + 1);
+    let update = [&[ASK, 0, RECORD, 1, 0, 1], &varint(task.len())[..], task.as_bytes(), &[0]];
+    // Write, of the note `a`, whatever its version.
+    let write = [ASK, 0, RECORD, 5, 1, b'a', 0];
+    let context = [ASK, 0, RECORD, 2, 1, b'a'];
+    let sayings: Vec<(&str, bool, Vec<u8>)> = vec![
+        ("a note of 16 MiB", true, frame(&write, &vec![b'x'; 16 << 20])),
+        ("a note of 17 MiB", false, frame(&write, &vec![b'x'; 17 << 20])),
+        ("a note that is no text", false, frame(&write, &[0xff, 0xfe])),
+        ("a context of 1 MiB", true, frame(&context, &vec![b'1'; 1 << 20])),
+        ("a context of 2 MiB", false, frame(&context, &vec![b'1'; 2 << 20])),
+        ("a task of more than 64 KiB", false, frame(&update.concat(), &[])),
+        ("a question with a body", true, frame(&[ASK, 0, RECORD, 0], b"more")),
+        ("a question with a body of 2 MiB", false, frame(&[ASK, 0, RECORD, 0], &[0; 2 << 20])),
+    ];
+    for (what, answered, bytes) in sayings {
+        let notes = Arc::new(common::notebook::Notebook::default());
+        let (told, tell) = (Arc::new(AtomicBool::new(false)), notes.clone());
+        let tell_answered = told.clone();
+        let (_, report) = with(
+            move |spec| spec.records = Some(tell),
+            move |its| {
+                // It may be ended before it has said all.
+                let _ = its.write_all(&bytes);
+                let mut lengths = [0; 8];
+                tell_answered.store(its.read_exact(&mut lengths).is_ok(), Ordering::SeqCst);
+                let _ = its.shutdown(std::net::Shutdown::Both);
+            },
+        );
+        is_broken(&report);
+        assert_eq!(told.load(Ordering::SeqCst), answered, "{what}: {report:?}");
+        let kept = notes.content("a").map_or(0, |text| text.len());
+        assert_eq!(kept, if what == "a note of 16 MiB" { 16 << 20 } else { 0 }, "{what}");
     }
 }
 

@@ -177,6 +177,9 @@ pub struct Grants {
     pub session_fs: bool,
     /// Change `.git`.
     pub vcs: bool,
+    /// Read and write the project's record and notes.
+    #[serde(default)]
+    pub project_record: bool,
 }
 
 /// What a run may use. `None`: the host's default.

@@ -22,8 +22,8 @@ pub(super) struct Room {
 /// Judges what stands beside a command line in the table `at`.
 pub(super) fn room(reading: &mut Reading<'_>, room: &Room, at: &Key) {
     env(reading, &room.env, &at.name("env"));
-    if let Some(index) = room.grants.iter().position(|grant| *grant == Grant::SessionFs) {
-        let why = "`session-fs` is for agents".to_owned();
+    if let Some(index) = room.grants.iter().position(|grant| *grant != Grant::Vcs) {
+        let why = "a command can be granted `vcs` only; the others are for agents".to_owned();
         let next = "take it away".to_owned();
         reading.error(&at.name("grants").index(index), Problem::Value { why, next });
     }

@@ -84,6 +84,7 @@ fn step(reading: &mut Reading<'_>, wire: wire::Step, at: &Key, taken: &mut Names
             grants: Grants {
                 session_fs: around.grants.contains(&Grant::SessionFs),
                 vcs: around.grants.contains(&Grant::Vcs),
+                project_record: around.grants.contains(&Grant::ProjectRecord),
             },
             env: around.env.into_iter().collect(),
             network: network::network(reading, wire.allow_hosts, wire.secrets, at),

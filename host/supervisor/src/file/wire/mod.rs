@@ -99,7 +99,7 @@ pub(super) struct Step {
     pub(super) args: Vec<String>,
     /// Variables of the agent's or command's environment.
     pub(super) env: BTreeMap<String, String>,
-    /// What else it may do. `session-fs` is for agents.
+    /// What else it may do. `session-fs` and `project-record` are for agents.
     pub(super) grants: Vec<Grant>,
     /// Lets the command use this machine's network.
     pub(super) allow_net: Option<bool>,

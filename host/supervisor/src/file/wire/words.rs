@@ -99,5 +99,7 @@ words! {
         SessionFs,
         /// Change `.git`.
         Vcs,
+        /// Read and write the project's record and notes, as the session has them.
+        ProjectRecord,
     }
 }

@@ -1,0 +1,18 @@
+;; agent: wasi record memory realloc files noted
+;; A note of 17 MiB, a context and a task of 2 MiB; then a text that ends beyond the memory.
+(data (i32.const 16) "planner")
+(func (export "brio:core/run@0.1.0#run") (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (local $at i32)
+  (local.set $at (call $alloc (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 17825792)))
+  (memory.fill (local.get $at) (i32.const 49) (i32.const 17825792))
+  (call $write-note (i32.const 16) (i32.const 7) (local.get $at) (i32.const 17825792) (i32.const 0) (i64.const 0) (i32.const 1024))
+  (call $must (call $refused (i32.const 5)))
+  (call $save-context (i32.const 16) (i32.const 7) (local.get $at) (i32.const 2097152) (i32.const 1024))
+  (call $must (call $refused (i32.const 5)))
+  (call $set-record (i32.const 0) (i32.const 0) (i32.const 1) (local.get $at) (i32.const 2097152) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 1024))
+  (call $must (call $refused (i32.const 5)))
+  (call $read-note (i32.const 16) (i32.const 7) (i32.const 1024))
+  (call $must (call $ok))
+  (call $must (i32.eqz (i32.load8_u (i32.const 1032))))
+  (call $write-note (i32.const 16) (i32.const 7) (local.get $at) (i32.const 0x7fffffff) (i32.const 0) (i64.const 0) (i32.const 1024))
+  (call $done))
