@@ -65,3 +65,23 @@ impl fmt::Display for AgentName {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_component_of_a_path() {
+        let long = "a".repeat(65);
+        for good in AGENTS.into_iter().chain(["a", "0", "code-reviewer-2", "a--b", &long[..64]]) {
+            let name: AgentName = good.parse().unwrap();
+            assert_eq!((name.as_str(), name.to_string().as_str()), (good, good));
+            assert_eq!(name.path().unwrap().as_str(), format!("sessions/agent-{good}"));
+        }
+        for bad in ["", "-", "-a", "a-", "QA", "a b", "a_b", "a.b", "../qa", "a/b", "ü", &long] {
+            let error = bad.parse::<AgentName>().unwrap_err();
+            assert!(error.to_string().starts_with("AGENT_NAME_INVALID: "), "{error}");
+            assert_eq!(error.name, bad.chars().take(64).collect::<String>());
+        }
+    }
+}

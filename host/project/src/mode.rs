@@ -71,3 +71,29 @@ impl From<Mode> for String {
         mode.as_str().to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_its_word_everywhere() {
+        for (mode, word) in
+            Mode::ALL.into_iter().zip(["analysis", "planning", "coding", "disabled"])
+        {
+            assert_eq!(mode.to_string(), word);
+            assert_eq!(word.parse(), Ok(mode));
+            let json = format!("\"{word}\"");
+            assert_eq!(serde_json::to_string(&mode).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Mode>(&json).unwrap(), mode);
+        }
+        assert_eq!(Mode::default(), Mode::Analysis);
+        for bad in ["", "Coding", "coding ", "dreaming"] {
+            let error = bad.parse::<Mode>().unwrap_err();
+            assert_eq!(error.mode, bad);
+            assert!(error.to_string().starts_with("MODE_UNKNOWN: "), "{error}");
+            let json = serde_json::from_str::<Mode>(&format!("\"{bad}\"")).unwrap_err();
+            assert!(json.to_string().starts_with("MODE_UNKNOWN: "), "{json}");
+        }
+    }
+}

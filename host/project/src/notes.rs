@@ -318,3 +318,42 @@ pub fn check_size(path: &NotePath, content: &str, how: &WriteOptions) -> Result<
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Whoever gets a failure as a text finds the code at its beginning.
+    #[test]
+    fn every_failure_begins_with_its_code() {
+        let path = NotePath::new("plans/next").unwrap();
+        let io = |kind| NotesError::Io {
+            what: "could not write a".into(),
+            source: io::Error::from(kind),
+        };
+        let text = |text: &str| Box::<dyn std::error::Error + Send + Sync>::from(text);
+        let found = "2".to_owned();
+        for (error, code) in [
+            (
+                NotesError::Unavailable { what: "no answer".into(), source: None },
+                "NOTES_UNAVAILABLE",
+            ),
+            (
+                NotesError::VersionMismatch { path: path.clone(), expected: 1, found: 2 },
+                "NOTE_CHANGED",
+            ),
+            (NotesError::NoVersions { path: path.clone(), at: "it".into() }, "NOTES_NO_VERSIONS"),
+            (NotesError::corrupt(&path, "is damaged"), "NOTE_CORRUPT"),
+            (NotesError::Format { found, known: 1 }, "NOTES_FORMAT"),
+            (NotePath::new("..").unwrap_err().into(), "NOTE_PATH_INVALID"),
+            (NotesError::Refused { code: "BUSY", source: text("BUSY: later") }, "BUSY"),
+            (io(io::ErrorKind::StorageFull), "NO_SPACE"),
+            (io(io::ErrorKind::QuotaExceeded), "NO_SPACE"),
+            (io(io::ErrorKind::PermissionDenied), "IO"),
+        ] {
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().starts_with(&format!("{code}: ")), "{error}");
+            assert_eq!(error.is_unavailable(), code == "NOTES_UNAVAILABLE", "{error}");
+        }
+    }
+}

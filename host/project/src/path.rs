@@ -208,8 +208,11 @@ mod tests {
         assert!(Pattern::all().fits(&NotePath::new("a/b").unwrap()));
         assert_eq!(Pattern::new("a*").unwrap().as_str(), "a*");
         assert_eq!(Pattern::all().as_str(), "**");
+        assert_eq!("a*".parse::<Pattern>().unwrap().as_str(), "a*");
         for bad in ["", "[", "{a", &"*".repeat(256)] {
-            assert!(Pattern::new(bad).is_err(), "{bad}");
+            let error = Pattern::new(bad).unwrap_err();
+            assert!(error.to_string().starts_with("NOTE_PATH_INVALID: "), "{error}");
+            assert_eq!(bad.parse::<Pattern>().unwrap_err(), error, "the same, parsed");
         }
     }
 }

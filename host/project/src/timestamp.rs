@@ -110,9 +110,14 @@ mod tests {
         ] {
             assert_eq!(given.parse::<Timestamp>().unwrap().to_string(), written);
         }
-        for bad in
-            ["", "yesterday", "2026-01-19", "2026-13-01T00:00:00Z", "9999-12-31T23:59:59-01:00"]
-        {
+        for bad in [
+            "",
+            "yesterday",
+            "2026-01-19",
+            "2026-13-01T00:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            "0000-01-01T00:59:59+01:00",
+        ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

@@ -143,6 +143,53 @@ fn a_session_that_only_looked_overrides_no_record() {
     assert_eq!(outside.get_session().unwrap_err().code(), "RECORD_CORRUPT");
 }
 
+// What was written in a directory of a session goes on in another one, and lands as it would have.
+#[test]
+fn what_is_carried_is_the_same_changes() {
+    let world = world();
+    let World { below, one, .. } = &world;
+    put(one, "a", "first");
+    put(one, "a", "new");
+    one.remove(&path("b"), &plain()).unwrap();
+    put(one, "d", "");
+    Project::new(one.clone(), clock).set_session(&task("carried")).unwrap();
+    let changes = one.changes().unwrap();
+    assert_eq!(changes.len(), 4);
+
+    let dir = scratch();
+    carry(&changes, &dir_notes(dir.path())).unwrap();
+    let other = Overlay::new(below.clone(), dir_notes(dir.path()));
+    assert_eq!(other.changes().unwrap(), changes);
+    assert_eq!(contents(&other), contents(one));
+    assert_eq!(read(&other, "a"), Some(("new".into(), 3)), "the versions go on too");
+    // What others wrote below since is overridden and not lost, as from the first directory.
+    put(below, "a", "theirs");
+    deliver(&other.changes().unwrap(), below, "landing 1", clock, &()).unwrap();
+    assert_eq!(contents(below), contents(&other));
+    let history = below.history(&path("a")).unwrap();
+    assert_eq!(history[1].content.as_deref(), Some("theirs"));
+    let again = deliver(&changes, below, "landing 1", clock, &()).unwrap();
+    assert!(again.iter().all(|d| d.written.is_some_and(|w| w.replayed)), "{again:?}");
+}
+
+// A delivery that is repeated does not bring back a record that was removed since.
+#[test]
+fn a_record_that_was_removed_since_stays_removed() {
+    let world = world();
+    let World { below, one, .. } = &world;
+    Project::new(one.clone(), clock).set_session(&task("landed")).unwrap();
+    let changes = one.changes().unwrap();
+    deliver(&changes, below, "landing 1", clock, &()).unwrap();
+    let outside = Project::new(below.clone(), clock);
+    assert_eq!(outside.get_session().unwrap().active_task.as_deref(), Some("landed"));
+    outside.cleanup_session().unwrap();
+    let conflicts = AtomicU64::new(0);
+    let again = deliver(&changes, below, "landing 1", clock, &conflicts).unwrap();
+    assert_eq!(again[0].written, Some(Written { version: 1, replayed: true }));
+    assert_eq!(outside.load_session().unwrap(), None);
+    assert_eq!(conflicts.load(Ordering::Relaxed), 0);
+}
+
 // the contexts are notes as others, and a migration inside a session is the session's.
 #[test]
 fn contexts_and_migrations_are_a_sessions_too() {
