@@ -123,6 +123,19 @@ mod tests {
     }
 
     #[test]
+    fn milliseconds_are_counted_from_1970_in_both_directions() {
+        for (text, millis) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2026-01-19T10:00:00.987654Z", 1_768_816_800_987),
+            ("1969-12-31T23:59:59.9995Z", -1),
+            ("0000-01-01T00:00:00Z", -62_167_219_200_000),
+            ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
+        ] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().unix_millis(), millis, "{text}");
+        }
+    }
+
+    #[test]
     fn a_clock_that_is_far_off_is_no_panic() {
         let far = Timestamp::now(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 40));
         assert_eq!(far.to_string(), "9999-12-31T23:59:59.999Z");
