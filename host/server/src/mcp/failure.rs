@@ -108,6 +108,7 @@ fn by_tools(code: &str) -> Option<&'static str> {
         "SESSION_UNKNOWN" => "session_list shows the sessions that are open",
         "SESSION_AMBIGUOUS" => "give more of the id; session_list shows them",
         "SESSION_ENDED" => "begin a new one with session_begin",
+        "NO_CURRENT" => "session_list shows the open ones, session_begin starts one",
         "SESSION_BUSY" => {
             "an agent or a command works in it: reading works meanwhile; wait and call again, or \
              work in a session of your own (session_begin)"

@@ -4,7 +4,7 @@ use brio_host::{Patches, RelPath, SessionHandle};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Does, ToolDef, tool};
+use super::{Does, ToolDef, tool_that_says};
 use crate::mcp::desk::{Caller, Desk};
 use crate::mcp::failure::Failure;
 use crate::mcp::json::Changes;
@@ -13,12 +13,13 @@ use crate::mcp::json::Changes;
 const MOST_TEXT: usize = 1 << 20;
 
 pub(super) fn tools() -> Vec<ToolDef> {
-    vec![tool(
+    vec![tool_that_says(
         ("diff", "Show what a session changed"),
         "Shows what a session changed since it began: the paths, a unified diff, and the notes. \
          Binary files, modes and links are said in words. Look at it before `commit`.",
         Does::Reads,
         diff,
+        |shown| Some(said(shown)),
     )]
 }
 
@@ -72,6 +73,21 @@ fn diff(desk: &Desk, _: &Caller, asked: Diff) -> Result<Shown, Failure> {
     });
     let (session, notes) = (session.id().to_string(), notes.collect());
     Ok(Shown { session, changes, diff, notes, truncated })
+}
+
+/// The diff itself, and what is not in it.
+fn said(shown: &Shown) -> String {
+    let mut text = shown.diff.clone();
+    if shown.truncated {
+        text.push_str("… the diff goes on: show it by `path`\n");
+    }
+    for note in &shown.notes {
+        text.push_str(&format!("note {} is {}\n", note.path, note.change));
+    }
+    if text.is_empty() {
+        text.push_str("nothing is changed\n");
+    }
+    text
 }
 
 /// The unified diff of all that a session changed.

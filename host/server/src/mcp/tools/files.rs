@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Does, ToolDef, tool};
+use super::{Does, ToolDef, tool, tool_that_says};
 use crate::mcp::desk::{Caller, Desk, MOST_BYTES};
 use crate::mcp::failure::Failure;
 use crate::mcp::json::kind_word;
@@ -15,12 +15,17 @@ const MOST_ENTRIES: usize = 10_000;
 
 pub(super) fn tools() -> Vec<ToolDef> {
     vec![
-        tool(
+        tool_that_says(
             ("read_file", "Read a file"),
             "Reads a file of a session, or some of its lines. A file that is not UTF-8 comes as \
              base64, whole; up to 4 MiB fit into one answer.",
             Does::Reads,
             read_file,
+            // As it stands there, so that `edit` can be given it.
+            |file| {
+                let plain = matches!(file.encoding, Encoding::Utf8) && !file.content.is_empty();
+                plain.then(|| file.content.clone())
+            },
         ),
         tool(
             ("write_file", "Write a file"),

@@ -121,13 +121,17 @@ where
     ToolDef { tool, call: Box::new(call), runs: false }
 }
 
-/// A schema without the names that Rust has for kinds of numbers: clients know others.
+/// A schema without the names that Rust has for kinds of numbers, clients know others, and without
+/// the line ends of its source.
 fn plain(schema: Arc<JsonObject>) -> Arc<JsonObject> {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(object) => {
                 if object.get("format").is_some_and(Value::is_string) {
                     object.remove("format");
+                }
+                if let Some(Value::String(text)) = object.get_mut("description") {
+                    *text = text.replace('\n', " ");
                 }
                 object.values_mut().for_each(strip);
             }
