@@ -18,6 +18,7 @@ use crate::domains::Domains;
 use crate::events::{Listeners, SessionEvent, SessionEvents};
 use crate::listing::begun_row;
 use crate::metrics::Meter;
+use crate::remotes::Remotes;
 use crate::workers::Workers;
 use crate::{BrioBuilder, OpenError, SessionHandle, SessionLimits, SessionMetadata};
 
@@ -35,6 +36,7 @@ struct Inner {
     engine: Mutex<Option<Engine>>,
     meter: Arc<Meter>,
     workers: Workers,
+    remotes: Remotes,
 }
 
 impl Brio {
@@ -84,6 +86,7 @@ impl Brio {
             engine: Mutex::new(None),
             meter: Arc::default(),
             workers,
+            remotes: Remotes::default(),
         })))
     }
 
@@ -261,6 +264,10 @@ impl Brio {
 
     pub(crate) fn options(&self) -> &BrioBuilder {
         &self.0.options
+    }
+
+    pub(crate) fn remotes(&self) -> &Remotes {
+        &self.0.remotes
     }
 
     pub(crate) fn workers(&self) -> &Workers {

@@ -71,6 +71,7 @@ mod plain;
 mod purge;
 mod record;
 mod recovery;
+mod remotes;
 mod reuse;
 mod run;
 mod sandbox;
@@ -95,6 +96,8 @@ pub mod net {
 
 /// The project's record, what its agents knew last, and its notes.
 pub mod project {
+    pub use brio_landing::{NotesAt, NotesAtError, NotesServer};
+    pub use brio_mcp_notes::ServerError;
     pub use brio_project::*;
 
     pub use crate::record::OpenProjectError;

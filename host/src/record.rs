@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use brio_landing::{Domain, DomainError, SessionError, SessionNotes, Writer};
+use brio_landing::{
+    Domain, DomainError, NotesAt, NotesAtError, NotesServer, SessionError, SessionNotes, Writer,
+};
+use brio_mcp_notes::ServerError;
 use brio_project::{DirNotes, DirOptions, Notes, NotesError, Project};
 
 use crate::{Brio, SessionHandle};
@@ -22,6 +25,12 @@ pub enum OpenProjectError {
     /// What lies there cannot be used.
     #[error(transparent)]
     Notes(#[from] NotesError),
+    /// Where they are cannot be told, or not be changed.
+    #[error(transparent)]
+    At(#[from] NotesAtError),
+    /// They are said to be on a server that is not asked.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Their directory cannot be made or opened.
     #[error("NOTES: the notes of {} cannot be opened ({source}); see whether its .brio can be written", base.display())]
     Host {
@@ -39,6 +48,8 @@ impl OpenProjectError {
             Self::Domain(e) => e.code(),
             Self::Session(e) => e.code(),
             Self::Notes(e) => e.code(),
+            Self::At(e) => e.code(),
+            Self::Server(e) => e.code(),
             Self::Host { .. } => "NOTES",
         }
     }
@@ -46,25 +57,91 @@ impl OpenProjectError {
 
 impl Brio {
     /// The project that a directory belongs to: its record, what its agents knew last, its notes.
-    /// What is written applies at once, to every session; it is in `.brio/notes` of the base, made
-    /// where it is not there, and durable when a call returns.
+    /// What is written applies at once, to every session. It is in `.brio/notes` of the base, made
+    /// where it is not there, and durable when a call returns; or on the server that the base
+    /// names ([`place_notes`](Self::place_notes)), which is not asked yet.
     ///
     /// # Errors
     /// [`OpenProjectError`].
     #[cfg(unix)]
     pub fn project(&self, base: &Path) -> Result<Project, OpenProjectError> {
         let (domain, _) = self.domain(base, true)?;
-        Ok(self.project_of(self.notes(&domain)?))
+        Ok(self.project_of(self.notes_brought(&domain)?))
     }
 
     pub(crate) fn project_of(&self, notes: Arc<dyn Notes>) -> Project {
         Project::new(notes, SystemTime::now).observed_by(self.meter().clone())
     }
 
+    /// Where the notes of the project are that a directory belongs to.
+    ///
+    /// # Errors
+    /// [`OpenProjectError`].
+    pub fn notes_at(&self, base: &Path) -> Result<NotesAt, OpenProjectError> {
+        Ok(self.domain(base, true)?.0.notes_at()?)
+    }
+
+    /// Says where they are from now on, and gives the project there. A server is asked first, and
+    /// not taken if it does not answer as one that keeps notes. No note is moved.
+    ///
+    /// # Errors
+    /// [`OpenProjectError`]; then they are where they were.
+    pub fn place_notes(&self, base: &Path, at: &NotesAt) -> Result<Project, OpenProjectError> {
+        let (domain, _) = self.domain(base, true)?;
+        if let NotesAt::Mcp(server) = at {
+            self.remotes().get(server, &self.options().trust)?.check()?;
+        }
+        domain.set_notes_at(at)?;
+        Ok(self.project_of(self.notes_brought(&domain)?))
+    }
+
+    /// The notes on a server that keeps some, whatever project they are of. It is not asked yet.
+    ///
+    /// # Errors
+    /// [`OpenProjectError::Server`].
+    pub fn notes_on(&self, server: &NotesServer) -> Result<Arc<dyn Notes>, OpenProjectError> {
+        Ok(self.remotes().get(server, &self.options().trust)?)
+    }
+
+    /// The notes of another directory: of the project that it belongs to, or those that lie in it
+    /// as in a `.brio/notes`. Nothing is made where there are none.
+    ///
+    /// # Errors
+    /// [`OpenProjectError`].
+    pub fn notes_of(&self, dir: &Path) -> Result<Arc<dyn Notes>, OpenProjectError> {
+        let host = |source| OpenProjectError::Host { base: dir.to_owned(), source };
+        if !dir.join(".format").try_exists().map_err(host)? {
+            let (domain, _) = self.domain(dir, false)?;
+            return self.notes(&domain);
+        }
+        let opened = cap_std::fs::Dir::open_ambient_dir(dir, cap_std::ambient_authority());
+        self.in_dir(opened.map_err(host)?)
+    }
+
+    /// Wherever they are.
     pub(crate) fn notes(&self, domain: &Domain) -> Result<Arc<dyn Notes>, OpenProjectError> {
+        match domain.notes_at()? {
+            NotesAt::Mcp(server) => self.notes_on(&server),
+            _ => self.notes_here(domain),
+        }
+    }
+
+    /// As [`notes`](Self::notes), with what landed and was not there yet.
+    fn notes_brought(&self, domain: &Domain) -> Result<Arc<dyn Notes>, OpenProjectError> {
+        if let Err(error) = self.deliver_notes_of(domain) {
+            // It is tried again by whoever comes next.
+            tracing::warn!(%error, "Notes that landed are not yet where the project's notes are");
+        }
+        self.notes(domain)
+    }
+
+    fn notes_here(&self, domain: &Domain) -> Result<Arc<dyn Notes>, OpenProjectError> {
         let base = || domain.root_path().to_owned();
-        let failed = |source| OpenProjectError::Host { base: base(), source };
-        let dir = domain.notes_dir().map_err(failed)?;
+        let dir = domain.notes_dir();
+        self.in_dir(dir.map_err(|source| OpenProjectError::Host { base: base(), source })?)
+    }
+
+    fn in_dir(&self, dir: cap_std::fs::Dir) -> Result<Arc<dyn Notes>, OpenProjectError> {
         let door = self.options().door.clone();
         let notes = DirNotes::open(dir, DirOptions { door, ..DirOptions::new(SystemTime::now) })?;
         Ok(Arc::new(notes))
@@ -79,7 +156,7 @@ impl SessionHandle {
     /// # Errors
     /// [`OpenProjectError`].
     pub fn notes(&self) -> Result<SessionNotes, OpenProjectError> {
-        Ok(self.session()?.notes(self.brio().notes(self.domain())?))
+        Ok(self.session()?.notes(self.brio().notes_brought(self.domain())?))
     }
 
     /// As [`notes`](Self::notes), written by the right that `writer` has, as long as it has it.
@@ -87,7 +164,7 @@ impl SessionHandle {
     /// # Errors
     /// [`OpenProjectError`].
     pub fn notes_by(&self, writer: &Writer) -> Result<SessionNotes, OpenProjectError> {
-        Ok(writer.notes(self.brio().notes(self.domain())?))
+        Ok(writer.notes(self.brio().notes_brought(self.domain())?))
     }
 
     /// The project as the session sees it, by [`notes`](Self::notes).

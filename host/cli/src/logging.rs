@@ -50,10 +50,12 @@ pub(crate) fn choose(format: LogFormat) {
     JSON.store(format == LogFormat::Json, Ordering::Relaxed);
 }
 
-/// Diagnostics for whoever asks for them (`BRIO_LOG=debug`); warnings otherwise. Each run and each
-/// landing is a span, which is told when it is closed (`BRIO_LOG=info`).
+/// Diagnostics for whoever asks for them (`BRIO_LOG=debug`); warnings otherwise, but for those of
+/// MCP's SDK: what it fails at is an error of ours. Each run and each landing is a span, which is
+/// told when it is closed (`BRIO_LOG=info`).
 pub(crate) fn begin() {
-    let filter = EnvFilter::try_from_env("BRIO_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let quiet = || EnvFilter::new("warn,rmcp=off");
+    let filter = EnvFilter::try_from_env("BRIO_LOG").unwrap_or_else(|_| quiet());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| progress::Diagnostics)

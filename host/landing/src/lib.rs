@@ -86,6 +86,7 @@ mod merge_text;
 mod meta;
 mod nesting;
 mod notes;
+mod notes_at;
 mod onto;
 mod operations;
 mod options;
@@ -149,6 +150,7 @@ pub use lower::{
 };
 pub use merge::Unmerged;
 pub use notes::{NotesOptions, PendingNotes, SessionNotes};
+pub use notes_at::{NotesAt, NotesAtError, NotesServer};
 pub use onto::Rebased;
 pub use options::{
     BadPolicy, BeginOptions, CommitOptions, GcOptions, Metadata, OpenOptions, Policy, Quota,

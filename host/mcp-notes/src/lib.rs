@@ -141,6 +141,15 @@ impl McpNotes {
         Ok(Self { remote, worker, timeout })
     }
 
+    /// Asks the server whether it keeps notes: whether it has the tools, in shapes that can be
+    /// given what there is to give, and reads one. Nothing is written.
+    ///
+    /// # Errors
+    /// [`NotesError::Unavailable`].
+    pub fn check(&self) -> Result<(), NotesError> {
+        self.ask(|remote| async move { remote.check().await })
+    }
+
     fn ask<T, F>(&self, work: impl FnOnce(Arc<Remote>) -> F) -> Result<T, NotesError>
     where
         T: Send + 'static,

@@ -112,6 +112,21 @@ impl Remote {
         self.project.as_deref()
     }
 
+    pub(crate) async fn check(&self) -> Result<(), NotesError> {
+        let check = async {
+            let (session, _) = self.link.session().await?;
+            for kind in [Kind::Read, Kind::Write, Kind::List] {
+                let note = (kind != Kind::List).then_some(SESSION_PATH);
+                let content = (kind == Kind::Write).then(|| ("content", Value::from("")));
+                let shape = session.tools.need(kind)?;
+                shape.arguments(note, self.project(), content.into_iter().collect())?;
+            }
+            let path = NotePath::new(SESSION_PATH).map_err(|e| Away::said(e.to_string()))?;
+            self.look(&path).await.map(drop)
+        };
+        check.await.map_err(|away| self.away("keep notes", away))
+    }
+
     async fn look(&self, path: &NotePath) -> Result<Seen, Away> {
         let arguments = |tools: &Tools| {
             tools.need(Kind::Read)?.arguments(Some(path.as_str()), self.project(), Vec::new())

@@ -38,7 +38,7 @@ pub enum ServerError {
     },
     /// Everybody on the way could read along.
     #[error(
-        "NOTES_SERVER: http://{host} sends the notes readable for everybody on the way; use https://, or --notes-insecure if that is meant"
+        "NOTES_SERVER: http://{host} sends the notes readable for everybody on the way; use https://, or say that it is meant: --notes-insecure, --from-insecure"
     )]
     Clear {
         /// The host.

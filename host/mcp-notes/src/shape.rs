@@ -91,7 +91,7 @@ impl Shape {
         match self.required.iter().find(|name| !all.contains_key(*name)) {
             None => Ok(all),
             Some(name) if name == "project" || name == "base" => {
-                Err(self.wants(name, "name it with --notes-project"))
+                Err(self.wants(name, "name it: --notes-project, --from-project"))
             }
             Some(name) => Err(self.wants(name, "such a server cannot keep notes for Brio")),
         }

@@ -1,8 +1,11 @@
 //! `brio project`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use brio_host::project::{MigrateOptions, Mode, Project, Record, Update};
+use brio_host::Brio;
+use brio_host::project::{
+    MigrateOptions, Migration, Mode, NotesAt, NotesServer, Project, Record, Step, Update,
+};
 use serde::Serialize;
 
 use crate::args::base_or_here;
@@ -13,11 +16,26 @@ use crate::json::SCHEMA;
 use crate::open;
 use crate::ui::Ui;
 
-/// Makes the project's record where there is none, and says how it is.
+/// Makes the project's record where there is none, and says how it is, and where.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Init {
     /// The project's directory; the current one when left out.
     dir: Option<PathBuf>,
+    /// Keep the record and the notes from now on at this server of the Model Context Protocol
+    /// (streamable HTTP), which has the tools read_note, write_note and list_notes; `local`: in
+    /// the directory's .brio. A server is asked first. What is where they were stays there.
+    #[arg(long, value_name = "URL|local")]
+    notes: Option<String>,
+    /// The name of the project there, for a server that keeps several.
+    #[arg(long, value_name = "NAME", requires = "notes")]
+    notes_project: Option<String>,
+    /// The file with the token that the server wants to see (`Authorization: Bearer`). It is read
+    /// when it is shown, by TLS or to this machine only.
+    #[arg(long, value_name = "FILE", requires = "notes")]
+    notes_token_file: Option<PathBuf>,
+    /// http:// to another machine is meant, where everybody on the way can read along.
+    #[arg(long, requires = "notes")]
+    notes_insecure: bool,
 }
 
 /// Show or change the project's record: what mode it is in, and what is being worked on.
@@ -50,7 +68,8 @@ struct Of {
     #[arg(long, value_name = "ID")]
     session: Option<String>,
     /// Print the record: `{schema, currentMode, activeTask, activeFeature, modeHistory, version,
-    /// createdAt, updatedAt}`, and currentSession if there is one.
+    /// createdAt, updatedAt}`, currentSession if there is one, and `notes: {mcp, project}` where it
+    /// is on a server.
     #[arg(long)]
     json: bool,
 }
@@ -79,6 +98,19 @@ struct Set {
 pub(crate) struct Migrate {
     /// The project's directory; the current one when left out.
     dir: Option<PathBuf>,
+    /// Take them from the notes of another directory's project, from a directory of notes as
+    /// .brio/notes is one, or from a server of the Model Context Protocol. The tombstones go there.
+    #[arg(long, value_name = "DIR|URL")]
+    from: Option<String>,
+    /// The name of the project there, for a server that keeps several.
+    #[arg(long, value_name = "NAME", requires = "from")]
+    from_project: Option<String>,
+    /// The file with the token that the server wants to see.
+    #[arg(long, value_name = "FILE", requires = "from")]
+    from_token_file: Option<PathBuf>,
+    /// http:// to another machine is meant, where everybody on the way can read along.
+    #[arg(long, requires = "from")]
+    from_insecure: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -93,40 +125,102 @@ struct Json<'a> {
     /// The session that is current; left out where there is none.
     #[serde(rename = "currentSession", skip_serializing_if = "Option::is_none")]
     current: Option<String>,
+    /// Left out where they are in the directory's .brio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes: Option<Elsewhere<'a>>,
 }
 
-fn project(dir: Option<PathBuf>) -> Result<Project, Failure> {
-    let brio = open::brio(&Places::from_env()?)?;
-    Ok(brio.project(&base_or_here(dir))?)
+/// Where the record and the notes are.
+#[derive(Serialize)]
+struct Elsewhere<'a> {
+    mcp: &'a str,
+    project: Option<&'a str>,
 }
 
-/// The session that is current, by its id.
-fn current(dir: Option<PathBuf>) -> Result<Option<String>, Failure> {
-    let brio = open::brio(&Places::from_env()?)?;
-    let current = brio.current_session(&base_or_here(dir))?;
-    Ok(current.map(|session| session.id().to_string()))
+/// What is told of a project beside its record.
+struct Around {
+    /// The session that is current, by its id.
+    current: Option<String>,
+    at: NotesAt,
+}
+
+impl Around {
+    fn of(brio: &Brio, base: &Path) -> Result<Self, Failure> {
+        let current = brio.current_session(base)?.map(|session| session.id().to_string());
+        Ok(Self { current, at: brio.notes_at(base)? })
+    }
 }
 
 impl Of {
-    fn project(&self) -> Result<Project, Failure> {
-        match &self.session {
-            Some(id) => Ok(open::session(id)?.project()?),
-            None => project(self.base.clone()),
-        }
+    fn project(&self) -> Result<(Project, Around), Failure> {
+        let brio = open::brio(&Places::from_env()?)?;
+        let (project, base) = match &self.session {
+            Some(id) => {
+                let session = open::session(id)?;
+                (session.project()?, session.base()?)
+            }
+            None => {
+                let base = base_or_here(self.base.clone());
+                (brio.project(&base)?, base)
+            }
+        };
+        Ok((project, Around::of(&brio, &base)?))
     }
+}
 
-    fn current(&self) -> Result<Option<String>, Failure> {
-        match &self.session {
-            Some(id) => current(Some(open::session(id)?.base()?)),
-            None => current(self.base.clone()),
-        }
+/// A server, as flags name it.
+fn server(
+    url: String,
+    project: Option<String>,
+    token_file: Option<PathBuf>,
+    insecure: bool,
+) -> Result<NotesServer, Failure> {
+    let absolute = |file: PathBuf| {
+        let file = std::path::absolute(&file).ok().filter(|file| file.to_str().is_some());
+        file.ok_or_else(|| {
+            Failure::new("NOTES_SERVER", "the token's file has no name that can be written down")
+                .hint("give one of which the path is UTF-8")
+        })
+    };
+    Ok(NotesServer { url, project, token_file: token_file.map(absolute).transpose()?, insecure })
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains("://")
+}
+
+/// Where the flags of `init` say that the notes are to be.
+fn place(init: &Init) -> Result<Option<NotesAt>, Failure> {
+    let Some(notes) = init.notes.clone() else { return Ok(None) };
+    if notes == "local" {
+        return Ok(Some(NotesAt::Here));
     }
+    if !is_url(&notes) {
+        let what = format!("`{notes}` is neither a URL nor `local`");
+        let failure = Failure::new("NOTES_SERVER", what);
+        return Err(failure.hint("give one as https://notes.example.com/mcp"));
+    }
+    let (project, token_file) = (init.notes_project.clone(), init.notes_token_file.clone());
+    Ok(Some(NotesAt::Mcp(server(notes, project, token_file, init.notes_insecure)?)))
 }
 
 impl Init {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let record = project(self.dir.clone())?.get_session()?;
-        show(ui, &record, current(self.dir)?, false)
+        let at = place(&self)?;
+        let brio = open::brio(&Places::from_env()?)?;
+        let base = base_or_here(self.dir);
+        let project = match at {
+            None => brio.project(&base)?,
+            Some(at) => {
+                let before = brio.notes_at(&base);
+                let project = brio.place_notes(&base, &at)?;
+                if before.is_ok_and(|before| before != at) {
+                    ui.say("the notes that were written until now stay where they are");
+                }
+                project
+            }
+        };
+        show(ui, &project.get_session()?, Around::of(&brio, &base)?, false)
     }
 }
 
@@ -137,19 +231,28 @@ impl State {
             Some(StateCommand::Get(of)) => get(ui, of),
             Some(StateCommand::Set(Set { mode, task, feature, of })) => {
                 let update = Update { mode, task, feature };
-                show(ui, &of.project()?.set_session(&update)?, of.current()?, of.json)
+                let (project, around) = of.project()?;
+                show(ui, &project.set_session(&update)?, around, of.json)
             }
         }
     }
 }
 
 fn get(ui: &Ui, of: Of) -> Result<Exit, Failure> {
-    show(ui, &of.project()?.get_session()?, of.current()?, of.json)
+    let (project, around) = of.project()?;
+    show(ui, &project.get_session()?, around, of.json)
 }
 
-fn show(ui: &Ui, record: &Record, current: Option<String>, json: bool) -> Result<Exit, Failure> {
+fn show(ui: &Ui, record: &Record, around: Around, json: bool) -> Result<Exit, Failure> {
+    let Around { current, at } = around;
     if json {
-        ui.json(&Json { schema: SCHEMA, record, current })?;
+        let notes = match &at {
+            NotesAt::Mcp(NotesServer { url, project, .. }) => {
+                Some(Elsewhere { mcp: url, project: project.as_deref() })
+            }
+            _ => None,
+        };
+        ui.json(&Json { schema: SCHEMA, record, current, notes })?;
         return Ok(Exit::Ok);
     }
     let nothing = || "-".to_owned();
@@ -159,6 +262,7 @@ fn show(ui: &Ui, record: &Record, current: Option<String>, json: bool) -> Result
         ("feature", record.active_feature.clone().unwrap_or_else(nothing)),
         ("version", record.version.to_string()),
         ("updated", record.updated_at.to_string()),
+        ("notes", told(&at)),
     ];
     let current = current.map(|id| ("current", id));
     for (key, value) in lines.into_iter().chain(current) {
@@ -167,11 +271,41 @@ fn show(ui: &Ui, record: &Record, current: Option<String>, json: bool) -> Result
     Ok(Exit::Ok)
 }
 
+/// Where the notes are, for people.
+fn told(at: &NotesAt) -> String {
+    match at {
+        NotesAt::Mcp(NotesServer { url, project: None, .. }) => url.clone(),
+        NotesAt::Mcp(NotesServer { url, project: Some(project), .. }) => {
+            format!("{url}, project {project}")
+        }
+        _ => "local".to_owned(),
+    }
+}
+
 impl Migrate {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let done = project(self.dir)?.migrate(&MigrateOptions { dry_run: self.dry_run })?;
+        let brio = open::brio(&Places::from_env()?)?;
+        let project = brio.project(&base_or_here(self.dir))?;
+        let options = MigrateOptions { dry_run: self.dry_run };
+        let done = match self.from {
+            None => project.migrate(&options)?,
+            Some(url) if is_url(&url) => {
+                let from =
+                    server(url, self.from_project, self.from_token_file, self.from_insecure)?;
+                project.migrate_from(&*brio.notes_on(&from)?, &options)?
+            }
+            Some(dir) => project.migrate_from(&*brio.notes_of(Path::new(&dir))?, &options)?,
+        };
         for step in &done.steps {
             ui.line(step)?;
+        }
+        if done.steps != [Step::Nothing] {
+            let Migration { candidates, skipped, contexts, archived, .. } = done;
+            let would = if done.dry_run { "Would be: " } else { "Done: " };
+            ui.line(format_args!(
+                "{would}sessions found: {candidates}, contexts migrated: {contexts}, notes \
+                 archived: {archived}, skipped: {skipped}"
+            ))?;
         }
         Ok(Exit::Ok)
     }
