@@ -16,6 +16,11 @@ fn patient(request: &mut RunRequest) {
     super::patient(request);
 }
 
+fn with_sessions(request: &mut RunRequest) {
+    request.grants.session_fs = true;
+    patient(request);
+}
+
 pub(super) static GUESTS: &[Guest] = &[
     wat!("record/escapes", Refused("NOT_GRANTED")),
     wat!("record/escapes", Succeeded, granted),
@@ -24,6 +29,8 @@ pub(super) static GUESTS: &[Guest] = &[
     wat!("record/note-flood", Limited(&[Cpu, Time]), granted),
     wat!("record/bytes-flood", Succeeded, patient),
     wat!("record/record-storm", Limited(&[Cpu, Time]), granted),
+    wat!("record/beside-children", Refused("NOT_GRANTED"), granted),
+    wat!("record/beside-children", Succeeded, with_sessions),
     wat!("record/no-mode", Trapped, granted),
     wat!("record/no-text", Trapped, granted),
     wat!("record/reviewer-writes", Succeeded, granted),
