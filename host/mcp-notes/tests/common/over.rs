@@ -1,34 +1,20 @@
-//! What `brio-project` promises of a project and of its notes, over notes that lie on a server:
-//! its own tests, with the notes that they look into behind tools of MCP.
-#![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(unexpected_cfgs, reason = "the feature is brio-project's")]
-#![allow(clippy::duplicate_mod, reason = "each file that is taken in brings what they share")]
-
-mod common;
+//! What `brio-project`'s own tests stand on here: the notes that they look into, behind tools of
+//! MCP.
 
 use std::sync::Arc;
 
 use brio_mcp_notes::McpNotes;
 use brio_project::*;
 
-#[path = "../../project/tests/backends.rs"]
-mod backends;
-#[path = "../../project/tests/e2e.rs"]
-mod e2e;
-#[path = "../../project/tests/integration.rs"]
-mod integration;
-#[path = "../../project/tests/migration.rs"]
-mod migration;
-#[path = "../../project/tests/unit.rs"]
-mod unit;
+use super::{Manner, TestServer, tools};
 
 /// Notes, and the server that they lie on.
-struct Served(McpNotes, #[allow(dead_code, reason = "it ends with the notes")] common::TestServer);
+struct Served(McpNotes, #[allow(dead_code, reason = "it ends with the notes")] TestServer);
 
 /// What the tests that are taken in stand on.
-fn over(notes: Arc<dyn Notes>) -> Arc<dyn Notes> {
-    let server = common::TestServer::new(common::Manner::default(), common::tools::full(notes));
-    Arc::new(Served(common::notes(&server.url()), server))
+pub fn over(notes: Arc<dyn Notes>) -> Arc<dyn Notes> {
+    let server = TestServer::new(Manner::default(), tools::full(notes));
+    Arc::new(Served(super::notes(&server.url()), server))
 }
 
 impl Notes for Served {

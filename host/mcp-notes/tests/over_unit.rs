@@ -1,0 +1,11 @@
+//! What `brio-project` promises of the service, over notes that lie on a server: its own tests.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(unexpected_cfgs, reason = "the feature is brio-project's")]
+
+mod common;
+
+// What is taken in looks here for what it stands on.
+use common::over::over;
+
+#[path = "../../project/tests/unit.rs"]
+mod taken_in;
