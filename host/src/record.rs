@@ -8,7 +8,7 @@ use brio_landing::{
     Domain, DomainError, NotesAt, NotesAtError, NotesServer, SessionError, SessionNotes, Writer,
 };
 use brio_mcp_notes::ServerError;
-use brio_project::{DirNotes, DirOptions, Notes, NotesError, Project};
+use brio_project::{DirNotes, DirOptions, NoteChange, Notes, NotesError, Project};
 
 use crate::{Brio, SessionHandle};
 
@@ -165,6 +165,15 @@ impl SessionHandle {
     /// [`OpenProjectError`].
     pub fn notes_by(&self, writer: &Writer) -> Result<SessionNotes, OpenProjectError> {
         Ok(writer.notes(self.brio().notes_brought(self.domain())?))
+    }
+
+    /// What it wrote or removed of notes, by path: what its landing would deliver. Nobody is asked
+    /// where the project's notes are.
+    ///
+    /// # Errors
+    /// [`OpenProjectError`].
+    pub fn note_changes(&self) -> Result<Vec<NoteChange>, OpenProjectError> {
+        Ok(self.session()?.note_changes()?)
     }
 
     /// The project as the session sees it, by [`notes`](Self::notes).

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use brio_project::Notes;
+use brio_project::{NoteChange, Notes, NotesError};
 use brio_session::{ChangeSet, Fingerprint, FsError, FsResult, INDEX, Lower, View, ViewOptions};
 
 use crate::errors::Doing;
@@ -15,8 +15,8 @@ use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
     Isolation, JournalError, LeaseError, Operation, Reading, RebaseOptions, Rebased, RunTag, Seal,
     SessionDebug, SessionError, SessionId, SessionInfo, SessionNotes, SessionRecord, State,
-    StopOptions, Stopped, Writer, against, checkpoint, diagnose, layers, meta, onto, operations,
-    seal, transfer, words,
+    StopOptions, Stopped, Writer, against, checkpoint, diagnose, layers, meta, notes, onto,
+    operations, seal, transfer, words,
 };
 
 /// A session of a domain.
@@ -257,6 +257,16 @@ impl Session {
     /// Its notes over `below`, those of the project. Each write takes the writer lease.
     pub fn notes(&self, below: Arc<dyn Notes>) -> SessionNotes {
         SessionNotes::asking(self.domain.clone(), self.id.clone(), below)
+    }
+
+    /// What it wrote or removed of notes, by path: what its landing would deliver. Nobody else is
+    /// asked, wherever the project's notes are.
+    ///
+    /// # Errors
+    /// [`NotesError`](brio_project::NotesError).
+    pub fn note_changes(&self) -> Result<Vec<NoteChange>, NotesError> {
+        let meta = meta::load_open(&self.domain, &self.id).map_err(notes::refused)?;
+        notes::changes(&self.domain, &meta)
     }
 
     /// Bytes that its directory takes on disk: what is free when it is rolled back, the content

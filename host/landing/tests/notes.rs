@@ -113,7 +113,7 @@ fn notes_alone_are_a_landing() {
     assert_eq!((landed.landing, landed.changes.changes.len()), (Some(1), 0));
     assert_eq!(w.base(), pairs(&[("a", "new"), ("b", "old")]));
     let idle = begin(&w.d, "nothing");
-    assert_eq!(w.notes(&idle).changes().unwrap(), []);
+    assert_eq!(idle.note_changes().unwrap(), []);
     assert_eq!(commit(&w.d, idle.id()).unwrap().landing, None);
     w.d.undo(1, &UndoOptions::default()).unwrap();
     assert_eq!(w.base(), pairs(&[("a", "old"), ("b", "old")]));

@@ -18,8 +18,8 @@ pub(crate) use carried::{deliver, write};
 pub use options::NotesOptions;
 pub use outbox::PendingNotes;
 pub(crate) use outbox::elsewhere;
-pub(crate) use session::Held;
 pub use session::SessionNotes;
+pub(crate) use session::{Held, refused};
 pub(crate) use undo::undo;
 
 use crate::disk;

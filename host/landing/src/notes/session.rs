@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_project::{
-    Note, NoteChange, NoteInfo, NotePath, Notes, NotesError, Overlay, Pattern, Version,
-    WriteOptions, Written,
+    Note, NoteInfo, NotePath, Notes, NotesError, Overlay, Pattern, Version, WriteOptions, Written,
 };
 
 use super::{in_layer, stacked};
@@ -74,14 +73,6 @@ impl SessionNotes {
         Self { state, id, below, right: Right::Held(held) }
     }
 
-    /// What it wrote or removed, by path: what its landing would deliver.
-    ///
-    /// # Errors
-    /// [`NotesError`].
-    pub fn changes(&self) -> Result<Vec<NoteChange>, NotesError> {
-        super::changes(&self.state, &self.meta()?)
-    }
-
     fn meta(&self) -> Result<Meta, NotesError> {
         meta::load_open(&self.state, &self.id).map_err(refused)
     }
@@ -135,7 +126,7 @@ impl SessionNotes {
     }
 }
 
-fn refused(e: SessionError) -> NotesError {
+pub(crate) fn refused(e: SessionError) -> NotesError {
     refused_by(e.code(), e)
 }
 

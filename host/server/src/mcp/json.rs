@@ -89,7 +89,7 @@ pub(super) struct ShownSession {
 impl ShownSession {
     pub(super) fn of(session: &brio_host::SessionHandle) -> Result<Self, Failure> {
         let (row, info) = (session.row()?, session.info()?);
-        let notes = session.notes().ok().and_then(|notes| notes.changes().ok());
+        let notes = session.note_changes().ok();
         let drift = session.conflicts().ok();
         Ok(Self {
             session: Session::from(&row),

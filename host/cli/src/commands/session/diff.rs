@@ -83,7 +83,7 @@ impl Diff {
             None => session.changes()?,
             Some(Against::Base) => session.changes_against_base()?,
         };
-        let written = session.notes()?.changes()?;
+        let written = session.note_changes()?;
         if self.json {
             let changes = set.changes.iter().map(json).collect();
             let notes = written.iter().map(|n| JsonNote {

@@ -46,9 +46,8 @@ impl Show {
         let drift = session.conflicts();
         let binds = session.binds();
         let debug = self.debug.then(|| session.debug()).transpose()?;
-        let notes = session.notes().map_err(Failure::from).and_then(|notes| {
-            Ok(notes.changes()?.into_iter().map(|change| change.path).collect::<Vec<_>>())
-        });
+        let notes = session.note_changes();
+        let notes = notes.map(|all| all.into_iter().map(|change| change.path).collect::<Vec<_>>());
         if self.json {
             ui.json(&Shown {
                 schema: SCHEMA,
@@ -147,7 +146,7 @@ impl Show {
         lines.extend(drift.unwrap_or_default().iter().map(|c| ("drift", c.to_string())));
         match notes {
             Ok(notes) => lines.extend(notes.iter().map(|path| ("note", path.to_string()))),
-            Err(e) => lines.push(("notes", e.message)),
+            Err(e) => lines.push(("notes", e.to_string())),
         }
         for (key, value) in lines {
             ui.line(format_args!("{key:<8} {value}"))?;

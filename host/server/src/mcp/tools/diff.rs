@@ -64,7 +64,7 @@ fn diff(desk: &Desk, _: &Caller, asked: Diff) -> Result<Shown, Failure> {
     let (diff, truncated) = text(&session, &set)?;
     let changes = Changes::from(&set);
     let written = match asked.path {
-        None => session.notes()?.changes()?,
+        None => session.note_changes()?,
         Some(_) => Vec::new(),
     };
     let notes = written.iter().map(|note| NoteChange {
