@@ -49,7 +49,7 @@ pub use dir::{DirNotes, DirOptions};
 pub use migrate::{By, MigrateOptions, Migration, RecordStep, Step, Winner};
 pub use mode::{Mode, UnknownMode};
 pub use notes::{
-    MAX_CONTENT, MAX_ORIGIN, Make, Note, NoteInfo, Notes, NotesError, Version, WriteOptions,
+    MAX_CONTENT, MAX_ORIGIN, Make, Note, NoteInfo, Notes, NotesError, See, Version, WriteOptions,
     Written, check_size,
 };
 pub use observer::{

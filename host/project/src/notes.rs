@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 
 use crate::{NotePath, PathError, Pattern, Timestamp};
 
@@ -84,6 +85,16 @@ pub trait Notes: Send + Sync {
     /// # Errors
     /// [`NotesError`].
     fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError>;
+
+    /// As [`history`](Self::history), a version at a time, until `see` has seen enough: a history
+    /// may be far larger than what is wanted of it.
+    ///
+    /// # Errors
+    /// [`NotesError`].
+    fn visit_history(&self, path: &NotePath, see: &mut See<'_>) -> Result<(), NotesError> {
+        let _ = self.history(path)?.into_iter().try_for_each(see);
+        Ok(())
+    }
 }
 
 impl<N: Notes + ?Sized> Notes for std::sync::Arc<N> {
@@ -120,7 +131,14 @@ impl<N: Notes + ?Sized> Notes for std::sync::Arc<N> {
     fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError> {
         (**self).history(path)
     }
+
+    fn visit_history(&self, path: &NotePath, see: &mut See<'_>) -> Result<(), NotesError> {
+        (**self).visit_history(path, see)
+    }
 }
+
+/// Sees one version of a note after the other, until it breaks off.
+pub type See<'a> = dyn FnMut(Version) -> ControlFlow<()> + 'a;
 
 /// Makes a note's new content of the one that is there.
 pub type Make<'a> = dyn FnMut(Option<&Note>) -> Result<String, NotesError> + 'a;

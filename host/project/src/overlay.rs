@@ -1,10 +1,11 @@
 //! A session's notes: what it wrote over what lies below.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::dir::{Below, Change, DirNotes, Stored};
-use crate::notes::{Note, NoteInfo, Notes, NotesError, Version, WriteOptions, Written};
+use crate::notes::{Note, NoteInfo, Notes, NotesError, See, Version, WriteOptions, Written};
 use crate::project::SESSION_PATH;
 use crate::store::{Base, Store};
 use crate::{Clock, NotePath, Observer, Pattern, ProjectError, Record};
@@ -55,7 +56,7 @@ pub fn changes<'a>(
 ) -> Result<Vec<NoteChange>, NotesError> {
     let mut all: BTreeMap<NotePath, NoteChange> = BTreeMap::new();
     for layer in layers {
-        for Stored { path, header, content } in layer.all_stored(&Pattern::all())? {
+        for Stored { path, header, content } in layer.all_stored(&Pattern::all(), Some)? {
             let below = all.get(&path).map(|change| change.base);
             let change = NoteChange {
                 path: path.clone(),
@@ -154,7 +155,7 @@ impl Overlay {
             let version = self.below.read(path)?.map_or(0, |note| note.version);
             // A note that was removed below had versions too.
             let last = match version {
-                0 => self.below.history(path)?.first().map_or(0, |last| last.version),
+                0 => newest(&*self.below, path)?,
                 _ => version,
             };
             Ok(Below { visible: version, floor: last, of_a_session: true })
@@ -162,6 +163,16 @@ impl Overlay {
         let changed = self.own.change(path, how, &mut |_| Ok(change.clone()), &below)?;
         Ok((changed.written, changed.was_there))
     }
+}
+
+/// A note's last version, removals included; 0: it never was.
+fn newest(notes: &dyn Notes, path: &NotePath) -> Result<u64, NotesError> {
+    let mut newest = 0;
+    notes.visit_history(path, &mut |last| {
+        newest = last.version;
+        ControlFlow::Break(())
+    })?;
+    Ok(newest)
 }
 
 impl Notes for Overlay {
@@ -184,11 +195,13 @@ impl Notes for Overlay {
     fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
         let below = self.below.list(pattern)?;
         let mut all: BTreeMap<_, _> = below.into_iter().map(|i| (i.path.clone(), i)).collect();
-        for own in self.own.all_stored(pattern)? {
-            if own.header.removed {
+        for (removed, own) in
+            self.own.all_stored(pattern, |s| Some((s.header.removed, s.into_info())))?
+        {
+            if removed {
                 all.remove(&own.path);
             } else {
-                all.insert(own.path.clone(), own.into_info());
+                all.insert(own.path.clone(), own);
             }
         }
         Ok(all.into_values().collect())
@@ -204,5 +217,15 @@ impl Notes for Overlay {
         let mut history = self.own.history(path)?;
         history.extend(self.below.history(path)?);
         Ok(history)
+    }
+
+    fn visit_history(&self, path: &NotePath, see: &mut See<'_>) -> Result<(), NotesError> {
+        let mut enough = false;
+        self.own.visit_history(path, &mut |version| {
+            let next = see(version);
+            enough = next.is_break();
+            next
+        })?;
+        if enough { Ok(()) } else { self.below.visit_history(path, see) }
     }
 }

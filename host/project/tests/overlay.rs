@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -206,4 +207,30 @@ fn contexts_and_migrations_are_a_sessions_too() {
     let outside = Project::new(below.clone(), clock);
     let context: Option<Value> = outside.load_agent_context(&agent("qa")).unwrap();
     assert_eq!(context, Some(json!({"seen": 1})));
+}
+
+#[test]
+fn a_history_is_seen_version_by_version_until_it_is_enough() {
+    let world = world();
+    let World { below, one, .. } = &world;
+    put(below, "a", "below");
+    put(one, "a", "first");
+    put(one, "a", "second");
+    let seen = |most: usize| {
+        let mut seen = Vec::new();
+        let mut see = |version: Version| {
+            seen.push(version.content.unwrap());
+            if seen.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        one.visit_history(&path("a"), &mut see).unwrap();
+        seen
+    };
+    let all = ["second", "first", "below", "old"];
+    for most in 1..=4 {
+        assert_eq!(seen(most), all[..most]);
+    }
+    assert_eq!(seen(9), all);
+    let whole: Vec<_> =
+        one.history(&path("a")).unwrap().into_iter().map(|v| v.content.unwrap()).collect();
+    assert_eq!(whole, all);
 }

@@ -1,13 +1,14 @@
 //! The project's record and notes, as a guest works with them: those of its run's session.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use brio_landing::Writer;
 use brio_project::{
     AGENT_CONTEXT_PREFIX, AgentName, MAX_CONTENT, Mode, NotePath, Notes, NotesError, Pattern,
-    Project, ProjectError, Record, Timestamp, Update, WriteOptions,
+    Project, ProjectError, Record, Timestamp, Update, Version, WriteOptions,
 };
 use brio_runtime::{
     MAX_HISTORY, MAX_NOTE, NoteEntry, NoteVersion, ProjectMode, ProjectNote, ProjectState,
@@ -190,19 +191,23 @@ impl Records for GuestRecords {
 
     fn note_history(&self, path: &str) -> Answer<Vec<NoteVersion>> {
         let path = note_path(path)?;
-        let history = self.project()?.notes().history(&path).map_err(|e| notes_error(&e))?;
-        let mut bytes = 0;
-        let told = history.into_iter().map(|version| NoteVersion {
-            version: version.version,
-            at: millis(version.at),
-            origin: version.origin,
-            content: version.content,
-        });
-        let fits = |version: &NoteVersion| {
+        let (mut bytes, mut told) = (0, Vec::new());
+        let mut see = |version: Version| {
             bytes += version.content.as_ref().map_or(0, String::len);
-            bytes <= MAX_HISTORY
+            if bytes > MAX_HISTORY {
+                return ControlFlow::Break(());
+            }
+            told.push(NoteVersion {
+                version: version.version,
+                at: millis(version.at),
+                origin: version.origin,
+                content: version.content,
+            });
+            ControlFlow::Continue(())
         };
-        Ok(told.take_while(fits).collect())
+        let notes = self.project()?.notes();
+        notes.visit_history(&path, &mut see).map_err(|e| notes_error(&e))?;
+        Ok(told)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brio_project::{
-    Note, NoteInfo, NotePath, Notes, NotesError, Overlay, Pattern, Version, WriteOptions, Written,
+    Note, NoteInfo, NotePath, Notes, NotesError, Overlay, Pattern, See, Version, WriteOptions,
+    Written,
 };
 
 use super::{in_layer, stacked};
@@ -167,5 +168,9 @@ impl Notes for SessionNotes {
 
     fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError> {
         self.look(|notes| notes.history(path))
+    }
+
+    fn visit_history(&self, path: &NotePath, see: &mut See<'_>) -> Result<(), NotesError> {
+        stacked(&self.state, self.below.clone(), &self.meta()?.layers)?.visit_history(path, see)
     }
 }

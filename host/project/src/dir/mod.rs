@@ -6,6 +6,7 @@ mod name;
 mod write;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 
 use brio_session::Door;
@@ -15,7 +16,7 @@ use self::disk::Disk;
 use self::file::Defect;
 pub(crate) use self::file::Stored;
 pub(crate) use self::write::{Below, Change};
-use crate::notes::{Make, Note, NoteInfo, Notes, NotesError, Version, WriteOptions, Written};
+use crate::notes::{Make, Note, NoteInfo, Notes, NotesError, See, Version, WriteOptions, Written};
 use crate::{Clock, NotePath, Pattern};
 
 const MARKER: &str = ".format";
@@ -194,8 +195,13 @@ impl DirNotes {
         }
     }
 
-    /// The notes that fit, as they are, removed ones included, in the order of their paths.
-    pub(crate) fn all_stored(&self, pattern: &Pattern) -> Result<Vec<Stored>, NotesError> {
+    /// What `take` makes of the notes that fit, as they are, removed ones included, in the order
+    /// of their paths. Only one is in memory at a time.
+    pub(crate) fn all_stored<T>(
+        &self,
+        pattern: &Pattern,
+        take: impl Fn(Stored) -> Option<T>,
+    ) -> Result<Vec<T>, NotesError> {
         let mut all = Vec::new();
         for name in self.note_names()? {
             // Most need not be opened to know that they don't fit.
@@ -204,13 +210,14 @@ impl DirNotes {
             }
             let dir =
                 disk::open_dir(&self.root, &name).map_err(|e| failed(format!("read {name}"), e))?;
-            if let Some(dir) = dir {
-                all.extend(self.tip(&dir, &name)?);
+            let Some(dir) = dir else { continue };
+            if let Some(stored) = self.tip(&dir, &name)?.filter(|s| pattern.fits(&s.path)) {
+                let path = stored.path.clone();
+                all.extend(take(stored).map(|taken| (path, taken)));
             }
         }
-        all.retain(|stored: &Stored| pattern.fits(&stored.path));
-        all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(all)
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all.into_iter().map(|(_, taken)| taken).collect())
     }
 }
 
@@ -245,9 +252,7 @@ impl Notes for DirNotes {
     }
 
     fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
-        let mut all = self.all_stored(pattern)?;
-        all.retain(|stored| !stored.header.removed);
-        Ok(all.into_iter().map(Stored::into_info).collect())
+        self.all_stored(pattern, |stored| (!stored.header.removed).then(|| stored.into_info()))
     }
 
     fn remove(&self, path: &NotePath, how: &WriteOptions) -> Result<Option<Written>, NotesError> {
@@ -257,20 +262,34 @@ impl Notes for DirNotes {
     }
 
     fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError> {
-        let Some(dir) = self.note_dir(path)? else { return Ok(Vec::new()) };
+        let mut history = Vec::new();
+        self.visit_history(path, &mut |version| {
+            history.push(version);
+            ControlFlow::Continue(())
+        })?;
+        Ok(history)
+    }
+
+    /// Only one version is in memory at a time.
+    fn visit_history(&self, path: &NotePath, see: &mut See<'_>) -> Result<(), NotesError> {
+        let Some(dir) = self.note_dir(path)? else { return Ok(()) };
         let name = name::of(path);
         let names = disk::names(&dir).map_err(|e| failed(format!("read {path}"), e))?;
-        let mut history = Vec::new();
         for version in versions(&names).into_iter().rev() {
             match self.version(&dir, &name, version) {
-                Ok(stored) => history.extend(stored.map(Stored::into_version)),
+                Ok(None) => {}
+                Ok(Some(stored)) => {
+                    if see(stored.into_version()).is_break() {
+                        break;
+                    }
+                }
                 Err(NotesError::Corrupt { name, what }) => {
                     tracing::warn!(name, what, "A version of a note is damaged - it is left out");
                 }
                 Err(e) => return Err(e),
             }
         }
-        Ok(history)
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The notes of a project: texts with names, which survive every session.
 
+use std::ops::ControlFlow;
+
 use brio_host::project::{self, NotePath, Notes, Pattern, Project, WriteOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -236,23 +238,21 @@ fn note_history(desk: &Desk, _: &Caller, asked: NoteHistory) -> Result<History, 
     if limit == 0 || limit > MOST_VERSIONS {
         return Err(Failure::new("USAGE", format!("limit is 1 to {MOST_VERSIONS}")));
     }
-    let all = asked.whose.project(desk)?.notes().history(&path)?;
-    if all.is_empty() {
+    let (mut bytes, mut more, mut versions) = (0, 0, Vec::new());
+    let mut see = |v: project::Version| {
+        bytes += v.content.as_ref().map_or(0, String::len);
+        // The newest is told however large it is: an answer of one note, as others are.
+        if versions.is_empty() || (more == 0 && versions.len() < limit && bytes <= MOST_BYTES) {
+            let (version, time) = (v.version, v.at.to_string());
+            versions.push(Version { version, time, origin: v.origin, content: v.content });
+        } else {
+            more += 1;
+        }
+        ControlFlow::Continue(())
+    };
+    asked.whose.project(desk)?.notes().visit_history(&path, &mut see)?;
+    if versions.is_empty() {
         return Err(unknown(&path));
     }
-    // The newest is told however large it is: an answer of one note, as others are.
-    let mut bytes = 0;
-    let fits = all.iter().take(limit).enumerate().take_while(|(i, version)| {
-        bytes += version.content.as_ref().map_or(0, String::len);
-        *i == 0 || bytes <= MOST_BYTES
-    });
-    let listed = fits.count();
-    let more = (all.len() - listed) as u64;
-    let versions = all.into_iter().take(listed).map(|v| Version {
-        version: v.version,
-        time: v.at.to_string(),
-        origin: v.origin,
-        content: v.content,
-    });
-    Ok(History { path: path.to_string(), versions: versions.collect(), more })
+    Ok(History { path: path.to_string(), versions, more })
 }
