@@ -222,9 +222,12 @@ impl<'a> Staging<'a> {
         loop {
             let name = format!("{STAGED}{}", nonce()?).into_bytes();
             state.disk.mkdir(&state.staging, &name, 0o700)?;
-            let dir = disk::open_dir(&state.staging, &name)?;
+            // Until it is locked it looks abandoned, and somebody may have removed it.
+            let dir = match disk::open_dir(&state.staging, &name) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                dir => dir?,
+            };
             flock(&dir, FlockOperation::LockExclusive)?;
-            // Before it was locked it looked abandoned.
             if Look::at(&state.staging, &name)?.map(|l| l.ino()) == Some(Look::of(&dir)?.ino()) {
                 return Ok(Self { state, name, dir });
             }
