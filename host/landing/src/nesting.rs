@@ -189,11 +189,11 @@ pub(crate) fn land(
     p.absorbed.push(child.clone());
     p.absorbed.extend(c.absorbed.iter().cloned());
     let upper = new_layer(state, &p)?;
-    notes::land_in_parent(state, (&c, &p), &upper.1)?;
+    let carried = notes::changes(state, &c)?;
+    notes::land_in_parent(state, &carried, (&c, &p), &upper.1)?;
     if let Some(fresh) = &fresh {
-        notes::carry(state, &c, fresh.layer())?;
+        notes::carry(state, &carried, fresh.layer())?;
     }
-    let notes = notes::changes(state, &c)?.into_iter().map(|change| change.path).collect();
     restack_under(state, &mut p, upper, &between, gate.as_ref())?;
     drop(gate);
     binds::forget(state, child);
@@ -217,7 +217,7 @@ pub(crate) fn land(
     Ok(Landed {
         landing: None,
         changes: commit::rebased(ours, &c.subdir),
-        notes,
+        notes: carried.into_iter().map(|change| change.path).collect(),
         warnings: Vec::new(),
         parent: Some(parent.clone()),
         children: Vec::new(),

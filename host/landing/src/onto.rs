@@ -152,7 +152,7 @@ fn keep(
     isolation::carry(state, m, resolutions.keys())?;
     manifest::write(state, &new, &view, || false).doing(what)?;
     drop(view);
-    notes::carry(state, m, fresh.layer())?;
+    notes::carry(state, &notes::changes(state, m)?, fresh.layer())?;
     meta::store_surely(state, &new, true).doing(what)?;
     fresh.keep();
     if fresh_again

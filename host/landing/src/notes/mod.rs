@@ -89,13 +89,16 @@ pub(crate) fn changes(state: &State, m: &Meta) -> Result<Vec<NoteChange>, NotesE
 }
 
 /// Puts a session's notes into a fresh layer that takes the place of its own ones.
-pub(crate) fn carry(state: &State, m: &Meta, fresh: &Layer) -> Result<(), CommitError> {
-    let changes = changes(state, m)?;
+pub(crate) fn carry(
+    state: &State,
+    changes: &[NoteChange],
+    fresh: &Layer,
+) -> Result<(), CommitError> {
     if changes.is_empty() {
         return Ok(());
     }
-    let dir = layer_dir(state, fresh).map_err(|e| HostError::new(&m.id, e))?;
-    Ok(brio_project::carry(&changes, &in_layer(state, &dir)?)?)
+    let dir = layer_dir(state, fresh).map_err(|e| HostError::new(&fresh.session, e))?;
+    Ok(brio_project::carry(changes, &in_layer(state, &dir)?)?)
 }
 
 /// Lands the notes of a child in its parent, whose new upper is `upper`: nobody sees it yet. Its
@@ -103,16 +106,17 @@ pub(crate) fn carry(state: &State, m: &Meta, fresh: &Layer) -> Result<(), Commit
 /// notes are: the last write wins, under a version above both.
 pub(crate) fn land_in_parent(
     state: &State,
+    ours: &[NoteChange],
     (child, parent): (&Meta, &Meta),
     upper: impl AsFd,
 ) -> Result<(), CommitError> {
-    let mut both = changes(state, child)?;
-    if both.is_empty() {
+    if ours.is_empty() {
         return Ok(());
     }
     let theirs = of_layers(state, &parent.layers[child.inherited..])?;
     let theirs = brio_project::changes(&theirs)?;
-    both.retain(|ours| theirs.iter().any(|theirs| theirs.path == ours.path));
+    let both = ours.iter().filter(|ours| theirs.iter().any(|theirs| theirs.path == ours.path));
+    let both: Vec<NoteChange> = both.cloned().collect();
     if both.is_empty() {
         return Ok(());
     }
