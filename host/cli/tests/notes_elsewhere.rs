@@ -140,6 +140,8 @@ fn a_sessions_notes_land_on_the_server() {
     let landed = env.brio(&["session", "commit", &id]);
     assert_eq!(landed.status, 0, "{}", landed.stderr);
     assert!(landed.stderr.contains("BrainUnavailableError"), "{}", landed.stderr);
+    let log = env.ok(&["log"]);
+    assert!(log.contains("(1 note, pending)") && log.contains("(2 notes)"), "{log}");
     env.error(&["note", "read", "plans/next"], 5, "NOTES_UNAVAILABLE");
     assert_eq!(there.ok(&["note", "read", "plans/next"]), "in the session");
     let again = Server::start(&there, &address, &[]);
@@ -148,6 +150,7 @@ fn a_sessions_notes_land_on_the_server() {
     assert_eq!(there.ok(&["note", "read", "plans/next"]), "while it is away");
     let (_, history) = there.json(&["note", "history", "plans/next", "--json"]);
     assert_eq!(history["versions"].as_array().unwrap().len(), 3, "each once: {history}");
+    assert!(!env.ok(&["log"]).contains("pending"));
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let brio = open::brio(&Places::from_env()?)?;
-        let log = brio.log(&base_or_here(self.dir), self.limit, self.path.as_deref())?;
+        let base = base_or_here(self.dir);
+        let log = brio.log(&base, self.limit, self.path.as_deref())?;
         if self.json {
             let landings = log.landings.iter().map(json::Landing::from).collect();
             ui.json(&json::Log { schema: SCHEMA, landings })?;
@@ -47,8 +48,10 @@ impl Log {
         if log.landings.is_empty() {
             ui.say("no landings");
         }
+        let pending = brio.pending_notes(&base)?;
         for landing in &log.landings {
-            ui.line(line(landing))?;
+            let pending = pending.iter().any(|p| p.landing == landing.landing);
+            ui.line(line(landing, pending))?;
         }
         if let (Some(_), Some(since)) = (self.path, log.kept_since.filter(|k| *k > 1)) {
             ui.say(format_args!("the paths of landings before {since} are no longer kept"));
@@ -57,7 +60,8 @@ impl Log {
     }
 }
 
-fn line(l: &LogEntry) -> String {
+/// `pending`: its notes are not yet where the project's are.
+fn line(l: &LogEntry, pending: bool) -> String {
     let counts = format!("+{} ~{} -{}", l.added, l.modified, l.removed);
     let mut line = format!("{:>5}  {}  {counts:<12}", l.landing, time::of(l.time));
     let what = [&l.goal, &l.message].into_iter().flatten().map(|t| one_line(t));
@@ -70,8 +74,11 @@ fn line(l: &LogEntry) -> String {
     }
     match l.notes.len() {
         0 => {}
-        1 => line.push_str("  (1 note)"),
-        n => line.push_str(&format!("  ({n} notes)")),
+        1 => line.push_str("  (1 note"),
+        n => line.push_str(&format!("  ({n} notes")),
+    }
+    if !l.notes.is_empty() {
+        line.push_str(if pending { ", pending)" } else { ")" });
     }
     match l.decisions.len() {
         0 => {}
