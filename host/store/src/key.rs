@@ -1,0 +1,161 @@
+//! Where things lie in a store.
+
+use crate::id::{AttemptId, ProjectId, is_component};
+use crate::{Error, Hash, Result};
+
+/// The keys of one project.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    root: String,
+}
+
+/// Blobs or tree nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Content of files.
+    Blob,
+    /// A node of a tree.
+    Tree,
+}
+
+impl Kind {
+    /// For people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Blob => "blob",
+            Self::Tree => "tree",
+        }
+    }
+
+    pub(crate) fn folder(self) -> &'static str {
+        match self {
+            Self::Blob => "blobs",
+            Self::Tree => "trees",
+        }
+    }
+}
+
+impl Keys {
+    /// Of a project.
+    pub fn of(project: &ProjectId) -> Self {
+        Self { root: format!("projects/{project}") }
+    }
+
+    /// The project's folder, with its `/`.
+    pub fn root(&self) -> String {
+        format!("{}/", self.root)
+    }
+
+    /// `project.json`.
+    pub fn project(&self) -> String {
+        format!("{}/project.json", self.root)
+    }
+
+    /// The ref of the head.
+    pub fn head(&self) -> String {
+        format!("{}/head", self.root)
+    }
+
+    /// The ref of the collector.
+    pub fn gc(&self) -> String {
+        format!("{}/gc", self.root)
+    }
+
+    /// A blob or a node that lies by itself.
+    pub fn object(&self, kind: Kind, hash: &Hash) -> String {
+        let hex = hash.hex();
+        format!("{}/{}/{}/{hex}", self.root, kind.folder(), &hex[..2])
+    }
+
+    /// All blobs or nodes.
+    pub fn objects(&self, kind: Kind) -> String {
+        format!("{}/{}/", self.root, kind.folder())
+    }
+
+    /// A pack.
+    pub fn pack(&self, hash: &Hash) -> String {
+        let hex = hash.hex();
+        format!("{}/packs/{}/{hex}", self.root, &hex[..2])
+    }
+
+    /// All packs.
+    pub fn packs(&self) -> String {
+        format!("{}/packs/", self.root)
+    }
+
+    /// The index of a pack.
+    pub fn index(&self, pack: &Hash) -> String {
+        format!("{}/indexes/{}", self.root, pack.hex())
+    }
+
+    /// All indexes.
+    pub fn indexes(&self) -> String {
+        format!("{}/indexes/", self.root)
+    }
+
+    /// The record of a landing.
+    pub fn landing(&self, position: u64, id: &AttemptId) -> String {
+        format!("{}/landings/{position:020}-{id}", self.root)
+    }
+
+    /// All records of landings at a position.
+    pub fn landings_at(&self, position: u64) -> String {
+        format!("{}/landings/{position:020}-", self.root)
+    }
+
+    /// All records of landings.
+    pub fn landings(&self) -> String {
+        format!("{}/landings/", self.root)
+    }
+
+    /// The ref of a session.
+    ///
+    /// # Errors
+    /// When the id could leave its place.
+    pub fn session(&self, id: &str) -> Result<String> {
+        Ok(format!("{}/sessions/{}/metadata.json", self.root, component(id)?))
+    }
+
+    /// What a session changed.
+    ///
+    /// # Errors
+    /// As [`session`](Self::session).
+    pub fn session_tree(&self, id: &str) -> Result<String> {
+        Ok(format!("{}/sessions/{}/tree.json", self.root, component(id)?))
+    }
+
+    /// All refs of sessions.
+    pub fn sessions(&self) -> String {
+        format!("{}/sessions/", self.root)
+    }
+
+    /// The refs of notes.
+    pub fn notes(&self) -> String {
+        format!("{}/notes/", self.root)
+    }
+
+    /// What a writer relies on.
+    pub fn pin(&self, id: &AttemptId) -> String {
+        format!("{}/pins/{id}", self.root)
+    }
+
+    /// All pins.
+    pub fn pins(&self) -> String {
+        format!("{}/pins/", self.root)
+    }
+}
+
+fn component(id: &str) -> Result<&str> {
+    match is_component(id) {
+        true => Ok(id),
+        false => Err(Error::Input {
+            path: id.chars().take(200).collect(),
+            why: "no id of a session: letters, digits, `.`, `_` and `-` only".into(),
+        }),
+    }
+}
+
+/// The hash that a key of an object, a pack or an index ends with.
+pub(crate) fn hash_of(key: &str) -> Option<Hash> {
+    Hash::from_hex(key.rsplit('/').next()?)
+}
