@@ -90,7 +90,7 @@ pub enum PatchError {
     #[error(transparent)]
     Session(#[from] LeaseError),
     /// One of its files cannot be read.
-    #[error("{code}: {path} in the session: {source}", code = read_code(*source))]
+    #[error("{code}: {path} in the session: {source}", code = source.code())]
     Read {
         /// The file.
         path: RelPath,
@@ -104,7 +104,7 @@ impl PatchError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Session(e) => e.code(),
-            Self::Read { source, .. } => read_code(*source),
+            Self::Read { source, .. } => source.code(),
         }
     }
 }
@@ -113,10 +113,6 @@ impl From<SessionError> for PatchError {
     fn from(e: SessionError) -> Self {
         Self::Session(e.into())
     }
-}
-
-fn read_code(e: FsError) -> &'static str {
-    if e == FsError::SnapshotGone { "SNAPSHOT_GONE" } else { "IO" }
 }
 
 impl Patches {
@@ -243,7 +239,7 @@ fn of_base(base: &dyn Lower, path: &RelPath, meta: &Meta) -> Result<Content, FsE
         Kind::Symlink => base.read_link(path).map(Content::Text),
         Kind::File if meta.size <= LONGEST => {
             let mut bytes = Vec::new();
-            base.open(path)?.read_to_end(&mut bytes)?;
+            base.open(path)?.reader().read_to_end(&mut bytes)?;
             Ok(text_or_not(bytes))
         }
         Kind::File => Ok(Content::Binary(meta.size)),

@@ -66,7 +66,7 @@ impl Exit {
             | "SNAPSHOT_GONE" | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" | "LANDING_COLLECTED"
             | "ALREADY_UNDONE" | "PRE_IMAGE_DAMAGED" | "EXCLUDED" | "FROZEN_ONLY"
             | "SESSION_LIMIT" | "LOW_DISK" | "NOTES" | "NOTES_UNAVAILABLE" | "NOTES_IO"
-            | "NOTE_CORRUPT" | "RECORD_CORRUPT" => Self::Refused,
+            | "NOTE_CORRUPT" | "RECORD_CORRUPT" | "UNREACHABLE" | "CORRUPT" => Self::Refused,
             _ => Self::Usage,
         }
     }

@@ -224,10 +224,5 @@ fn fill(
 
 /// A view's error as the host's.
 pub(crate) fn fs_io(e: brio_session::FsError) -> std::io::Error {
-    use brio_session::FsError;
-    match e {
-        FsError::NoSpace => rustix::io::Errno::NOSPC.into(),
-        FsError::Io(n) if n != 0 => std::io::Error::from_raw_os_error(n),
-        e => std::io::Error::other(e),
-    }
+    e.into()
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
 use std::str::FromStr;
 
 use brio_project::NoteChange;
@@ -10,10 +9,10 @@ use brio_session::{ChangeSet, Content, FsError, Kind, RelPath, Time, View};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::CommitError;
 use crate::intent::Step;
 use crate::meta::{Layer, Meta};
 use crate::policy::view_error;
-use crate::{CommitError, HostError, manifest};
 
 /// A SHA-256, written as 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,17 +94,13 @@ pub(crate) struct Changes<'a> {
 }
 
 /// What could not be read for it.
-pub(crate) enum Unread {
-    View(RelPath, FsError),
-    Host(RelPath, io::Error),
-}
+pub(crate) struct Unread(RelPath, FsError);
 
 impl Unread {
     pub(crate) fn of(self, m: &Meta) -> CommitError {
         match self {
-            Self::View(_, FsError::SnapshotGone) => view_error(m, FsError::SnapshotGone),
-            Self::View(path, source) => CommitError::View { path, source },
-            Self::Host(path, e) => HostError::new(path, e).into(),
+            Self(_, FsError::SnapshotGone) => view_error(m, FsError::SnapshotGone),
+            Self(path, source) => CommitError::View { path, source },
         }
     }
 }
@@ -124,7 +119,7 @@ impl Changes<'_> {
                 continue;
             };
             let inside = c.path.strip_prefix(self.subdir).unwrap_or_default();
-            let view = |e| Unread::View(c.path.clone(), e);
+            let view = |e| Unread(c.path.clone(), e);
             sha.update([match after.kind {
                 Kind::File => 1,
                 Kind::Dir => 2,
@@ -179,16 +174,8 @@ impl Changes<'_> {
     }
 
     fn hash(&self, path: &RelPath, inside: &RelPath) -> Result<[u8; 32], Unread> {
-        let host = |e| Unread::Host(path.clone(), e);
-        let file = match self.view.change_content(inside) {
-            Ok(Content::Own { dir, name }) => dir.open(name).map_err(host)?.into_std(),
-            Ok(Content::Borrowed(file)) => file,
-            Ok(Content::Symlink(_) | Content::Dir) => {
-                return Err(Unread::View(path.clone(), FsError::Invalid));
-            }
-            Err(e) => return Err(Unread::View(path.clone(), e)),
-        };
-        manifest::hash(file).map_err(host)
+        let content = self.view.change_content(inside).and_then(Content::source);
+        content.and_then(|c| c.sha256()).map_err(|e| Unread(path.clone(), e))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
-use brio_session::{Door, Op, Time};
+use brio_session::{Door, Op, Source, Time};
 use rustix::fs::{
     self as rfs, AtFlags, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid,
 };
@@ -172,6 +172,11 @@ impl Disk {
     pub(crate) fn set_xattr(&self, file: impl AsFd, name: &[u8], value: &[u8]) -> io::Result<()> {
         self.0
             .run(Op::SetXattr, || Ok(rfs::fsetxattr(file, name, value, rfs::XattrFlags::empty())?))
+    }
+
+    /// Copies what a store holds into an empty file.
+    pub(crate) fn fetch_into(&self, from: &Source, into: &File) -> io::Result<()> {
+        self.0.run(Op::Clone, || from.copy_to(into, false).map(drop))
     }
 
     /// Clones or copies all content of one file into another, empty one.

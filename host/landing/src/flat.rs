@@ -1,10 +1,11 @@
 //! A stack of layers, seen as if it were a plain directory: then what lies above it is all
 //! that changed.
 
-use std::fs::File;
 use std::sync::Arc;
 
-use brio_session::{DirEntry, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath};
+use brio_session::{
+    DirEntry, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath, Source,
+};
 use cap_std::fs::Dir;
 
 /// A lower that denies having layers.
@@ -14,10 +15,10 @@ impl Lower for Flat {
     fn stat(&self, path: &RelPath) -> FsResult<Meta> {
         self.0.stat(path)
     }
-    fn open(&self, path: &RelPath) -> FsResult<File> {
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
         self.0.open(path)
     }
-    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+    fn open_known(&self, path: &RelPath) -> FsResult<Source> {
         self.0.open_known(path)
     }
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use brio_session::{
     DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, STATE_DIR,
+    Source,
 };
 use cap_std::fs::Dir;
 use rustix::fs::{FileType, Mode, OFlags, openat};
@@ -299,12 +300,12 @@ impl Lower for FrozenBase {
         })
     }
 
-    fn open(&self, path: &RelPath) -> FsResult<File> {
-        self.open_file(path, true)
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
+        Ok(self.open_file(path, true)?.into())
     }
 
-    fn open_known(&self, path: &RelPath) -> FsResult<File> {
-        self.open_file(path, false)
+    fn open_known(&self, path: &RelPath) -> FsResult<Source> {
+        Ok(self.open_file(path, false)?.into())
     }
 
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {

@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 
-use brio_session::{Content, FsError, View};
+use brio_session::{Content, FsError, Source, View};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -47,10 +47,9 @@ pub(crate) fn write(
     let mut files = Vec::with_capacity(set.changes.len());
     for c in &set.changes {
         let after = match c.after.map(|_| view.change_content(&c.path)) {
-            Some(Ok(Content::Own { dir, name })) => {
-                hash_unless(dir.open(&name)?.into_std(), &hurry)?.map(|hash| hex(&hash))
+            Some(Ok(content @ (Content::Own { .. } | Content::Borrowed(_)))) => {
+                hash_unless(&content.source().map_err(fs_io)?, &hurry)?.map(|hash| hex(&hash))
             }
-            Some(Ok(Content::Borrowed(f))) => hash_unless(f, &hurry)?.map(|hash| hex(&hash)),
             Some(Err(e)) if e != FsError::NotSupported => return Err(fs_io(e)),
             _ => None,
         };
@@ -79,15 +78,19 @@ pub(crate) fn write(
 
 /// SHA-256 of a file's content.
 pub(crate) fn hash(f: std::fs::File) -> io::Result<[u8; 32]> {
-    let whole = hash_until(f, || false)?;
+    let whole = hash_until(&f.into(), || false)?;
     whole.ok_or_else(|| io::Error::other("it was not read to its end"))
 }
 
-fn hash_unless(f: std::fs::File, hurry: impl Fn() -> bool) -> io::Result<Option<[u8; 32]>> {
-    if f.metadata()?.len() > LARGEST { Ok(None) } else { hash_until(f, hurry) }
+fn hash_unless(f: &Source, hurry: impl Fn() -> bool) -> io::Result<Option<[u8; 32]>> {
+    if let Some(known) = f.known_sha256() {
+        return Ok(Some(known));
+    }
+    if f.size()? > LARGEST { Ok(None) } else { hash_until(f, hurry) }
 }
 
-fn hash_until(mut f: std::fs::File, hurry: impl Fn() -> bool) -> io::Result<Option<[u8; 32]>> {
+fn hash_until(f: &Source, hurry: impl Fn() -> bool) -> io::Result<Option<[u8; 32]>> {
+    let mut f = f.reader();
     let mut sha = Sha256::new();
     let mut buf = vec![0; 1 << 16];
     while !hurry() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use brio_session::{
     Change, ChangeKind, Content, DirHandle, FsError, FsResult, Handle, Kind, Meta, OpenOptions,
-    RelPath, SetTime, View,
+    RelPath, SetTime, Source, View,
 };
 
 use crate::RefusedWhy;
@@ -202,11 +202,9 @@ impl<'a> Replay<'a> {
                 let link = |r: &Self| r.new.import_symlink_at(&target, &r.root, path.as_bytes());
                 self.try_in(path, link)?;
             }
-            Ok(Content::Own { dir, name }) => {
-                let from = dir.open(&name).map_err(|e| fail(e.into()))?.into_std();
-                self.file(path, Some(&from), &[])?;
+            Ok(content @ (Content::Own { .. } | Content::Borrowed(_))) => {
+                self.file(path, Some(&content.source().map_err(fail)?), &[])?;
             }
-            Ok(Content::Borrowed(from)) => self.file(path, Some(&from), &[])?,
         }
         self.placed.insert(path.clone());
         self.late(path, after.mode, true)
@@ -270,8 +268,8 @@ impl<'a> Replay<'a> {
         path.ancestors().any(|up| self.resolutions.get(&up) == Some(&Resolution::Ours))
     }
 
-    /// Makes a file: from a file of the host, or with these bytes.
-    fn file(&mut self, path: &RelPath, from: Option<&std::fs::File>, bytes: &[u8]) -> Done {
+    /// Makes a file: from another, or with these bytes.
+    fn file(&mut self, path: &RelPath, from: Option<&Source>, bytes: &[u8]) -> Done {
         let how =
             OpenOptions { write: true, create: true, exclusive: true, ..OpenOptions::default() };
         self.try_in(path, |r| {

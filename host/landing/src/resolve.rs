@@ -6,7 +6,7 @@ use std::io::Read;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use brio_session::{Content, FsResult, Kind, RelPath, View};
+use brio_session::{FsResult, Kind, RelPath, View};
 use serde::{Deserialize, Serialize};
 
 use crate::commit::{admit, entry};
@@ -266,12 +266,7 @@ pub(crate) fn still_marked(view: &View, path: &RelPath) -> FsResult<bool> {
     if stat(view, path)?.is_none_or(|m| m.kind != Kind::File) {
         return Ok(false);
     }
-    let mut from = match view.change_content(path)? {
-        Content::Own { dir, name } => dir.open(name)?.into_std(),
-        Content::Borrowed(f) => f,
-        Content::Symlink(_) | Content::Dir => return Ok(false),
-    };
     let mut text = Vec::new();
-    from.read_to_end(&mut text)?;
+    view.change_content(path)?.source()?.reader().read_to_end(&mut text)?;
     Ok(is_marked(&text))
 }

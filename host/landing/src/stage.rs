@@ -8,7 +8,9 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use brio_project::NoteChange;
-use brio_session::{Change, Content, FsError, Kind, NEW_DIR_MODE, NEW_FILE_MODE, RelPath, View};
+use brio_session::{
+    Change, Content, FsError, Kind, NEW_DIR_MODE, NEW_FILE_MODE, RelPath, Source, View,
+};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -185,19 +187,25 @@ impl Stager<'_> {
                         ) =>
                     {
                         let from = dir.open(&file).map_err(io)?.into_std();
-                        self.copy(&from, name, change).map_err(io)
+                        self.copy(&from.into(), name, change).map_err(io)
                     }
                     r => r.map_err(io),
                 }
             }
             Content::Borrowed(from) => {
-                let before = Look::of(&from).map_err(io)?.fingerprint();
-                self.copy(&from, name, change).map_err(io)?;
                 // A copy of a file that somebody wrote to meanwhile is neither state of it.
-                if !before.same_as(&Look::of(&from).map_err(io)?.fingerprint()) {
-                    return Err(view(FsError::SnapshotGone));
+                let state = |from: &Source| match from.as_file() {
+                    Some(file) => Ok(Some(Look::of(file)?.fingerprint())),
+                    None => Ok(None),
+                };
+                let before = state(&from).map_err(io)?;
+                self.copy(&from, name, change).map_err(io)?;
+                match (before, state(&from).map_err(io)?) {
+                    (Some(before), Some(now)) if !before.same_as(&now) => {
+                        Err(view(FsError::SnapshotGone))
+                    }
+                    _ => Ok(()),
                 }
-                Ok(())
             }
         }
     }
@@ -219,9 +227,12 @@ impl Stager<'_> {
         Ok(Some(Sha256::digest(&content).into()))
     }
 
-    fn copy(&self, from: &File, name: &[u8], change: Option<&&Change>) -> io::Result<()> {
+    fn copy(&self, from: &Source, name: &[u8], change: Option<&&Change>) -> io::Result<()> {
         let into = self.state.disk.create(self.dir, name, 0o600)?;
-        self.state.disk.clone_into(from, &into)?;
+        match from.as_file() {
+            Some(file) => self.state.disk.clone_into(file, &into)?,
+            None => self.state.disk.fetch_into(from, &into)?,
+        }
         match change.and_then(|c| c.after) {
             Some(m) => self.state.disk.set_times(self.dir, name, m.atime, m.mtime),
             None => Ok(()),

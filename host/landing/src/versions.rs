@@ -2,12 +2,11 @@
 //! kept originals, for the merge and for the report of a conflict.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
 use brio_session::{
-    Change, ChangeKind, ChangeSet, FsError, FsResult, Kind, Lower, Observed, RelPath, View,
+    Change, ChangeKind, ChangeSet, FsError, FsResult, Kind, Lower, Observed, RelPath, Source, View,
 };
 use sha2::{Digest, Sha256};
 
@@ -67,9 +66,9 @@ impl<'a> Versions<'a> {
             Ok(brio_session::Content::Dir) => Content::Dir,
             Ok(brio_session::Content::Symlink(target)) => Content::Symlink(target),
             Ok(brio_session::Content::Own { dir, name }) => {
-                file(meta.size, dir.open(name)?.into_std())?
+                file(meta.size, &dir.open(name)?.into_std().into())?
             }
-            Ok(brio_session::Content::Borrowed(from)) => file(meta.size, from)?,
+            Ok(brio_session::Content::Borrowed(from)) => file(meta.size, &from)?,
         };
         Ok(Some(Version { mode: meta.mode, content }))
     }
@@ -95,7 +94,7 @@ impl<'a> Versions<'a> {
                 false => self.same_link(path)?,
             },
             Kind::File => match self.base_file(path)? {
-                Some(from) => file(from.metadata()?.len(), from)?,
+                Some(from) => file(from.size()?, &from)?,
                 // A change of the mode only says that the content is not ours.
                 None if change == Some(ChangeKind::MetaOnly) => {
                     Content::File { size, sha256: None, text: None }
@@ -143,7 +142,7 @@ impl<'a> Versions<'a> {
     }
 
     /// The file that was there before either change, where it is kept.
-    pub(crate) fn base_file(&self, path: &RelPath) -> FsResult<Option<File>> {
+    pub(crate) fn base_file(&self, path: &RelPath) -> FsResult<Option<Source>> {
         if let Ancestor::Shared(shared) = &self.ancestor {
             return match shared.open(path) {
                 Ok(f) => Ok(Some(f)),
@@ -153,15 +152,16 @@ impl<'a> Versions<'a> {
         }
         let sha256 = self.set.observed.get(path).and_then(|o| o.sha256);
         if let (Some(sha256), Some(original)) = (sha256, self.ours.original(path)?)
-            && digest(original.try_clone()?)?.0 == sha256
+            && let original = Source::from(original)
+            && original.sha256()? == sha256
         {
-            return Ok(Some(rewound(original)?));
+            return Ok(Some(original));
         }
         if self.named(path) {
             match self.ours.with_base(|b| b.open(path))? {
                 Ok(f) => {
-                    let same = sha256.is_none() || sha256 == Some(digest(f.try_clone()?)?.0);
-                    return Ok(if same { Some(rewound(f)?) } else { None });
+                    let same = sha256.is_none() || sha256 == Some(f.sha256()?);
+                    return Ok(same.then_some(f));
                 }
                 Err(FsError::SnapshotGone | FsError::NotFound | FsError::NotDirectory) => {}
                 Err(e) => return Err(e),
@@ -196,7 +196,7 @@ pub(crate) fn of_lower(lower: &dyn Lower, path: &RelPath) -> FsResult<Option<Ver
         Kind::Symlink => Content::Symlink(lower.read_link(path)?),
         Kind::Other => Content::Other,
         Kind::File => match lower.open(path) {
-            Ok(f) => file(meta.size, f)?,
+            Ok(f) => file(meta.size, &f)?,
             Err(FsError::Access) => Content::File { size: meta.size, sha256: None, text: None },
             Err(e) => return Err(e),
         },
@@ -204,15 +204,18 @@ pub(crate) fn of_lower(lower: &dyn Lower, path: &RelPath) -> FsResult<Option<Ver
     Ok(Some(Version { mode: meta.mode, content }))
 }
 
-fn file(size: u64, from: File) -> FsResult<Content> {
+fn file(size: u64, from: &Source) -> FsResult<Content> {
+    if let Some(known) = from.known_sha256().filter(|_| size > TEXT_MAX) {
+        return Ok(Content::File { size, sha256: Some(known), text: None });
+    }
     let (sha256, text) = digest(from)?;
     let size = text.as_ref().map_or(size, |t| t.len() as u64);
     Ok(Content::File { size, sha256: Some(sha256), text })
 }
 
 /// A file's hash, and its bytes where they are a text that is merged.
-fn digest(from: File) -> FsResult<([u8; 32], Option<Vec<u8>>)> {
-    let mut from = rewound(from)?;
+fn digest(from: &Source) -> FsResult<([u8; 32], Option<Vec<u8>>)> {
+    let mut from = from.reader();
     let (mut sha, mut buf) = (Sha256::new(), vec![0; 1 << 16]);
     let mut text = Some(Vec::new());
     loop {
@@ -229,11 +232,6 @@ fn digest(from: File) -> FsResult<([u8; 32], Option<Vec<u8>>)> {
             }
         }
     }
-}
-
-fn rewound(mut file: File) -> FsResult<File> {
-    std::io::Seek::rewind(&mut file)?;
-    Ok(file)
 }
 
 impl Version {

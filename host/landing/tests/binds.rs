@@ -22,7 +22,7 @@ fn targets(s: &Session) -> Vec<String> {
 
 fn content(lower: &dyn Lower, path: &str) -> Result<String, FsError> {
     let file = lower.open(&RelPath::new(path).unwrap())?;
-    Ok(std::io::read_to_string(file).unwrap())
+    Ok(std::io::read_to_string(file.reader()).unwrap())
 }
 
 // F-011, F-031: the record is the old one or the new one, whatever dies or fails while it is

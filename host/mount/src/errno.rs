@@ -24,7 +24,7 @@ pub(crate) fn errno(e: FsError) -> Errno {
         FsError::Stale | FsError::Ended => Errno::ESTALE,
         FsError::DiskLimit | FsError::FileLimit => Errno::EDQUOT,
         FsError::Io(n) => Errno::from_i32(n),
-        // Old bytes that are no longer kept; and whatever a later version may answer.
+        // Bytes that are no longer kept, or that a store did not give; and whatever a later version may answer.
         _ => Errno::EIO,
     }
 }

@@ -5,13 +5,14 @@ use std::fs::File;
 
 use cap_std::fs::Dir;
 
-use crate::io::read_full;
 use crate::sealed::{Stack, own_file, times_of, touched};
 use crate::tracked::Quiet;
 use crate::tree::{Ref, merge_observed};
 use serde::{Deserialize, Serialize};
 
-use crate::{FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time, View, hostdir};
+use crate::{
+    FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Source, Time, View, hostdir,
+};
 
 /// What a session changed against the base as of its snapshot, ordered by path.
 #[derive(Debug, Clone, Default)]
@@ -64,11 +65,25 @@ pub enum Content {
         name: String,
     },
     /// Still the lower's: to be cloned or copied.
-    Borrowed(File),
+    Borrowed(Source),
     /// A link with this target.
     Symlink(Vec<u8>),
     /// A directory.
     Dir,
+}
+
+impl Content {
+    /// The bytes of a regular file.
+    ///
+    /// # Errors
+    /// `Invalid` for other kinds, and the host's.
+    pub fn source(self) -> FsResult<Source> {
+        match self {
+            Self::Own { dir, name } => Ok(hostdir::open_file(&dir, name.as_bytes())?.into()),
+            Self::Borrowed(source) => Ok(source),
+            Self::Symlink(_) | Self::Dir => Err(FsError::Invalid),
+        }
+    }
 }
 
 impl View {
@@ -228,7 +243,7 @@ impl Walk<'_> {
                 _ if a.size != b.size => false,
                 _ => match base.open(path) {
                     Err(FsError::SnapshotGone) => false,
-                    was => same_bytes(&self.stack.open_ref(at)?, &was?)?,
+                    was => self.stack.open_ref(at)?.same_as(&was?)?,
                 },
             },
         };
@@ -287,20 +302,5 @@ fn present(meta: FsResult<Meta>) -> FsResult<Option<Meta>> {
         Ok(m) => Ok(Some(m)),
         Err(FsError::NotFound | FsError::NotDirectory) => Ok(None),
         Err(e) => Err(e),
-    }
-}
-
-fn same_bytes(a: &File, b: &File) -> FsResult<bool> {
-    let (mut x, mut y) = (vec![0u8; 64 << 10], vec![0u8; 64 << 10]);
-    let mut at = 0;
-    loop {
-        let n = read_full(a, &mut x, at)?;
-        if read_full(b, &mut y, at)? != n || x[..n] != y[..n] {
-            return Ok(false);
-        }
-        if n == 0 {
-            return Ok(true);
-        }
-        at += n as u64;
     }
 }

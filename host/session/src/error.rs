@@ -69,6 +69,13 @@ pub enum FsError {
     /// SNAPSHOT_GONE: what the base held when the session began is no longer kept.
     #[error("the snapshot this session reads is gone")]
     SnapshotGone,
+    /// UNREACHABLE: the store that holds the content cannot be reached, and it is not cached
+    /// here.
+    #[error("the store cannot be reached, and this content is not cached here")]
+    Unreachable,
+    /// CORRUPT: what a store gave is not what was asked for.
+    #[error("the content does not match its hash")]
+    Corrupt,
     /// The run's disk limit (bytes written, copy-up included) is reached.
     #[error("disk limit reached")]
     DiskLimit,
@@ -80,8 +87,25 @@ pub enum FsError {
     Io(i32),
 }
 
+impl FsError {
+    /// The stable code with which an error that a person reads begins, if this is its cause.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoSpace => "NO_SPACE",
+            Self::SnapshotGone => "SNAPSHOT_GONE",
+            Self::Ended | Self::Stale => "SESSION_ENDED",
+            Self::Unreachable => "UNREACHABLE",
+            Self::Corrupt => "CORRUPT",
+            _ => "IO",
+        }
+    }
+}
+
 impl From<io::Error> for FsError {
     fn from(e: io::Error) -> Self {
+        if let Some(own) = e.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            return *own;
+        }
         match e.raw_os_error() {
             Some(n) => from_raw(n),
             None => match e.kind() {
@@ -91,6 +115,18 @@ impl From<io::Error> for FsError {
                 io::ErrorKind::InvalidInput => Self::Invalid,
                 _ => Self::Io(0),
             },
+        }
+    }
+}
+
+impl From<FsError> for io::Error {
+    /// As the host would say it where it can; else an error that becomes this one again.
+    fn from(e: FsError) -> Self {
+        match e {
+            #[cfg(unix)]
+            FsError::NoSpace => rustix::io::Errno::NOSPC.into(),
+            FsError::Io(n) if n != 0 => io::Error::from_raw_os_error(n),
+            e => io::Error::other(e),
         }
     }
 }

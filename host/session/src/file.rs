@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, TryLockError};
 
 use crate::handle::{Borrowed, Content, DirHandle, Object, OpenOptions, Use, stale};
-use crate::io::{create, read_full};
+use crate::io::{create, read_full, write_full};
 use crate::promote::now;
 use crate::sealed::data_name;
 use crate::state::State;
 use crate::tree::{Body, Child, Record, Ref};
-use crate::{FsError, FsResult, Kind, Meta, NodeHandle, Op, SetTime, View, hostdir};
+use crate::{FsError, FsResult, Kind, Meta, NodeHandle, Op, SetTime, Source, View, hostdir};
 
 /// An open regular file. Clones are the same handle. It follows its file through renames,
 /// sees what other handles write, and outlives the file's last name.
@@ -102,21 +102,7 @@ impl FileHandle {
             _ => offset.saturating_sub(hostdir::stat_file(f)?.0.size),
         };
         self.view.inner.charge_bytes(hole.saturating_add(buf.len() as u64))?;
-        self.view.inner.options.door.run(Op::Write, || {
-            #[cfg(unix)]
-            {
-                std::os::unix::fs::FileExt::write_all_at(f, buf, offset)
-            }
-            #[cfg(windows)]
-            {
-                let mut done = 0;
-                while done < buf.len() {
-                    let at = offset + done as u64;
-                    done += std::os::windows::fs::FileExt::seek_write(f, &buf[done..], at)?;
-                }
-                Ok(())
-            }
-        })?;
+        self.view.inner.options.door.run(Op::Write, || write_full(f, buf, offset))?;
         Ok(buf.len())
     }
 
@@ -129,16 +115,16 @@ impl FileHandle {
         self.truncate(len).map_err(stale)
     }
 
-    /// Makes its content that of a file of the host, sharing blocks where the file system can.
+    /// Makes its content that of another file, sharing blocks where the file system can.
     ///
     /// # Errors
-    /// As [`write_at`](Self::write_at).
-    pub fn copy_from(&self, from: &std::fs::File) -> FsResult<()> {
+    /// As [`write_at`](Self::write_at), and as reading `from`.
+    pub fn copy_from(&self, from: &Source) -> FsResult<()> {
         let _gate = self.admit()?;
         self.truncate(0).map_err(stale)?;
         let content = self.object.content.write().unwrap_or_else(PoisonError::into_inner);
         let Content::Own(to) = &*content else { return Err(FsError::Stale) };
-        let size = hostdir::stat_file(from)?.0.size;
+        let size = from.size()?;
         self.view.fill(to, from, size, size).map(drop)
     }
 
@@ -153,15 +139,14 @@ impl FileHandle {
         }
         self.alive()?;
         let content = self.object.content.read().unwrap_or_else(PoisonError::into_inner);
-        let from = match &*content {
+        Ok(match &*content {
             Content::Borrowed(b) => {
                 b.note(&self.view).map_err(stale)?;
-                &b.file
+                b.from.copy_to(to, reflink)?
             }
-            Content::Own(f) => f,
+            Content::Own(from) => crate::copy_content(from, to, reflink)?,
             Content::None => return Err(FsError::BadDescriptor),
-        };
-        Ok(crate::copy_content(from, to, reflink)?)
+        })
     }
 
     /// As [`set_len`](Self::set_len); the caller holds the gate.

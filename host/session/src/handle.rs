@@ -4,14 +4,16 @@ use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::io::{ends_after, read_full};
+use crate::io::ends_after;
 use crate::promote::GONE;
 use crate::resolve::{Place, resolve};
 use crate::sealed::{Sealed, Stack};
 use crate::state::State;
 use crate::tracked::What;
 use crate::tree::{Node, Ref, Tree};
-use crate::{DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, View};
+use crate::{
+    DirEntry, FsError, FsResult, Kind, Meta, RelPath, SetTime, Source, Time, View, hostdir,
+};
 
 /// What all handles of one file or directory share.
 pub(crate) struct Object {
@@ -39,7 +41,7 @@ pub(crate) enum Content {
 
 /// A file of the lower.
 pub(crate) struct Borrowed {
-    pub file: File,
+    pub from: Source,
     /// What it looked like when it was opened: that is what it looks like to its handles for
     /// as long as no layer knows it.
     pub seen: Option<Meta>,
@@ -54,8 +56,9 @@ pub(crate) struct Borrowed {
 const NO_END: u64 = u64::MAX;
 
 impl Borrowed {
-    pub(crate) fn new(file: File, seen: Option<Meta>, base: Option<RelPath>) -> Self {
-        Self { file, seen, end: AtomicU64::new(NO_END), base, noted: AtomicBool::new(false) }
+    pub(crate) fn new(from: impl Into<Source>, seen: Option<Meta>, base: Option<RelPath>) -> Self {
+        let from = from.into();
+        Self { from, seen, end: AtomicU64::new(NO_END), base, noted: AtomicBool::new(false) }
     }
 
     /// Notes that what it holds was read.
@@ -76,14 +79,28 @@ impl Borrowed {
         if known == offset && known != NO_END {
             return Ok(0);
         }
-        if !buf.is_empty()
+        if let Some(file) = self.from.as_file()
+            && !buf.is_empty()
             && self.seen.is_some_and(|m| m.size == end)
-            && ends_after(&self.file, buf, offset)?
+            && ends_after(file, buf, offset)?
         {
             self.end.store(end, Ordering::Relaxed);
             return Ok(buf.len());
         }
-        read_full(&self.file, buf, offset)
+        self.from.read_at(buf, offset)
+    }
+
+    /// Its metadata, when no name tells any.
+    pub(crate) fn nameless(&self) -> FsResult<Meta> {
+        match (&self.from, self.seen) {
+            (Source::File(file), _) => Ok(hostdir::stat_file(file)?.0),
+            (Source::Lazy(_), Some(seen)) => Ok(seen),
+            (Source::Lazy(content), None) => {
+                let (size, at) = (content.size(), Time::default());
+                let (kind, mode) = (Kind::File, crate::NEW_FILE_MODE);
+                Ok(Meta { kind, ino: 0, nlink: 0, size, mode, atime: at, mtime: at, ctime: at })
+            }
+        }
     }
 }
 

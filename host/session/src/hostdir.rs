@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use cap_std::fs::Dir;
 
 use crate::{
-    DirEntry, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath, STATE_DIR,
+    DirEntry, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath, STATE_DIR, Source,
 };
 #[cfg(unix)]
 use crate::{Kind, to_os};
@@ -66,6 +66,14 @@ impl DirLower {
         }
     }
 
+    /// Opens the regular file at `path`.
+    ///
+    /// # Errors
+    /// As [`Lower::open`].
+    pub fn open_file(&self, path: &RelPath) -> FsResult<File> {
+        self.at(path, open_file)
+    }
+
     /// The fingerprint of what is at `path` now.
     ///
     /// # Errors
@@ -80,13 +88,13 @@ impl Lower for DirLower {
         self.at(path, |d, n| stat(d, n).map(|(m, _)| m))
     }
 
-    fn open(&self, path: &RelPath) -> FsResult<File> {
-        self.at(path, open_file)
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
+        Ok(self.open_file(path)?.into())
     }
 
     #[cfg(unix)]
-    fn open_known(&self, path: &RelPath) -> FsResult<File> {
-        self.at(path, open_unchecked)
+    fn open_known(&self, path: &RelPath) -> FsResult<Source> {
+        Ok(self.at(path, open_unchecked)?.into())
     }
 
     fn read_link(&self, path: &RelPath) -> FsResult<Vec<u8>> {

@@ -82,6 +82,21 @@ pub(crate) fn read_full(file: &File, buf: &mut [u8], at: u64) -> FsResult<usize>
     Ok(done)
 }
 
+#[cfg(unix)]
+pub(crate) fn write_full(file: &File, buf: &[u8], at: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, buf, at)
+}
+
+#[cfg(windows)]
+pub(crate) fn write_full(file: &File, buf: &[u8], at: u64) -> std::io::Result<()> {
+    let mut done = 0;
+    while done < buf.len() {
+        let at = at + done as u64;
+        done += std::os::windows::fs::FileExt::seek_write(file, &buf[done..], at)?;
+    }
+    Ok(())
+}
+
 /// Fills `buf` where it is just what remains of the file. If not, `buf` may hold anything.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn ends_after(file: &File, buf: &mut [u8], at: u64) -> FsResult<bool> {

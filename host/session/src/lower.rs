@@ -5,10 +5,10 @@ use std::fs::File;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fingerprint, FsResult, Kind, Meta, RelPath};
+use crate::{Fingerprint, FsResult, Kind, Meta, RelPath, Source};
 
 /// What lies under a layer: a base as of a landing, a frozen copy, or a sealed layer over
-/// another lower.
+/// another lower; or a tree of a store.
 ///
 /// Paths are in this lower's own namespace. No symbolic link is followed: a path whose
 /// ancestors are not real directories does not exist. Every answer is of one point in time,
@@ -18,21 +18,21 @@ pub trait Lower: Send + Sync {
     ///
     /// # Errors
     /// `NotFound`; `NotDirectory` when an ancestor exists and is no directory;
-    /// `SnapshotGone`.
+    /// `SnapshotGone`, `Unreachable`, `Corrupt`.
     fn stat(&self, path: &RelPath) -> FsResult<Meta>;
 
     /// Opens a regular file for reading.
     ///
     /// # Errors
     /// As [`stat`](Self::stat); `IsDirectory`, `NotSupported` for other kinds; `Access`.
-    fn open(&self, path: &RelPath) -> FsResult<File>;
+    fn open(&self, path: &RelPath) -> FsResult<Source>;
 
     /// Opens what [`stat`](Self::stat) has just found to be a regular file: no second look is
     /// needed, and nothing that is known to be something else is ever opened.
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+    fn open_known(&self, path: &RelPath) -> FsResult<Source> {
         self.open(path)
     }
 

@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use crate::file::Opened;
-use crate::handle::{Borrowed, Content, DirHandle, Object, OpenOptions, Use, stale};
+use crate::handle::{Content, DirHandle, Object, OpenOptions, Use, stale};
 use crate::io::set_file_times;
 use crate::ops::pick;
 use crate::tracked::What;
@@ -244,10 +244,11 @@ impl View {
         }
         let content = object.content.read().unwrap_or_else(PoisonError::into_inner);
         let orphan = object.orphan();
-        let (Content::Borrowed(Borrowed { file, .. }) | Content::Own(file)) = &*content else {
-            return orphan.as_ref().map(without_name).ok_or(FsError::Stale);
+        let mut m = match &*content {
+            Content::Borrowed(b) => b.nameless()?,
+            Content::Own(file) => hostdir::stat_file(file)?.0,
+            Content::None => return orphan.as_ref().map(without_name).ok_or(FsError::Stale),
         };
-        let mut m = hostdir::stat_file(file)?.0;
         m.nlink = 0;
         if let Some(n) = &*orphan {
             (m.ino, m.mode) = (n.ino, n.mode);

@@ -8,11 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use crate::handle::{Content, Object};
-use crate::io::{clone_file, create, read_at, set_file_times};
+use crate::io::{clone_file, create, set_file_times};
 use crate::sealed::data_name;
 use crate::state::State;
 use crate::tree::{Body, Child, Node, NodeId, Record, Ref};
-use crate::{FsError, FsResult, Kind, Observed, Op, RelPath, Time, View, hostdir};
+use crate::{FsError, FsResult, Kind, Observed, Op, RelPath, Source, Time, View};
 
 /// Originals are kept of text up to this size, as the ancestor of a later merge.
 const ORIGINAL_MAX: u64 = 1 << 20;
@@ -137,7 +137,7 @@ impl View {
     /// Keeps what the base held at a place whose content is about to go: its hash, and the
     /// text itself. The state is not locked while the bytes are read.
     pub(crate) fn sight_content(&self, place: &Ref) -> FsResult<()> {
-        let (base, file) = {
+        let (base, from) = {
             let state = self.inner.read()?;
             let from = match place {
                 Ref::Lower(p) => p.clone(),
@@ -157,8 +157,13 @@ impl View {
                 Err(e) => return Err(e),
             }
         };
-        let mut taken = Digested::new(hostdir::stat_file(&file)?.0.size);
-        taken.read_all(file)?;
+        let mut taken = Digested::new(&from)?;
+        match (&from, taken.known) {
+            // What is fetched is kept by its store: nothing is fetched only to be forgotten.
+            (Source::Lazy(_), None) => return Ok(()),
+            (Source::Lazy(_), Some(_)) => taken.text = None,
+            (Source::File(_), _) => taken.read_all(&from)?,
+        }
         let observed = self.digest(&base, taken)?;
         let mut state = self.inner.write()?;
         state.commit(vec![Record::Observed { base, observed }], &self.inner)
@@ -199,7 +204,7 @@ impl View {
             // What stays of it is part of what the session wrote.
             borrowed.note(self)?;
         }
-        let from = &borrowed.file;
+        let from = &borrowed.from;
         let door = &self.inner.options.door;
         let (id, dir) = {
             let mut state = self.inner.write()?;
@@ -210,7 +215,7 @@ impl View {
                 Err(e) => return Err(e),
             }
         };
-        let size = hostdir::stat_file(from)?.0.size;
+        let size = from.size()?;
         let name = match id {
             Some(id) => data_name(id),
             None => format!("u{:x}", now().nanos as u64 ^ (Arc::as_ptr(object) as u64)),
@@ -249,27 +254,38 @@ impl View {
     pub(crate) fn fill(
         &self,
         to: &File,
-        from: &File,
+        from: &Source,
         size: u64,
         keep: u64,
     ) -> FsResult<Option<Digested>> {
         let door = &self.inner.options.door;
         // What may be an original is read anyway.
-        if keep == size && size > ORIGINAL_MAX && clone_file(to, from, door)? {
+        if let Some(from) = from.as_file()
+            && keep == size
+            && size > ORIGINAL_MAX
+            && clone_file(to, from, door)?
+        {
             return Ok(None);
         }
         self.inner.charge_bytes(keep)?;
-        let mut taken = Digested::new(size);
+        let mut taken = Digested::new(from)?;
+        // What a store keeps is fetched only as far as it stays.
+        let part = keep < size && from.as_file().is_none();
+        if part {
+            taken.text = None;
+        }
+        let end = if part { keep } else { u64::MAX };
         let mut out = to;
         let (mut at, mut buf) = (0u64, vec![0u8; 256 << 10]);
         loop {
-            let n = read_at(from, &mut buf, at)?;
+            let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(buf.len());
+            let n = from.read_at(&mut buf[..most], at)?;
             if n == 0 {
                 if keep > 0 {
                     // What ends in a hole.
                     door.run(Op::Truncate, || to.set_len(keep))?;
                 }
-                return Ok(Some(taken));
+                return Ok((!part || taken.known.is_some()).then_some(taken));
             }
             taken.update(&buf[..n]);
             if at < keep {
@@ -316,16 +332,21 @@ impl View {
 /// A file's hash, and its bytes while it looks like a small text.
 pub(crate) struct Digested {
     hash: Sha256,
+    /// The hash, where it needs no reading.
+    known: Option<[u8; 32]>,
     text: Option<Vec<u8>>,
 }
 
 impl Digested {
-    fn new(size: u64) -> Self {
-        Self { hash: Sha256::new(), text: (size <= ORIGINAL_MAX).then(Vec::new) }
+    fn new(from: &Source) -> FsResult<Self> {
+        let text = (from.size()? <= ORIGINAL_MAX).then(Vec::new);
+        Ok(Self { hash: Sha256::new(), known: from.known_sha256(), text })
     }
 
     fn update(&mut self, bytes: &[u8]) {
-        self.hash.update(bytes);
+        if self.known.is_none() {
+            self.hash.update(bytes);
+        }
         if let Some(t) = &mut self.text {
             if bytes.contains(&0) || t.len() + bytes.len() > ORIGINAL_MAX as usize {
                 self.text = None;
@@ -335,10 +356,10 @@ impl Digested {
         }
     }
 
-    fn read_all(&mut self, mut file: File) -> FsResult<()> {
-        let mut buf = vec![0u8; 256 << 10];
+    fn read_all(&mut self, from: &Source) -> FsResult<()> {
+        let (mut from, mut buf) = (from.reader(), vec![0u8; 256 << 10]);
         loop {
-            match file.read(&mut buf)? {
+            match from.read(&mut buf)? {
                 0 => return Ok(()),
                 n => self.update(&buf[..n]),
             }
@@ -346,6 +367,6 @@ impl Digested {
     }
 
     fn finish(self) -> ([u8; 32], Option<Vec<u8>>) {
-        (self.hash.finalize().into(), self.text)
+        (self.known.unwrap_or_else(|| self.hash.finalize().into()), self.text)
     }
 }

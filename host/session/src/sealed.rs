@@ -10,7 +10,8 @@ use crate::log::{End, INDEX};
 use crate::tracked::{READS, READS_NEW};
 use crate::tree::{Body, Child, Node, NodeId, ROOT, Ref, Tree, merge_observed};
 use crate::{
-    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Time,
+    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Source,
+    Time,
 };
 
 /// A layer that nobody writes any more, over another lower: itself a lower.
@@ -122,11 +123,13 @@ impl Stack {
         Ok(Meta { kind: n.body.kind(), ino: n.ino, nlink, size, mode: n.mode, atime, mtime, ctime })
     }
 
-    pub(crate) fn open_ref(&self, r: &Ref) -> FsResult<File> {
+    pub(crate) fn open_ref(&self, r: &Ref) -> FsResult<Source> {
         match r {
             Ref::Lower(p) => self.below.open(p),
             Ref::Node(id) => match &self.node(*id)?.body {
-                Body::Own { .. } => hostdir::open_file(&self.dir, data_name(*id).as_bytes()),
+                Body::Own { .. } => {
+                    Ok(hostdir::open_file(&self.dir, data_name(*id).as_bytes())?.into())
+                }
                 Body::Borrowed { from } => self.below.open(from),
                 Body::Dir { .. } => Err(FsError::IsDirectory),
                 Body::Symlink { .. } => Err(FsError::Loop),
@@ -219,11 +222,11 @@ impl Lower for Sealed {
         self.stack.meta(&self.stack.at(path)?)
     }
 
-    fn open(&self, path: &RelPath) -> FsResult<File> {
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
         self.stack.open_ref(&self.stack.at(path)?)
     }
 
-    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+    fn open_known(&self, path: &RelPath) -> FsResult<Source> {
         match self.stack.at(path)? {
             Ref::Lower(p) => self.stack.below.open_known(&p),
             r => self.stack.open_ref(&r),

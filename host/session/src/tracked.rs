@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +12,8 @@ use cap_std::fs::Dir;
 
 use crate::reads::{Read, ReadSet, listing_digest};
 use crate::{
-    DirEntry, Door, Fingerprint, FsError, FsResult, Lower, Meta, Observations, Op, RelPath, Time,
+    DirEntry, Door, Fingerprint, FsError, FsResult, Lower, Meta, Observations, Op, RelPath, Source,
+    Time,
 };
 
 /// The file of a layer that tells what was read. It is there only while it is complete: it is
@@ -74,11 +74,11 @@ impl Lower for Tracked {
     }
 
     // That a file is opened says no more than its metadata; the view notes when it is read.
-    fn open(&self, path: &RelPath) -> FsResult<File> {
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
         self.base.open(path)
     }
 
-    fn open_known(&self, path: &RelPath) -> FsResult<File> {
+    fn open_known(&self, path: &RelPath) -> FsResult<Source> {
         self.base.open_known(path)
     }
 

@@ -5,6 +5,7 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod lazy;
 mod model;
 
 use std::cell::RefCell;
@@ -32,8 +33,20 @@ fn new_layer(root: &Path, n: usize) -> PathBuf {
     path
 }
 
-fn chain(base: &Path, layers: &[PathBuf]) -> View {
-    let mut lower: Arc<dyn Lower> = Arc::new(DirLower::new(open(base)));
+/// Over a directory of the host, or over contents that are fetched as they are read.
+#[derive(Clone, Copy)]
+enum Over {
+    Host,
+    Lazy { hashes: bool },
+}
+
+fn chain(base: &Path, over: Over, layers: &[PathBuf]) -> View {
+    let mut lower: Arc<dyn Lower> = match over {
+        Over::Host => Arc::new(DirLower::new(open(base))),
+        Over::Lazy { hashes } => {
+            Arc::new(lazy::LazyDir::new(open(base), Arc::default(), 17, hashes))
+        }
+    };
     let (top, sealed) = layers.split_last().unwrap();
     for l in sealed {
         lower = Arc::new(Sealed::open(open(l), lower).unwrap());
@@ -41,7 +54,7 @@ fn chain(base: &Path, layers: &[PathBuf]) -> View {
     View::open(open(top), lower, ViewOptions::default()).unwrap()
 }
 
-fn run(seed: u64, plan: &Plan) -> Result<(), String> {
+fn run(seed: u64, over: Over, plan: &Plan) -> Result<(), String> {
     let tmp = scratch();
     let root = tmp.path().to_path_buf();
     for d in ["base", "plain", "copy"] {
@@ -50,14 +63,14 @@ fn run(seed: u64, plan: &Plan) -> Result<(), String> {
     }
     let before = scan(&root.join("base"));
     let layers = Rc::new(RefCell::new(vec![new_layer(&root, 0)]));
-    let view = chain(&root.join("base"), &layers.borrow());
+    let view = chain(&root.join("base"), over, &layers.borrow());
     let (l, r) = (layers.clone(), root.clone());
     let turner = Box::new(move |view: View, turn: Turn| {
         let mut layers = l.borrow_mut();
         match turn {
             Turn::Reopen => {
                 drop(view);
-                chain(&r.join("base"), &layers)
+                chain(&r.join("base"), over, &layers)
             }
             Turn::Restack => {
                 let layer = new_layer(&r, layers.len());
@@ -106,9 +119,19 @@ fn env(name: &str) -> Option<u64> {
 /// T4, B-031: a view is a directory, whatever was done to it and however it was layered.
 #[test]
 fn view_is_a_directory() {
+    sequences(500, |_| Over::Host);
+}
+
+/// The same over contents that are fetched as they are read.
+#[test]
+fn view_over_fetched_contents_is_a_directory() {
+    sequences(200, |seed| Over::Lazy { hashes: seed % 2 == 0 });
+}
+
+fn sequences(count: u64, over: fn(u64) -> Over) {
     let (first, count) = match env("BRIO_MODEL_SEED") {
         Some(seed) => (seed, env("BRIO_MODEL_SEQUENCES").unwrap_or(1)),
-        None => (1, env("BRIO_MODEL_SEQUENCES").unwrap_or(500)),
+        None => (1, env("BRIO_MODEL_SEQUENCES").unwrap_or(count)),
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     // A new layer waits for the clock to tick: most of the time nobody is running.
@@ -123,7 +146,7 @@ fn view_is_a_directory() {
                     if seed >= first + count || failed.lock().unwrap().is_some() {
                         return;
                     }
-                    let result = std::panic::catch_unwind(|| run(seed, &plan(seed)))
+                    let result = std::panic::catch_unwind(|| run(seed, over(seed), &plan(seed)))
                         .unwrap_or_else(|_| Err("panicked, see above".into()));
                     if let Err(e) = result {
                         failed.lock().unwrap().get_or_insert((seed, e));

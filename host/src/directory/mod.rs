@@ -64,11 +64,7 @@ impl DirectoryError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::View { source, .. } | Self::Host { source, .. } => match source {
-                FsError::NoSpace => "NO_SPACE",
-                FsError::SnapshotGone => "SNAPSHOT_GONE",
-                _ => "IO",
-            },
+            Self::View { source, .. } | Self::Host { source, .. } => source.code(),
             Self::Changing { .. } => "CHANGING",
             Self::Interrupted => "INTERRUPTED",
         }

@@ -148,7 +148,7 @@ impl Stamp {
         shown: &Path,
     ) -> Result<File, DirectoryError> {
         let host = shown.join(path.to_path());
-        let file = match brio_session::Lower::open(dir, path) {
+        let file = match dir.open_file(path) {
             Ok(file) => file,
             Err(FsError::NotFound | FsError::NotDirectory | FsError::Loop) => {
                 return Err(DirectoryError::Changing { path: host });

@@ -316,7 +316,7 @@ impl Taking<'_> {
     }
 
     fn write(&mut self, from: &File, path: &RelPath) -> Result<(), DirectoryError> {
-        let Sides { view, root, .. } = *self.sides;
+        let Sides { view, root, shown, .. } = *self.sides;
         self.touched.insert(path.clone());
         let fail = DirectoryError::view;
         let how = OpenOptions { write: true, create: true, ..OpenOptions::default() };
@@ -330,7 +330,11 @@ impl Taking<'_> {
             opened => opened,
         };
         match opened {
-            Ok(Handle::File(to)) => to.copy_from(from).map_err(fail(path)),
+            Ok(Handle::File(to)) => {
+                let from =
+                    from.try_clone().map_err(DirectoryError::host(&shown.join(path.to_path())))?;
+                to.copy_from(&from.into()).map_err(fail(path))
+            }
             Ok(Handle::Dir(_)) => Err(fail(path)(FsError::IsDirectory)),
             Err(e) => Err(fail(path)(e)),
         }

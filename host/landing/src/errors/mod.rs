@@ -49,7 +49,13 @@ pub(crate) fn is_full(e: &io::Error) -> bool {
 }
 
 pub(crate) fn io_code(e: &HostError) -> &'static str {
-    if e.is_full() { "NO_SPACE" } else { "IO" }
+    // A copy from a store fails as what it was.
+    let from_store = e.source.get_ref().and_then(|inner| inner.downcast_ref::<FsError>());
+    match from_store {
+        Some(e @ (FsError::Unreachable | FsError::Corrupt)) => e.code(),
+        _ if e.is_full() => "NO_SPACE",
+        _ => "IO",
+    }
 }
 
 /// Gives an I/O result the words that say what was being done.
@@ -64,12 +70,7 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 }
 
 pub(crate) fn fs_code(e: FsError) -> &'static str {
-    match e {
-        FsError::NoSpace => "NO_SPACE",
-        FsError::SnapshotGone => "SNAPSHOT_GONE",
-        FsError::Ended | FsError::Stale => "SESSION_ENDED",
-        _ => "IO",
-    }
+    e.code()
 }
 
 pub(crate) fn ids(ids: &[SessionId]) -> String {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use brio_session::{
-    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath,
+    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Source,
 };
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags, openat};
@@ -45,11 +45,11 @@ impl Lower for Copied {
         })
     }
 
-    fn open(&self, path: &RelPath) -> FsResult<File> {
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
         match self.content(path)? {
             Content::File(n) => {
                 let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                Ok(openat(&self.files, file_name(*n), how, Mode::empty())?.into())
+                Ok(File::from(openat(&self.files, file_name(*n), how, Mode::empty())?).into())
             }
             Content::Link(_) => Err(FsError::Loop),
             Content::Closed => Err(FsError::Access),

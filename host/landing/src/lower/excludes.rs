@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use brio_session::{
-    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, to_os,
+    DirEntry, Fingerprint, FsError, FsResult, Kind, Lower, Meta, Observations, RelPath, Source,
+    to_os,
 };
 use cap_std::fs::Dir;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -107,7 +108,7 @@ impl Lower for Excluding {
         self.look(path)
     }
 
-    fn open(&self, path: &RelPath) -> FsResult<File> {
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
         // Only a directory could be hidden by more, and it cannot be opened.
         if self.patterns.hide(path, false) {
             return Err(FsError::NotFound);

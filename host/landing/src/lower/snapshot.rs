@@ -1,12 +1,11 @@
 //! A btrfs snapshot as a lower. Its inodes keep number, times and mode, so that what lies in
 //! it is the fingerprint of the base's file as well.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use brio_session::{
-    DirEntry, DirLower, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath,
+    DirEntry, DirLower, Fingerprint, FsError, FsResult, Lower, Meta, Observations, RelPath, Source,
 };
 use cap_std::fs::Dir;
 
@@ -45,7 +44,7 @@ impl Lower for Hiding {
         self.seen(path)?;
         self.files.stat(path)
     }
-    fn open(&self, path: &RelPath) -> FsResult<File> {
+    fn open(&self, path: &RelPath) -> FsResult<Source> {
         self.seen(path)?;
         self.files.open(path)
     }

@@ -42,7 +42,7 @@ pub(crate) fn wasi(e: FsError) -> Result<ErrorCode, Limit> {
         FsError::Ended => ErrorCode::NoEntry,
         FsError::DiskLimit => return Err(Limit::Disk),
         FsError::FileLimit => return Err(Limit::Files),
-        // SnapshotGone among them: nothing that a program could handle by its number.
+        // SnapshotGone, Unreachable and Corrupt among them: nothing that a program could handle by its number.
         _ => ErrorCode::Io,
     })
 }

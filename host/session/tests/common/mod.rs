@@ -7,6 +7,10 @@
     reason = "a fixture of several tests"
 )]
 
+#[cfg(unix)]
+#[path = "../lazy/mod.rs"]
+pub mod lazy;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +28,20 @@ pub struct Fixture {
 
 pub fn open_dir(p: &Path) -> Dir {
     Dir::open_ambient_dir(p, ambient_authority()).unwrap()
+}
+
+/// The base as a lower. Tests that are run as `…_lazy` too fetch its contents there.
+#[cfg(unix)]
+fn lower(base: Dir) -> Arc<dyn Lower> {
+    match module_path!().contains("_lazy") {
+        true => Arc::new(lazy::LazyDir::new(base, Arc::default(), 997, false)),
+        false => Arc::new(DirLower::new(base)),
+    }
+}
+
+#[cfg(not(unix))]
+fn lower(base: Dir) -> Arc<dyn Lower> {
+    Arc::new(DirLower::new(base))
 }
 
 impl Fixture {
@@ -63,7 +81,7 @@ impl Fixture {
     }
 
     pub fn try_view(&self, options: ViewOptions) -> FsResult<View> {
-        let mut lower: Arc<dyn Lower> = Arc::new(DirLower::new(open_dir(&self.base())));
+        let mut lower = lower(open_dir(&self.base()));
         let (top, sealed) = self.layers.split_last().unwrap();
         for l in sealed {
             lower = Arc::new(Sealed::open(open_dir(l), lower)?);

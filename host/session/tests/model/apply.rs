@@ -39,14 +39,9 @@ pub fn apply(view: &View, copy: &Path) -> Vec<Change> {
             Content::Symlink(t) => {
                 std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(&t), to).expect("a link");
             }
-            Content::Own { dir, name } => {
+            content @ (Content::Own { .. } | Content::Borrowed(_)) => {
                 let mut bytes = Vec::new();
-                dir.open(name).expect("data").read_to_end(&mut bytes).expect("data");
-                std::fs::write(to, bytes).expect("a file");
-            }
-            Content::Borrowed(mut f) => {
-                let mut bytes = Vec::new();
-                f.read_to_end(&mut bytes).expect("data");
+                content.source().expect("data").reader().read_to_end(&mut bytes).expect("data");
                 std::fs::write(to, bytes).expect("a file");
             }
         }
