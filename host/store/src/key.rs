@@ -5,7 +5,7 @@ use crate::{Error, Hash, Result};
 
 /// The keys of one project.
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub(crate) struct Keys {
     root: String,
 }
 
@@ -37,74 +37,74 @@ impl Kind {
 
 impl Keys {
     /// Of a project.
-    pub fn of(project: &ProjectId) -> Self {
+    pub(crate) fn of(project: &ProjectId) -> Self {
         Self { root: format!("projects/{project}") }
     }
 
     /// The project's folder, with its `/`.
-    pub fn root(&self) -> String {
+    pub(crate) fn root(&self) -> String {
         format!("{}/", self.root)
     }
 
     /// `project.json`.
-    pub fn project(&self) -> String {
+    pub(crate) fn project(&self) -> String {
         format!("{}/project.json", self.root)
     }
 
     /// The ref of the head.
-    pub fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         format!("{}/head", self.root)
     }
 
     /// The ref of the collector.
-    pub fn gc(&self) -> String {
+    pub(crate) fn gc(&self) -> String {
         format!("{}/gc", self.root)
     }
 
     /// A blob or a node that lies by itself.
-    pub fn object(&self, kind: Kind, hash: &Hash) -> String {
+    pub(crate) fn object(&self, kind: Kind, hash: &Hash) -> String {
         let hex = hash.hex();
         format!("{}/{}/{}/{hex}", self.root, kind.folder(), &hex[..2])
     }
 
     /// All blobs or nodes.
-    pub fn objects(&self, kind: Kind) -> String {
+    pub(crate) fn objects(&self, kind: Kind) -> String {
         format!("{}/{}/", self.root, kind.folder())
     }
 
     /// A pack.
-    pub fn pack(&self, hash: &Hash) -> String {
+    pub(crate) fn pack(&self, hash: &Hash) -> String {
         let hex = hash.hex();
         format!("{}/packs/{}/{hex}", self.root, &hex[..2])
     }
 
     /// All packs.
-    pub fn packs(&self) -> String {
+    pub(crate) fn packs(&self) -> String {
         format!("{}/packs/", self.root)
     }
 
     /// The index of a pack.
-    pub fn index(&self, pack: &Hash) -> String {
+    pub(crate) fn index(&self, pack: &Hash) -> String {
         format!("{}/indexes/{}", self.root, pack.hex())
     }
 
     /// All indexes.
-    pub fn indexes(&self) -> String {
+    pub(crate) fn indexes(&self) -> String {
         format!("{}/indexes/", self.root)
     }
 
     /// The record of a landing.
-    pub fn landing(&self, position: u64, id: &AttemptId) -> String {
+    pub(crate) fn landing(&self, position: u64, id: &AttemptId) -> String {
         format!("{}/landings/{position:020}-{id}", self.root)
     }
 
     /// All records of landings at a position.
-    pub fn landings_at(&self, position: u64) -> String {
+    pub(crate) fn landings_at(&self, position: u64) -> String {
         format!("{}/landings/{position:020}-", self.root)
     }
 
     /// All records of landings.
-    pub fn landings(&self) -> String {
+    pub(crate) fn landings(&self) -> String {
         format!("{}/landings/", self.root)
     }
 
@@ -112,7 +112,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the id could leave its place.
-    pub fn session(&self, id: &str) -> Result<String> {
+    pub(crate) fn session(&self, id: &str) -> Result<String> {
         Ok(format!("{}/sessions/{}/metadata.json", self.root, component(id)?))
     }
 
@@ -120,27 +120,27 @@ impl Keys {
     ///
     /// # Errors
     /// As [`session`](Self::session).
-    pub fn session_tree(&self, id: &str) -> Result<String> {
+    pub(crate) fn session_tree(&self, id: &str) -> Result<String> {
         Ok(format!("{}/sessions/{}/tree.json", self.root, component(id)?))
     }
 
     /// All refs of sessions.
-    pub fn sessions(&self) -> String {
+    pub(crate) fn sessions(&self) -> String {
         format!("{}/sessions/", self.root)
     }
 
     /// The refs of notes.
-    pub fn notes(&self) -> String {
+    pub(crate) fn notes(&self) -> String {
         format!("{}/notes/", self.root)
     }
 
     /// What a writer relies on.
-    pub fn pin(&self, id: &AttemptId) -> String {
+    pub(crate) fn pin(&self, id: &AttemptId) -> String {
         format!("{}/pins/{id}", self.root)
     }
 
     /// All pins.
-    pub fn pins(&self) -> String {
+    pub(crate) fn pins(&self) -> String {
         format!("{}/pins/", self.root)
     }
 }

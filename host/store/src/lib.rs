@@ -12,14 +12,39 @@
 //! needs tokio's.
 
 pub mod backend;
+pub mod cache;
+pub mod content;
+mod doc;
 mod envelope;
 mod error;
+mod file;
+mod gc;
 mod hash;
+mod head;
 mod id;
 mod key;
+mod objects;
+mod pack;
+mod project;
+mod session;
+pub mod tree;
+mod upload;
 
 pub use backend::{Backend, Listed, Put, Swap, Version};
+pub use cache::{DiskCache, Tier};
+pub use content::Content;
+pub use doc::{
+    Base, ChangeWord, Counts, HeadDoc, LandingDoc, PathChange, SessionDoc, SessionLanding,
+    SessionState, Why,
+};
 pub use envelope::Compression;
 pub use error::{Error, Result};
-pub use hash::Hash;
-pub use id::{AttemptId, ProjectId};
+pub use file::FileContent;
+pub use gc::GRACE_MIN;
+pub use hash::{Hash, Hasher, NoHash};
+pub use head::{Conflict, Head, Landed, Landing};
+pub use id::{AttemptId, NoProjectId, ProjectId};
+pub use key::Kind;
+pub use project::{Clock, Project, Store, StoreOptions, SystemClock};
+pub use session::NewSession;
+pub use upload::{Sealed, Settled, Stored, Upload};

@@ -1,0 +1,425 @@
+//! A project's head, and landings on it: the one thing in a store that all writers share.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+
+use crate::backend::{Swap, Version};
+use crate::doc::{self, Base, ChangeWord, Counts, HeadDoc, LandingDoc, PathChange, Why};
+use crate::objects::empty_tree;
+use crate::tree::{Built, Edits, Entry, Key, diff, edit};
+use crate::upload::Stored;
+use crate::{AttemptId, Error, Hash, Project, Result, Upload};
+
+/// Changes that a record names; more of them are the difference of its trees.
+const NAMED: usize = 256;
+/// Attempts of a landing that others keep being faster than.
+const ATTEMPTS: u32 = 100;
+
+/// A head that was read, and can be moved from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    doc: HeadDoc,
+    /// `None`: nothing ever landed.
+    version: Option<Version>,
+}
+
+impl Head {
+    /// The number of landings.
+    pub fn position(&self) -> u64 {
+        self.doc.position
+    }
+
+    /// The tree.
+    pub fn tree(&self) -> Hash {
+        self.doc.tree
+    }
+
+    /// The tree, and where it is.
+    pub fn base(&self) -> Base {
+        Base { tree: self.doc.tree, position: self.doc.position }
+    }
+
+    /// When it came to be so.
+    pub fn at(&self) -> time::OffsetDateTime {
+        self.doc.at
+    }
+}
+
+/// A path that a landing could not change, because the head's is not what it stood on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The path.
+    pub key: Key,
+    /// What the landing stood on.
+    pub base: Option<Entry>,
+    /// What it wants.
+    pub ours: Option<Entry>,
+    /// What the head has.
+    pub theirs: Option<Entry>,
+}
+
+/// What became of a landing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Landing {
+    /// The head is at it.
+    Landed(Landed),
+    /// Nothing was changed.
+    Unchanged,
+    /// Nothing was changed: the head has other things at these paths.
+    Conflicts(Vec<Conflict>),
+    /// The head moved to this one, which must be looked at before another attempt. Only from
+    /// [`Project::land_on`].
+    Moved(Head),
+}
+
+/// A landing that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landed {
+    /// Its record.
+    pub record: LandingDoc,
+    /// What it wrote.
+    pub stored: Stored,
+    /// Attempts that others were faster than.
+    pub lost: u32,
+}
+
+impl Project {
+    /// The head, by one request. A project on which nothing ever landed has the empty tree.
+    ///
+    /// # Errors
+    /// The store's; `PROJECT_UNKNOWN`.
+    pub async fn head(&self) -> Result<Head> {
+        let o = self.objects();
+        match o.backend.read_ref(&o.keys.head()).await? {
+            Some((bytes, version)) => {
+                let doc = doc::decode(&bytes, &format!("the head of {}", self.id()))?;
+                Ok(Head { doc, version: Some(version) })
+            }
+            None => {
+                self.check().await?;
+                let tree = empty_tree();
+                let at = self.options().clock.now();
+                let attempt = AttemptId::random()?;
+                let format = doc::FORMAT;
+                let doc = HeadDoc { format, position: 0, tree, landing: None, at, attempt };
+                Ok(Head { doc, version: None })
+            }
+        }
+    }
+
+    /// Lands edits of `base`'s tree on the head: where the head has moved since, beside what
+    /// others landed, if the paths are others. `blobs` holds the new contents. Durable when it
+    /// returns; wholly or not at all, whatever breaks.
+    ///
+    /// # Errors
+    /// The store's; `STORE_BUSY` when others kept being faster.
+    pub async fn land(&self, base: Base, edits: &Edits, why: &Why, blobs: Upload) -> Result<Landing> {
+        let settled = blobs.finish().await?;
+        let mut head = self.head().await?;
+        let mut lost = 0;
+        let landing = loop {
+            if !settled.holds() {
+                break Err(Error::Busy { what: format!("the head of {}", self.id()), attempts: lost });
+            }
+            match self.land_on(&head, base, edits, why).await {
+                Ok(Landing::Moved(now)) if lost < ATTEMPTS => {
+                    lost += 1;
+                    head = now;
+                    self.back_off(lost).await;
+                }
+                Ok(Landing::Moved(_)) => {
+                    let what = format!("the head of {}", self.id());
+                    break Err(Error::Busy { what, attempts: lost });
+                }
+                Ok(Landing::Landed(mut landed)) => {
+                    let blobs = settled.stored();
+                    landed.lost = lost;
+                    landed.stored.objects += blobs.objects;
+                    landed.stored.bytes += blobs.bytes;
+                    landed.stored.existed += blobs.existed;
+                    break Ok(Landing::Landed(landed));
+                }
+                other => break other,
+            }
+        };
+        settled.release().await;
+        landing
+    }
+
+    /// Of several that lose to each other, not all try again at once.
+    async fn back_off(&self, lost: u32) {
+        let mut random = [0; 8];
+        if getrandom::fill(&mut random).is_ok() {
+            let most = 10u64 << lost.min(6);
+            let wait = std::time::Duration::from_millis(u64::from_le_bytes(random) % most);
+            self.options().clock.sleep(wait).await;
+        }
+    }
+
+    /// One attempt to land on exactly this head. New contents are in the store already, and
+    /// protected.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn land_on(
+        &self,
+        head: &Head,
+        base: Base,
+        edits: &Edits,
+        why: &Why,
+    ) -> Result<Landing> {
+        let found = self.conflicts(base.tree, head.tree(), edits).await?;
+        if !found.is_empty() {
+            return Ok(Landing::Conflicts(found));
+        }
+        let on = self.tree(head.tree());
+        let mut counts = Counts::default();
+        let mut changes = Vec::new();
+        let mut real = Edits::new();
+        for (key, new) in edits {
+            let old = on.get(key).await?;
+            let change = match (&old, new) {
+                (None, None) => continue,
+                (Some(a), Some(b)) if a == b => continue,
+                (None, Some(_)) => ChangeWord::Added,
+                (Some(_), Some(_)) => ChangeWord::Modified,
+                (Some(_), None) => ChangeWord::Removed,
+            };
+            match change {
+                ChangeWord::Added => counts.added += 1,
+                ChangeWord::Modified => counts.modified += 1,
+                ChangeWord::Removed => counts.removed += 1,
+            }
+            changes.push(PathChange::new(key.path(), change));
+            real.insert(key.clone(), new.clone());
+        }
+        if real.is_empty() {
+            return Ok(Landing::Unchanged);
+        }
+        let Built { root, nodes } = edit(&on, &real).await?;
+        let mut upload = self.upload();
+        upload.nodes(nodes);
+        let settled = upload.finish().await?;
+        let id = AttemptId::random()?;
+        let at = self.options().clock.now();
+        let record = LandingDoc {
+            format: doc::FORMAT,
+            position: head.position() + 1,
+            id: id.clone(),
+            previous: head.doc.landing.clone(),
+            old_tree: head.tree(),
+            new_tree: root,
+            base_tree: base.tree,
+            base_position: base.position,
+            why: why.clone(),
+            at,
+            counts,
+            changes: (changes.len() <= NAMED).then_some(changes),
+        };
+        let o = self.objects();
+        let key = o.keys.landing(record.position, &id);
+        o.backend.create(&key, doc::encode(&record)?).await?;
+        let new = HeadDoc {
+            format: doc::FORMAT,
+            position: record.position,
+            tree: root,
+            landing: Some(id.clone()),
+            at,
+            attempt: id.clone(),
+        };
+        let value = doc::encode(&new)?;
+        let moved = if settled.holds() {
+            o.backend.swap_ref(&o.keys.head(), head.version.as_ref(), value).await?
+        } else {
+            Swap::Lost
+        };
+        let stored = settled.stored();
+        let landed = || Landing::Landed(Landed { record: record.clone(), stored, lost: 0 });
+        let landing = match moved {
+            Swap::Done(_) => landed(),
+            Swap::Lost => {
+                // Perhaps it was won, and the answer was lost; perhaps others landed since.
+                let now = self.head().await?;
+                if self.has_landed(&now, record.position, &id).await? {
+                    landed()
+                } else {
+                    let _ = o.backend.delete(&key).await;
+                    Landing::Moved(now)
+                }
+            }
+        };
+        settled.release().await;
+        Ok(landing)
+    }
+
+    /// Whether the landing with this id is the one at its position.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn has_landed(&self, head: &Head, position: u64, id: &AttemptId) -> Result<bool> {
+        if head.position() <= position {
+            return Ok(head.position() == position && head.doc.landing.as_ref() == Some(id));
+        }
+        // Whoever tried to land next, won or lost, knew which one this is.
+        let o = self.objects();
+        let next = o.backend.list(&o.keys.landings_at(position + 1), None).await?;
+        for listed in next {
+            if let Some(bytes) = o.backend.get(&listed.key).await? {
+                let record: LandingDoc = doc::decode(&bytes, &listed.key)?;
+                return Ok(record.previous.as_ref() == Some(id));
+            }
+        }
+        Err(Error::Missing { what: format!("the record of landing {}", position + 1) })
+    }
+
+    /// The paths at which edits of `base` meet something else in `head`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn conflicts(&self, base: Hash, head: Hash, edits: &Edits) -> Result<Vec<Conflict>> {
+        let mut out = Vec::new();
+        if base == head {
+            return Ok(out);
+        }
+        let (was, now) = (self.tree(base), self.tree(head));
+        for (key, ours) in edits {
+            let (base, theirs) = (was.get(key).await?, now.get(key).await?);
+            if base != theirs && *ours != theirs {
+                let (key, ours) = (key.clone(), ours.clone());
+                out.push(Conflict { key, base, ours, theirs });
+                continue;
+            }
+            // The directory around it, where only others touched it.
+            if ours.is_some()
+                && let Some(parent) = key.parent()
+                && !edits.contains_key(&parent)
+            {
+                let theirs = now.get(&parent).await?;
+                if !theirs.as_ref().is_some_and(Entry::is_dir) {
+                    let base = was.get(&parent).await?;
+                    out.push(Conflict { key: parent, ours: base.clone(), base, theirs });
+                }
+            }
+            // What others put into a directory that goes.
+            if !ours.as_ref().is_some_and(Entry::is_dir) && theirs.as_ref().is_some_and(Entry::is_dir)
+            {
+                for (inside, theirs) in now.list(&key.path()).await? {
+                    if !matches!(edits.get(&inside), Some(None)) {
+                        let base = was.get(&inside).await?;
+                        out.push(Conflict { key: inside, base, ours: None, theirs: Some(theirs) });
+                    }
+                }
+            }
+        }
+        out.sort_by(|a, b| a.key.cmp(&b.key));
+        out.dedup_by(|a, b| a.key == b.key);
+        Ok(out)
+    }
+
+    /// The landing that last changed a path between two positions, found by halving: at the price
+    /// of some look-ups, however many landings lie between.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn who_changed(&self, key: &Key, base: Base, head: &Head) -> Result<Option<LandingDoc>> {
+        let was = self.tree(base.tree).get(key).await?;
+        if self.tree(head.tree()).get(key).await? == was {
+            return Ok(None);
+        }
+        let (mut same, mut other) = (base.position, head.position());
+        while other - same > 1 {
+            let middle = same + (other - same) / 2;
+            let record = self.landing(middle, head).await?;
+            match self.tree(record.new_tree).get(key).await? == was {
+                true => same = middle,
+                false => other = middle,
+            }
+        }
+        self.landing(other, head).await.map(Some)
+    }
+
+    /// The record of the landing at a position.
+    ///
+    /// # Errors
+    /// The store's; `STORE_MISSING`.
+    pub async fn landing(&self, position: u64, head: &Head) -> Result<LandingDoc> {
+        let missing = || Error::Missing { what: format!("the record of landing {position}") };
+        if position == 0 || position > head.position() {
+            return Err(missing());
+        }
+        let id = match (&head.doc.landing, head.position() == position) {
+            (Some(id), true) => id.clone(),
+            _ => {
+                let o = self.objects();
+                let next = o.backend.list(&o.keys.landings_at(position + 1), None).await?;
+                let mut previous = None;
+                for listed in next {
+                    if let Some(bytes) = o.backend.get(&listed.key).await? {
+                        let record: LandingDoc = doc::decode(&bytes, &listed.key)?;
+                        previous = record.previous;
+                        break;
+                    }
+                }
+                previous.ok_or_else(missing)?
+            }
+        };
+        let o = self.objects();
+        let key = o.keys.landing(position, &id);
+        let bytes = o.backend.get(&key).await?.ok_or_else(missing)?;
+        doc::decode(&bytes, &key)
+    }
+
+    /// The last landings, the newest first: at most `count` of those up to the head.
+    ///
+    /// # Errors
+    /// The store's; `STORE_MISSING` when the chain is broken.
+    pub async fn landings(&self, head: &Head, count: u64) -> Result<Vec<LandingDoc>> {
+        let from = head.position().saturating_sub(count) + 1;
+        if head.position() == 0 || count == 0 {
+            return Ok(Vec::new());
+        }
+        let o = self.objects();
+        // Keys sort by position: what lies behind the last one that is not wanted.
+        let mut after = Some(format!("{}~", o.keys.landings_at(from - 1).trim_end_matches('-')));
+        let mut records = BTreeMap::new();
+        loop {
+            let page = o.backend.list(&o.keys.landings(), after.as_deref()).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.clone());
+            for some in page.chunks(32) {
+                let read = try_join_all(some.iter().map(|l| o.backend.get(&l.key))).await?;
+                for (listed, bytes) in some.iter().zip(read) {
+                    if let Some(bytes) = bytes {
+                        let record: LandingDoc = doc::decode(&bytes, &listed.key)?;
+                        records.insert((record.position, record.id.clone()), record);
+                    }
+                }
+            }
+        }
+        let mut out = Vec::new();
+        let mut wanted = head.doc.landing.clone();
+        for position in (from..=head.position()).rev() {
+            let record = wanted
+                .and_then(|id| records.remove(&(position, id)))
+                .ok_or_else(|| Error::Missing { what: format!("the record of landing {position}") })?;
+            wanted = record.previous.clone();
+            out.push(record);
+        }
+        Ok(out)
+    }
+
+    /// All that a landing changed: the difference of its trees.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn changes_of(&self, record: &LandingDoc) -> Result<Vec<crate::tree::Difference>> {
+        diff(&self.tree(record.old_tree), &self.tree(record.new_tree)).await
+    }
+}
+
+/// Position and id in a record's key.
+pub(crate) fn parse_landing(key: &str) -> Option<(u64, &str)> {
+    let (position, id) = key.rsplit('/').next()?.split_once('-')?;
+    Some((position.parse().ok()?, id))
+}

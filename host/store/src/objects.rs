@@ -1,0 +1,239 @@
+//! Blobs and nodes of a project, wherever they lie: in memory, on the disk near, at their key,
+//! in a pack.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::backend::Shared;
+use crate::cache::{DiskCache, Tier};
+use crate::key::{Keys, Kind, hash_of};
+use crate::pack::{Index, Spot};
+use crate::tree::{Node, Nodes};
+use crate::{Error, Hash, Result, envelope};
+
+/// The objects of a project.
+pub(crate) struct Objects {
+    pub(crate) backend: Shared,
+    pub(crate) keys: Keys,
+    contents: Cache<(Kind, Hash), Bytes, Length>,
+    nodes: Cache<Hash, Arc<Node>, Length>,
+    disk: Option<DiskCache>,
+    near: Vec<Arc<dyn Tier>>,
+    packs: RwLock<HashMap<(Kind, Hash), (Hash, Spot)>>,
+    /// Indexes that were read; the lock is held while more are, so that they are read once.
+    indexes: tokio::sync::Mutex<Option<HashSet<Hash>>>,
+}
+
+#[derive(Clone)]
+struct Length;
+
+impl Weighter<(Kind, Hash), Bytes> for Length {
+    fn weight(&self, _: &(Kind, Hash), value: &Bytes) -> u64 {
+        value.len() as u64 + 128
+    }
+}
+
+impl Weighter<Hash, Arc<Node>> for Length {
+    fn weight(&self, _: &Hash, node: &Arc<Node>) -> u64 {
+        // A few hundred entries of about as many bytes.
+        match &node.items {
+            crate::tree::Items::Leaf(v) => v.len() as u64 * 220 + 128,
+            crate::tree::Items::Inner(v) => v.len() as u64 * 140 + 128,
+        }
+    }
+}
+
+/// What is kept near.
+pub(crate) struct Near {
+    pub(crate) memory: u64,
+    pub(crate) disk: Option<DiskCache>,
+    pub(crate) tiers: Vec<Arc<dyn Tier>>,
+}
+
+impl Objects {
+    pub(crate) fn new(backend: Shared, keys: Keys, near: Near) -> Self {
+        // A blob is at most 2 MiB, a node some tens of KiB.
+        let contents = Cache::with_weighter(4096, near.memory / 2, Length);
+        let nodes = Cache::with_weighter(4096, near.memory / 2, Length);
+        Self {
+            backend,
+            keys,
+            contents,
+            nodes,
+            disk: near.disk,
+            near: near.tiers,
+            packs: RwLock::default(),
+            indexes: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(crate) fn disk(&self) -> Option<&DiskCache> {
+        self.disk.as_ref()
+    }
+
+    /// A verified content.
+    pub(crate) async fn get(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        self.contents.get_or_insert_async(&(kind, *hash), self.fetch(kind, hash)).await
+    }
+
+    /// As [`get`](Self::get), but past what is kept near: to see whether the store itself has it.
+    pub(crate) async fn get_stored(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        let envelope = self.stored(kind, hash).await?;
+        envelope::open(&envelope, kind.as_str(), hash)
+    }
+
+    async fn fetch(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        if let Some(content) = self.disk.as_ref().and_then(|d| d.get(kind, hash)) {
+            return Ok(content);
+        }
+        for tier in &self.near {
+            if let Some(content) = tier.get(kind, hash).await
+                && Hash::of(&content) == *hash
+            {
+                self.keep(kind, hash, &content);
+                return Ok(content);
+            }
+        }
+        let content = self.get_stored(kind, hash).await?;
+        self.keep(kind, hash, &content);
+        Ok(content)
+    }
+
+    fn keep(&self, kind: Kind, hash: &Hash, content: &[u8]) {
+        if let Some(disk) = &self.disk {
+            disk.put(kind, hash, content);
+        }
+    }
+
+    /// Content that is known without having been read: it was written just now.
+    pub(crate) fn remember(&self, kind: Kind, hash: &Hash, content: &Bytes) {
+        self.keep(kind, hash, content);
+        self.contents.insert((kind, *hash), content.clone());
+    }
+
+    async fn stored(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
+        if kind == Kind::Blob {
+            self.load_indexes(false).await?;
+        }
+        if let Some(found) = self.packed(kind, hash).await? {
+            return Ok(found);
+        }
+        let key = self.keys.object(kind, hash);
+        if let Some(found) = self.backend.get(&key).await? {
+            return Ok(found);
+        }
+        // It may be in a pack that was stored since, or moved to one.
+        self.load_indexes(true).await?;
+        match self.packed(kind, hash).await? {
+            Some(found) => Ok(found),
+            None => Err(Error::missing(kind.as_str(), hash)),
+        }
+    }
+
+    async fn packed(&self, kind: Kind, hash: &Hash) -> Result<Option<Bytes>> {
+        let Some((pack, spot)) = self.spot(kind, hash) else { return Ok(None) };
+        let key = self.keys.pack(&pack);
+        let length = u64::from(spot.length);
+        match self.backend.get_range(&key, spot.offset, length).await? {
+            Some(found) if found.len() as u64 == length => Ok(Some(found)),
+            Some(_) => Err(Error::corrupt(format!("pack {pack}"), "it is cut off")),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn spot(&self, kind: Kind, hash: &Hash) -> Option<(Hash, Spot)> {
+        let packs = self.packs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        packs.get(&(kind, *hash)).copied()
+    }
+
+    /// Reads the indexes that were not read yet; without `again`, only if none ever was.
+    pub(crate) async fn load_indexes(&self, again: bool) -> Result<()> {
+        let mut known = self.indexes.lock().await;
+        if known.is_some() && !again {
+            return Ok(());
+        }
+        let mut seen = known.clone().unwrap_or_default();
+        let listed = list_all(&self.backend, &self.keys.indexes()).await?;
+        let new: Vec<Hash> = listed
+            .iter()
+            .filter_map(|l| hash_of(&l.key))
+            .filter(|pack| !seen.contains(pack))
+            .collect();
+        for some in new.chunks(64) {
+            let read = try_join_all(some.iter().map(|pack| self.read_index(pack))).await?;
+            for index in read.into_iter().flatten() {
+                self.add_index(&index);
+                seen.insert(index.pack);
+            }
+        }
+        *known = Some(seen);
+        Ok(())
+    }
+
+    pub(crate) async fn read_index(&self, pack: &Hash) -> Result<Option<Index>> {
+        match self.backend.get(&self.keys.index(pack)).await? {
+            Some(bytes) => Index::decode(&bytes, pack).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Blobs that lie in packs, as far as indexes were read.
+    pub(crate) fn packed_blobs(&self) -> HashSet<Hash> {
+        let packs = self.packs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        packs.keys().filter(|(kind, _)| *kind == Kind::Blob).map(|(_, hash)| *hash).collect()
+    }
+
+    /// Forgets what lies in packs: some may be gone.
+    pub(crate) async fn forget_indexes(&self) {
+        let mut known = self.indexes.lock().await;
+        *known = None;
+        self.packs.write().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+
+    pub(crate) fn add_index(&self, index: &Index) {
+        let mut packs = self.packs.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        packs.extend(index.entries.iter().map(|(key, spot)| (*key, (index.pack, *spot))));
+    }
+}
+
+#[async_trait]
+impl Nodes for Objects {
+    async fn node(&self, hash: &Hash) -> Result<Arc<Node>> {
+        if *hash == empty_tree() {
+            return Ok(Arc::new(Node { level: 0, items: crate::tree::Items::Leaf(Vec::new()) }));
+        }
+        let read = async {
+            let bytes = self.fetch(Kind::Tree, hash).await?;
+            Ok(Arc::new(Node::decode(&bytes, hash)?))
+        };
+        self.nodes.get_or_insert_async(hash, read).await
+    }
+}
+
+/// The tree without entries, which need not be stored.
+pub(crate) fn empty_tree() -> Hash {
+    static EMPTY: std::sync::OnceLock<Hash> = std::sync::OnceLock::new();
+    *EMPTY.get_or_init(|| Hash::of(&Node::assemble(0, 0, &[])))
+}
+
+/// All pages of a listing.
+pub(crate) async fn list_all(
+    backend: &Shared,
+    prefix: &str,
+) -> Result<Vec<crate::backend::Listed>> {
+    let mut out: Vec<crate::backend::Listed> = Vec::new();
+    loop {
+        let after = out.last().map(|l| l.key.clone());
+        let page = backend.list(prefix, after.as_deref()).await?;
+        if page.is_empty() {
+            return Ok(out);
+        }
+        out.extend(page);
+    }
+}

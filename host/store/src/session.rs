@@ -1,0 +1,207 @@
+//! Sessions in a store: what another machine needs to go on with one.
+
+use crate::backend::Swap;
+use crate::doc::{self, Base, DiffLine, SessionDoc, SessionState, SessionTreeDoc};
+use crate::tree::{Difference, Entry, diff, shown};
+use crate::upload::Settled;
+use crate::{AttemptId, Error, Hash, Project, Result};
+
+/// What a session is when it is first stored.
+#[derive(Debug, Clone, Default)]
+pub struct NewSession {
+    /// What it is to reach.
+    pub goal: Option<String>,
+    /// A short name for people.
+    pub title: Option<String>,
+    /// The goal at length.
+    pub description: Option<String>,
+    /// The agent that works in it.
+    pub agent: Option<String>,
+    /// The task that it is for.
+    pub task_id: Option<String>,
+    /// The session that it branches.
+    pub parent: Option<String>,
+    /// The machine that it is on.
+    pub machine: Option<String>,
+}
+
+impl SessionDoc {
+    /// A session that was never stored, on a base.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new(
+        id: &str,
+        base: Base,
+        created_at: time::OffsetDateTime,
+        new: NewSession,
+    ) -> Result<Self> {
+        Ok(Self {
+            format: doc::FORMAT,
+            id: id.to_owned(),
+            seq: 0,
+            attempt: AttemptId::random()?,
+            state: SessionState::Open,
+            goal: new.goal,
+            title: new.title,
+            description: new.description,
+            agent: new.agent,
+            task_id: new.task_id,
+            parent: new.parent,
+            created_at,
+            pushed_at: created_at,
+            machine: new.machine,
+            base,
+            tree: base.tree,
+            landing: None,
+            conversation: Vec::new(),
+            decisions: Vec::new(),
+        })
+    }
+}
+
+impl Project {
+    /// A session as it was last stored.
+    ///
+    /// # Errors
+    /// `SESSION_UNKNOWN`, and the store's.
+    pub async fn session(&self, id: &str) -> Result<SessionDoc> {
+        let o = self.objects();
+        let found = o.backend.read_ref(&o.keys.session(id)?).await?;
+        let (bytes, _) = found.ok_or_else(|| self.no_session(id))?;
+        let doc: SessionDoc = doc::decode(&bytes, &format!("session {id}"))?;
+        match doc.id == id {
+            true => Ok(doc),
+            false => Err(Error::corrupt(format!("session {id}"), "it is another session's")),
+        }
+    }
+
+    fn no_session(&self, id: &str) -> Error {
+        Error::NoSession { store: self.store(), project: self.id().clone(), id: id.to_owned() }
+    }
+
+    /// The ids of the sessions that are stored.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sessions(&self) -> Result<Vec<String>> {
+        let o = self.objects();
+        let prefix = o.keys.sessions();
+        let mut out = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = o.backend.list_refs(&prefix, after.as_deref()).await?;
+            let Some(last) = page.last() else { return Ok(out) };
+            after = Some(last.clone());
+            out.extend(page.iter().filter_map(|name| {
+                Some(name.strip_prefix(&prefix)?.strip_suffix("/metadata.json")?.to_owned())
+            }));
+        }
+    }
+
+    /// Stores a session whose `seq` is that of what it was made from (0: it is new), and gives
+    /// it the next one. What its tree needs is in `stored`, and protected. Durable when it
+    /// returns; wholly or not at all.
+    ///
+    /// # Errors
+    /// `CONFLICT` when it was stored from elsewhere meanwhile; the store's.
+    pub async fn store_session(&self, session: &SessionDoc, stored: Settled) -> Result<SessionDoc> {
+        let o = self.objects();
+        let name = o.keys.session(&session.id)?;
+        // One that is new is not looked for: the swap says if it is there.
+        let now = match session.seq {
+            0 => None,
+            _ => o.backend.read_ref(&name).await?,
+        };
+        let seq = match &now {
+            Some((bytes, _)) => {
+                let there: SessionDoc = doc::decode(bytes, &format!("session {}", session.id))?;
+                if there.seq != session.seq {
+                    return Err(moved(session, &there));
+                }
+                there.seq
+            }
+            None if session.seq == 0 => 0,
+            None => return Err(self.no_session(&session.id)),
+        };
+        if !stored.holds() {
+            return Err(Error::Busy { what: format!("session {}", session.id), attempts: 1 });
+        }
+        let new = SessionDoc {
+            format: doc::FORMAT,
+            seq: seq + 1,
+            attempt: AttemptId::random()?,
+            pushed_at: self.options().clock.now(),
+            ..session.clone()
+        };
+        let value = doc::encode(&new)?;
+        match o.backend.swap_ref(&name, now.as_ref().map(|(_, v)| v), value).await? {
+            Swap::Done(_) => {}
+            Swap::Lost => {
+                let there = self.session(&session.id).await?;
+                if there.attempt != new.attempt {
+                    return Err(moved(session, &there));
+                }
+            }
+        }
+        stored.release().await;
+        Ok(new)
+    }
+
+    /// Writes what a stored session changed, for people and other programs.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn tell_session_tree(&self, session: &SessionDoc) -> Result<()> {
+        let changed = diff(&self.tree(session.base.tree), &self.tree(session.tree)).await?;
+        let value = doc::encode(&SessionTreeDoc {
+            format: doc::FORMAT,
+            session: &session.id,
+            seq: session.seq,
+            base: session.base.tree,
+            tree: session.tree,
+            diff: changed.iter().map(line).collect(),
+        })?;
+        let o = self.objects();
+        o.backend.overwrite(&o.keys.session_tree(&session.id)?, value).await
+    }
+}
+
+fn moved(ours: &SessionDoc, there: &SessionDoc) -> Error {
+    let by = there.machine.as_deref().unwrap_or("another machine");
+    Error::Moved {
+        what: format!("session {}", ours.id),
+        now: format!(
+            "it was stored {} times, last by {by} at {}, and this copy knows {}",
+            there.seq, there.pushed_at, ours.seq
+        ),
+    }
+}
+
+fn line(d: &Difference) -> DiffLine {
+    let op = match (&d.before, &d.after) {
+        (None, _) => "+",
+        (_, None) => "-",
+        _ => "~",
+    };
+    let path = d.key.path();
+    let (shown, bytes) = match String::from_utf8(path) {
+        Ok(path) => (path, None),
+        Err(e) => (shown(e.as_bytes()), Some(e.into_bytes())),
+    };
+    let (kind, sha256): (Option<&'static str>, Option<Hash>) = match &d.after {
+        Some(Entry::File { content, .. }) => (Some("file"), Some(content.hash)),
+        Some(Entry::Dir { .. }) => (Some("directory"), None),
+        Some(Entry::Link { .. }) => (Some("link"), None),
+        None => (None, None),
+    };
+    DiffLine {
+        op,
+        path: shown,
+        path_bytes: bytes,
+        kind,
+        mode: d.after.as_ref().map(Entry::mode),
+        size: d.after.as_ref().map(Entry::size),
+        sha256,
+    }
+}

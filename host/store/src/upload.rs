@@ -1,0 +1,335 @@
+//! Storing objects: each at its key where they are few, in packs where they are many; and making
+//! sure that those which were there already stay.
+//!
+//! Whoever finds an object in the store may find one that a collector is about to remove. So it
+//! is relied on only if it is young (a collector leaves those alone), or after it was named in a
+//! *pin* and was seen again while no sweep was under way: a sweep that begins later reads the
+//! pins first (`gc`).
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use serde::{Deserialize, Serialize};
+
+use crate::backend::Put;
+use crate::gc::{self, GRACE_MIN};
+use crate::key::Kind;
+use crate::objects::list_all;
+use crate::pack::Packer;
+use crate::{AttemptId, Compression, Error, Hash, Project, Result, doc, envelope, key};
+
+/// More objects than this are packed.
+const FEW: usize = 16;
+/// Requests under way at a time.
+const AT_ONCE: usize = 8;
+/// A pin holds as long as this; a writer is done in half of it.
+pub(crate) const PIN_HOLDS: Duration = Duration::from_secs(2 * 3600);
+
+/// An object that is ready to be stored: made where the processor time is to be had.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    kind: Kind,
+    hash: Hash,
+    envelope: Bytes,
+}
+
+impl Sealed {
+    /// A blob. `hash` must be that of `content`.
+    ///
+    /// # Errors
+    /// When it is longer than a blob can be.
+    pub fn blob(hash: Hash, content: &[u8], compression: Compression) -> Result<Self> {
+        Ok(Self { kind: Kind::Blob, hash, envelope: envelope::seal(content, compression)? })
+    }
+
+    /// Its hash.
+    pub fn hash(&self) -> Hash {
+        self.hash
+    }
+}
+
+/// What an upload took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Objects that were written.
+    pub objects: u64,
+    /// Bytes that were sent.
+    pub bytes: u64,
+    /// Objects that were there.
+    pub existed: u64,
+}
+
+/// Objects on their way into the store. Nothing names them before a ref does: an upload that is
+/// dropped, or whose process is killed, leaves objects that the collector removes.
+pub struct Upload {
+    project: Project,
+    started: Instant,
+    packer: Packer,
+    nodes: Vec<(Hash, Vec<u8>)>,
+    seen: HashSet<(Kind, Hash)>,
+    /// Blobs that the store has, as far as it was asked.
+    there: Option<HashSet<Hash>>,
+    relied: HashSet<(Kind, Hash)>,
+    under_way: FuturesUnordered<BoxFuture<'static, Result<Done>>>,
+    stored: Stored,
+}
+
+struct Done {
+    objects: Vec<(Kind, Hash)>,
+    put: Put,
+    bytes: u64,
+}
+
+/// All objects of an upload are in the store, and stay there until a ref names them.
+pub struct Settled {
+    project: Project,
+    pin: Option<AttemptId>,
+    since: Instant,
+    stored: Stored,
+}
+
+impl Upload {
+    pub(crate) fn new(project: Project) -> Self {
+        Self {
+            project,
+            started: Instant::now(),
+            packer: Packer::default(),
+            nodes: Vec::new(),
+            seen: HashSet::new(),
+            there: None,
+            relied: HashSet::new(),
+            under_way: FuturesUnordered::new(),
+            stored: Stored::default(),
+        }
+    }
+
+    /// Adds a blob.
+    ///
+    /// # Errors
+    /// The store's, about this one or one before.
+    pub async fn add(&mut self, object: Sealed) -> Result<()> {
+        let key = (object.kind, object.hash);
+        if !self.seen.insert(key) {
+            return Ok(());
+        }
+        if self.packer.len() == FEW && self.there.is_none() {
+            self.there = Some(self.look().await?);
+        }
+        if self.there.as_ref().is_some_and(|t| t.contains(&object.hash)) {
+            self.relied.insert(key);
+            self.stored.existed += 1;
+            return Ok(());
+        }
+        self.packer.add(object.kind, object.hash, &object.envelope);
+        if self.packer.is_full() {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// As [`add`](Self::add), of a content that is to be read soon.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub async fn blob(&mut self, hash: Hash, content: Bytes) -> Result<()> {
+        let sealed = Sealed::blob(hash, &content, self.project.options().compression)?;
+        self.project.objects().remember(Kind::Blob, &hash, &content);
+        self.add(sealed).await
+    }
+
+    /// Adds nodes of a tree, children before parents.
+    pub fn nodes(&mut self, nodes: impl IntoIterator<Item = (Hash, Vec<u8>)>) {
+        self.nodes.extend(nodes);
+    }
+
+    /// What blobs the store has.
+    async fn look(&self) -> Result<HashSet<Hash>> {
+        let objects = self.project.objects();
+        objects.load_indexes(true).await?;
+        let mut there = objects.packed_blobs();
+        let listed = list_all(&objects.backend, &objects.keys.objects(Kind::Blob)).await?;
+        there.extend(listed.iter().filter_map(|l| key::hash_of(&l.key)));
+        Ok(there)
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let packer = std::mem::take(&mut self.packer);
+        let (hash, bytes, index) = packer.finish();
+        let project = self.project.clone();
+        self.start(Box::pin(async move {
+            let o = project.objects();
+            let (size, encoded) = (bytes.len() as u64, index.encode());
+            let all = size + encoded.len() as u64;
+            o.backend.create(&o.keys.pack(&hash), bytes).await?;
+            let put = o.backend.create(&o.keys.index(&hash), encoded).await?;
+            o.add_index(&index);
+            Ok(Done { objects: index.entries.into_keys().collect(), put, bytes: all })
+        }))
+        .await
+    }
+
+    async fn start(&mut self, put: BoxFuture<'static, Result<Done>>) -> Result<()> {
+        while self.under_way.len() >= AT_ONCE {
+            self.wait().await?;
+        }
+        self.under_way.push(put);
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Result<bool> {
+        let Some(done) = self.under_way.next().await else { return Ok(false) };
+        let done = done?;
+        match done.put {
+            Put::Created => {
+                self.stored.objects += done.objects.len() as u64;
+                self.stored.bytes += done.bytes;
+            }
+            Put::Exists => {
+                self.stored.existed += done.objects.len() as u64;
+                self.relied.extend(done.objects);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn single(&mut self, kind: Kind, hash: Hash, envelope: Bytes) -> Result<()> {
+        let project = self.project.clone();
+        self.start(Box::pin(async move {
+            let o = project.objects();
+            let bytes = envelope.len() as u64;
+            let put = o.backend.create(&o.keys.object(kind, &hash), envelope).await?;
+            Ok(Done { objects: vec![(kind, hash)], put, bytes })
+        }))
+        .await
+    }
+
+    /// Waits until all of it is in the store, durably, and protected until
+    /// [`release`](Settled::release).
+    ///
+    /// # Errors
+    /// The store's; `STORE_BUSY` when something that it relied on was collected meanwhile: all
+    /// of it can be done again.
+    pub async fn finish(mut self) -> Result<Settled> {
+        if self.there.is_some() && self.packer.len() > FEW {
+            self.flush().await?;
+        }
+        for (kind, hash, envelope) in std::mem::take(&mut self.packer).into_single() {
+            self.single(kind, hash, envelope).await?;
+        }
+        // A level at a time is not needed: nothing names the root yet.
+        for (hash, bytes) in std::mem::take(&mut self.nodes) {
+            if !self.seen.insert((Kind::Tree, hash)) {
+                continue;
+            }
+            let sealed = envelope::seal(&bytes, self.project.options().compression)?;
+            self.project.objects().remember(Kind::Tree, &hash, &bytes.into());
+            self.single(Kind::Tree, hash, sealed).await?;
+        }
+        while self.wait().await? {}
+        if self.started.elapsed() > GRACE_MIN / 2 {
+            // What it wrote itself is not young any more.
+            self.relied.extend(self.seen.iter().copied());
+        }
+        let since = Instant::now();
+        let pin = self.protect().await?;
+        Ok(Settled { project: self.project, pin, since, stored: self.stored })
+    }
+
+    /// Makes sure that what was there stays.
+    async fn protect(&self) -> Result<Option<AttemptId>> {
+        let old = self.old().await?;
+        if old.is_empty() {
+            return Ok(None);
+        }
+        let o = self.project.objects();
+        let pin = AttemptId::random()?;
+        let objects = old.iter().map(|(_, h)| *h).collect();
+        let value = doc::encode(&Pin { format: doc::FORMAT, objects })?;
+        o.backend.overwrite(&o.keys.pin(&pin), value).await?;
+        gc::no_sweep(&self.project).await?;
+        if self.missing(&old).await? {
+            let _ = o.backend.delete(&o.keys.pin(&pin)).await;
+            return Err(Error::Busy {
+                what: "objects that were collected while they were needed".into(),
+                attempts: 1,
+            });
+        }
+        Ok(Some(pin))
+    }
+
+    /// What it relies on and is not known to be young.
+    async fn old(&self) -> Result<Vec<(Kind, Hash)>> {
+        if self.relied.is_empty() || self.relied.len() > 64 {
+            return Ok(self.relied.iter().copied().collect());
+        }
+        let o = self.project.objects();
+        let now = o.backend.now().await?;
+        let look = |(kind, hash): (Kind, Hash)| async move {
+            let stat = o.backend.stat(&o.keys.object(kind, &hash)).await?;
+            let young = stat.is_some_and(|s| now - s.modified < GRACE_MIN / 2);
+            Ok::<_, Error>((!young).then_some((kind, hash)))
+        };
+        let found = try_join_all(self.relied.iter().copied().map(look)).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn missing(&self, wanted: &[(Kind, Hash)]) -> Result<bool> {
+        let o = self.project.objects();
+        o.forget_indexes().await;
+        o.load_indexes(true).await?;
+        let loose: Vec<&(Kind, Hash)> =
+            wanted.iter().filter(|(k, h)| o.spot(*k, h).is_none()).collect();
+        if loose.len() > 256 {
+            let mut there = HashSet::new();
+            for kind in [Kind::Blob, Kind::Tree] {
+                let listed = list_all(&o.backend, &o.keys.objects(kind)).await?;
+                there.extend(listed.iter().filter_map(|l| Some((kind, key::hash_of(&l.key)?))));
+            }
+            return Ok(loose.iter().any(|w| !there.contains(*w)));
+        }
+        for some in loose.chunks(AT_ONCE) {
+            let look = |w: &&(Kind, Hash)| {
+                let key = o.keys.object(w.0, &w.1);
+                async move { o.backend.stat(&key).await }
+            };
+            let found = try_join_all(some.iter().map(look)).await?;
+            if found.iter().any(Option::is_none) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Settled {
+    /// What it took.
+    pub fn stored(&self) -> Stored {
+        self.stored
+    }
+
+    /// Whether a ref may still be moved to what was stored.
+    pub(crate) fn holds(&self) -> bool {
+        self.since.elapsed() < PIN_HOLDS / 2
+    }
+
+    /// A ref names it now, or nothing is to: the protection ends. One that is not released ends
+    /// by itself.
+    pub async fn release(self) {
+        if let Some(pin) = &self.pin {
+            let o = self.project.objects();
+            if let Err(e) = o.backend.delete(&o.keys.pin(pin)).await {
+                tracing::debug!("a pin stays for a while: {e}");
+            }
+        }
+    }
+}
+
+/// What a writer relies on.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Pin {
+    pub(crate) format: u64,
+    pub(crate) objects: Vec<Hash>,
+}
