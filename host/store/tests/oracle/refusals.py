@@ -1,0 +1,238 @@
+"""Bytes that must be refused, each with the rule that it breaks, and such as are just allowed."""
+
+import struct
+
+from keys import Refused, encode_key, sha256
+from node import DIRECTORY, FILE, LINK, Child, Entry, decode_node, encode_child, encode_node, raw_entry
+from packs import decode_index, encode_index, envelope, open_envelope, rle_envelope
+from tree import Built, Tree
+
+EMPTY = Entry(FILE, 0o644, 0, sha256(b""), 0, sha256(b""))
+HERE = Entry(DIRECTORY, 0o755)
+TO = Entry(LINK, 0o777, target=b"t")
+H = sha256(b"child")
+
+
+def leaf(*pairs):
+    return encode_node(0, [raw_entry(key, entry) for key, entry in pairs])
+
+
+def one(key, entry=EMPTY):
+    return leaf((key, entry))
+
+
+def inner(level, *keys, count=1):
+    return encode_node(level, [encode_child(key, Child(H, count)) for key in keys])
+
+
+def file(size, depth, mode=0o644):
+    return Entry(FILE, mode, size, H, depth, H)
+
+
+A, B, C = (b"", b"a"), (b"", b"b"), (b"", b"c")
+LONG = b"/".join([b"d" * 255] * 15)  # 3839 bytes
+GOOD = leaf((A, EMPTY), (B, EMPTY))
+
+
+def node_cases():
+    """`(what, bytes)`; the reason is the oracle's own answer."""
+    yield "nothing", b""
+    yield "another magic", b"BRTM" + GOOD[4:]
+    yield "a later version", GOOD[:4] + b"\2" + GOOD[5:]
+    yield "version 0", GOOD[:4] + b"\0" + GOOD[5:]
+    yield "level 16", inner(16, A, B)
+    yield "level 255", inner(255, A, B)
+    yield "a header cut short", GOOD[:9]
+    yield "an entry cut short", GOOD[:-1]
+    yield "one entry too few", GOOD[:6] + struct.pack("<I", 3) + GOOD[10:]
+    yield "more entries than can be", GOOD[:6] + b"\xff" * 4 + GOOD[10:]
+    yield "a byte after the last entry", GOOD + b"\0"
+    yield "an entry that is not counted", GOOD[:6] + struct.pack("<I", 1) + GOOD[10:]
+    yield "an inner node without entries", inner(1)
+    yield "bytes after an empty leaf", leaf() + b"\0"
+    yield "names out of order", leaf((B, EMPTY), (A, EMPTY))
+    yield "a name twice", leaf((A, EMPTY), (A, HERE))
+    yield "dirs out of order", leaf((B, HERE), ((b"b", b"x"), EMPTY), (C, HERE))
+    yield "ordered as paths", leaf((A, HERE), ((b"a", b"x"), EMPTY), ((b"", b"a.b"), EMPTY))
+    yield "inner keys out of order", inner(1, B, A)
+    yield "an inner key twice", inner(1, A, A)
+    yield "an empty name", one((b"", b""))
+    yield "a name with NUL", one((b"", b"a\0b"))
+    yield "a name with a slash", one((b"", b"a/b"))
+    yield "the name .", one((b"", b"."))
+    yield "the name ..", one((b"", b".."))
+    yield "the reserved name", one((b"", b".brio"))
+    yield "below the reserved name", one((b".brio", b"x"))
+    yield "the reserved name below", one((b"a", b".brio"), HERE)
+    yield "the reserved name in between", one((b"a/.brio/b", b"c"))
+    yield "the reserved name in an inner key", inner(1, (b".brio", b"x"), B)
+    yield "a dir with .", one((b"a/.", b"x"))
+    yield "a dir with ..", one((b"..", b"x"))
+    yield "a dir that begins with a slash", one((b"/a", b"x"))
+    yield "a dir that ends with a slash", one((b"a/", b"x"))
+    yield "a dir that is a slash", one((b"/", b"x"))
+    yield "a dir with two slashes", one((b"a//b", b"x"))
+    yield "a dir with NUL", one((b"a\0", b"x"))
+    yield "a component of 256 bytes", one((b"d" * 256, b"x"))
+    yield "a path of 4097 bytes", one((LONG + b"/e", b"x" * 255))
+    yield "a path of 4097 bytes in an inner key", inner(1, (LONG + b"/e", b"x" * 255))
+    yield "kind 0", one(A, Entry(0, 0o644))
+    yield "kind 4", one(A, Entry(4, 0o644))
+    yield "a mode over 0o7777", one(A, EMPTY._replace(mode=0o10000))
+    yield "the type in the mode", one(A, EMPTY._replace(mode=0o100644))
+    yield "a directory's mode over 0o7777", one(A, Entry(DIRECTORY, 0o40755))
+    yield "a link's mode", one(A, TO._replace(mode=0o755))
+    yield "a link's mode over 0o777", one(A, TO._replace(mode=0o1777))
+    yield "a link to nothing", one(A, TO._replace(target=b""))
+    yield "a target with NUL", one(A, TO._replace(target=b"a\0b"))
+    yield "a target of 4096 bytes", one(A, TO._replace(target=b"t" * 4096))
+    yield "depth 5", one(A, file(1 << 60, 5))
+    yield "depth 255", one(A, file(1 << 60, 255))
+    yield "depth 0 over 1 MiB", one(A, file((1 << 20) + 1, 0))
+    yield "depth 1 of 1 MiB", one(A, file(1 << 20, 1))
+    yield "a child without entries", inner(1, A, count=0)
+
+
+def nodes():
+    rows = []
+    for what, raw in node_cases():
+        try:
+            decode_node(raw)
+        except Refused as refused:
+            rows.append({"what": what, "reason": refused.reason, "node": raw.hex()})
+        else:
+            raise AssertionError(what)
+    return rows
+
+
+def accepted():
+    """Nodes in which nothing is to be refused, though they are at a limit."""
+    cases = {
+        "the empty tree": leaf(),
+        "a name of 255 bytes": one((b"", b"n" * 255)),
+        "a path of 4096 bytes": one((LONG + b"/ee", b"x" * 253), HERE),
+        "a target of 4095 bytes": one(A, TO._replace(target=b"t" * 4095)),
+        "mode 0": one(A, EMPTY._replace(mode=0)),
+        "mode 0o7777": leaf((A, Entry(DIRECTORY, 0o7777)), (B, EMPTY._replace(mode=0o7777))),
+        "depth 0 of 1 MiB": one(A, file(1 << 20, 0)),
+        "depth 1 over 1 MiB": one(A, file((1 << 20) + 1, 1)),
+        "depth 4, a size of 64 bits": one(A, file((1 << 64) - 1, 4)),
+        "level 15": inner(15, A, B),
+        "an inner node of one entry": inner(1, A),
+        "order by dir, then name": leaf(
+            (A, HERE), ((b"", b"a-b"), HERE), ((b"", b"b"), HERE), ((b"a", b"z"), EMPTY),
+            ((b"a-b", b"a"), HERE), ((b"a-b/a", b"a"), EMPTY), ((b"b", b"a"), EMPTY)),
+    }
+    for raw in cases.values():
+        decode_node(raw)
+    return [{"what": what, "node": raw.hex()} for what, raw in cases.items()]
+
+
+def tree_cases():
+    """`(what, root, nodes)`: each node may stand, but not where it does."""
+    ab, cd = GOOD, leaf((C, EMPTY), ((b"", b"d"), EMPTY))
+    d = (b"", b"d")
+
+    def root(*children, level=1):
+        return encode_node(level, [encode_child(k, Child(sha256(raw), n)) for k, raw, n in children])
+
+    yield "a last key that is another", [root((C, ab, 2), (d, cd, 2)), ab, cd]
+    yield "a child of the same level", [root((B, ab, 2), (d, cd, 2), level=2), ab, cd]
+    yield "a parent's level two above", [root((B, ab, 2), (d, cd, 2), level=3), ab, cd]
+    yield "a child that is empty", [root((A, leaf(), 1), (d, cd, 2)), leaf(), cd]
+    yield "a count that is too high", [root((B, ab, 3), (d, cd, 2)), ab, cd]
+    bd = leaf((B, EMPTY), (d, EMPTY))
+    yield "children that overlap", [root((B, ab, 2), (d, bd, 2)), ab, bd]
+    yield "a root with one child", [root((B, ab, 2)), ab]
+    # The first two nodes would be one: nothing ends a node before MIN.
+    yield "nodes that end too early", [root((B, ab, 2), (d, cd, 2)), ab, cd]
+    orphan = leaf((A, EMPTY), ((b"b", b"x"), EMPTY))
+    yield "an entry without its directory", [orphan]
+    below = leaf((A, EMPTY), ((b"a", b"x"), EMPTY))
+    yield "an entry below a file", [below]
+
+
+# What shows only when a tree is checked as a whole.
+WHOLE = ("not-canonical", "parent")
+
+
+def trees():
+    rows = []
+    for what, nodes in tree_cases():
+        by_hash = {sha256(raw): raw for raw in nodes}
+        try:
+            Tree(by_hash.__getitem__, sha256(nodes[0])).check()
+        except Refused as refused:
+            rows.append({"what": what, "reason": refused.reason, "by_reading": refused.reason not in WHOLE,
+                         "tree": sha256(nodes[0]).hex(), "nodes": [raw.hex() for raw in nodes]})
+        else:
+            raise AssertionError(what)
+    return rows
+
+
+def envelopes():
+    good, squeezed = envelope(b"hello"), rle_envelope(97, 1000)
+    cases = {
+        "nothing": b"",
+        "a header cut short": good[:4],
+        "codec 2": b"\2" + good[1:],
+        "fewer bytes than the length": good[:-1],
+        "more bytes than the length": good + b"!",
+        "over 4 MiB": struct.pack("<BI", 0, (4 << 20) + 1) + b"x",
+        "zstd over 4 MiB": rle_envelope(97, (4 << 20) + 1),
+        "zstd that is longer than the length": squeezed[:1] + struct.pack("<I", 999) + squeezed[5:],
+        "zstd that is shorter than the length": squeezed[:1] + struct.pack("<I", 1001) + squeezed[5:],
+        "zstd cut short": squeezed[:-1],
+        "zstd with a byte behind": squeezed + b"\0",
+        "two frames": squeezed[:1] + struct.pack("<I", 2000) + squeezed[5:] * 2,
+        "no zstd": squeezed[:5] + b"hello",
+        "no frame": squeezed[:5],
+    }
+    rows = []
+    for what, raw in cases.items():
+        try:
+            open_envelope(raw)
+        except Refused as refused:
+            # Where there is no decoder of zstd the oracle cannot say, but the vectors are the same.
+            rows.append({"what": what, "envelope": raw.hex()})
+            assert refused.code == "ORACLE" or refused.reason, what
+        else:
+            raise AssertionError(what)
+    return rows
+
+
+def indexes(good, empty):
+    digest, length, rows = decode_index(good)
+    sealed = lambda body: body + sha256(body)
+    made = lambda *rows, n=length: encode_index(digest, n, list(rows))
+    first, second = rows[:2]
+    cases = {
+        "nothing": b"",
+        "cut short": good[:-1],
+        "a byte that is another": good[:60] + bytes([good[60] ^ 1]) + good[61:],
+        "another magic": sealed(b"BRIOPIDY" + empty[8:-32]),
+        "version 2": sealed(empty[:8] + struct.pack("<I", 2) + empty[12:-32]),
+        "an entry that is not counted": sealed(made(first)[:52] + struct.pack("<I", 0) + made(first)[56:-32]),
+        "an entry that is missing": sealed(made(first)[:52] + struct.pack("<I", 2) + made(first)[56:-32]),
+        "more entries than can be": sealed(empty[:52] + b"\xff" * 4),
+        "out of order": made(second, first),
+        "an entry twice": made(first, first),
+        "kind 0": made((0, *first[1:])),
+        "kind 3": made((3, *first[1:])),
+        "an offset in the pack's header": made((1, H, 11, 5)),
+        "beyond the pack": made((1, H, length - 5, 6)),
+        "an offset that overflows": made((1, H, (1 << 64) - 1, 5)),
+        "an envelope without a header": made((1, H, 12, 4)),
+    }
+    found = []
+    for what, raw in cases.items():
+        try:
+            decode_index(raw)
+        except Refused as refused:
+            found.append({"what": what, "reason": refused.reason, "index": raw.hex()})
+        else:
+            raise AssertionError(what)
+    return found
+
+
+assert encode_key(A) == b"\0\0\1a" and Built({}).nodes == {sha256(leaf()): leaf()}
