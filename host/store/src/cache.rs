@@ -106,7 +106,8 @@ impl DiskCache {
         }
         let mut random = [0; 8];
         let chance = content.len() as u64;
-        if getrandom::fill(&mut random).is_ok() && u64::from_le_bytes(random) % COUNT_EVERY < chance {
+        if getrandom::fill(&mut random).is_ok() && u64::from_le_bytes(random) % COUNT_EVERY < chance
+        {
             self.trim();
         }
     }

@@ -170,8 +170,12 @@ mod tests {
         let shifted: Vec<u8> = std::iter::once(1).chain(bytes.iter().copied()).collect();
         let before: std::collections::HashSet<Hash> =
             blobs(&bytes).1.into_iter().map(|(h, _)| h).collect();
-        let new: usize =
-            blobs(&shifted).1.iter().filter(|(h, _)| !before.contains(h)).map(|(_, b)| b.len()).sum();
+        let new: usize = blobs(&shifted)
+            .1
+            .iter()
+            .filter(|(h, _)| !before.contains(h))
+            .map(|(_, b)| b.len())
+            .sum();
         assert!(new <= 2 * MAX, "{new} bytes are new");
     }
 

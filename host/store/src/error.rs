@@ -12,7 +12,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// The text is no store's URL.
-    #[error("STORE_URL: `{url}` is no store: {why}; expected a directory, `file:///DIR` or `s3://BUCKET/PREFIX`")]
+    #[error(
+        "STORE_URL: `{url}` is no store: {why}; expected a directory, `file:///DIR` or `s3://BUCKET/PREFIX`"
+    )]
     Url {
         /// What was given.
         url: String,
@@ -20,7 +22,9 @@ pub enum Error {
         why: String,
     },
     /// The store did not answer, or not in time. Trying again later is safe.
-    #[error("STORE_UNREACHABLE: {store}: {what}: {why}; nothing was lost, try again when it answers")]
+    #[error(
+        "STORE_UNREACHABLE: {store}: {what}: {why}; nothing was lost, try again when it answers"
+    )]
     Unreachable {
         /// The store.
         store: String,
@@ -30,7 +34,9 @@ pub enum Error {
         why: String,
     },
     /// The store refuses us.
-    #[error("STORE_DENIED: {store}: {what}: {why}; check the credentials, the region and the clock of this machine")]
+    #[error(
+        "STORE_DENIED: {store}: {what}: {why}; check the credentials, the region and the clock of this machine"
+    )]
     Denied {
         /// The store.
         store: String,
@@ -40,7 +46,9 @@ pub enum Error {
         why: String,
     },
     /// There are no credentials to be found.
-    #[error("STORE_CREDENTIALS: {store}: {why}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with AWS_PROFILE")]
+    #[error(
+        "STORE_CREDENTIALS: {store}: {why}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile with AWS_PROFILE"
+    )]
     Credentials {
         /// The store.
         store: String,
@@ -48,13 +56,17 @@ pub enum Error {
         why: String,
     },
     /// There is no such bucket.
-    #[error("STORE_BUCKET: {store}: there is no such bucket; check its name, the endpoint and the region")]
+    #[error(
+        "STORE_BUCKET: {store}: there is no such bucket; check its name, the endpoint and the region"
+    )]
     NoBucket {
         /// The store.
         store: String,
     },
     /// The server ignores conditions, so two writers would overwrite each other.
-    #[error("STORE_CONDITIONS: {store} cannot hold a project: {why}; use a server with conditional writes")]
+    #[error(
+        "STORE_CONDITIONS: {store} cannot hold a project: {why}; use a server with conditional writes"
+    )]
     NoConditions {
         /// The store.
         store: String,
@@ -62,7 +74,9 @@ pub enum Error {
         why: String,
     },
     /// Something in the store is not what its name or its format says.
-    #[error("STORE_CORRUPT: {what}: {why}; `brio project fsck` tells what else is, and what can be mended")]
+    #[error(
+        "STORE_CORRUPT: {what}: {why}; `brio project fsck` tells what else is, and what can be mended"
+    )]
     Corrupt {
         /// Which object.
         what: String,
@@ -76,7 +90,9 @@ pub enum Error {
         what: String,
     },
     /// It was written by a newer version.
-    #[error("STORE_FORMAT: {what} has format {found}, and this version knows {known}; use a newer brio")]
+    #[error(
+        "STORE_FORMAT: {what} has format {found}, and this version knows {known}; use a newer brio"
+    )]
     Format {
         /// Which document.
         what: String,
@@ -86,7 +102,9 @@ pub enum Error {
         known: u64,
     },
     /// There is no such project.
-    #[error("PROJECT_UNKNOWN: {store} has no project {project}; `brio project init --store {store} --name {project}` makes it")]
+    #[error(
+        "PROJECT_UNKNOWN: {store} has no project {project}; `brio project init --store {store} --name {project}` makes it"
+    )]
     NoProject {
         /// The store.
         store: String,
@@ -94,7 +112,9 @@ pub enum Error {
         project: ProjectId,
     },
     /// There is no such session.
-    #[error("SESSION_UNKNOWN: project {project} has no session {id} in {store}; `brio session push` brings one there")]
+    #[error(
+        "SESSION_UNKNOWN: project {project} has no session {id} in {store}; `brio session push` brings one there"
+    )]
     NoSession {
         /// The store.
         store: String,

@@ -87,7 +87,10 @@ impl FileContent {
         let content = self.project.blob(&chunk.hash).await?;
         match content.len() == chunk.length as usize {
             true => Ok(content),
-            false => Err(Error::corrupt(format!("blob {}", chunk.hash), "its length is not what its file says")),
+            false => Err(Error::corrupt(
+                format!("blob {}", chunk.hash),
+                "its length is not what its file says",
+            )),
         }
     }
 

@@ -118,12 +118,11 @@ mod tests {
     fn text_and_back() {
         let h = Hash::of(b"abc");
         let text = h.to_string();
-        assert_eq!(
-            text,
-            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(text, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(text.parse::<Hash>().unwrap(), h);
-        for bad in ["", "sha256:", &text[7..], &text.to_uppercase(), &format!("{text}0"), "sha256:é"] {
+        for bad in
+            ["", "sha256:", &text[7..], &text.to_uppercase(), &format!("{text}0"), "sha256:é"]
+        {
             assert!(bad.parse::<Hash>().is_err(), "{bad}");
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::try_join_all;
 
-use crate::backend::{Swap, Version};
+use crate::backend::{PAGE, Swap, Version};
 use crate::doc::{self, Base, ChangeWord, Counts, HeadDoc, LandingDoc, PathChange, Why};
 use crate::objects::empty_tree;
 use crate::tree::{Built, Edits, Entry, Key, diff, edit};
@@ -114,13 +114,22 @@ impl Project {
     ///
     /// # Errors
     /// The store's; `STORE_BUSY` when others kept being faster.
-    pub async fn land(&self, base: Base, edits: &Edits, why: &Why, blobs: Upload) -> Result<Landing> {
+    pub async fn land(
+        &self,
+        base: Base,
+        edits: &Edits,
+        why: &Why,
+        blobs: Upload,
+    ) -> Result<Landing> {
         let settled = blobs.finish().await?;
         let mut head = self.head().await?;
         let mut lost = 0;
         let landing = loop {
             if !settled.holds() {
-                break Err(Error::Busy { what: format!("the head of {}", self.id()), attempts: lost });
+                break Err(Error::Busy {
+                    what: format!("the head of {}", self.id()),
+                    attempts: lost,
+                });
             }
             match self.land_on(&head, base, edits, why).await {
                 Ok(Landing::Moved(now)) if lost < ATTEMPTS => {
@@ -302,7 +311,8 @@ impl Project {
                 }
             }
             // What others put into a directory that goes.
-            if !ours.as_ref().is_some_and(Entry::is_dir) && theirs.as_ref().is_some_and(Entry::is_dir)
+            if !ours.as_ref().is_some_and(Entry::is_dir)
+                && theirs.as_ref().is_some_and(Entry::is_dir)
             {
                 for (inside, theirs) in now.list(&key.path()).await? {
                     if !matches!(edits.get(&inside), Some(None)) {
@@ -322,7 +332,12 @@ impl Project {
     ///
     /// # Errors
     /// The store's.
-    pub async fn who_changed(&self, key: &Key, base: Base, head: &Head) -> Result<Option<LandingDoc>> {
+    pub async fn who_changed(
+        &self,
+        key: &Key,
+        base: Base,
+        head: &Head,
+    ) -> Result<Option<LandingDoc>> {
         let was = self.tree(base.tree).get(key).await?;
         if self.tree(head.tree()).get(key).await? == was {
             return Ok(None);
@@ -385,8 +400,6 @@ impl Project {
         let mut records = BTreeMap::new();
         loop {
             let page = o.backend.list(&o.keys.landings(), after.as_deref()).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.key.clone());
             for some in page.chunks(32) {
                 let read = try_join_all(some.iter().map(|l| o.backend.get(&l.key))).await?;
                 for (listed, bytes) in some.iter().zip(read) {
@@ -396,13 +409,18 @@ impl Project {
                     }
                 }
             }
+            if page.len() < PAGE {
+                break;
+            }
+            after = page.last().map(|l| l.key.clone());
         }
         let mut out = Vec::new();
         let mut wanted = head.doc.landing.clone();
         for position in (from..=head.position()).rev() {
-            let record = wanted
-                .and_then(|id| records.remove(&(position, id)))
-                .ok_or_else(|| Error::Missing { what: format!("the record of landing {position}") })?;
+            let record =
+                wanted.and_then(|id| records.remove(&(position, id))).ok_or_else(|| {
+                    Error::Missing { what: format!("the record of landing {position}") }
+                })?;
             wanted = record.previous.clone();
             out.push(record);
         }

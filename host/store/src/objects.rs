@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::backend::Shared;
+use crate::backend::{PAGE, Shared};
 use crate::cache::{DiskCache, Tier};
 use crate::key::{Keys, Kind, hash_of};
 use crate::pack::{Index, Spot};
@@ -115,6 +115,13 @@ impl Objects {
     pub(crate) fn remember(&self, kind: Kind, hash: &Hash, content: &Bytes) {
         self.keep(kind, hash, content);
         self.contents.insert((kind, *hash), content.clone());
+    }
+
+    /// As [`remember`](Self::remember), of a node.
+    pub(crate) fn remember_node(&self, hash: &Hash, bytes: &[u8]) -> Result<()> {
+        self.keep(Kind::Tree, hash, bytes);
+        self.nodes.insert(*hash, Arc::new(Node::decode(bytes, hash)?));
+        Ok(())
     }
 
     async fn stored(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
@@ -231,9 +238,10 @@ pub(crate) async fn list_all(
     loop {
         let after = out.last().map(|l| l.key.clone());
         let page = backend.list(prefix, after.as_deref()).await?;
-        if page.is_empty() {
+        let last = page.len() < PAGE;
+        out.extend(page);
+        if last {
             return Ok(out);
         }
-        out.extend(page);
     }
 }

@@ -42,8 +42,12 @@ impl Packer {
         self.entries.len()
     }
 
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() - HEADER
+    }
+
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes.len() - HEADER >= FULL
+        self.size() >= FULL
     }
 
     pub(crate) fn add(&mut self, kind: Kind, hash: Hash, envelope: &[u8]) {

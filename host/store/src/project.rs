@@ -10,9 +10,9 @@ use crate::backend::{Put, Shared};
 use crate::cache::{DiskCache, Tier};
 use crate::content::CHUNKER;
 use crate::doc::{self, ProjectDoc};
+use crate::file::FileContent;
 use crate::key::{Keys, Kind};
 use crate::objects::{Near, Objects, list_all};
-use crate::file::FileContent;
 use crate::tree::{Edits, Nodes, Tree, edit};
 use crate::upload::Upload;
 use crate::{AttemptId, Compression, Content, Error, Hash, ProjectId, Result};
@@ -135,7 +135,8 @@ impl Store {
     /// The store's.
     pub async fn projects(&self) -> Result<Vec<ProjectId>> {
         let listed = list_all(&self.backend, "projects/").await?;
-        let id = |key: &str| key.strip_prefix("projects/")?.strip_suffix("/project.json")?.parse().ok();
+        let id =
+            |key: &str| key.strip_prefix("projects/")?.strip_suffix("/project.json")?.parse().ok();
         Ok(listed.iter().filter_map(|l| id(&l.key)).collect())
     }
 }

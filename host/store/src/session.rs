@@ -1,6 +1,6 @@
 //! Sessions in a store: what another machine needs to go on with one.
 
-use crate::backend::Swap;
+use crate::backend::{PAGE, Swap};
 use crate::doc::{self, Base, DiffLine, SessionDoc, SessionState, SessionTreeDoc};
 use crate::tree::{Difference, Entry, diff, shown};
 use crate::upload::Settled;
@@ -91,11 +91,13 @@ impl Project {
         let mut after: Option<String> = None;
         loop {
             let page = o.backend.list_refs(&prefix, after.as_deref()).await?;
-            let Some(last) = page.last() else { return Ok(out) };
-            after = Some(last.clone());
             out.extend(page.iter().filter_map(|name| {
                 Some(name.strip_prefix(&prefix)?.strip_suffix("/metadata.json")?.to_owned())
             }));
+            if page.len() < PAGE {
+                return Ok(out);
+            }
+            after = page.last().cloned();
         }
     }
 

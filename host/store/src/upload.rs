@@ -23,6 +23,8 @@ use crate::{AttemptId, Compression, Error, Hash, Project, Result, doc, envelope,
 
 /// More objects than this are packed.
 const FEW: usize = 16;
+/// And more bytes than this.
+const LITTLE: usize = 4 << 20;
 /// Requests under way at a time.
 const AT_ONCE: usize = 8;
 /// A pin holds as long as this; a writer is done in half of it.
@@ -111,15 +113,21 @@ impl Upload {
     /// # Errors
     /// The store's, about this one or one before.
     pub async fn add(&mut self, object: Sealed) -> Result<()> {
-        let key = (object.kind, object.hash);
-        if !self.seen.insert(key) {
+        if !self.seen.insert((object.kind, object.hash)) {
             return Ok(());
         }
-        if self.packer.len() == FEW && self.there.is_none() {
+        if self.there.is_none() && (self.packer.len() >= FEW || self.packer.size() >= LITTLE) {
             self.there = Some(self.look().await?);
+            for (kind, hash, envelope) in std::mem::take(&mut self.packer).into_single() {
+                self.pack(Sealed { kind, hash, envelope }).await?;
+            }
         }
+        self.pack(object).await
+    }
+
+    async fn pack(&mut self, object: Sealed) -> Result<()> {
         if self.there.as_ref().is_some_and(|t| t.contains(&object.hash)) {
-            self.relied.insert(key);
+            self.relied.insert((object.kind, object.hash));
             self.stored.existed += 1;
             return Ok(());
         }
@@ -146,7 +154,7 @@ impl Upload {
     }
 
     /// What blobs the store has.
-    async fn look(&self) -> Result<HashSet<Hash>> {
+    async fn look(&mut self) -> Result<HashSet<Hash>> {
         let objects = self.project.objects();
         objects.load_indexes(true).await?;
         let mut there = objects.packed_blobs();
@@ -200,7 +208,8 @@ impl Upload {
         self.start(Box::pin(async move {
             let o = project.objects();
             let bytes = envelope.len() as u64;
-            let put = o.backend.create(&o.keys.object(kind, &hash), envelope).await?;
+            let key = o.keys.object(kind, &hash);
+            let put = o.backend.create(&key, envelope).await?;
             Ok(Done { objects: vec![(kind, hash)], put, bytes })
         }))
         .await
@@ -225,7 +234,7 @@ impl Upload {
                 continue;
             }
             let sealed = envelope::seal(&bytes, self.project.options().compression)?;
-            self.project.objects().remember(Kind::Tree, &hash, &bytes.into());
+            self.project.objects().remember_node(&hash, &bytes)?;
             self.single(Kind::Tree, hash, sealed).await?;
         }
         while self.wait().await? {}
@@ -239,17 +248,18 @@ impl Upload {
     }
 
     /// Makes sure that what was there stays.
-    async fn protect(&self) -> Result<Option<AttemptId>> {
+    async fn protect(&mut self) -> Result<Option<AttemptId>> {
         let old = self.old().await?;
         if old.is_empty() {
             return Ok(None);
         }
-        let o = self.project.objects();
+        let project = self.project.clone();
+        let o = project.objects();
         let pin = AttemptId::random()?;
         let objects = old.iter().map(|(_, h)| *h).collect();
         let value = doc::encode(&Pin { format: doc::FORMAT, objects })?;
         o.backend.overwrite(&o.keys.pin(&pin), value).await?;
-        gc::no_sweep(&self.project).await?;
+        gc::no_sweep(&project).await?;
         if self.missing(&old).await? {
             let _ = o.backend.delete(&o.keys.pin(&pin)).await;
             return Err(Error::Busy {
@@ -261,7 +271,7 @@ impl Upload {
     }
 
     /// What it relies on and is not known to be young.
-    async fn old(&self) -> Result<Vec<(Kind, Hash)>> {
+    async fn old(&mut self) -> Result<Vec<(Kind, Hash)>> {
         if self.relied.is_empty() || self.relied.len() > 64 {
             return Ok(self.relied.iter().copied().collect());
         }
@@ -276,7 +286,7 @@ impl Upload {
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn missing(&self, wanted: &[(Kind, Hash)]) -> Result<bool> {
+    async fn missing(&mut self, wanted: &[(Kind, Hash)]) -> Result<bool> {
         let o = self.project.objects();
         o.forget_indexes().await;
         o.load_indexes(true).await?;

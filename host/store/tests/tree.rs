@@ -158,14 +158,20 @@ fn an_entry_needs_its_directory() {
         (key("dir-0001"), Some(file(1))),
         (key("dir-0001/source-file-100.rs"), None),
     ]));
-    let bad = Entry::File { mode: 0o10000, content: Content { size: 0, hash: Hash::of(b""), depth: 0, root: Hash::of(b"") } };
+    let bad = Entry::File {
+        mode: 0o10000,
+        content: Content { size: 0, hash: Hash::of(b""), depth: 0, root: Hash::of(b"") },
+    };
     refused(Edits::from([(key("a"), Some(bad))]));
     let mut gone: Edits =
         run(tree.list(b"dir-0001")).unwrap().into_iter().map(|(k, _)| (k, None)).collect();
     gone.insert(key("dir-0001"), Some(file(1)));
     let built = run(edit(&tree, &gone)).unwrap();
     held.keep(&built);
-    assert_eq!(run(Tree::new(held.clone(), built.root).get(&key("dir-0001"))).unwrap(), Some(file(1)));
+    assert_eq!(
+        run(Tree::new(held.clone(), built.root).get(&key("dir-0001"))).unwrap(),
+        Some(file(1))
+    );
 }
 
 #[test]

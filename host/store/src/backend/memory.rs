@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
-use super::{Backend, Listed, Put, Swap, Version};
+use super::{Backend, Listed, PAGE, Put, Swap, Version};
 use crate::Result;
 
 /// Objects and refs in this process.
@@ -23,9 +23,6 @@ struct Inner {
     refs: BTreeMap<String, (Bytes, u64)>,
     next: u64,
 }
-
-/// How many names a page of a listing has.
-const PAGE: usize = 1000;
 
 impl Memory {
     /// An empty one, by this clock.

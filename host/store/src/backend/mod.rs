@@ -42,7 +42,7 @@ pub trait Backend: Send + Sync {
     async fn stat(&self, key: &str) -> Result<Option<Listed>>;
 
     /// The objects whose key begins with `prefix`, in the order of their keys, after `after`;
-    /// one page of them. An empty page is the end.
+    /// one page of them. Fewer than [`PAGE`] are the end.
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>>;
 
     /// A ref; `None`: it was never written.
@@ -53,7 +53,8 @@ pub trait Backend: Send + Sync {
     /// own attempt.
     async fn swap_ref(&self, name: &str, expected: Option<&Version>, value: Bytes) -> Result<Swap>;
 
-    /// The names of the refs that begin with `prefix`, in order, after `after`; one page.
+    /// The names of the refs that begin with `prefix`, in order, after `after`; one
+    /// page, as of [`list`](Self::list).
     async fn list_refs(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>>;
 
     /// Removes a ref, if it is still at `expected`.
@@ -62,6 +63,9 @@ pub trait Backend: Send + Sync {
     /// The time by the clock that stamps [`Listed::modified`].
     async fn now(&self) -> Result<time::OffsetDateTime>;
 }
+
+/// How many names a page of a listing has, but for the last one.
+pub const PAGE: usize = 1000;
 
 /// What a listing says of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]

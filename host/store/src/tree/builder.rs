@@ -3,8 +3,8 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::node::{Child, Entry, Node};
 use super::Key;
+use super::node::{Child, Entry, Node};
 use crate::{Error, Hash, Result};
 
 struct Bounds {

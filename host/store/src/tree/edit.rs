@@ -136,7 +136,9 @@ async fn check(tree: &Tree, edits: &Edits) -> Result<()> {
     let input = |key: &Key, why: &str| Error::Input { path: key.to_string(), why: why.into() };
     let mut dirs: HashMap<Key, bool> = HashMap::new();
     for (key, new) in edits {
+        let old = tree.get(key).await?;
         if new.is_some()
+            && old.is_none()
             && let Some(parent) = key.parent()
         {
             let there = match dirs.get(&parent) {
@@ -156,10 +158,13 @@ async fn check(tree: &Tree, edits: &Edits) -> Result<()> {
             }
         }
         let stays_dir = new.as_ref().is_some_and(Entry::is_dir);
-        if !stays_dir && tree.get(key).await?.is_some_and(|e| e.is_dir()) {
+        if !stays_dir && old.is_some_and(|e| e.is_dir()) {
             for (inside, _) in tree.list(&key.path()).await? {
                 if !matches!(edits.get(&inside), Some(None)) {
-                    return Err(input(&inside, "the directory around it is removed, and it is not"));
+                    return Err(input(
+                        &inside,
+                        "the directory around it is removed, and it is not",
+                    ));
                 }
             }
         }

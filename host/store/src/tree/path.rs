@@ -37,9 +37,8 @@ impl Key {
     /// From its parts; `None` if they make no path.
     pub(crate) fn from_parts(dir: &[u8], name: &[u8]) -> Option<Self> {
         let fits = dir.len() + 1 + name.len() <= PATH_MAX + usize::from(dir.is_empty());
-        let good = fits
-            && is_name(name)
-            && (dir.is_empty() || dir.split(|b| *b == b'/').all(is_name));
+        let good =
+            fits && is_name(name) && (dir.is_empty() || dir.split(|b| *b == b'/').all(is_name));
         good.then(|| Self { dir: dir.to_vec(), name: name.to_vec() })
     }
 

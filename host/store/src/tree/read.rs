@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::{BoxFuture, try_join_all};
 
-use super::node::{Child, Entry, Items, Node};
 use super::Key;
+use super::node::{Child, Entry, Items, Node};
 use crate::{Error, Hash, Result};
 
 /// Where nodes come from. Each is verified before it is given out.
@@ -151,8 +151,7 @@ impl Tree {
                     // The child after the last one that ends within may begin within.
                     let wanted = &v[from..(to + 1).min(v.len())];
                     for some in wanted.chunks(AT_ONCE) {
-                        let refs: Vec<Ref> =
-                            some.iter().map(|c| Ref::of(c, node.level)).collect();
+                        let refs: Vec<Ref> = some.iter().map(|c| Ref::of(c, node.level)).collect();
                         // Read ahead, side by side; what is read is in the cache then.
                         try_join_all(refs.iter().map(|r| r.read(&*self.nodes))).await?;
                         for r in refs {
