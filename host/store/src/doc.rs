@@ -179,7 +179,8 @@ pub struct SessionDoc {
     pub id: String,
     /// How often it was written.
     pub seq: u64,
-    pub(crate) attempt: AttemptId,
+    /// The attempt that wrote it: whoever made it knows it again.
+    pub attempt: AttemptId,
     /// How it stands.
     pub state: SessionState,
     /// What it is to reach.
@@ -211,6 +212,9 @@ pub struct SessionDoc {
     pub machine: Option<String>,
     /// What it stands on.
     pub base: Base,
+    /// When that came to be the head's: what the times of files show that it did not change.
+    #[serde(with = "time::serde::rfc3339")]
+    pub base_at: OffsetDateTime,
     /// What it is.
     pub tree: Hash,
     /// Its landing.

@@ -131,7 +131,7 @@ impl Project {
                     attempts: lost,
                 });
             }
-            match self.land_on(&head, base, edits, why).await {
+            match self.land_on(&head, base, edits, why, AttemptId::random()?).await {
                 Ok(Landing::Moved(now)) if lost < ATTEMPTS => {
                     lost += 1;
                     head = now;
@@ -167,7 +167,8 @@ impl Project {
     }
 
     /// One attempt to land on exactly this head. New contents are in the store already, and
-    /// protected.
+    /// protected. `id` must be new: after a crash, [`find_landing`](Self::find_landing) tells
+    /// whoever wrote it down before whether it was done.
     ///
     /// # Errors
     /// The store's.
@@ -177,6 +178,7 @@ impl Project {
         base: Base,
         edits: &Edits,
         why: &Why,
+        id: AttemptId,
     ) -> Result<Landing> {
         let found = self.conflicts(base.tree, head.tree(), edits).await?;
         if !found.is_empty() {
@@ -210,7 +212,6 @@ impl Project {
         let mut upload = self.upload();
         upload.nodes(nodes);
         let settled = upload.finish().await?;
-        let id = AttemptId::random()?;
         let at = self.options().clock.now();
         let record = LandingDoc {
             format: doc::FORMAT,
@@ -280,6 +281,37 @@ impl Project {
             }
         }
         Err(Error::Missing { what: format!("the record of landing {}", position + 1) })
+    }
+
+    /// The landing with this id, of those after a position; `None`: there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn find_landing(
+        &self,
+        head: &Head,
+        after: u64,
+        id: &AttemptId,
+    ) -> Result<Option<LandingDoc>> {
+        let o = self.objects();
+        let mut from = Some(behind(&o.keys.landings_at(after)));
+        loop {
+            let page = o.backend.list(&o.keys.landings(), from.as_deref()).await?;
+            for listed in &page {
+                if let Some((position, found)) = parse_landing(&listed.key)
+                    && found == id.as_str()
+                {
+                    return match self.has_landed(head, position, id).await? {
+                        true => self.landing(position, head).await.map(Some),
+                        false => Ok(None),
+                    };
+                }
+            }
+            if page.len() < PAGE {
+                return Ok(None);
+            }
+            from = page.last().map(|l| l.key.clone());
+        }
     }
 
     /// The paths at which edits of `base` meet something else in `head`.
@@ -395,8 +427,7 @@ impl Project {
             return Ok(Vec::new());
         }
         let o = self.objects();
-        // Keys sort by position: what lies behind the last one that is not wanted.
-        let mut after = Some(format!("{}~", o.keys.landings_at(from - 1).trim_end_matches('-')));
+        let mut after = Some(behind(&o.keys.landings_at(from - 1)));
         let mut records = BTreeMap::new();
         loop {
             let page = o.backend.list(&o.keys.landings(), after.as_deref()).await?;
@@ -434,6 +465,11 @@ impl Project {
     pub async fn changes_of(&self, record: &LandingDoc) -> Result<Vec<crate::tree::Difference>> {
         diff(&self.tree(record.old_tree), &self.tree(record.new_tree)).await
     }
+}
+
+/// What sorts behind every key that begins so, and ends with an id.
+fn behind(prefix: &str) -> String {
+    format!("{prefix}~")
 }
 
 /// Position and id in a record's key.

@@ -33,6 +33,7 @@ impl SessionDoc {
     pub fn new(
         id: &str,
         base: Base,
+        base_at: time::OffsetDateTime,
         created_at: time::OffsetDateTime,
         new: NewSession,
     ) -> Result<Self> {
@@ -41,6 +42,7 @@ impl SessionDoc {
             id: id.to_owned(),
             seq: 0,
             attempt: AttemptId::random()?,
+            base_at,
             state: SessionState::Open,
             goal: new.goal,
             title: new.title,
@@ -57,6 +59,14 @@ impl SessionDoc {
             conversation: Vec::new(),
             decisions: Vec::new(),
         })
+    }
+
+    /// The same, to be stored by another attempt.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn anew(&self) -> Result<Self> {
+        Ok(Self { attempt: AttemptId::random()?, ..self.clone() })
     }
 }
 
@@ -102,8 +112,9 @@ impl Project {
     }
 
     /// Stores a session whose `seq` is that of what it was made from (0: it is new), and gives
-    /// it the next one. What its tree needs is in `stored`, and protected. Durable when it
-    /// returns; wholly or not at all.
+    /// it the next one. Its `attempt` must be new: after a crash, whoever wrote it down before
+    /// finds it in [`session`](Self::session) if it was done. What its tree needs is in `stored`,
+    /// and protected. Durable when it returns; wholly or not at all.
     ///
     /// # Errors
     /// `CONFLICT` when it was stored from elsewhere meanwhile; the store's.
@@ -132,7 +143,6 @@ impl Project {
         let new = SessionDoc {
             format: doc::FORMAT,
             seq: seq + 1,
-            attempt: AttemptId::random()?,
             pushed_at: self.options().clock.now(),
             ..session.clone()
         };

@@ -13,6 +13,10 @@ use brio_store::{
 };
 use support::{Watched, file_of, id, key, machine, many, refused};
 
+fn now() -> time::OffsetDateTime {
+    time::OffsetDateTime::now_utc()
+}
+
 async fn project(backend: &Arc<Watched>) -> Project {
     machine(backend).create(&id()).await.unwrap().0
 }
@@ -212,7 +216,7 @@ async fn a_session_is_the_same_on_another_machine() {
         machine: Some("here".into()),
         ..NewSession::default()
     };
-    let mut doc = SessionDoc::new("sess-1", base, time::OffsetDateTime::now_utc(), new).unwrap();
+    let mut doc = SessionDoc::new("sess-1", base, now(), now(), new).unwrap();
     doc.conversation.push(serde_json::json!({"role": "user", "text": "make it fast"}));
     doc.decisions.push(serde_json::json!({"what": "cache", "why": "slow disk"}));
     let mut upload = p.upload();
@@ -239,17 +243,21 @@ async fn a_session_is_the_same_on_another_machine() {
     assert!(told.contains(&base.tree.to_string()));
 
     // The other machine goes on; the first one is told so.
-    let again = q.store_session(&there, q.upload().finish().await.unwrap()).await.unwrap();
+    let again =
+        q.store_session(&there.anew().unwrap(), q.upload().finish().await.unwrap()).await.unwrap();
     assert_eq!(again.seq, 2);
-    let e = refused(p.store_session(&stored, p.upload().finish().await.unwrap()).await);
+    let e =
+        refused(p.store_session(&stored.anew().unwrap(), p.upload().finish().await.unwrap()).await);
     assert_eq!(e.code(), "CONFLICT", "{e}");
     assert!(e.to_string().contains("sess-1"));
-    let e = refused(p.store_session(&doc, p.upload().finish().await.unwrap()).await);
+    let e =
+        refused(p.store_session(&doc.anew().unwrap(), p.upload().finish().await.unwrap()).await);
     assert_eq!(e.code(), "CONFLICT", "one that is new is not");
 
     // A lost answer is no conflict.
     backend.lose.store(1, Ordering::SeqCst);
-    let third = q.store_session(&again, q.upload().finish().await.unwrap()).await.unwrap();
+    let third =
+        q.store_session(&again.anew().unwrap(), q.upload().finish().await.unwrap()).await.unwrap();
     assert_eq!(third.seq, 3);
 
     for bad in ["../x", "a/b", "", ".", "..", "a\0"] {
@@ -295,9 +303,7 @@ async fn an_edit_costs_what_changed() {
     upload.blob(Hash::of(&noise), noise.clone().into()).await.unwrap();
     let edits = Edits::from([(key(path), Some(file_of(&noise)))]);
     let l = landed(machine.land(base, &edits, &why("one file"), upload).await.unwrap());
-    let mut doc =
-        SessionDoc::new("sess-2", base, time::OffsetDateTime::now_utc(), NewSession::default())
-            .unwrap();
+    let mut doc = SessionDoc::new("sess-2", base, now(), now(), NewSession::default()).unwrap();
     doc.tree = l.record.new_tree;
     doc.state = SessionState::Landed;
     let done = machine.store_session(&doc, machine.upload().finish().await.unwrap()).await.unwrap();
