@@ -89,6 +89,23 @@ def whole(store, root, seen):
     return len(entries)
 
 
+def told(record, changed, key):
+    """What a landing's record says of its changes is the difference of its trees."""
+    words = {path: "added" if old is None else "removed" if new is None else "modified"
+             for path, (old, new) in changed.items()}
+    counts = {word: list(words.values()).count(word) for word in ("added", "modified", "removed")}
+    if record["counts"] != counts:
+        raise Refused("landing-counts", key)
+    changes = record.get("changes")
+    if changes is None and len(words) <= 256:
+        raise Refused("landing-changes", key)
+    if changes is not None and words != {
+        bytes(row["path_bytes"]) if row.get("path_bytes") else row["path"].encode(): row["change"]
+        for row in changes
+    }:
+        raise Refused("landing-changes", key)
+
+
 def landings(store, head):
     """Follows the records from the head to the first landing; how many there are."""
     tree, id = head["tree"], head.get("landing")
@@ -99,12 +116,7 @@ def landings(store, head):
             raise Refused("landing", key)
         old, new = digest(record["old_tree"]), digest(tree)
         if store.has(old) and store.has(new):
-            changed = difference(store.tree(old), store.tree(new)).values()
-            added = sum(old is None for old, _ in changed)
-            removed = sum(new is None for _, new in changed)
-            modified = len(changed) - added - removed
-            if record["counts"] != {"added": added, "modified": modified, "removed": removed}:
-                raise Refused("landing-counts", key)
+            told(record, difference(store.tree(old), store.tree(new)), key)
         tree, id = record["old_tree"], record.get("previous")
     if digest(tree) != Built({}).root or id is not None:
         raise Refused("landing-first", tree)
@@ -121,7 +133,7 @@ def store(directory, project, root=None):
         document = store.document(store.file(key), key)
         if document["project"] != project:
             raise Refused("project", document["project"])
-        answer = {"trees": {}, "sessions": 0}
+        answer = {"position": 0, "trees": {}, "landings": 0, "sessions": 0}
         roots = []
         for name, value in store.refs().items():
             if name == "head":

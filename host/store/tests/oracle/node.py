@@ -99,7 +99,7 @@ def decode_node(raw):
         raise Refused("magic")
     version = data.number(1)
     if version != VERSION:
-        raise Refused("version", str(version))
+        raise Refused("version", str(version), "STORE_FORMAT")
     level = data.number(1)
     if level > LEVEL_MAX:
         raise Refused("level", str(level))

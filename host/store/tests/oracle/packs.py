@@ -104,7 +104,7 @@ def decode_index(raw, of=None):
         raise Refused("magic")
     version = data.number(4)
     if version != VERSION:
-        raise Refused("version", str(version))
+        raise Refused("version", str(version), "STORE_FORMAT")
     digest, length, count, rows = data.take(32), data.number(8), data.number(4), []
     if of is not None and digest != of:
         raise Refused("index-pack", digest.hex())

@@ -277,9 +277,10 @@ class Stores(Seeded):
         put(project.object("trees", Built({}).root), envelope(Built({}).nodes[Built({}).root]))
         put(project.document(), json.dumps({"format": 1, "project": "org/name"}).encode())
         counts = {"added": 18, "modified": 0, "removed": 0}
+        changes = [{"path": path.decode(), "change": "added"} for path in opened(built).entries()]
         put(project.landing(1, "x"), json.dumps({
             "format": 1, "position": 1, "id": "x", "old_tree": empty, "new_tree": tree,
-            "counts": counts}).encode())
+            "counts": counts, "changes": changes}).encode())
         head = json.dumps({"format": 1, "position": 1, "tree": tree, "landing": "x"}).encode()
         with sqlite3.connect(directory / "refs.db") as db:
             db.execute("CREATE TABLE refs(name TEXT PRIMARY KEY, value BLOB, version INTEGER)")
@@ -326,6 +327,13 @@ class Golden(unittest.TestCase):
     def test_the_golden_vectors_are_what_is_made_now(self):
         for name in vectors.FILES:
             self.assertEqual((HERE.parent / "golden" / name).read_text(), vectors.made(name), name)
+
+    def test_they_reach_what_they_are_for(self):
+        trees = json.loads((HERE.parent / "golden" / "trees.json").read_text())["generated"]
+        deep = {row["rule"] for row in trees if len(row["levels"]) > 2}
+        self.assertEqual(deep, {"entries", "long_names"})  # level 1 ended by its mask, and by MAX
+        lists = json.loads((HERE.parent / "golden" / "contents.json").read_text())["lists"]
+        self.assertEqual({row["depth"] for row in lists}, {1, 2})
 
     def test_they_are_small(self):
         golden = HERE.parent / "golden"
