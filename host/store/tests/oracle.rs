@@ -344,9 +344,10 @@ async fn a_store_is_what_the_oracle_says(compression: Compression) {
     edits.insert(Key::new(b"few/\xff2").unwrap(), None);
     let tree = project.edited(base.tree, &edits, &mut upload).await.unwrap();
     let at = time::OffsetDateTime::UNIX_EPOCH;
-    let mut session = SessionDoc::new("sess-a", base, at, NewSession::default()).unwrap();
+    let mut session = SessionDoc::new("sess-a", base, at, at, NewSession::default()).unwrap();
     session.tree = tree;
-    project.store_session(&session, upload.finish().await.unwrap()).await.unwrap();
+    let session = project.store_session(&session, upload.finish().await.unwrap()).await.unwrap();
+    project.tell_session_tree(&session).await.unwrap();
 
     let to = tempfile::tempdir().unwrap();
     dump(&memory, to.path()).await;
@@ -354,7 +355,7 @@ async fn a_store_is_what_the_oracle_says(compression: Compression) {
     assert!(packs.exists(), "many objects are in a pack");
     let said = asked(&["check", to.path().to_str().unwrap(), "org/name"], &Value::Null);
     assert_eq!((&said["position"], &said["landings"]), (&json!(4), &json!(4)), "{said}");
-    assert_eq!(said["sessions"], 1);
+    assert_eq!((&said["sessions"], &said["projections"]), (&json!(1), &json!(1)), "{said}");
     for tree in [base.tree, tree] {
         let entries = all(&project.tree(tree)).await.unwrap().len();
         assert_eq!(said["trees"][tree.to_string()], entries, "{said}");

@@ -89,6 +89,10 @@ def whole(store, root, seen):
     return len(entries)
 
 
+def path_in(row):
+    return bytes(row["path_bytes"]) if row.get("path_bytes") else row["path"].encode()
+
+
 def told(record, changed, key):
     """What a landing's record says of its changes is the difference of its trees."""
     words = {path: "added" if old is None else "removed" if new is None else "modified"
@@ -100,10 +104,33 @@ def told(record, changed, key):
     if changes is None and len(words) <= 256:
         raise Refused("landing-changes", key)
     if changes is not None and words != {
-        bytes(row["path_bytes"]) if row.get("path_bytes") else row["path"].encode(): row["change"]
-        for row in changes
+        path_in(row): row["change"] for row in changes
     }:
         raise Refused("landing-changes", key)
+
+
+def projection(store, session):
+    """Whether `tree.json` is there and as new as its session; then it tells what that changed."""
+    key = store.project.session(session["id"], "tree.json")
+    if not store.path(key).exists():
+        return 0
+    document = store.document(store.file(key), key)
+    if document["seq"] < session["seq"]:
+        return 0
+    sides = [session["base"]["tree"], session["tree"]]
+    if [document["base"], document["tree"], document["seq"]] != sides + [session["seq"]]:
+        raise Refused("projection", key)
+    told, changed = {}, difference(*(store.tree(digest(side)) for side in sides))
+    for row in document["diff"]:
+        told[path_in(row)] = row["op"], *(row.get(f) for f in ("mode", "size", "sha256"))
+    wanted = {}
+    for path, (old, new) in changed.items():
+        wanted[path] = ("-", None, None, None) if new is None else (
+            "+" if old is None else "~", new.mode,
+            *((new.size, text(new.sha256)) if new.kind == FILE else (None, None)))
+    if told != wanted:
+        raise Refused("projection", f"{key}: {set(told.items()) ^ set(wanted.items())}")
+    return 1
 
 
 def landings(store, head):
@@ -133,7 +160,7 @@ def store(directory, project, root=None):
         document = store.document(store.file(key), key)
         if document["project"] != project:
             raise Refused("project", document["project"])
-        answer = {"position": 0, "trees": {}, "landings": 0, "sessions": 0}
+        answer = {"position": 0, "trees": {}, "landings": 0, "sessions": 0, "projections": 0}
         roots = []
         for name, value in store.refs().items():
             if name == "head":
@@ -144,6 +171,7 @@ def store(directory, project, root=None):
                 session = store.document(value, name)
                 roots += [session["base"]["tree"], session["tree"]]
                 answer["sessions"] += 1
+                answer["projections"] += projection(store, session)
         for tree in dict.fromkeys(roots):
             answer["trees"][tree] = whole(store, digest(tree), seen)
     kinds = [kind for kind, _ in store.read]
