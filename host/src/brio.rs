@@ -214,6 +214,7 @@ impl Brio {
             trust_uid: None,
             retention: (o.retention)(base),
             notes: NotesOptions { observer: self.meter().clone(), ..NotesOptions::default() },
+            trees: None,
         }
     }
 

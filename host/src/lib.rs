@@ -123,8 +123,8 @@ pub use brio_landing::{
     Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
     Retention, RollbackError, RolledBack, RunId, RunInfo, RunTag, Seal, SealedParent, SessionDebug,
     SessionError, SessionFile, SessionId, SessionInfo, SessionNotes, SessionRecord, Short, Side,
-    Sides, SpaceGuards, State, StopOptions, Stopped, Take, Theirs, UndoError, UndoOptions,
-    Unmerged, WantedLower, Warning, What, Writer, change_word, check_reflink_support,
+    Sides, SpaceGuards, State, StopOptions, Stopped, Take, Theirs, TreeInfo, UndoError,
+    UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word, check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

@@ -39,7 +39,6 @@ impl Brio {
 
     fn reusable(&self, base: &Path, options: &BeginOptions) -> Option<SessionHandle> {
         let (domain, subdir) = self.domain(base, false).ok()?;
-        let frozen = options.lower.wanted == WantedLower::Frozen;
         let me = rustix::process::geteuid().as_raw();
         let fits = |info: &SessionInfo| {
             info.subdir == subdir
@@ -48,7 +47,7 @@ impl Brio {
                 && info.task_id.is_none()
                 && matches!(info.state, State::Open | State::Conflicted)
                 && !matches!(info.lease, LeaseStatus::Dead { .. })
-                && (info.lower != LowerInfo::Live) == frozen
+                && is_wanted(&options.lower.wanted, &info.lower)
                 && leaves_out(base, info, &options.lower.excludes)
                 && info.isolation == options.isolation
                 && !(info.stale || info.adopted || info.unclean)
@@ -56,6 +55,17 @@ impl Brio {
         let sessions = domain.sessions().ok()?.into_iter().filter(fits);
         let youngest = sessions.max_by_key(|info| info.created_at)?;
         Some(SessionHandle::new(self.clone(), domain, youngest.id))
+    }
+}
+
+/// Whether a session sees of its base what is asked for.
+fn is_wanted(wanted: &WantedLower, lower: &LowerInfo) -> bool {
+    match (wanted, lower) {
+        (WantedLower::Live, LowerInfo::Live) | (WantedLower::Frozen, LowerInfo::Frozen(_)) => true,
+        (WantedLower::Tree(wanted), LowerInfo::Tree(tree)) => {
+            (&wanted.project, &wanted.tree) == (&tree.project, &tree.tree)
+        }
+        _ => false,
     }
 }
 

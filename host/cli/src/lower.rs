@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use brio_host::{Access, Brio, LowerInfo, LowerOptions, WantedLower};
+use brio_host::{Access, Brio, LowerInfo, LowerOptions, TreeInfo, WantedLower};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -67,15 +67,33 @@ impl LowerArgs {
 /// `lower` in JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct Lower {
-    /// `live` or `frozen`.
+    /// `live`, `frozen` or `tree`.
     kind: &'static str,
-    /// `snapshot`, `reflink` or `copy`; null of a live one, and what follows likewise.
+    /// `snapshot`, `reflink` or `copy`; null of one that is not frozen, and what follows
+    /// likewise.
     method: Option<&'static str>,
     /// Why each better method was not used.
     not_used: Option<Vec<NotUsed>>,
     files: Option<u64>,
     bytes_copied: Option<u64>,
     unleased: Option<u64>,
+    /// Of a tree only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<Tree>,
+}
+
+#[derive(Debug, Serialize)]
+struct Tree {
+    project: String,
+    tree: String,
+    position: u64,
+}
+
+impl From<&TreeInfo> for Tree {
+    fn from(info: &TreeInfo) -> Self {
+        let TreeInfo { project, tree, position, .. } = info.clone();
+        Self { project, tree, position }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -86,15 +104,21 @@ struct NotUsed {
 
 impl From<&LowerInfo> for Lower {
     fn from(info: &LowerInfo) -> Self {
-        let LowerInfo::Frozen(f) = info else {
-            return Self {
-                kind: "live",
-                method: None,
-                not_used: None,
-                files: None,
-                bytes_copied: None,
-                unleased: None,
-            };
+        let none = Self {
+            kind: "live",
+            method: None,
+            not_used: None,
+            files: None,
+            bytes_copied: None,
+            unleased: None,
+            tree: None,
+        };
+        let f = match info {
+            LowerInfo::Live => return none,
+            LowerInfo::Tree(tree) => {
+                return Self { kind: "tree", tree: Some(tree.into()), ..none };
+            }
+            LowerInfo::Frozen(f) => f,
         };
         let not_used = f.not_used.iter();
         let not_used = not_used.map(|n| NotUsed { method: n.method.as_str(), why: n.why.clone() });
@@ -105,13 +129,20 @@ impl From<&LowerInfo> for Lower {
             files: f.files,
             bytes_copied: Some(f.bytes_copied),
             unleased: Some(f.unleased),
+            tree: None,
         }
     }
 }
 
 /// A lower in words: how it was made, and why not better.
 pub(crate) fn describe(info: &LowerInfo) -> Vec<String> {
-    let LowerInfo::Frozen(f) = info else { return vec!["live".to_owned()] };
+    let f = match info {
+        LowerInfo::Live => return vec!["live".to_owned()],
+        LowerInfo::Tree(t) => {
+            return vec![format!("{} of {}, position {}", t.tree, t.project, t.position)];
+        }
+        LowerInfo::Frozen(f) => f,
+    };
     let mut lines = vec![match f.files {
         Some(files) => format!(
             "frozen by {}: {files} files, {} copied",

@@ -11,8 +11,13 @@ use crate::state::State;
 use crate::versions::{Ancestor, Versions};
 use crate::{HostError, LowerInfo, layers};
 
-/// The base as of the last landing, from the directory down that a session branches.
+/// The base as of the last landing, from the directory down that a session branches; for one
+/// on a tree, that.
 pub(crate) fn base_now(state: &Arc<State>, m: &Meta) -> FsResult<Arc<dyn Lower>> {
+    if m.lower.tree().is_some() {
+        // What it lands on is not here: it is compared with what it began on.
+        return layers::base(state, m);
+    }
     state.root()?;
     let newest = state.seq.get().doing("the landing sequence").map_err(|e: HostError| e.source)?;
     let now = Meta { landing: newest.landing(), lower: LowerInfo::Live, ..m.clone() };

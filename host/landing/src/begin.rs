@@ -16,37 +16,72 @@ use crate::meta::{META, Meta, cap};
 use crate::seq::Value;
 use crate::state::State;
 use crate::{
-    BeginError, BeginOptions, DomainError, HostError, LowerInfo, Session, SessionId, WantedLower,
-    home, meta, recover,
+    BeginError, BeginOptions, DomainError, HostError, LowerInfo, Session, SessionId, TreeInfo,
+    WantedLower, home, meta, recover,
 };
 
 /// Begins a session on the base.
 pub(crate) fn begin(state: &Arc<State>, options: BeginOptions) -> Result<Session, BeginError> {
-    if options.lower.wanted == WantedLower::Live {
+    let id = match &options.lower.wanted {
+        WantedLower::Tree(tree) => on_tree(state, &options, tree)?,
+        WantedLower::Live | WantedLower::Frozen => on_base(state, &options)?,
+    };
+    tell(state, &id, &options);
+    Ok(Session::new(state.clone(), id))
+}
+
+fn on_base(state: &State, options: &BeginOptions) -> Result<SessionId, BeginError> {
+    let live = options.lower.wanted == WantedLower::Live;
+    if live {
         state.may_land()?;
     }
     state.base_is_there()?;
     if let Some(path) = state.domain_inside() {
         return Err(BeginError::DomainInside { path });
     }
-    let (excludes, patterns) = excludes(state, &options)?;
-    let id = match options.lower.wanted {
-        WantedLower::Frozen => lower::freeze(state, &options, excludes, patterns)?,
-        WantedLower::Live => {
-            // The landing number, T0 and the session's directory (which pins what it reads)
-            // belong together: no landing seals while they are taken.
-            let (_lock, value) = quiet(state)?;
-            let dirs = inodes(state, &options.subdir)?;
-            let lower = NewLower { excludes, ..NewLower::default() };
-            let landing = value.landing();
-            make(
-                state,
-                &New { landing, dirs, options: &options, parent: None, lower, undo_of: None },
-            )?
-        }
-    };
-    tell(state, &id, &options);
-    Ok(Session::new(state.clone(), id))
+    let (excludes, patterns) = excludes(state, options)?;
+    if !live {
+        return lower::freeze(state, options, excludes, patterns);
+    }
+    // The landing number, T0 and the session's directory (which pins what it reads) belong
+    // together: no landing seals while they are taken.
+    let (_lock, value) = quiet(state)?;
+    let dirs = inodes(state, &options.subdir)?;
+    let lower = NewLower { excludes, ..NewLower::default() };
+    make(
+        state,
+        &New { landing: value.landing(), dirs, options, parent: None, lower, undo_of: None },
+    )
+}
+
+/// Begins a session on a tree: the base is not looked at, and may be gone.
+fn on_tree(
+    state: &Arc<State>,
+    options: &BeginOptions,
+    tree: &TreeInfo,
+) -> Result<SessionId, BeginError> {
+    let lower = tree_lower(state, options, tree)?;
+    let _lock = state.shared()?;
+    let landing = state.seq.get().doing("the landing sequence")?.landing();
+    make(state, &New { landing, dirs: Vec::new(), options, parent: None, lower, undo_of: None })
+}
+
+/// What a session on a tree is to see, if it may.
+fn tree_lower<'a>(
+    state: &State,
+    options: &BeginOptions,
+    tree: &TreeInfo,
+) -> Result<NewLower<'a>, BeginError> {
+    if let Some(why) = tree.fault() {
+        return Err(BeginError::Tree { tree: tree.clone(), why });
+    }
+    if state.options.trees.is_none() {
+        return Err(BeginError::NoStore { project: tree.project.clone() });
+    }
+    let excludes = options.lower.excludes.clone();
+    Patterns::compile(&excludes)
+        .map_err(|e| BeginError::Excludes { what: format!("`{}`", e.pattern), why: e.why })?;
+    Ok(NewLower { info: LowerInfo::Tree(tree.clone()), excludes, staged: None })
 }
 
 /// The shared lock, and the sequence with no landing in the middle.
@@ -208,6 +243,7 @@ fn fill(
         excludes: new.parent.map_or_else(|| new.lower.excludes.clone(), |p| p.excludes.clone()),
         adopted: false,
         undo_of: new.undo_of,
+        pushed: None,
     };
     if let Some((staged, _)) = new.lower.staged {
         for name in [LOWER, LOWER_INDEX] {

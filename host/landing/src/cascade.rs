@@ -30,7 +30,9 @@ pub(crate) fn commit(
         return commit::commit(state, id, options);
     }
     // What would not land itself takes no children first.
-    if meta::load_open(state, id)?.parent.is_none() && !children(state, id)?.is_empty() {
+    let m = meta::load_open(state, id)?;
+    if m.parent.is_none() && !children(state, id)?.is_empty() {
+        commit::lands_here(&m)?;
         state.may_land_session(id)?;
     }
     if options.stop {

@@ -88,6 +88,7 @@ pub(crate) fn admit(
     if m.adopted {
         return Err(CommitError::Adopted { session });
     }
+    layers::check_store(state, m)?;
     isolation::admit(m, options)?;
     let children = meta::children(state, &m.id)?;
     if !children.is_empty() {
@@ -101,6 +102,16 @@ pub(crate) fn admit(
         return Err(CommitError::Unresolved { session, marked });
     }
     Ok(())
+}
+
+/// Whether a session on the base lands there, and not where a store has the project's head.
+pub(crate) fn lands_here(m: &Meta) -> Result<(), CommitError> {
+    match m.lower.tree().filter(|_| m.parent.is_none()) {
+        Some(tree) => {
+            Err(CommitError::LandsOnHead { session: m.id.clone(), project: tree.project.clone() })
+        }
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn entry(state: &State, what: &str, m: &Meta, options: &CommitOptions) -> JournalEntry {
@@ -171,7 +182,7 @@ pub(crate) fn land(
     m: &Meta,
     options: &CommitOptions,
 ) -> Result<Landed, CommitError> {
-    if state.frozen_only().is_some() {
+    if state.frozen_only().is_some() || m.lower.tree().is_some() {
         return prepare(state, m, options, None)?.end_unchanged();
     }
     match prepare(state, m, options, None)?.run() {
@@ -203,7 +214,8 @@ pub(crate) fn prepare(
         }
     }
     let set = rebased(set, &m.subdir);
-    let reads = match isolation::wanted(m, options) {
+    // What stands on a tree is validated where it lands.
+    let reads = match isolation::wanted(m, options) && m.lower.tree().is_none() {
         true => {
             // A stack that a policy made holds no reads: those of the session itself count.
             let original = settled.is_some().then(|| meta::load(state, &m.id)).transpose()?;
@@ -359,9 +371,11 @@ impl Commit {
     /// Where nothing can land: a session that changed nothing ends, another is refused.
     fn end_unchanged(&self) -> Result<Landed, CommitError> {
         if !self.is_nothing(&self.set.changes) {
+            lands_here(&self.meta)?;
             self.state.may_land_session(&self.meta.id)?;
         }
         let lock = self.state.exclusive()?;
+        recover::settle(&self.state, &lock).map_err(Box::new)?;
         self.on_its_landing()?;
         self.as_sealed(&[])?;
         self.unchanged(lock)

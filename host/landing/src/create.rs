@@ -223,6 +223,10 @@ fn take_over(state: &State) -> Result<Vec<SessionId>, DomainError> {
     let mut sessions = Vec::new();
     for id in meta::list(state).doing("sessions")? {
         if let Ok(mut m) = meta::load(state, &id) {
+            // What stands on a tree knows no inode of the base.
+            if m.lower.tree().is_some() {
+                continue;
+            }
             m.adopted = true;
             meta::store(state, &id, &m, false).doing(&id)?;
             sessions.push(id);

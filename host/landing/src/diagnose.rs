@@ -43,6 +43,7 @@ pub(crate) fn conflicts(state: &Arc<State>, id: &SessionId) -> Result<Vec<Confli
         let p = meta::load_open(state, parent)?;
         return nesting::conflicts(state, &m, &p);
     }
+    commit::lands_here(&m)?;
     state.base_is_there()?;
     match commit::prepare(state, &m, &CommitOptions::default(), None)?.plan() {
         Ok(_) => Ok(Vec::new()),

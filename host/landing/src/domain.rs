@@ -19,8 +19,8 @@ use crate::{
     CommitOptions, DomainError, GcOptions, Gone, JournalEntry, JournalReader, Landed, Log,
     LogFilter, OpenOptions, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
     Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo,
-    SessionRecord, UndoError, UndoOptions, begin, blame, cascade, create, discover, gc, journal,
-    log, meta, nesting, notes, recover, resolve, rollback, session, shelf, tidy, undo,
+    SessionRecord, Trees, UndoError, UndoOptions, begin, blame, cascade, create, discover, gc,
+    journal, log, meta, nesting, notes, recover, resolve, rollback, session, shelf, tidy, undo,
 };
 
 /// A domain: a base directory with its state, `.brio/` in it or a directory in the home. Cheap
@@ -126,7 +126,8 @@ impl Domain {
             && own.user_home == options.user_home
             && own.boot_id == options.boot_id
             && own.trust_uid == options.trust_uid
-            && own.retention == options.retention;
+            && own.retention == options.retention
+            && same_trees(own.trees.as_ref(), options.trees.as_ref());
         if !same || state.frozen_only().is_some() {
             return Ok(None);
         }
@@ -425,6 +426,14 @@ impl Domain {
 }
 
 /// The domain whose state lies in the base, or above it.
+fn same_trees(a: Option<&Arc<dyn Trees>>, b: Option<&Arc<dyn Trees>>) -> bool {
+    match (a, b) {
+        (None, None) => true,
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => false,
+    }
+}
+
 fn find_or_make(
     at: &discover::Base,
     options: OpenOptions,

@@ -31,6 +31,7 @@ impl Reading {
     ) -> Result<Self, LeaseError> {
         let lease = Lease::take(state, id, Ask::Refuse, Hold::Run(RunTag::new(purpose)))?;
         let meta = meta::load_open(state, id)?;
+        layers::check_store(state, &meta)?;
         let view = layers::view(state, &meta, layers::read_only(state))
             .map_err(|source| LeaseError::View { id: id.clone(), source })?;
         Ok(Self { view, _lease: lease })
@@ -69,6 +70,7 @@ impl Draft {
     ) -> Result<Self, LeaseError> {
         let lease = Lease::take(state, id, Ask::Refuse, Hold::Run(RunTag::new(purpose)))?;
         let mut meta = meta::load_open(state, id)?;
+        layers::check_store(state, &meta)?;
         let view = |source| LeaseError::View { id: id.clone(), source };
         let before = layers::view(state, &meta, layers::read_only(state)).map_err(view)?;
         let written = nesting::written(state, &meta, None)?;

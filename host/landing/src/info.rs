@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use brio_session::{ChangeSet, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointInfo, Gone, Isolation, LowerInfo, RunInfo, SessionId};
+use crate::{CheckpointInfo, Gone, Isolation, LowerInfo, Pushed, RunInfo, SessionId};
 
 /// What a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +110,8 @@ pub struct SessionInfo {
     pub adopted: bool,
     /// What it sees of the base.
     pub lower: LowerInfo,
+    /// What a store has of it.
+    pub pushed: Option<Pushed>,
     /// Patterns of what it leaves out.
     pub excludes: Vec<String>,
     /// Why nothing lands in its base, and its state lies in the home; `None`: it does in the base.

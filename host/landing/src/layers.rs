@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use brio_session::{FsResult, Lower, Sealed, Tracked, View, ViewOptions};
 
+use crate::SessionError;
 use crate::lower;
 use crate::meta::{Layer, Meta, cap, layer_dir};
 use crate::state::State;
@@ -11,6 +12,16 @@ use crate::state::State;
 /// The base as a session sees it, below all layers.
 pub(crate) fn base(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
     lower::open(state, meta)
+}
+
+/// Whether what a session stands on can be opened here at all.
+pub(crate) fn check_store(state: &State, meta: &Meta) -> Result<(), SessionError> {
+    match meta.lower.tree() {
+        Some(tree) if state.options.trees.is_none() => {
+            Err(SessionError::NoStore { id: meta.id.clone(), project: tree.project.clone() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The base for a view that tracks what it reads, or does not.

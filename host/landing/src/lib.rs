@@ -26,7 +26,7 @@
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
 //! `versions`, `rebase`, `replay`, `resolve`, `onto`, `transfer` · `seal` · `nesting`,
-//! `cascade`, `notes`, `binds`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
+//! `cascade`, `notes`, `notes_at`, `store_binding`, `binds`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
 #![cfg(target_os = "linux")]
 
 mod access;
@@ -109,6 +109,7 @@ mod session;
 mod shelf;
 mod stage;
 mod state;
+mod store_binding;
 mod support;
 mod tidy;
 mod transfer;
@@ -145,10 +146,11 @@ pub use journal_kind::JournalKind;
 pub use journal_reader::{JournalLine, JournalReader};
 pub use log::{Log, LogEntry, LogFilter};
 pub use lower::{
-    FrozenInfo, LowerInfo, LowerOptions, Method, NotUsed, SpaceGuards, WantedLower,
-    check_reflink_support,
+    FrozenInfo, LowerInfo, LowerOptions, Method, NotUsed, SpaceGuards, TreeInfo, Trees,
+    WantedLower, check_reflink_support,
 };
 pub use merge::Unmerged;
+pub use meta::Pushed;
 pub use notes::{NotesOptions, PendingNotes, SessionNotes};
 pub use notes_at::{NotesAt, NotesAtError, NotesServer};
 pub use onto::Rebased;
@@ -161,6 +163,7 @@ pub use run::{Figures, Operation, RunId, RunInfo, RunTag, StopOptions, Stopped};
 pub use seal::{Moved, MovedBy, Seal, SealedParent};
 pub use seat::Gone;
 pub use session::{Session, SessionMark};
+pub use store_binding::{StoreBinding, StoreBindingError, Synced};
 pub use transfer::Applied;
 pub use undo::{UndoError, UndoOptions};
 pub use words::{Decision, DecisionRef};

@@ -72,6 +72,7 @@ pub(crate) fn write(
         "claim": state.claim.claim,
         "landing": m.landing,
         "session": m.parent,
+        "tree": m.lower.tree(),
     });
     state.disk.replace(dir.as_fd(), b"parent", &serde_json::to_vec_pretty(&parent)?, false)
 }

@@ -76,6 +76,20 @@ pub(crate) struct Meta {
     /// The landing that it undoes: it is an undo's, and goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undo_of: Option<u64>,
+    /// What of it a store has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pushed: Option<Pushed>,
+}
+
+/// What a store has of a session that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushed {
+    /// Which push that was.
+    pub seq: u64,
+    /// What the session looked like: a tree.
+    pub tree: String,
+    /// The position of the head that it stood on.
+    pub position: u64,
 }
 
 /// One layer: which session's directory holds it, and its number there.
@@ -102,19 +116,22 @@ impl Meta {
     }
 
     /// The oldest landing whose base it may still read, here or at a checkpoint; `None`: it
-    /// reads frozen copies only.
+    /// reads frozen copies, or trees, only.
     pub(crate) fn oldest_read(&self) -> Option<u64> {
         let own = self.undo_of.map_or(self.landing, |k| k.saturating_sub(1));
-        let own = (!self.lower.is_frozen()).then_some(own);
-        let live = self.checkpoints.iter().filter(|c| !c.lower.is_frozen());
+        let own = self.lower.is_live().then_some(own);
+        let live = self.checkpoints.iter().filter(|c| c.lower.is_live());
         live.map(|c| c.landing).chain(own).min()
     }
 
     /// The oldest landing that it, or a checkpoint of it, looks at the base as of: the pre-images
-    /// of all later ones are needed. An undo needs those of the landing itself as well.
+    /// of all later ones are needed. An undo needs those of the landing itself as well. What
+    /// stands on a tree asks no landing for anything.
     pub(crate) fn oldest_landing(&self) -> u64 {
         let own = self.undo_of.map_or(self.landing, |k| k.saturating_sub(1));
-        self.checkpoints.iter().map(|c| c.landing).fold(own, u64::min)
+        let own = if self.lower.tree().is_some() { u64::MAX } else { own };
+        let checkpoints = self.checkpoints.iter().filter(|c| c.lower.tree().is_none());
+        checkpoints.map(|c| c.landing).fold(own, u64::min)
     }
 
     pub(crate) fn unclean(&self, boot: &str) -> bool {

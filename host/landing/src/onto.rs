@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use brio_session::RelPath;
 
-use crate::commit::{admit, entry, note_conflict};
+use crate::commit::{admit, entry, lands_here, note_conflict};
 use crate::errors::Doing;
 use crate::lease::{Ask, Hold, Lease};
 use crate::merge::Resolution;
@@ -40,7 +40,9 @@ pub(crate) fn take(
     purpose: &str,
     stop: bool,
 ) -> Result<(Meta, Lease, Option<Lease>), CommitError> {
-    let parent = match &meta::load_open(state, id)?.parent {
+    let m = meta::load_open(state, id)?;
+    lands_here(&m)?;
+    let parent = match &m.parent {
         Some(parent) => {
             let purpose = format!("{purpose} of a child");
             Some(Lease::take(state, parent, Ask::Refuse, Hold::Brief(&purpose))?)

@@ -1,12 +1,13 @@
 //! What callers hand in. This crate reads no environment, no home and no clock of its own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Isolation, LowerOptions, NotesOptions, Seal, SessionId};
+use crate::{Isolation, LowerOptions, NotesOptions, Seal, SessionId, Trees};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub struct OpenOptions {
     pub retention: Retention,
     /// How notes land.
     pub notes: NotesOptions,
+    /// Opens what sessions on trees of a store stand on. `None`: they cannot be looked into.
+    pub trees: Option<Arc<dyn Trees>>,
 }
 
 /// How long the pre-images of landings are kept after no session needs them any more.
@@ -75,6 +78,7 @@ impl Default for OpenOptions {
             trust_uid: None,
             retention: Retention::default(),
             notes: NotesOptions::default(),
+            trees: None,
         }
     }
 }

@@ -144,7 +144,7 @@ impl Round {
 }
 
 fn ancestor<'a>(m: &'a Meta, history: &'a History) -> Ancestor<'a> {
-    Ancestor::Base { history, subdir: &m.subdir, copied: m.lower.is_frozen() }
+    Ancestor::Base { history, subdir: &m.subdir, copied: !m.lower.is_live() }
 }
 
 /// How a policy settles one path.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use brio_session::{RelPath, WriteGate};
 use serde::{Deserialize, Serialize};
 
-use crate::commit::{Commit, admit, prepare, rebased};
+use crate::commit::{Commit, admit, lands_here, prepare, rebased};
 use crate::digest::{Changes, stack};
 use crate::errors::Doing;
 use crate::history;
@@ -127,6 +127,7 @@ pub(crate) fn seal(state: &Arc<State>, id: &SessionId) -> Result<Seal, CommitErr
     if let Some(parent) = m.parent.clone() {
         return seal_child(state, &m, &parent);
     }
+    lands_here(&m)?;
     let newest = {
         let (_lock, value) = begin::quiet(state).map_err(rebase::quiet_error)?;
         value.landing()

@@ -13,9 +13,9 @@ use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
-    Isolation, JournalError, LeaseError, Operation, Reading, RebaseOptions, Rebased, RunTag, Seal,
-    SessionDebug, SessionError, SessionId, SessionInfo, SessionNotes, SessionRecord, State,
-    StopOptions, Stopped, Writer, against, checkpoint, diagnose, layers, meta, notes, onto,
+    Isolation, JournalError, LeaseError, Operation, Pushed, Reading, RebaseOptions, Rebased,
+    RunTag, Seal, SessionDebug, SessionError, SessionId, SessionInfo, SessionNotes, SessionRecord,
+    State, StopOptions, Stopped, Writer, against, checkpoint, diagnose, layers, meta, notes, onto,
     operations, seal, transfer, words,
 };
 
@@ -204,6 +204,14 @@ impl Session {
         Draft::begin(&self.domain, &self.id, purpose, options)
     }
 
+    /// What a store has of it; `None`: nothing yet.
+    ///
+    /// # Errors
+    /// When it has ended or cannot be read.
+    pub fn pushed(&self) -> Result<Option<Pushed>, SessionError> {
+        Ok(meta::load_open(&self.domain, &self.id)?.pushed)
+    }
+
     fn held(&self, purpose: &str) -> Result<Lease, LeaseError> {
         Lease::take(&self.domain, &self.id, Ask::Refuse, Hold::Brief(purpose))
     }
@@ -326,6 +334,7 @@ impl Session {
 
     fn writer_by(&self, lease: Lease, options: ViewOptions) -> Result<Writer, LeaseError> {
         let mut meta = meta::load_open(&self.domain, &self.id)?;
+        layers::check_store(&self.domain, &meta)?;
         let boot = &self.domain.options.boot_id;
         if meta.clean || meta.boot != *boot {
             // Durably: were the word lost in a power cut and the writes that follow only half
@@ -451,6 +460,7 @@ fn describe(
         stale: meta.stale,
         adopted: meta.adopted,
         lower: meta.lower,
+        pushed: meta.pushed,
         excludes: meta.excludes,
         frozen_only: domain.frozen_only().map(str::to_owned),
         base_gone: domain.gone(),

@@ -123,7 +123,7 @@ fn open(state: &Arc<State>, m: &Meta) -> FsResult<(Arc<dyn Lower>, View)> {
 }
 
 fn drifted(state: &Arc<State>, m: &Meta) -> Result<Vec<RelPath>, CommitError> {
-    if state.frozen_only().is_some() || m.lower.is_frozen() {
+    if state.frozen_only().is_some() || !m.lower.is_live() {
         return Ok(Vec::new());
     }
     let options =

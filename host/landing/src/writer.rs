@@ -6,13 +6,14 @@ use std::sync::{Arc, MutexGuard};
 use brio_project::Notes;
 use brio_session::View;
 
+use crate::errors::Doing;
 use crate::lease::Lease;
 use crate::notes::Held;
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Figures,
-    Landed, RunInfo, Session, SessionId, SessionNotes, cascade, checkpoint, manifest, meta,
-    nesting, operations,
+    Landed, LeaseError, Pushed, RunInfo, Session, SessionId, SessionNotes, cascade, checkpoint,
+    manifest, meta, nesting, operations,
 };
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles
@@ -123,6 +124,17 @@ impl Writer {
     /// this lives; afterwards that is `LEASE_GONE`.
     pub fn notes(&self, below: Arc<dyn Notes>) -> SessionNotes {
         SessionNotes::held(self.domain.clone(), self.id.clone(), below, self.held.clone())
+    }
+
+    /// Remembers, durably, what a store has of it.
+    ///
+    /// # Errors
+    /// The host's; it may be remembered all the same.
+    pub fn set_pushed(&self, pushed: Pushed) -> Result<(), LeaseError> {
+        let _alone = self.alone();
+        let mut meta = meta::load_open(&self.domain, &self.id)?;
+        meta.pushed = Some(pushed);
+        Ok(meta::store_surely(&self.domain, &meta, true).doing(&self.id)?)
     }
 
     fn alone(&self) -> MutexGuard<'_, bool> {

@@ -49,7 +49,7 @@ fn what_is_excluded_is_not_seen() {
         let base = tempfile::tempdir().unwrap();
         project(base.path());
         let d = open(base.path());
-        let s = begin(&d, wanted, &["*.o", "/src/absent"]);
+        let s = begin(&d, wanted.clone(), &["*.o", "/src/absent"]);
         let w = writer(&s);
         let v = w.view();
         for path in [
@@ -77,7 +77,7 @@ fn what_is_written_there_is_the_sessions_own() {
         project(base.path());
         let before = tree(base.path());
         let d = open(base.path());
-        let s = begin(&d, wanted, &[]);
+        let s = begin(&d, wanted.clone(), &[]);
         let w = writer(&s);
         let v = w.view();
         v.mkdir_at(&v.root(), b"target").unwrap();
@@ -110,7 +110,7 @@ fn a_directory_that_holds_it_stays() {
         fs::create_dir_all(base.path().join("deep/er")).unwrap();
         fs::write(base.path().join("deep/er/x.log"), "x").unwrap();
         let d = open(base.path());
-        let s = begin(&d, wanted, &[]);
+        let s = begin(&d, wanted.clone(), &[]);
         let w = writer(&s);
         let (v, r) = (w.view(), w.view().root());
         v.unlink_at(&r, b"src/lib.rs").unwrap();
@@ -156,7 +156,7 @@ fn a_child_leaves_out_what_its_parent_does() {
         let base = tempfile::tempdir().unwrap();
         project(base.path());
         let d = open(base.path());
-        let s = begin(&d, wanted, &["/src"]);
+        let s = begin(&d, wanted.clone(), &["/src"]);
         // What is written later into the file changes nothing for open sessions.
         fs::write(base.path().join(".brioignore"), "").unwrap();
         let parent = Some(s.id().clone());

@@ -35,7 +35,7 @@ fn freeze(d: &Domain) -> Session {
 fn info(s: &Session) -> FrozenInfo {
     match s.info().unwrap().lower {
         LowerInfo::Frozen(f) => f,
-        LowerInfo::Live => panic!("it is live"),
+        other => panic!("it is not frozen: {other:?}"),
     }
 }
 

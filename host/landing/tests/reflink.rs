@@ -30,7 +30,7 @@ fn method(s: &Session) -> (Method, Vec<Method>, u64) {
         LowerInfo::Frozen(f) => {
             (f.method, f.not_used.into_iter().map(|n| n.method).collect(), f.bytes_copied)
         }
-        LowerInfo::Live => panic!("it is live"),
+        other => panic!("it is not frozen: {other:?}"),
     }
 }
 

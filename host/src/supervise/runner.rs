@@ -144,7 +144,7 @@ impl Runner for HostRunner {
                 task_id: Some(what.label.to_owned()),
             },
             lower: LowerOptions {
-                wanted: what.landing.lower,
+                wanted: what.landing.lower.clone(),
                 excludes: what.landing.exclude.clone(),
                 ..LowerOptions::default()
             },

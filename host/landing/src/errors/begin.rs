@@ -54,6 +54,22 @@ pub enum BeginError {
         /** Why. */
         why: String,
     },
+    /// What it is to stand on is no tree of a project.
+    #[error("TREE_INVALID: `{}` of `{}` cannot be branched: {why}", tree.tree, tree.project)]
+    Tree {
+        /** What was asked for. */
+        tree: TreeInfo,
+        /** What is wrong with it. */
+        why: &'static str,
+    },
+    /// Nobody here knows the store that has the tree.
+    #[error(
+        "NO_STORE: a session on a tree of {project} needs the store that has it, and none is set up here; name the store, or begin on the directory"
+    )]
+    NoStore {
+        /** The project. */
+        project: String,
+    },
     /// A full copy has no room.
     #[error("NO_SPACE: {}; leave out what is not needed (--exclude, .brioignore), keep large files elsewhere behind symbolic links, or, if the base can be written, use the live lower, which copies nothing", .0)]
     Space(Short),
@@ -152,6 +168,8 @@ impl BeginError {
             Self::DomainInside { .. } => "DOMAIN_INSIDE",
             Self::Subdir { .. } => "BASE_NOT_A_DIRECTORY",
             Self::Excludes { .. } => "EXCLUDE_INVALID",
+            Self::Tree { .. } => "TREE_INVALID",
+            Self::NoStore { .. } => "NO_STORE",
             Self::Space(_) => "NO_SPACE",
             Self::Changing { .. } => "BASE_BUSY",
             Self::Boundaries { .. } => "BASE_NESTED",

@@ -152,6 +152,16 @@ pub enum CommitError {
         /** Why nothing lands there. */
         why: String,
     },
+    /// It stands on a tree of a store, and lands where that is the head.
+    #[error(
+        "LANDS_ON_HEAD: {session} stands on a tree of project {project}: it lands on the project's head, by `brio land`"
+    )]
+    LandsOnHead {
+        /** The session. */
+        session: SessionId,
+        /** The project. */
+        project: String,
+    },
     /// What it saw is gone.
     #[error(
         "SNAPSHOT_GONE: what the base held when {session} began is no longer kept; export its work and begin anew"
@@ -244,6 +254,7 @@ impl CommitError {
             Self::ReadsUnknown { .. } => "READS_UNKNOWN",
             Self::Adopted { .. } => "SESSION_ADOPTED",
             Self::FrozenOnly { .. } => "FROZEN_ONLY",
+            Self::LandsOnHead { .. } => "LANDS_ON_HEAD",
             Self::SnapshotGone { .. } => "SNAPSHOT_GONE",
             Self::DomainInside { .. } => "DOMAIN_INSIDE",
             Self::Refused { .. } => "REFUSED",

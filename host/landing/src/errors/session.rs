@@ -38,6 +38,16 @@ pub enum SessionError {
         /** What is wrong. */
         what: String,
     },
+    /// It stands on a tree of a store that nobody here knows.
+    #[error(
+        "NO_STORE: {id} stands on a tree of {project}, and the store that has it is not set up here; name the store"
+    )]
+    NoStore {
+        /** The session. */
+        id: SessionId,
+        /** The project. */
+        project: String,
+    },
     /// The domain itself is unusable.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -54,6 +64,7 @@ impl SessionError {
             Self::Ended { .. } => "SESSION_ENDED",
             Self::Ambiguous { .. } => "SESSION_AMBIGUOUS",
             Self::Corrupt { .. } => "SESSION_CORRUPT",
+            Self::NoStore { .. } => "NO_STORE",
             Self::Domain(e) => e.code(),
             Self::Io(e) => io_code(e),
         }

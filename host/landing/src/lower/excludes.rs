@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use crate::look::Look;
 
 /// Patterns that belong to a directory, as `.gitignore` does.
-const IGNORE_FILE: &[u8] = b".brioignore";
-const IGNORE_FILE_MAX: u64 = 1 << 20;
+pub(super) const IGNORE_FILE: &[u8] = b".brioignore";
+pub(super) const IGNORE_FILE_MAX: u64 = 1 << 20;
 
 /// A line that is no pattern.
 #[derive(Debug)]
@@ -73,8 +73,13 @@ pub(crate) fn read_ignore_file(dir: impl AsFd) -> io::Result<Vec<String>> {
     }
     let text = String::from_utf8(text)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it is not UTF-8"))?;
+    Ok(lines_of(&text))
+}
+
+/// The lines that say something.
+pub(super) fn lines_of(text: &str) -> Vec<String> {
     let says = |l: &&str| !l.trim().is_empty() && !l.starts_with('#');
-    Ok(text.lines().filter(says).map(str::to_owned).collect())
+    text.lines().filter(says).map(str::to_owned).collect()
 }
 
 /// A lower without what patterns exclude.

@@ -3,7 +3,7 @@
 //!
 //! `freeze` makes a frozen copy: `probe` decides how, `walk` and `copy` do it, `index` records
 //! what was copied, `space` guards the disk, `mounts` finds what is not to be crossed; `copied`
-//! and `snapshot` read it. `excludes` hides paths of either.
+//! and `snapshot` read it; `tree` reads a tree of a store. `excludes` hides paths of either.
 
 mod btrfs;
 mod copied;
@@ -15,6 +15,7 @@ mod mounts;
 mod probe;
 mod snapshot;
 mod space;
+mod tree;
 mod walk;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(crate) use probe::{
     Reflink, Snapshots, reflink_across, reflink_in, snapshot_across, snapshots_in,
 };
 pub use space::SpaceGuards;
+pub use tree::{TreeInfo, Trees};
 
 /// The frozen copy, in the directory of the session that was begun with it.
 pub(crate) const LOWER: &[u8] = b"lower";
@@ -41,7 +43,7 @@ pub(crate) const LOWER: &[u8] = b"lower";
 pub(crate) const LOWER_INDEX: &[u8] = b"lower.index";
 
 /// Which lower a session is to have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WantedLower {
     /// The base as of now, seen through what later landings displace: costs nothing.
@@ -49,6 +51,9 @@ pub enum WantedLower {
     Live,
     /// A private copy: by snapshot, else by reflink, else by copying.
     Frozen,
+    /// A tree of a store, fetched as it is read: costs nothing. Needs
+    /// [`OpenOptions::trees`](crate::OpenOptions::trees).
+    Tree(TreeInfo),
 }
 
 /// What a session is to see of its base.
@@ -56,7 +61,8 @@ pub enum WantedLower {
 pub struct LowerOptions {
     /// Which lower.
     pub wanted: WantedLower,
-    /// Patterns in gitignore syntax, after those of `.brioignore` in the branched directory.
+    /// Patterns in gitignore syntax, after those of `.brioignore` in the branched directory (of a
+    /// tree: that of the tree).
     pub excludes: Vec<String>,
     /// What a full copy may take of the disk.
     pub space: SpaceGuards,
@@ -103,12 +109,23 @@ pub enum LowerInfo {
     Live,
     /// A private copy.
     Frozen(FrozenInfo),
+    /// A tree of a store.
+    Tree(TreeInfo),
 }
 
 impl LowerInfo {
-    /// Whether later landings may drop what they displaced: this session does not read it.
-    pub(crate) fn is_frozen(&self) -> bool {
-        matches!(self, Self::Frozen(_))
+    /// Whether it is read from the base, through what later landings displaced; otherwise they
+    /// may drop that.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self, Self::Live)
+    }
+
+    /// The tree, if it is one.
+    pub fn tree(&self) -> Option<&TreeInfo> {
+        match self {
+            Self::Tree(tree) => Some(tree),
+            Self::Live | Self::Frozen(_) => None,
+        }
     }
 }
 
@@ -125,6 +142,14 @@ pub struct FrozenInfo {
     pub bytes_copied: u64,
     /// Files of others: that nobody wrote to them meanwhile was told by their times only.
     pub unleased: u64,
+}
+
+/// The tree `tree` as a session would see it.
+pub(crate) fn tree(state: &State, meta: &Meta, tree: &TreeInfo) -> FsResult<Arc<dyn Lower>> {
+    let below = tree::open(state, tree, &meta.subdir)?;
+    let mut excludes = tree::ignored(&*below)?;
+    excludes.extend(meta.excludes.iter().cloned());
+    excludes::over(below, &excludes)
 }
 
 /// The base as it is now, with what a session may see of it.
@@ -148,6 +173,7 @@ pub(crate) fn open(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> 
                 Method::Reflink | Method::Copy => Arc::new(copied::Copied::open(&dir)?),
             }
         }
+        LowerInfo::Tree(info) => return tree(state, meta, info),
     };
     excludes::over(below, &meta.excludes)
 }
