@@ -84,6 +84,7 @@ pub(crate) struct Lower {
 
 #[derive(Debug, Serialize)]
 struct Tree {
+    store: String,
     project: String,
     tree: String,
     position: u64,
@@ -91,8 +92,8 @@ struct Tree {
 
 impl From<&TreeInfo> for Tree {
     fn from(info: &TreeInfo) -> Self {
-        let TreeInfo { project, tree, position, .. } = info.clone();
-        Self { project, tree, position }
+        let TreeInfo { store, project, tree, position, .. } = info.clone();
+        Self { store, project, tree, position }
     }
 }
 

@@ -243,7 +243,7 @@ fn fill(
         excludes: new.parent.map_or_else(|| new.lower.excludes.clone(), |p| p.excludes.clone()),
         adopted: false,
         undo_of: new.undo_of,
-        pushed: None,
+        pushed: new.options.pushed.clone(),
     };
     if let Some((staged, _)) = new.lower.staged {
         for name in [LOWER, LOWER_INDEX] {

@@ -90,6 +90,12 @@ pub struct Pushed {
     pub tree: String,
     /// The position of the head that it stood on.
     pub position: u64,
+    /// The attempt at a push that was begun, and whose end is not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<String>,
+    /// The attempt at a landing that was begun, and whose end is not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub landing: Option<String>,
 }
 
 /// One layer: which session's directory holds it, and its number there.

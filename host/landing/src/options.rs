@@ -7,7 +7,7 @@ use std::time::Duration;
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Isolation, LowerOptions, NotesOptions, Seal, SessionId, Trees};
+use crate::{Isolation, LowerOptions, NotesOptions, Pushed, Seal, SessionId, Trees};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -117,6 +117,8 @@ pub struct BeginOptions {
     /// What its commit is to validate. With [`Isolation::Serializable`] its views note what is
     /// read; a child of such a session is one too.
     pub isolation: Isolation,
+    /// What a store has of it, when it is opened from there.
+    pub pushed: Option<Pushed>,
 }
 
 /// How a session is committed.

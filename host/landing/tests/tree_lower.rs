@@ -272,7 +272,13 @@ fn the_record_on_disk() {
     newer["lower"]["kind"] = "tree".into();
     std::fs::write(&at, serde_json::to_vec(&newer).unwrap()).unwrap();
     assert_eq!(s.pushed().unwrap(), None);
-    let pushed = Pushed { seq: 3, tree: tree.tree.clone(), position: 1 };
+    let pushed = Pushed {
+        seq: 3,
+        tree: tree.tree.clone(),
+        position: 1,
+        attempt: Some("an-attempt".into()),
+        landing: None,
+    };
     let w = writer(&s);
     w.set_pushed(pushed.clone()).unwrap();
     drop(w);

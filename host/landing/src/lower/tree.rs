@@ -17,6 +17,8 @@ use crate::state::State;
 /// A tree that a session stands on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TreeInfo {
+    /// In which store: a URL, or `local` for that of the home.
+    pub store: String,
     /// Whose it is: `org/name`.
     pub project: String,
     /// Which: `sha256:` and 64 lower-case hexadecimal digits.

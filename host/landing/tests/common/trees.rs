@@ -61,7 +61,7 @@ impl DirTrees {
         let tree = format!("sha256:{hash}");
         self.trees.lock().unwrap().entry(tree.clone()).or_insert(dir);
         let at = Time { secs: 1_500_000_000 + position as i64, nanos: 0 };
-        TreeInfo { project: PROJECT.into(), tree, position, at }
+        TreeInfo { store: "local".into(), project: PROJECT.into(), tree, position, at }
     }
 
     /// Where a tree lies.
