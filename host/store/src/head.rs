@@ -188,8 +188,8 @@ impl Project {
         let mut counts = Counts::default();
         let mut changes = Vec::new();
         let mut real = Edits::new();
-        for (key, new) in edits {
-            let old = on.get(key).await?;
+        let keys: Vec<&Key> = edits.keys().collect();
+        for ((key, new), old) in edits.iter().zip(on.get_all(&keys).await?) {
             let change = match (&old, new) {
                 (None, None) => continue,
                 (Some(a), Some(b)) if a == b => continue,
@@ -324,8 +324,11 @@ impl Project {
             return Ok(out);
         }
         let (was, now) = (self.tree(base), self.tree(head));
-        for (key, ours) in edits {
-            let (base, theirs) = (was.get(key).await?, now.get(key).await?);
+        let keys: Vec<&Key> = edits.keys().collect();
+        let both = try_join_all([was.get_all(&keys), now.get_all(&keys)]).await?;
+        let [bases, heads] = &both[..] else { return Ok(out) };
+        for (((key, ours), base), theirs) in edits.iter().zip(bases).zip(heads) {
+            let (base, theirs) = (base.clone(), theirs.clone());
             if base != theirs && *ours != theirs {
                 let (key, ours) = (key.clone(), ours.clone());
                 out.push(Conflict { key, base, ours, theirs });

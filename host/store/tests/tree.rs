@@ -86,6 +86,11 @@ fn a_tree_holds_what_was_put_in() {
         for (k, e) in map.iter().step_by(97) {
             assert_eq!(run(tree.get(k)).unwrap().as_ref(), Some(e));
         }
+        let some: Vec<&Key> = map.keys().step_by(3).collect();
+        let found = run(tree.get_all(&some)).unwrap();
+        assert!(some.iter().zip(found).all(|(k, e)| e.as_ref() == map.get(*k)));
+        let none = [key("dir-0000/none"), key("zzz")];
+        assert_eq!(run(tree.get_all(&[&none[0], &none[1]])).unwrap(), [None, None]);
         assert_eq!(run(tree.get(&key("dir-0000/none"))).unwrap(), None);
         assert_eq!(run(tree.get(&key("zzz"))).unwrap(), None);
         let listed = run(tree.list(b"dir-0003")).unwrap();

@@ -135,8 +135,8 @@ fn only_child(node: &super::Node) -> Option<Hash> {
 async fn check(tree: &Tree, edits: &Edits) -> Result<()> {
     let input = |key: &Key, why: &str| Error::Input { path: key.to_string(), why: why.into() };
     let mut dirs: HashMap<Key, bool> = HashMap::new();
-    for (key, new) in edits {
-        let old = tree.get(key).await?;
+    let keys: Vec<&Key> = edits.keys().collect();
+    for ((key, new), old) in edits.iter().zip(tree.get_all(&keys).await?) {
         if new.is_some()
             && old.is_none()
             && let Some(parent) = key.parent()

@@ -101,6 +101,57 @@ impl Tree {
         }
     }
 
+    /// What lies at each of these paths, which ascend: as many look-ups, but each node is read
+    /// once, and those of one level at once.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_all(&self, keys: &[&Key]) -> Result<Vec<Option<Entry>>> {
+        let mut out = vec![None; keys.len()];
+        if !keys.is_empty() {
+            self.find(self.root(), keys, &mut out).await?;
+        }
+        Ok(out)
+    }
+
+    fn find<'a>(
+        &'a self,
+        at: Ref,
+        keys: &'a [&'a Key],
+        out: &'a mut [Option<Entry>],
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let node = at.read(&*self.nodes).await?;
+            match &node.items {
+                Items::Leaf(v) => {
+                    for (key, out) in keys.iter().zip(out) {
+                        let found = v.binary_search_by(|(k, _)| k.cmp(key)).ok();
+                        *out = found.map(|i| v[i].1.clone());
+                    }
+                }
+                Items::Inner(v) => {
+                    let mut wanted: Vec<(Ref, std::ops::Range<usize>)> = Vec::new();
+                    let mut from = 0;
+                    while let Some(key) = keys.get(from)
+                        && let Some(child) = v.get(v.partition_point(|c| c.last < **key))
+                    {
+                        let to = from + keys[from..].partition_point(|k| **k <= child.last);
+                        wanted.push((Ref::of(child, node.level), from..to));
+                        from = to;
+                    }
+                    for some in wanted.chunks(AT_ONCE) {
+                        try_join_all(some.iter().map(|(r, _)| r.read(&*self.nodes))).await?;
+                        for (r, range) in some {
+                            let (keys, out) = (&keys[range.clone()], &mut out[range.clone()]);
+                            self.find(r.clone(), keys, out).await?;
+                        }
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// The entries of a directory, in the order of their names; none where there is none. Reads
     /// the nodes that hold them, those of one level at once.
     ///
