@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use brio_store::backend::{Backend, Memory};
 use brio_store::tree::{Built, Edits, Node, Nodes, Tree, build, diff, edit};
-use brio_store::{Hash, Project, ProjectId, Store, StoreOptions, content};
+use brio_store::{Content, Hash, Project, ProjectId, Store, StoreOptions, content};
 use given::{Held, all, from_json, generated, hash, opened, unhex};
 use serde_json::Value;
 
@@ -21,6 +21,9 @@ const OPEN: &[&str] = &[
     "depth 1 of 1 MiB",
     "children that overlap",
     "a root with one child",
+    "a list below that is shorter",
+    "a list of what one blob holds",
+    "a list above a list that is one blob",
 ];
 
 /// Compares what became of vectors that are to be refused: `(what, code wanted, code or `None`)`.
@@ -247,6 +250,24 @@ async fn envelopes_are_opened_or_refused() {
             let now = project.blob(&taken_for).await.err().map(|e| e.code());
             code = if now == Some("STORE_CORRUPT") { code } else { now };
         }
+        outcomes.push((text(&row["what"]).into(), "STORE_CORRUPT".into(), code));
+    }
+    refused(outcomes);
+}
+
+#[tokio::test]
+async fn contents_that_are_no_files_are_refused() {
+    let golden = golden(include_str!("golden/contents.json"));
+    let mut outcomes = Vec::new();
+    for row in rows(&golden["refused_contents"]) {
+        let (project, memory) = project().await;
+        for (h, envelope) in row["blobs"].as_object().unwrap() {
+            create(&memory, &blob_key(&Hash::from_hex(h).unwrap()), unhex(text(envelope))).await;
+        }
+        let (size, depth) = (number(&row["size"]), number(&row["depth"]) as u8);
+        let (hash, root) = (hash(&row["sha256"]), hash(&row["root"]));
+        let file = project.file(Content { size, hash, depth, root });
+        let code = file.copy_to(&mut std::io::sink()).await.err().map(|e| e.code());
         outcomes.push((text(&row["what"]).into(), "STORE_CORRUPT".into(), code));
     }
     refused(outcomes);

@@ -2,6 +2,7 @@
 
 import struct
 
+from content import encode_list, read
 from keys import Refused, encode_key, sha256
 from node import DIRECTORY, FILE, LINK, Child, Entry, decode_node, encode_child, encode_node, raw_entry
 from packs import decode_index, encode_index, envelope, open_envelope, rle_envelope
@@ -199,6 +200,57 @@ def envelopes():
         except Refused:  # or the oracle cannot say, where there is no decoder of zstd
             taken_for = [sha256(content).hex() for content in taken_for]
             rows.append({"what": what, "envelope": raw.hex(), "taken_for": taken_for})
+        else:
+            raise AssertionError(what)
+    return rows
+
+
+def content_cases():
+    """`(what, size, depth, root, blobs, taken for)`: roots under which no file can be read.
+
+    The last is the content that a careless reader takes it for: its hash is the entry's.
+    """
+    part, other = b"a" * 600_000, b"b" * 600_000
+    good = encode_list([part, other])
+    row = lambda length, of: struct.pack("<I", length) + sha256(of)
+    whole = 1_200_000
+
+    def above(listed):
+        """A list of that list, as one chunk; a list so short would have no other above it."""
+        return row(len(listed), listed)
+
+    yield "a list that is cut short", whole, 1, good[:-1], [part, other], part + other
+    yield "a list with a byte too many", whole, 1, good + b"\0", [part, other], part + other
+    yield "an empty list", whole, 1, b"", [], b""
+    yield "a chunk of length 0", whole, 1, good + row(0, b""), [part, other, b""], part + other
+    yield "a chunk too few", whole, 1, good[:36], [part], part
+    yield "a chunk too many", whole, 1, good + good[:36], [part, other], part + other + part
+    wide = row((1 << 32) - 1, part) * 2 + good
+    yield "lengths that overflow", whole, 1, wide, [part, other], part * 3 + other
+    uneven = row(600_001, part) + row(599_999, part)
+    yield "a chunk shorter than its list says", whole, 1, uneven, [part], part * 2
+    yield "a list below that is not one", whole, 2, above(part), [part], part
+    yield "a list below that is shorter", whole, 2, row(73, good), [good, part, other], part + other
+    yield "depth 5", whole, 5, good, [part, other], part + other
+    yield "depth 255", whole, 255, good, [part, other], part + other
+    yield "a blob shorter than the size", 7, 0, b"hello\n", [], b"hello\n"
+    yield "a blob longer than the size", 5, 0, b"hello\n", [], b"hello\n"
+    yield "a list of what one blob holds", 6, 1, row(6, b"hello\n"), [b"hello\n"], b"hello\n"
+    yield "a list above a list that is one blob", whole, 2, above(good), [good, part, other], part + other
+
+
+def contents():
+    rows = []
+    for what, size, depth, root, parts, taken_for in content_cases():
+        blobs = {sha256(blob): blob for blob in [root, *parts]}
+        try:
+            list(read(blobs.__getitem__, size, depth, sha256(root)))
+        except Refused as refused:
+            wrapped = [rle_envelope(b[0], len(b)) if len(b) == 600_000 else envelope(b)
+                       for b in blobs.values()]
+            rows.append({"what": what, "reason": refused.reason, "size": size, "depth": depth,
+                         "sha256": sha256(taken_for).hex(), "root": sha256(root).hex(),
+                         "blobs": {h.hex(): e.hex() for h, e in zip(blobs, wrapped)}})
         else:
             raise AssertionError(what)
     return rows

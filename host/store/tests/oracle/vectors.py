@@ -178,7 +178,8 @@ def keys():
 
 FILES = {
     "trees.json": lambda: {"trees": trees(), "generated": generated(), "differences": differences()},
-    "contents.json": lambda: {"contents": contents(), "lists": lists()},
+    "contents.json": lambda: {"contents": contents(), "lists": lists(),
+                              "refused_contents": refusals.contents()},
     "nodes.json": lambda: {"accepted": refusals.accepted(), "refused": refusals.nodes(),
                            "refused_trees": refusals.trees()},
     "packs.json": packs,
