@@ -29,6 +29,7 @@ mod project;
 mod session;
 pub mod tree;
 mod upload;
+mod url;
 
 pub use backend::{Backend, Listed, Put, Swap, Version};
 pub use cache::{DiskCache, Tier};
@@ -48,3 +49,4 @@ pub use key::Kind;
 pub use project::{Clock, Project, Store, StoreOptions, SystemClock};
 pub use session::NewSession;
 pub use upload::{Sealed, Settled, Stored, Upload};
+pub use url::StoreUrl;

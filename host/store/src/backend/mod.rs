@@ -7,9 +7,23 @@ use bytes::Bytes;
 
 use crate::Result;
 
+mod directory;
 mod memory;
+mod names;
+mod proof;
+mod s3;
 
+pub use directory::Directory;
 pub use memory::Memory;
+pub use proof::prove;
+pub use s3::{Credentials, Patience, S3, S3Options};
+
+/// More than any object that is ever written; what claims to be longer is not read.
+const MAX_OBJECT: u64 = 1 << 30;
+
+fn too_large(size: u64) -> String {
+    format!("it claims to have {size} bytes, more than any object of a store")
+}
 
 /// A place for objects and refs. Keys are relative to the store's prefix; those of refs and of
 /// objects are apart.
@@ -45,12 +59,13 @@ pub trait Backend: Send + Sync {
     /// one page of them. Fewer than [`PAGE`] are the end.
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>>;
 
-    /// A ref; `None`: it was never written.
+    /// A ref; `None`: it was never written, or was removed.
     async fn read_ref(&self, name: &str) -> Result<Option<(Bytes, Version)>>;
 
-    /// Moves a ref durably from `expected` (`None`: it was never written) to `value`. Never
-    /// repeats an attempt whose answer was lost: the caller reads the ref back, and knows its
-    /// own attempt.
+    /// Moves a ref durably from `expected` (`None`: it is not there) to `value`, a document with
+    /// the id of the attempt in it. Never repeats an attempt whose answer was lost: the caller
+    /// reads the ref back, and knows its own attempt. One that is not read may still have been
+    /// carried out, and written over since; and it may be yet, until the ref moves.
     async fn swap_ref(&self, name: &str, expected: Option<&Version>, value: Bytes) -> Result<Swap>;
 
     /// The names of the refs that begin with `prefix`, in order, after `after`; one
