@@ -6,7 +6,8 @@ use crate::{Error, Hash, Result};
 
 /// The longest content of one object.
 pub(crate) const MAX_CONTENT: usize = 4 << 20;
-const HEADER: usize = 5;
+/// Bytes before the content.
+pub(crate) const HEADER: u32 = 5;
 
 /// How blobs and trees are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub(crate) fn seal(content: &[u8], compression: Compression) -> Result<Bytes> {
     if content.len() > MAX_CONTENT {
         return Err(Error::corrupt("an object", format!("it has {} bytes", content.len())));
     }
-    let mut out = Vec::with_capacity(HEADER + content.len());
+    let mut out = Vec::with_capacity(HEADER as usize + content.len());
     let raw = |out: &mut Vec<u8>| {
         out.push(0);
         out.extend_from_slice(&(content.len() as u32).to_le_bytes());
@@ -54,14 +55,22 @@ pub(crate) fn seal(content: &[u8], compression: Compression) -> Result<Bytes> {
 /// Takes a content out of its envelope, and checks that it is what its hash says.
 pub(crate) fn open(envelope: &Bytes, kind: &str, hash: &Hash) -> Result<Bytes> {
     let bad = |why: &str| Error::corrupt(format!("{kind} {hash}"), why);
-    let (head, rest) = envelope.split_at_checked(HEADER).ok_or_else(|| bad("it is cut off"))?;
+    let (head, rest) =
+        envelope.split_at_checked(HEADER as usize).ok_or_else(|| bad("it is cut off"))?;
     let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
     if length > MAX_CONTENT {
         return Err(bad("its length is beyond the bound"));
     }
     let content = match head[0] {
-        0 => envelope.slice(HEADER..),
-        1 => zstd::bulk::decompress(rest, length).map_err(|_| bad("it cannot be decoded"))?.into(),
+        0 => envelope.slice(HEADER as usize..),
+        1 => {
+            // One frame: what follows it would be bytes that nothing names.
+            let frame = zstd::zstd_safe::find_frame_compressed_size(rest);
+            if frame != Ok(rest.len()) {
+                return Err(bad("it is not one frame"));
+            }
+            zstd::bulk::decompress(rest, length).map_err(|_| bad("it cannot be decoded"))?.into()
+        }
         _ => return Err(bad("its codec is not known")),
     };
     if content.len() != length {

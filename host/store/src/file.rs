@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, try_join_all};
 use tokio::sync::OnceCell;
 
-use crate::content::{Chunk, chunks};
+use crate::content::{Chunk, WHOLE, chunks};
 use crate::{Content, Error, Hash, Hasher, Project, Result};
 
 /// Chunks that are asked for at a time.
@@ -43,6 +43,10 @@ impl FileContent {
     pub async fn chunks(&self) -> Result<&[Chunk]> {
         let Content { size, depth, root, .. } = self.content;
         let found = self.chunks.get_or_try_init(|| async {
+            if (depth == 0) != (size <= WHOLE) {
+                let what = format!("file {}", self.content.hash);
+                return Err(Error::corrupt(what, "its depth does not fit its size"));
+            }
             let found = match (depth, size) {
                 (0, 0) => Vec::new(),
                 (0, _) => {
@@ -84,14 +88,7 @@ impl FileContent {
     /// # Errors
     /// As [`chunks`](Self::chunks).
     pub async fn chunk(&self, chunk: &Chunk) -> Result<Bytes> {
-        let content = self.project.blob(&chunk.hash).await?;
-        match content.len() == chunk.length as usize {
-            true => Ok(content),
-            false => Err(Error::corrupt(
-                format!("blob {}", chunk.hash),
-                "its length is not what its file says",
-            )),
-        }
+        chunk_of(&self.project, chunk).await
     }
 
     /// Writes all of it, and checks that it is what its hash says.
@@ -116,6 +113,18 @@ impl FileContent {
     }
 }
 
+/// A chunk, as long as its list says.
+async fn chunk_of(project: &Project, chunk: &Chunk) -> Result<Bytes> {
+    let content = project.blob(&chunk.hash).await?;
+    match content.len() == chunk.length as usize {
+        true => Ok(content),
+        false => {
+            let what = format!("blob {}", chunk.hash);
+            Err(Error::corrupt(what, "its length is not what its file says"))
+        }
+    }
+}
+
 /// The chunks below a list.
 fn listed(project: &Project, root: Hash, depth: u8) -> BoxFuture<'_, Result<Vec<Chunk>>> {
     Box::pin(async move {
@@ -124,8 +133,12 @@ fn listed(project: &Project, root: Hash, depth: u8) -> BoxFuture<'_, Result<Vec<
             _ => {
                 let mut out = Vec::new();
                 for some in listed(project, root, depth - 1).await?.chunks(AT_ONCE) {
-                    let read = try_join_all(some.iter().map(|c| project.blob(&c.hash))).await?;
+                    let read = try_join_all(some.iter().map(|c| chunk_of(project, c))).await?;
                     read.iter().for_each(|b| out.extend_from_slice(b));
+                }
+                if out.len() as u64 <= WHOLE {
+                    let what = format!("list {root}");
+                    return Err(Error::corrupt(what, "it lists what one blob holds"));
                 }
                 out.into()
             }

@@ -63,7 +63,7 @@ pub struct Conflict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Landing {
     /// The head is at it.
-    Landed(Landed),
+    Landed(Box<Landed>),
     /// Nothing was changed.
     Unchanged,
     /// Nothing was changed: the head has other things at these paths.
@@ -245,7 +245,8 @@ impl Project {
             Swap::Lost
         };
         let stored = settled.stored();
-        let landed = || Landing::Landed(Landed { record: record.clone(), stored, lost: 0 });
+        let landed =
+            || Landing::Landed(Box::new(Landed { record: record.clone(), stored, lost: 0 }));
         let landing = match moved {
             Swap::Done(_) => landed(),
             Swap::Lost => {

@@ -41,11 +41,6 @@ impl Keys {
         Self { root: format!("projects/{project}") }
     }
 
-    /// The project's folder, with its `/`.
-    pub(crate) fn root(&self) -> String {
-        format!("{}/", self.root)
-    }
-
     /// `project.json`.
     pub(crate) fn project(&self) -> String {
         format!("{}/project.json", self.root)

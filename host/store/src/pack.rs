@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::key::Kind;
-use crate::{Error, Hash, Result};
+use crate::{Error, Hash, Result, envelope};
 
 const MAGIC: &[u8; 8] = b"BRIOPACK";
 const INDEX_MAGIC: &[u8; 8] = b"BRIOPIDX";
@@ -151,7 +151,8 @@ impl Index {
             let key = (kind, hash_at(at + 1)?);
             let spot = Spot { offset: u64_at(at + 33)?, length: u32_at(at + 41)? };
             let end = spot.offset.checked_add(u64::from(spot.length));
-            if spot.offset < HEADER as u64 || end.is_none_or(|e| e > size) {
+            let inside = spot.offset >= HEADER as u64 && end.is_some_and(|e| e <= size);
+            if !inside || spot.length < envelope::HEADER {
                 return Err(bad("an entry lies outside of the pack"));
             }
             if last.is_some_and(|l| l >= key) {

@@ -39,7 +39,7 @@ fn why(goal: &str) -> Why {
 
 fn landed(l: Landing) -> Landed {
     match l {
-        Landing::Landed(l) => l,
+        Landing::Landed(l) => *l,
         other => panic!("{other:?}"),
     }
 }

@@ -49,8 +49,8 @@ impl<'a> Rest<'a> {
                 }
             }
             Items::Inner(v) => {
-                for c in v.iter().rev() {
-                    self.items.push_front(Item::Node(Ref::of(c, node.level), node.level - 1));
+                for n in (0..v.len()).rev() {
+                    self.items.push_front(Item::Node(r.of(&node, v, n), node.level - 1));
                 }
             }
         }

@@ -50,7 +50,7 @@ impl Feed<'_> {
         end: bool,
     ) -> BoxFuture<'s, Result<()>> {
         Box::pin(async move {
-            if let Ref::Below(child, level) = &at
+            if let Ref::Below { child, level, .. } = &at
                 && edits.is_empty()
                 && self.builder.in_sync(*level)
             {
@@ -90,7 +90,7 @@ impl Feed<'_> {
                         };
                         let (mine, rest) = edits.split_at(n);
                         edits = rest;
-                        self.node(Ref::of(child, node.level), mine, last).await?;
+                        self.node(at.of(&node, v, i), mine, last).await?;
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! The bytes of a node.
 
-use crate::content::MAX_DEPTH;
+use crate::content::{MAX_DEPTH, WHOLE};
 use crate::{Content, Error, Hash, Result};
 
 use super::Key;
@@ -64,7 +64,9 @@ impl Entry {
                     (1..=TARGET_MAX).contains(&target.len()) && !target.contains(&0)
                 }
                 Self::File { content: c, .. } => {
-                    c.depth <= MAX_DEPTH && (c.depth > 0 || c.root == c.hash)
+                    c.depth <= MAX_DEPTH
+                        && (c.depth == 0) == (c.size <= WHOLE)
+                        && (c.depth > 0 || c.root == c.hash)
                 }
                 Self::Dir { .. } => true,
             }
@@ -140,6 +142,14 @@ impl Node {
         match &self.items {
             Items::Leaf(v) => v.last().map(|(k, _)| k),
             Items::Inner(v) => v.last().map(|c| &c.last),
+        }
+    }
+
+    /// Whether all that it tells of its keys is behind this one.
+    pub(crate) fn is_behind(&self, key: &Key) -> bool {
+        match &self.items {
+            Items::Leaf(v) => v.first().is_none_or(|(k, _)| k > key),
+            Items::Inner(v) => v.first().is_none_or(|c| c.last > *key),
         }
     }
 
@@ -276,7 +286,7 @@ impl<'a> Reader<'a> {
         }
         match entry.is_valid() {
             true => Ok(entry),
-            false => Err("an entry's mode, target or depth is out of bounds"),
+            false => Err("an entry's mode, target or depth is none that it can have"),
         }
     }
 }

@@ -30,34 +30,47 @@ pub struct Tree {
 #[derive(Clone)]
 pub(super) enum Ref {
     Root(Hash),
-    Below(Child, u8),
+    Below { child: Child, level: u8, after: Option<Key> },
 }
 
 impl Ref {
     pub(super) fn hash(&self) -> &Hash {
         match self {
             Self::Root(hash) => hash,
-            Self::Below(child, _) => &child.hash,
+            Self::Below { child, .. } => &child.hash,
         }
     }
 
     /// Reads it, and checks that it is what its parent says.
     pub(super) async fn read(&self, nodes: &dyn Nodes) -> Result<Arc<Node>> {
         let node = nodes.node(self.hash()).await?;
-        if let Self::Below(child, level) = self {
-            let fits = node.level == *level
-                && node.last() == Some(&child.last)
-                && node.entries() == child.entries;
-            if !fits {
-                let what = format!("tree node {}", child.hash);
-                return Err(Error::corrupt(what, "it is not what its parent says"));
+        let bad = |why| Error::corrupt(format!("tree node {}", self.hash()), why);
+        match self {
+            Self::Root(_) => match &node.items {
+                Items::Inner(v) if v.len() < 2 => return Err(bad("a root has one child")),
+                _ => {}
+            },
+            Self::Below { child, level, after } => {
+                let fits = node.level == *level
+                    && node.last() == Some(&child.last)
+                    && node.entries() == child.entries
+                    && after.as_ref().is_none_or(|after| node.is_behind(after));
+                if !fits {
+                    return Err(bad("it is not what its parent says"));
+                }
             }
         }
         Ok(node)
     }
 
-    pub(super) fn of(child: &Child, parent: u8) -> Self {
-        Self::Below(child.clone(), parent - 1)
+    /// The n-th child of a node.
+    pub(super) fn of(&self, node: &Node, children: &[Child], n: usize) -> Self {
+        let after = match (n.checked_sub(1).and_then(|n| children.get(n)), self) {
+            (Some(before), _) => Some(before.last.clone()),
+            (None, Self::Below { after, .. }) => after.clone(),
+            (None, Self::Root(_)) => None,
+        };
+        Self::Below { child: children[n].clone(), level: node.level - 1, after }
     }
 }
 
@@ -93,9 +106,9 @@ impl Tree {
                     let found = v.binary_search_by(|(k, _)| k.cmp(key)).ok();
                     return Ok(found.map(|i| v[i].1.clone()));
                 }
-                Items::Inner(v) => match v.get(v.partition_point(|c| c.last < *key)) {
-                    Some(child) => at = Ref::of(child, node.level),
-                    None => return Ok(None),
+                Items::Inner(v) => match v.partition_point(|c| c.last < *key) {
+                    n if n < v.len() => at = at.of(&node, v, n),
+                    _ => return Ok(None),
                 },
             }
         }
@@ -132,11 +145,11 @@ impl Tree {
                 Items::Inner(v) => {
                     let mut wanted: Vec<(Ref, std::ops::Range<usize>)> = Vec::new();
                     let mut from = 0;
-                    while let Some(key) = keys.get(from)
-                        && let Some(child) = v.get(v.partition_point(|c| c.last < **key))
-                    {
+                    while let Some(key) = keys.get(from) {
+                        let n = v.partition_point(|c| c.last < **key);
+                        let Some(child) = v.get(n) else { break };
                         let to = from + keys[from..].partition_point(|k| **k <= child.last);
-                        wanted.push((Ref::of(child, node.level), from..to));
+                        wanted.push((at.of(&node, v, n), from..to));
                         from = to;
                     }
                     for some in wanted.chunks(AT_ONCE) {
@@ -200,13 +213,13 @@ impl Tree {
                     let from = v.partition_point(|c| within(&c.last).is_lt());
                     let to = v.partition_point(|c| within(&c.last).is_le());
                     // The child after the last one that ends within may begin within.
-                    let wanted = &v[from..(to + 1).min(v.len())];
-                    for some in wanted.chunks(AT_ONCE) {
-                        let refs: Vec<Ref> = some.iter().map(|c| Ref::of(c, node.level)).collect();
+                    let wanted: Vec<Ref> =
+                        (from..(to + 1).min(v.len())).map(|n| at.of(&node, v, n)).collect();
+                    for refs in wanted.chunks(AT_ONCE) {
                         // Read ahead, side by side; what is read is in the cache then.
                         try_join_all(refs.iter().map(|r| r.read(&*self.nodes))).await?;
                         for r in refs {
-                            self.collect(r, within, see).await?;
+                            self.collect(r.clone(), within, see).await?;
                         }
                     }
                 }
@@ -230,7 +243,7 @@ impl Tree {
                 for (r, node) in some.iter().zip(nodes) {
                     out.push(*r.hash());
                     if let Items::Inner(v) = &node.items {
-                        below.extend(v.iter().map(|c| Ref::of(c, node.level)));
+                        below.extend((0..v.len()).map(|n| r.of(&node, v, n)));
                     }
                 }
             }
