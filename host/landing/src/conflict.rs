@@ -61,25 +61,36 @@ pub enum Theirs {
         /// What was done.
         what: What,
     },
+    /// What landed on the head of the project that the session's tree is of.
+    Head {
+        /// The project.
+        project: String,
+        /// The position of the head that was looked at.
+        position: u64,
+        /// What was done, since the tree of the session.
+        what: What,
+    },
 }
 
 impl Theirs {
-    /// As it is written in JSON: `landing`, `drift`, `busy` or `parent`.
+    /// As it is written in JSON: `landing`, `drift`, `busy`, `parent` or `head`.
     pub fn by(&self) -> &'static str {
         match self {
             Self::Landing { .. } => "landing",
             Self::Drift { .. } => "drift",
             Self::Busy => "busy",
             Self::Parent { .. } => "parent",
+            Self::Head { .. } => "head",
         }
     }
 
     /// What was done, where that is known.
     pub fn what(&self) -> Option<What> {
         match self {
-            Self::Landing { what, .. } | Self::Drift { what } | Self::Parent { what, .. } => {
-                Some(*what)
-            }
+            Self::Landing { what, .. }
+            | Self::Drift { what }
+            | Self::Parent { what, .. }
+            | Self::Head { what, .. } => Some(*what),
             Self::Busy => None,
         }
     }
@@ -173,6 +184,9 @@ impl fmt::Display for Theirs {
             Self::Busy => f.write_str("open for writing in another program"),
             Self::Parent { session, what } => {
                 write!(f, "{} in the parent {session}", what.as_str())
+            }
+            Self::Head { project, position, what } => {
+                write!(f, "{} on the head of {project}, by position {position}", what.as_str())
             }
         }
     }

@@ -425,7 +425,6 @@ impl Domain {
     }
 }
 
-/// The domain whose state lies in the base, or above it.
 fn same_trees(a: Option<&Arc<dyn Trees>>, b: Option<&Arc<dyn Trees>>) -> bool {
     match (a, b) {
         (None, None) => true,
@@ -434,6 +433,7 @@ fn same_trees(a: Option<&Arc<dyn Trees>>, b: Option<&Arc<dyn Trees>>) -> bool {
     }
 }
 
+/// The domain whose state lies in the base, or above it.
 fn find_or_make(
     at: &discover::Base,
     options: OpenOptions,

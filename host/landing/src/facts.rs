@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::disk;
 use crate::look::Look;
+use crate::lower::timeless;
 use crate::state::State;
 
 /// Directories of the base, opened once each, links not followed, mounts not crossed.
@@ -105,6 +106,32 @@ impl Facts {
             if goes && let Some(dir) = dirs.get(&c.path).map_err(|e| (c.path.clone(), e))? {
                 let names = disk::names(&*dir).map_err(|e| (c.path.clone(), e))?;
                 facts.listings.insert(c.path.clone(), names);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// As [`gather`](Self::gather), of a tree, with paths of what it shows.
+    pub(crate) fn of_tree(tree: &dyn Lower, set: &ChangeSet) -> FsResult<Facts> {
+        let mut facts = Facts::default();
+        for c in &set.changes {
+            for path in c.path.ancestors().chain([c.path.clone()]) {
+                if let std::collections::btree_map::Entry::Vacant(v) = facts.now.entry(path.clone())
+                {
+                    v.insert(tree.fingerprint(&path)?.map(timeless));
+                }
+            }
+            let goes = c.before.is_some_and(|m| m.kind == Kind::Dir)
+                && c.after.is_none_or(|m| m.kind != Kind::Dir);
+            if goes {
+                match tree.list(&c.path) {
+                    Ok(entries) => {
+                        let names = entries.into_iter().map(|e| e.name).collect();
+                        facts.listings.insert(c.path.clone(), names);
+                    }
+                    Err(FsError::NotFound | FsError::NotDirectory) => {}
+                    Err(e) => return Err(e),
+                }
             }
         }
         Ok(facts)

@@ -25,7 +25,7 @@
 //! Map: `domain` (open, claim, adopt), `seat`, `shelf` (where its state lies) · `begin`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
-//! `versions`, `rebase`, `replay`, `resolve`, `onto`, `transfer` · `seal` · `nesting`,
+//! `versions`, `rebase`, `replay`, `resolve`, `onto`, `onto_tree`, `transfer` · `seal` · `nesting`,
 //! `cascade`, `notes`, `notes_at`, `store_binding`, `binds`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
 #![cfg(target_os = "linux")]
 
@@ -88,6 +88,7 @@ mod nesting;
 mod notes;
 mod notes_at;
 mod onto;
+mod onto_tree;
 mod operations;
 mod options;
 mod plan;

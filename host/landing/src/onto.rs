@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use brio_session::RelPath;
+use brio_session::{NewStack, RelPath, WriteGate};
 
 use crate::commit::{admit, entry, lands_here, note_conflict};
 use crate::errors::Doing;
@@ -87,7 +87,7 @@ fn on_base<E: From<CommitError>>(
             },
         }
         let new = round.fresh.stack(m);
-        let new = keep(state, m, new, round.fresh, &resolutions)?;
+        let new = keep(state, m, new, round.fresh, &resolutions, None)?;
         return Ok((new, resolutions));
     }
     Err(too_often(&m.id).into())
@@ -119,17 +119,24 @@ fn on_parent<E: From<CommitError>>(
     new.layers = below.into_iter().chain([fresh.layer().clone()]).collect();
     // Its parent's layers lie over what they lay over.
     (new.lower, new.lower_at) = (p.lower.clone(), p.lower_at.clone());
-    let new = keep(state, m, new, fresh, &resolutions)?;
+    let new = keep(state, m, new, fresh, &resolutions, None)?;
     Ok((new, resolutions))
 }
 
+/// A view that is being written and follows its session.
+pub(crate) struct Follow<'a> {
+    pub(crate) gate: WriteGate<'a>,
+    pub(crate) to: NewStack,
+}
+
 /// Writes the new stack down; what nothing lists any more goes.
-fn keep(
+pub(crate) fn keep(
     state: &Arc<State>,
     m: &Meta,
     mut new: Meta,
     fresh: Fresh,
     resolutions: &Resolutions,
+    live: Option<Follow<'_>>,
 ) -> Result<Meta, CommitError> {
     let fail = |e| view_error(m, e);
     let view = layers::view(state, &new, layers::read_only(state)).map_err(fail)?;
@@ -148,14 +155,21 @@ fn keep(
     new.stale = m.stale && !fresh_again;
     new.conflicted = false;
     new.torn = m.unclean(&state.options.boot_id);
-    new.clean = true;
+    new.clean = live.is_none();
     new.boot.clone_from(&state.options.boot_id);
     let what = &m.id;
     isolation::carry(state, m, resolutions.keys())?;
     manifest::write(state, &new, &view, || false).doing(what)?;
     drop(view);
     notes::carry(state, &notes::changes(state, m)?, fresh.layer())?;
-    meta::store_surely(state, &new, true).doing(what)?;
+    let stored = meta::store_surely(state, &new, true);
+    // The view follows what the disk says, whatever was reported about it.
+    if let Some(Follow { gate, to }) = live
+        && (stored.is_ok() || meta::is_stored(state, &new))
+    {
+        gate.switch(to);
+    }
+    stored.doing(what)?;
     fresh.keep();
     if fresh_again
         && let Err(e) = meta::dir(state, what).and_then(|d| state.disk.unlink(&d, meta::STALE))
@@ -165,6 +179,35 @@ fn keep(
     }
     checkpoint::tidy(state, &mut new);
     Ok(new)
+}
+
+/// Says what a policy makes of the paths in conflict.
+pub(crate) type Chosen<'a> =
+    &'a dyn Fn(&mut Vec<Conflict>, &Versions<'_>) -> Result<Resolutions, CommitError>;
+
+/// Rebases by a policy, as `put` does it. Gives also the conflicts that it settled.
+pub(crate) fn by_rebase(
+    m: &Meta,
+    policy: Policy,
+    put: impl FnOnce(Chosen<'_>) -> Result<(Meta, Resolutions), CommitError>,
+) -> (Result<(Meta, Resolutions), CommitError>, Vec<Conflict>) {
+    // Several rounds may be made: what counts is the last one's.
+    let overridden = std::cell::RefCell::new(Vec::new());
+    let done = put(&|conflicts, versions| {
+        let conflict = |conflicts: &mut Vec<Conflict>| CommitError::Conflict {
+            session: m.id.clone(),
+            conflicts: std::mem::take(conflicts),
+        };
+        if policy == Policy::Reject && !conflicts.is_empty() {
+            fill(conflicts, versions, &m.subdir);
+            return Err(conflict(conflicts));
+        }
+        let settled = settle(conflicts, versions, &m.subdir, by_policy(policy));
+        let settled = settled.map_err(|e| view_error(m, e))?;
+        overridden.replace(conflicts.clone());
+        settled.ok_or_else(|| conflict(conflicts))
+    });
+    (done, overridden.into_inner())
 }
 
 /// See [`Session::rebase`](crate::Session::rebase).
@@ -180,22 +223,7 @@ pub(crate) fn rebase(
     if seal::stands_on_all(state, &m)? {
         return Ok(Rebased { landing: m.landing, moved: false, settled: Vec::new() });
     }
-    // Several rounds may have been made: what counts is the last one's.
-    let overridden = std::cell::RefCell::new(Vec::new());
-    let done = put(state, &m, |conflicts, versions| {
-        let fail = |e| view_error(&m, e);
-        let conflict = |conflicts: &mut Vec<Conflict>| CommitError::Conflict {
-            session: id.clone(),
-            conflicts: std::mem::take(conflicts),
-        };
-        if policy == Policy::Reject && !conflicts.is_empty() {
-            fill(conflicts, versions, &m.subdir);
-            return Err(conflict(conflicts));
-        }
-        let settled = settle(conflicts, versions, &m.subdir, by_policy(policy)).map_err(fail)?;
-        overridden.replace(conflicts.clone());
-        settled.ok_or_else(|| conflict(conflicts))
-    });
+    let (done, conflicts) = by_rebase(&m, policy, |choose| put(state, &m, choose));
     let (new, _) = match done {
         Err(CommitError::Conflict { session, conflicts }) => {
             note_conflict(state, &mut m, &conflicts, &as_commit);
@@ -203,7 +231,6 @@ pub(crate) fn rebase(
         }
         done => done?,
     };
-    let conflicts = overridden.into_inner();
     let mut e = entry(state, "rebased", &new, &as_commit);
     let settled = (!conflicts.is_empty()).then(|| Settled::new(policy, &conflicts));
     e.detail = Some(serde_json::json!({ "landing": new.landing, "settled": settled }));

@@ -48,7 +48,7 @@ impl Settled {
             let (landing, session) = match &c.theirs {
                 Theirs::Landing { number, session, .. } => (Some(*number), Some(session.clone())),
                 Theirs::Parent { session, .. } => (None, Some(session.clone())),
-                Theirs::Drift { .. } | Theirs::Busy => (None, None),
+                Theirs::Head { .. } | Theirs::Drift { .. } | Theirs::Busy => (None, None),
             };
             Overridden { path: c.path.to_string(), by: c.theirs.by(), landing, session }
         };

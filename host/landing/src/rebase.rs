@@ -17,7 +17,8 @@ use crate::replay::{Replay, Stuck};
 use crate::state::State;
 use crate::versions::Versions;
 use crate::{
-    BeginError, CommitError, HostError, Isolation, LowerInfo, SessionError, SessionId, layers, meta,
+    BeginError, CommitError, HostError, Isolation, LowerInfo, SessionError, SessionId, TreeInfo,
+    layers, meta,
 };
 
 /// What the paths in conflict are to be, relative to what the session branches. Every other
@@ -31,6 +32,8 @@ pub(crate) struct Fresh {
     /// The base as of which landing it is for, and its T0.
     pub(crate) landing: u64,
     pub(crate) t0: Time,
+    /// What it lies on.
+    lower: LowerInfo,
     /// The session notes what it reads.
     tracked: bool,
     kept: bool,
@@ -54,6 +57,18 @@ impl Fresh {
         Ok(fresh)
     }
 
+    /// Makes the layer for a session that is put on another tree.
+    pub(crate) fn on_tree(
+        state: &Arc<State>,
+        m: &Meta,
+        tree: &TreeInfo,
+    ) -> Result<Self, CommitError> {
+        let mut fresh = Self::make(state, m, m.landing)?;
+        fresh.lower = LowerInfo::Tree(tree.clone());
+        fresh.tracked = m.isolation == Isolation::Serializable;
+        Ok(fresh)
+    }
+
     fn make(state: &Arc<State>, m: &Meta, landing: u64) -> Result<Self, CommitError> {
         let what = &m.id;
         let layer = Layer { session: m.id.clone(), n: m.next_layer() };
@@ -66,6 +81,8 @@ impl Fresh {
             layer,
             landing,
             t0: Time::default(),
+            // What a frozen copy held is in the changes; the base is seen live from here on.
+            lower: LowerInfo::Live,
             tracked: false,
             kept: false,
         };
@@ -83,8 +100,7 @@ impl Fresh {
             t0: self.t0,
             layers: vec![self.layer.clone()],
             inherited: 0,
-            // What a frozen copy held is in the changes; the base is seen live from here on.
-            lower: LowerInfo::Live,
+            lower: self.lower.clone(),
             lower_at: None,
             ..m.clone()
         }

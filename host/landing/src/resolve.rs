@@ -17,7 +17,9 @@ use crate::policy::{settle, view_error};
 use crate::rebase::Resolutions;
 use crate::state::State;
 use crate::versions::{Versions, stat};
-use crate::{CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, layers, onto};
+use crate::{
+    CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, TreeInfo, layers, onto,
+};
 
 /// Which side of a conflict is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +99,18 @@ pub(crate) fn resolve(
     let m = &m;
     let (new, resolutions) =
         onto::put(state, m, |conflicts, versions| choose(m, conflicts, versions, options))?;
+    Ok(resolved(state, m, &new, &resolutions, options, None))
+}
+
+/// Tells what a resolve did, here and in the journal. `onto`: the tree that the session stands on now.
+pub(crate) fn resolved(
+    state: &State,
+    m: &Meta,
+    new: &Meta,
+    resolutions: &Resolutions,
+    options: &ResolveOptions,
+    onto: Option<&TreeInfo>,
+) -> Resolved {
     let is_text = |how: &Resolution| matches!(how, Resolution::Text { marked: true, .. });
     let up = |p: &RelPath| m.subdir.join_path(p);
     let takes = Takes::new(m, options);
@@ -111,7 +125,7 @@ pub(crate) fn resolve(
             .map(|(p, _)| up(p))
             .collect(),
     };
-    let mut e = entry(state, "resolved", &new, &CommitOptions::default());
+    let mut e = entry(state, "resolved", new, &CommitOptions::default());
     let paths = |all: &[RelPath]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
     let taken: BTreeMap<_, _> =
         done.taken.iter().map(|(p, t)| (p.to_string(), t.as_str())).collect();
@@ -119,8 +133,11 @@ pub(crate) fn resolve(
         "landing": done.landing, "merged": paths(&done.merged), "marked": paths(&done.marked),
         "taken": taken,
     }));
+    if let (Some(tree), Some(detail)) = (onto, &mut e.detail) {
+        detail["tree"] = serde_json::json!(tree);
+    }
     state.note(&e);
-    Ok(done)
+    done
 }
 
 /// The sides that were taken, relative to what the session branches.
@@ -142,7 +159,7 @@ impl Takes {
 }
 
 /// A resolution for every path in conflict, or what must be chosen.
-fn choose(
+pub(crate) fn choose(
     m: &Meta,
     conflicts: &mut Vec<Conflict>,
     versions: &Versions<'_>,
@@ -237,6 +254,9 @@ fn labels(m: &Meta, c: &Conflict) -> Labels {
     let theirs = match &c.theirs {
         Theirs::Landing { number, goal: g, .. } => format!("theirs (landing {number}{})", goal(g)),
         Theirs::Parent { session, .. } => format!("theirs (parent {session})"),
+        Theirs::Head { project, position, .. } => {
+            format!("theirs (head of {project}, position {position})")
+        }
         Theirs::Drift { .. } | Theirs::Busy => "theirs (changed outside of brio)".to_owned(),
     };
     Labels {

@@ -15,8 +15,8 @@ use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
     Isolation, JournalError, LeaseError, Operation, Pushed, Reading, RebaseOptions, Rebased,
     RunTag, Seal, SessionDebug, SessionError, SessionId, SessionInfo, SessionNotes, SessionRecord,
-    State, StopOptions, Stopped, Writer, against, checkpoint, diagnose, layers, meta, notes, onto,
-    operations, seal, transfer, words,
+    State, StopOptions, Stopped, TreeInfo, Writer, against, checkpoint, diagnose, layers, meta,
+    notes, onto, onto_tree, operations, seal, transfer, words,
 };
 
 /// A session of a domain.
@@ -63,6 +63,27 @@ impl Session {
     /// When it has ended or cannot be read.
     pub fn debug(&self) -> Result<SessionDebug, SessionError> {
         diagnose::debug(&self.domain, &self.id)
+    }
+
+    /// The conflicts of a session on a tree with another tree of its project: paths that it
+    /// changed and that are not the same in both. Costs what changed. With a writer, those of
+    /// what it has written so far.
+    ///
+    /// # Errors
+    /// `NOT_ON_TREE`, `TREE_INVALID`, `NO_STORE`, and as reading a tree.
+    pub fn conflicts_onto(&self, onto: &TreeInfo) -> Result<Vec<Conflict>, CommitError> {
+        onto_tree::conflicts(&self.domain, &self.id, onto)
+    }
+
+    /// What a session with isolation `serializable` read of its tree and would read otherwise of
+    /// another one, each as a conflict. Costs what was read. Reads of a writer count once its view
+    /// is synced; before, they are not known.
+    ///
+    /// # Errors
+    /// As [`conflicts_onto`](Self::conflicts_onto); `NOT_TRACKED`, and `READS_UNKNOWN` where not
+    /// all is known.
+    pub fn reads_changed(&self, onto: &TreeInfo) -> Result<Vec<Conflict>, CommitError> {
+        onto_tree::reads_changed(&self.domain, &self.id, onto)
     }
 
     /// A read-only view of it as it is now; it takes no lease.

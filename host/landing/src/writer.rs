@@ -12,8 +12,9 @@ use crate::notes::Held;
 use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Figures,
-    Landed, LeaseError, Pushed, RunInfo, Session, SessionId, SessionNotes, cascade, checkpoint,
-    manifest, meta, nesting, operations,
+    Landed, LeaseError, Pushed, RebaseOptions, Rebased, ResolveError, ResolveOptions, Resolved,
+    RunInfo, Session, SessionId, SessionNotes, TreeInfo, cascade, checkpoint, manifest, meta,
+    nesting, onto_tree, operations,
 };
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles
@@ -124,6 +125,39 @@ impl Writer {
     /// this lives; afterwards that is `LEASE_GONE`.
     pub fn notes(&self, below: Arc<dyn Notes>) -> SessionNotes {
         SessionNotes::held(self.domain.clone(), self.id.clone(), below, self.held.clone())
+    }
+
+    /// Puts a session on a tree onto another tree of its project, durably: what it changed is
+    /// made there again, `options.policy` settles what both changed. Look-ups in the view see it
+    /// from here on; the roots of the view go on, other handles that are open answer `Stale`.
+    /// Nobody may be reading through the view meanwhile. A crash leaves the session wholly on the
+    /// one or on the other tree.
+    ///
+    /// # Errors
+    /// As [`Session::conflicts_onto`], and as a commit by the same policy; the session is what it
+    /// was.
+    pub fn rebase_onto(
+        &self,
+        tree: &TreeInfo,
+        options: RebaseOptions,
+    ) -> Result<Rebased, CommitError> {
+        let _alone = self.alone();
+        onto_tree::rebase(&self.domain, &self.id, &self.view, tree, &options)
+    }
+
+    /// As [`rebase_onto`](Self::rebase_onto), with conflicts settled as
+    /// [`Domain::resolve`](crate::Domain::resolve) does it: texts that overlap get conflict
+    /// markers, and the rest is taken as told.
+    ///
+    /// # Errors
+    /// As [`rebase_onto`](Self::rebase_onto), and see [`ResolveError`].
+    pub fn resolve_onto(
+        &self,
+        tree: &TreeInfo,
+        options: ResolveOptions,
+    ) -> Result<Resolved, ResolveError> {
+        let _alone = self.alone();
+        onto_tree::resolve(&self.domain, &self.id, &self.view, tree, &options)
     }
 
     /// Remembers, durably, what a store has of it.

@@ -40,18 +40,29 @@ impl WriteGate<'_> {
     /// # Errors
     /// As [`View::open`]; `Ended`.
     pub fn prepare(&self, layer: Dir, below: Arc<dyn Lower>) -> FsResult<NewStack> {
+        let new = self.prepare_anew(layer, below)?.0;
         let inner = self.inner();
-        if inner.ended.load(Ordering::SeqCst) {
-            return Err(FsError::Ended);
-        }
-        let new = State::open(layer, below, &inner.options)?;
-        new.keep_notes(&inner.options)?;
         // What was read on the stack that is left is known to who goes on.
         let old = inner.read()?;
         if let (Some(notes), Some(old)) = (&new.notes, &old.notes) {
             old.save()?;
             notes.absorb(old)?;
         }
+        Ok(NewStack(new))
+    }
+
+    /// As [`prepare`](Self::prepare), for a stack whose base is another one: what was read on
+    /// the one that is left is the caller's to remember.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub fn prepare_anew(&self, layer: Dir, below: Arc<dyn Lower>) -> FsResult<NewStack> {
+        let inner = self.inner();
+        if inner.ended.load(Ordering::SeqCst) {
+            return Err(FsError::Ended);
+        }
+        let new = State::open(layer, below, &inner.options)?;
+        new.keep_notes(&inner.options)?;
         Ok(NewStack(new))
     }
 

@@ -162,6 +162,24 @@ pub enum CommitError {
         /** The project. */
         project: String,
     },
+    /// It stands on no tree, and is to be held against one.
+    #[error(
+        "NOT_ON_TREE: {session} stands on no tree of a project by itself; it lands in its base, or in its parent"
+    )]
+    NotOnTree {
+        /** The session. */
+        session: SessionId,
+    },
+    /// What it is to be held against is no tree of its project.
+    #[error("TREE_INVALID: {session} cannot be held against `{}` of `{}`: {why}", tree.tree, tree.project)]
+    Tree {
+        /** The session. */
+        session: SessionId,
+        /** What was given. */
+        tree: TreeInfo,
+        /** What is wrong with it. */
+        why: &'static str,
+    },
     /// What it saw is gone.
     #[error(
         "SNAPSHOT_GONE: what the base held when {session} began is no longer kept; export its work and begin anew"
@@ -255,6 +273,8 @@ impl CommitError {
             Self::Adopted { .. } => "SESSION_ADOPTED",
             Self::FrozenOnly { .. } => "FROZEN_ONLY",
             Self::LandsOnHead { .. } => "LANDS_ON_HEAD",
+            Self::NotOnTree { .. } => "NOT_ON_TREE",
+            Self::Tree { .. } => "TREE_INVALID",
             Self::SnapshotGone { .. } => "SNAPSHOT_GONE",
             Self::DomainInside { .. } => "DOMAIN_INSIDE",
             Self::Refused { .. } => "REFUSED",

@@ -35,6 +35,7 @@ pub(crate) use probe::{
     Reflink, Snapshots, reflink_across, reflink_in, snapshot_across, snapshots_in,
 };
 pub use space::SpaceGuards;
+pub(crate) use tree::timeless;
 pub use tree::{TreeInfo, Trees};
 
 /// The frozen copy, in the directory of the session that was begun with it.

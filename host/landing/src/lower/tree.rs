@@ -83,7 +83,7 @@ pub(super) fn ignored(tree: &dyn Lower) -> FsResult<Vec<String>> {
 }
 
 /// A fingerprint without what does not count of a tree's.
-fn timeless(f: Fingerprint) -> Fingerprint {
+pub(crate) fn timeless(f: Fingerprint) -> Fingerprint {
     Fingerprint { nlink: 1, mtime: Time::default(), ctime: Time::default(), ..f }
 }
 
