@@ -118,13 +118,14 @@ pub use brio_landing::{
     BlameLine, Boundary, BoundaryKind, CheckpointError, CheckpointInfo, Collected, CommitError,
     CommitOptions, Conflict, Decision, DecisionRef, Digest, DomainError, Figures, FrozenInfo,
     GcOptions, Gone, Inspection, Isolation, JournalEntry, JournalError, JournalKind, JournalLine,
-    JournalReader, Kept, Landed, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo, LowerOptions,
-    Metadata, Method, Moved, MovedBy, NotUsed, Operation, Origin, PendingNotes, Policy, Probe,
-    Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
-    Retention, RollbackError, RolledBack, RunId, RunInfo, RunTag, Seal, SealedParent, SessionDebug,
-    SessionError, SessionFile, SessionId, SessionInfo, SessionNotes, SessionRecord, Short, Side,
-    Sides, SpaceGuards, State, StopOptions, Stopped, Take, Theirs, TreeInfo, UndoError,
-    UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word, check_reflink_support,
+    JournalReader, Kept, Landed, LandedNotes, LeaseError, LeaseStatus, Log, LogEntry, LowerInfo,
+    LowerOptions, Metadata, Method, Moved, MovedBy, NotUsed, Operation, Origin, PendingNotes,
+    Policy, Probe, Quota, RebaseOptions, Rebased, RecoverError, Recovered, ResolveError,
+    ResolveOptions, Resolved, Retention, RollbackError, RolledBack, RunId, RunInfo, RunTag, Seal,
+    SealedParent, SessionDebug, SessionError, SessionFile, SessionId, SessionInfo, SessionNotes,
+    SessionRecord, Short, Side, Sides, SpaceGuards, State, StopOptions, Stopped, Take, Theirs,
+    TreeInfo, UndoError, UndoOptions, Unmerged, WantedLower, Warning, What, Writer, change_word,
+    check_reflink_support,
 };
 pub use brio_registry::{RegistryError, SessionRow};
 pub use brio_runtime::{

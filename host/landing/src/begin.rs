@@ -67,7 +67,7 @@ fn on_tree(
 }
 
 /// What a session on a tree is to see, if it may.
-fn tree_lower<'a>(
+pub(crate) fn tree_lower<'a>(
     state: &State,
     options: &BeginOptions,
     tree: &TreeInfo,
@@ -175,7 +175,7 @@ pub(crate) fn make_with<T>(
 ) -> Result<(SessionId, T), BeginError> {
     let id = SessionId::random().doing("random bytes")?;
     let temporary = format!(".{id}");
-    let made = fill(state, new, &id, temporary.as_bytes()).and_then(|dir| {
+    let made = fill(state, new, &id, &state.sessions, temporary.as_bytes()).and_then(|(dir, _)| {
         let done = first(&dir)?;
         let name = id.as_str().as_bytes();
         let made = state.disk.rename(&state.sessions, temporary.as_bytes(), &state.sessions, name);
@@ -194,16 +194,18 @@ pub(crate) fn make_with<T>(
     }
 }
 
-fn fill(
+/// Fills a session's directory, `name` in `holder`, which nobody takes for a session yet.
+pub(crate) fn fill(
     state: &State,
     new: &New<'_>,
     id: &SessionId,
-    temporary: &[u8],
-) -> Result<OwnedFd, BeginError> {
+    holder: &OwnedFd,
+    name: &[u8],
+) -> Result<(OwnedFd, Meta), BeginError> {
     let what = "a session";
     let disk = &state.disk;
-    disk.mkdir(&state.sessions, temporary, 0o700).doing(what)?;
-    let dir = disk::open_dir(&state.sessions, temporary).doing(what)?;
+    disk.mkdir(holder, name, 0o700).doing(what)?;
+    let dir = disk::open_dir(holder, name).doing(what)?;
     let layer = cap(dir.try_clone().doing(what)?);
     let t0 =
         View::create_layer(&layer, &disk.0).map_err(|e| crate::HostError::new(what, fs_io(e)))?;
@@ -255,7 +257,7 @@ fn fill(
         }
     }
     disk.write_new(&dir, META, &serde_json::to_vec(&meta).doing(what)?).doing(what)?;
-    Ok(dir)
+    Ok((dir, meta))
 }
 
 /// A view's error as the host's.

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use brio_session::RelPath;
+use brio_session::{FsResult, RelPath, View};
 use cap_std::fs::Dir;
 
 use crate::claim::Claim;
@@ -19,8 +19,9 @@ use crate::{
     CommitOptions, DomainError, GcOptions, Gone, JournalEntry, JournalReader, Landed, Log,
     LogFilter, OpenOptions, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
     Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo,
-    SessionRecord, Trees, UndoError, UndoOptions, begin, blame, cascade, create, discover, gc,
-    journal, log, meta, nesting, notes, recover, resolve, rollback, session, shelf, tidy, undo,
+    SessionRecord, Trees, UndoError, UndoOptions, begin, blame, cascade, create, discover,
+    elsewhere, filled, gc, journal, log, meta, nesting, notes, recover, resolve, rollback, session,
+    shelf, tidy, undo,
 };
 
 /// A domain: a base directory with its state, `.brio/` in it or a directory in the home. Cheap
@@ -99,6 +100,9 @@ impl Domain {
                 Err(RecoverError::Damaged { .. }) => {}
                 Err(e) => return Err(Box::new(e).into()),
             }
+        }
+        if let Err(e) = elsewhere::settle(&self.state) {
+            tracing::warn!("a landing on a project's head was not finished here: {e}");
         }
         if let Err(e) = tidy::briefly(&self.state) {
             tracing::warn!("what a crash left was not removed: {e}");
@@ -217,6 +221,22 @@ impl Domain {
         }
     }
 
+    /// Begins a session on a tree, with this id if one is given, in which `fill` has written
+    /// before anybody can see it. All of it is durable when it returns; whatever fails or dies
+    /// before leaves nothing.
+    ///
+    /// # Errors
+    /// See [`BeginError`]: `Exists` for an id that is open or has landed here, `NotOnTree` for
+    /// what is not to stand on a tree by itself, `View` for what `fill` answers.
+    pub fn begin_filled(
+        &self,
+        options: BeginOptions,
+        id: Option<SessionId>,
+        fill: impl FnOnce(&View) -> FsResult<()>,
+    ) -> Result<Session, BeginError> {
+        filled::begin(&self.state, &options, id, fill)
+    }
+
     /// An open session.
     ///
     /// # Errors
@@ -319,6 +339,9 @@ impl Domain {
     /// See [`RecoverError`].
     pub fn recover(&self) -> Result<Recovered, RecoverError> {
         let more = recover::explicit(&self.state)?;
+        if let Err(e) = elsewhere::settle(&self.state) {
+            tracing::warn!("a landing on a project's head was not finished here: {e}");
+        }
         let mut done = std::mem::take(&mut *self.recovered());
         done.add(more);
         Ok(done)

@@ -22,10 +22,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Map: `domain` (open, claim, adopt), `seat`, `shelf` (where its state lies) · `begin`, `session`, `lease` · `frozen`, `history` (the
+//! Map: `domain` (open, claim, adopt), `seat`, `shelf` (where its state lies) · `begin`, `filled`, `session`, `lease` · `frozen`, `history` (the
 //! base as of a landing), `lower` (a copy of it, and excludes) · `commit` = `facts`, `plan`,
 //! `reads`, `stage`, `preflight`, `seal`, `apply`, `abort`, `finish` · `recover`, `judge` · `policy`, `merge`,
-//! `versions`, `rebase`, `replay`, `resolve`, `onto`, `onto_tree`, `transfer` · `seal` · `nesting`,
+//! `versions`, `rebase`, `replay`, `resolve`, `onto`, `onto_tree`, `transfer` · `seal` · `elsewhere` · `nesting`,
 //! `cascade`, `notes`, `notes_at`, `store_binding`, `binds`, `checkpoint`, `rollback`, `gc`, `journal`, `words`, `manifest`.
 #![cfg(target_os = "linux")]
 
@@ -51,8 +51,10 @@ mod discover;
 mod disk;
 mod domain;
 mod draft;
+mod elsewhere;
 mod errors;
 mod facts;
+mod filled;
 mod finish;
 mod flat;
 mod flush;
@@ -129,6 +131,7 @@ pub use diagnose::{SessionDebug, SessionFile};
 pub use digest::{BadDigest, Digest};
 pub use domain::Domain;
 pub use draft::{Draft, Reading};
+pub use elsewhere::Elsewhere;
 pub use errors::{
     ApplyError, BeginError, BindError, Boundary, BoundaryKind, CommitError, DomainError, HostError,
     JournalError, LeaseError, LostSession, RecoverError, RefusedWhy, ResolveError, RollbackError,
@@ -152,7 +155,7 @@ pub use lower::{
 };
 pub use merge::Unmerged;
 pub use meta::Pushed;
-pub use notes::{NotesOptions, PendingNotes, SessionNotes};
+pub use notes::{LandedNotes, NotesOptions, PendingNotes, SessionNotes};
 pub use notes_at::{NotesAt, NotesAtError, NotesServer};
 pub use onto::Rebased;
 pub use options::{

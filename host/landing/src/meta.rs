@@ -12,7 +12,7 @@ use crate::checkpoint::Checkpoint;
 use crate::disk::{self};
 use crate::look::Look;
 use crate::state::{NOTES, State};
-use crate::{Isolation, LowerInfo, Metadata, SessionError, SessionId};
+use crate::{Isolation, LowerInfo, Metadata, SessionError, SessionId, elsewhere};
 
 pub(crate) const META: &[u8] = b"meta.json";
 const INDEX: &[u8] = brio_session::INDEX.as_bytes();
@@ -244,10 +244,12 @@ pub(crate) fn is_empty(state: &State, id: &SessionId) -> io::Result<bool> {
 }
 
 /// As [`load`], for a session that can still be used: one that landed in its parent cannot,
-/// though its directory holds layers of the parent now.
+/// though its directory holds layers of the parent now; nor one that landed on a project's head.
 pub(crate) fn load_open(state: &State, id: &SessionId) -> Result<Meta, SessionError> {
     let meta = load(state, id)?;
-    if absorbed(state, &meta)? {
+    let over = meta.lower.tree().is_some()
+        && elsewhere::is_over(state, id).map_err(|e| crate::HostError::new(id, e))?;
+    if over || absorbed(state, &meta)? {
         return Err(SessionError::Ended { id: id.clone(), state: crate::State::Landed });
     }
     Ok(meta)

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, MutexGuard};
 
-use brio_project::Notes;
+use brio_project::{NotePath, Notes};
 use brio_session::View;
 
 use crate::errors::Doing;
@@ -11,10 +11,10 @@ use crate::lease::Lease;
 use crate::notes::Held;
 use crate::state::State as Domain;
 use crate::{
-    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions, Figures,
-    Landed, LeaseError, Pushed, RebaseOptions, Rebased, ResolveError, ResolveOptions, Resolved,
-    RunInfo, Session, SessionId, SessionNotes, TreeInfo, cascade, checkpoint, manifest, meta,
-    nesting, onto_tree, operations,
+    BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
+    Elsewhere, Figures, Landed, LeaseError, Pushed, RebaseOptions, Rebased, ResolveError,
+    ResolveOptions, Resolved, RunInfo, Session, SessionId, SessionNotes, TreeInfo, cascade,
+    checkpoint, elsewhere, manifest, meta, nesting, onto_tree, operations,
 };
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles
@@ -158,6 +158,29 @@ impl Writer {
     ) -> Result<Resolved, ResolveError> {
         let _alone = self.alone();
         onto_tree::resolve(&self.domain, &self.id, &self.view, tree, &options)
+    }
+
+    /// Whether a session on a tree may be landed on its project's head: as a commit is refused
+    /// where children of it are open, where conflict markers are left, and where the machine went
+    /// down before it was synced, unless that is accepted.
+    ///
+    /// # Errors
+    /// See [`CommitError`]; `NOT_ON_TREE`.
+    pub fn may_land_elsewhere(&self, accept_unclean: bool) -> Result<(), CommitError> {
+        elsewhere::may_land(&self.domain, &self.id, accept_unclean)
+    }
+
+    /// Ends a session on a tree whose changes have landed on its project's head: the journal
+    /// tells where, its notes are delivered as a landing delivers them, its directory goes. Once
+    /// the record of that is durable the session is over, whatever fails or dies after that; who
+    /// opens the domain next finishes. Before, it is what it was. To say the same again does what
+    /// is left to do. Gives the notes that were delivered.
+    ///
+    /// # Errors
+    /// As [`may_land_elsewhere`](Self::may_land_elsewhere), and the host's.
+    pub fn land_elsewhere(&self, to: Elsewhere) -> Result<Vec<NotePath>, CommitError> {
+        let _alone = self.alone();
+        elsewhere::land(&self.domain, &self.id, &self.view, &to)
     }
 
     /// Remembers, durably, what a store has of it.

@@ -437,8 +437,9 @@ fn where_notes_are_elsewhere_they_are_pending_until_they_are_there() {
     }
     assert_eq!(w.base(), pairs(&[("a", "old"), ("b", "old")]), "the domain's own are not used");
     let pending = w.d.pending_notes().unwrap();
-    let pending: Vec<_> = pending.iter().map(|p| (p.landing, p.notes.len())).collect();
-    assert_eq!(pending, [(1, 2), (2, 2)]);
+    let pending: Vec<_> = pending.iter().map(|p| (p.by.clone(), p.notes.len())).collect();
+    let of = brio_landing::LandedNotes::Landing;
+    assert_eq!(pending, [(of(1), 2), (of(2), 2)]);
     // The records of landings may go meanwhile.
     w.d.gc().unwrap();
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use brio_host::LogEntry;
+use brio_host::{LandedNotes, LogEntry};
 
 use crate::args::base_or_here;
 use crate::config::Places;
@@ -50,7 +50,7 @@ impl Log {
         }
         let pending = brio.pending_notes(&base)?;
         for landing in &log.landings {
-            let pending = pending.iter().any(|p| p.landing == landing.landing);
+            let pending = pending.iter().any(|p| p.by == LandedNotes::Landing(landing.landing));
             ui.line(line(landing, pending))?;
         }
         if let (Some(_), Some(since)) = (self.path, log.kept_since.filter(|k| *k > 1)) {

@@ -70,6 +70,27 @@ pub enum BeginError {
         /** The project. */
         project: String,
     },
+    /// A session that has something in it from the start stands on a tree by itself.
+    #[error(
+        "NOT_ON_TREE: only a session that stands on a tree by itself can begin with something in it; begin it, and write to it"
+    )]
+    NotOnTree,
+    /// The id that it is to have is taken.
+    #[error("SESSION_EXISTS: {id} cannot be opened here once more: {why}")]
+    Exists {
+        /** The session. */
+        id: SessionId,
+        /** Why. */
+        why: &'static str,
+    },
+    /// What it is to begin with could not be put in it.
+    #[error("{}: {id} could not be filled: {source}", fs_code(*source))]
+    View {
+        /** The session. */
+        id: SessionId,
+        /** Why. */
+        source: FsError,
+    },
     /// A full copy has no room.
     #[error("NO_SPACE: {}; leave out what is not needed (--exclude, .brioignore), keep large files elsewhere behind symbolic links, or, if the base can be written, use the live lower, which copies nothing", .0)]
     Space(Short),
@@ -168,6 +189,9 @@ impl BeginError {
             Self::DomainInside { .. } => "DOMAIN_INSIDE",
             Self::Subdir { .. } => "BASE_NOT_A_DIRECTORY",
             Self::Excludes { .. } => "EXCLUDE_INVALID",
+            Self::NotOnTree => "NOT_ON_TREE",
+            Self::Exists { .. } => "SESSION_EXISTS",
+            Self::View { source, .. } => fs_code(*source),
             Self::Tree { .. } => "TREE_INVALID",
             Self::NoStore { .. } => "NO_STORE",
             Self::Space(_) => "NO_SPACE",

@@ -211,14 +211,14 @@ impl Freezing<'_> {
 
 /// A directory in `staging/`, locked as long as somebody fills it. What is in it when it is
 /// dropped is removed.
-struct Staging<'a> {
+pub(crate) struct Staging<'a> {
     state: &'a State,
     name: Vec<u8>,
-    dir: OwnedFd,
+    pub(crate) dir: OwnedFd,
 }
 
 impl<'a> Staging<'a> {
-    fn make(state: &'a State) -> io::Result<Self> {
+    pub(crate) fn make(state: &'a State) -> io::Result<Self> {
         loop {
             let name = format!("{STAGED}{}", nonce()?).into_bytes();
             state.disk.mkdir(&state.staging, &name, 0o700)?;

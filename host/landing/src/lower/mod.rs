@@ -29,7 +29,7 @@ use crate::state::State;
 
 pub(crate) use btrfs::{ROOT_INO as SUBVOLUME_INO, destroy as destroy_subvolume};
 pub(crate) use excludes::{Patterns, read_ignore_file};
-pub(crate) use freeze::{freeze, is_swept, sweep};
+pub(crate) use freeze::{Staging, freeze, is_swept, sweep};
 pub use probe::check_reflink_support;
 pub(crate) use probe::{
     Reflink, Snapshots, reflink_across, reflink_in, snapshot_across, snapshots_in,

@@ -61,11 +61,31 @@ pub(crate) fn deliver(state: &State, landing: u64, dir: impl AsFd) -> io::Result
     }
     let missing = || io::Error::new(io::ErrorKind::NotFound, "its notes are missing");
     let changes = load(dir, CARRIED)?.ok_or_else(missing)?;
-    let origin = origin(landing);
+    deliver_here(state, &changes, &origin(landing))
+}
+
+/// Delivers the notes of a session that landed on a project's head, as [`deliver`].
+pub(crate) fn land_on_head(
+    state: &State,
+    changes: &[NoteChange],
+    project: &str,
+    position: u64,
+) -> io::Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    if super::elsewhere(state)? {
+        let carried: Vec<Carried> = changes.iter().map(Into::into).collect();
+        return super::outbox::put_of_head(state, project, position, &encode(MAGIC, &carried)?);
+    }
+    deliver_here(state, changes, &origin_on_head(project, position))
+}
+
+fn deliver_here(state: &State, changes: &[NoteChange], origin: &str) -> io::Result<()> {
     let NotesOptions { clock, observer } = &state.options.notes;
     let once = || {
         let to = super::of_domain(state)?;
-        brio_project::deliver(&changes, &to, &origin, *clock, &**observer)
+        brio_project::deliver(changes, &to, origin, *clock, &**observer)
             .map_err(notes_error)
             .map(drop)
     };
@@ -85,6 +105,11 @@ pub(crate) fn deliver(state: &State, landing: u64, dir: impl AsFd) -> io::Result
 /// Whose write a landing's is, in the history of a note.
 pub(super) fn origin(landing: u64) -> String {
     format!("landing {landing}")
+}
+
+/// As [`origin`], of what landed on a project's head.
+pub(super) fn origin_on_head(project: &str, position: u64) -> String {
+    format!("position {position} of {project}")
 }
 
 pub(super) fn notes_error(e: ProjectError) -> NotesError {

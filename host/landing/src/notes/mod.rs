@@ -14,10 +14,10 @@ use std::sync::Arc;
 use brio_project::{DirNotes, DirOptions, NoteChange, Notes, NotesError, Overlay};
 use cap_std::fs::Dir;
 
-pub(crate) use carried::{deliver, write};
+pub(crate) use carried::{deliver, land_on_head, write};
 pub use options::NotesOptions;
-pub use outbox::PendingNotes;
 pub(crate) use outbox::elsewhere;
+pub use outbox::{LandedNotes, PendingNotes};
 pub use session::SessionNotes;
 pub(crate) use session::{Held, refused};
 pub(crate) use undo::undo;
