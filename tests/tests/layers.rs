@@ -69,6 +69,8 @@ fn crates_do_not_know_what_they_must_not() {
     without("brio-landing", &[&wasm[..], &["tokio", "rusqlite"]].concat());
     without("brio-project", &[&wasm[..], &["tokio", "rusqlite", "brio-landing"]].concat());
     without("brio-supervisor", &[&wasm[..], &["tokio", "clap", "brio-host"]].concat());
+    without("brio-store", &[&wasm[..], &["brio-session", "brio-landing", "brio-project"]].concat());
+    without("brio-share", &[&wasm[..], &["rmcp", "brio-host"]].concat());
     let ours = ["brio-session", "brio-landing", "brio-registry", "brio-supervisor"];
     without("brio-net", &[&wasm[..], &["wasmtime-wasi-http", "rusqlite", "clap"], &ours].concat());
     without("brio-landing", &["brio-net", "brio-mcp-notes", "hyper", "rustls"]);

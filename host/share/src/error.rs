@@ -1,0 +1,121 @@
+//! What can go wrong between a session and a store.
+
+use brio_landing::{
+    BeginError, CommitError, Conflict, LeaseError, SessionError, SessionId, StoreBindingError,
+};
+use brio_session::{FsError, RelPath};
+
+/// The error of an operation on a session in a store. Its text begins with a stable code.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShareError {
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] brio_store::Error),
+    /// The session stands on no tree of a store.
+    #[error(
+        "NOT_SHARED: session {id} branches a directory, and no tree of a store: it cannot be pushed; `brio session export {id}` takes its changes elsewhere"
+    )]
+    NotShared {
+        /// The session.
+        id: SessionId,
+    },
+    /// It branches another session.
+    #[error(
+        "NOT_SHARED: session {id} branches session {parent}: it lands there, and travels with it"
+    )]
+    Child {
+        /// The session.
+        id: SessionId,
+        /// What it branches.
+        parent: SessionId,
+    },
+    /// The store has it, and it has ended.
+    #[error("SESSION_ENDED: session {id} {how} in project {project}")]
+    Ended {
+        /// The session.
+        id: String,
+        /// The project.
+        project: String,
+        /// How.
+        how: String,
+    },
+    /// A path of the session cannot be read, or not be made.
+    #[error("{path}: {source}")]
+    Path {
+        /// The path.
+        path: RelPath,
+        /// Why.
+        source: FsError,
+    },
+    /// Others landed what this session changed too. It is kept.
+    #[error("CONFLICT: {} of session {id} conflict with what landed on {project} since it began; `brio session resolve {id}` shows both sides, `--policy merge` tries to join them", paths(conflicts.len()))]
+    Conflicts {
+        /// The session.
+        id: SessionId,
+        /// The project.
+        project: String,
+        /// By path.
+        conflicts: Vec<Conflict>,
+    },
+    /// The head moved all the time.
+    #[error(
+        "STORE_BUSY: the head of {project} kept moving while session {id} was landed; it is kept, try again"
+    )]
+    Busy {
+        /// The session.
+        id: SessionId,
+        /// The project.
+        project: String,
+    },
+    /// The record of the store does not fit.
+    #[error("STORE_CORRUPT: session {id}: {what}")]
+    Corrupt {
+        /// The session.
+        id: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The session here.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// Somebody works in it.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// It cannot be begun here.
+    #[error(transparent)]
+    Begin(#[from] BeginError),
+    /// It cannot be landed.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// The base's binding.
+    #[error(transparent)]
+    Binding(#[from] StoreBindingError),
+    /// The host's.
+    #[error("IO: {what}: {source}")]
+    Host {
+        /// What was done.
+        what: String,
+        /// Its error.
+        source: std::io::Error,
+    },
+}
+
+fn paths(n: usize) -> String {
+    match n {
+        1 => "1 path".into(),
+        n => format!("{n} paths"),
+    }
+}
+
+impl ShareError {
+    pub(crate) fn path(path: &RelPath) -> impl FnOnce(FsError) -> Self + use<> {
+        let path = path.clone();
+        move |source| Self::Path { path, source }
+    }
+
+    pub(crate) fn host(what: impl ToString) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.to_string();
+        move |source| Self::Host { what, source }
+    }
+}

@@ -1,0 +1,25 @@
+//! Sessions in a shared store.
+//!
+//! `brio-store` knows trees and no sessions, `brio-landing` sessions and no store; this is where
+//! they meet: a session reads from a tree (`lower`), is pushed to the store (`gather`, `push`)
+//! and opened from it on another machine (`fetch`, `fill`), and lands on the project's head
+//! (`land`).
+//!
+//! Calls block, and may come from any thread, those of an executor too: the store's work is done
+//! on threads of its own (`runner`).
+
+mod error;
+mod fetch;
+mod fill;
+mod gather;
+mod land;
+mod lower;
+mod push;
+mod runner;
+mod trees;
+
+pub use error::ShareError;
+pub use land::{LandOptions, LandedOnHead};
+pub use push::{PushedSession, Story};
+pub use runner::Runner;
+pub use trees::{Opener, Place, Places};

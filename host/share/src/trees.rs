@@ -1,0 +1,119 @@
+//! Which store and which project: each is opened once, and kept open.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brio_landing::{TreeInfo, Trees};
+use brio_session::{FsError, FsResult, Lower};
+use brio_store::{Project, ProjectId, Result, Store};
+
+use crate::lower::{TreeLower, fs_error};
+use crate::runner::Runner;
+
+/// Opens the store at a URL, as a session's record or a base's binding names it. It asks nobody.
+pub type Opener = dyn Fn(&str) -> Result<Store> + Send + Sync;
+
+/// The stores that a home uses.
+pub struct Places {
+    runner: Arc<Runner>,
+    open: Box<Opener>,
+    known: Mutex<HashMap<(String, ProjectId), Project>>,
+}
+
+/// A project in a store, and the threads that its work is done on. Cheap to clone.
+#[derive(Clone)]
+pub struct Place {
+    pub(crate) runner: Arc<Runner>,
+    pub(crate) project: Project,
+    pub(crate) url: Arc<str>,
+}
+
+impl Places {
+    /// Stores that `open` opens.
+    ///
+    /// # Errors
+    /// When no threads can be had.
+    pub fn new(
+        open: impl Fn(&str) -> Result<Store> + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let runner = Arc::new(Runner::new()?);
+        Ok(Self { runner, open: Box::new(open), known: Mutex::default() })
+    }
+
+    /// A project at a URL. The store is not asked.
+    ///
+    /// # Errors
+    /// When the URL is none, or has no credentials.
+    pub fn get(&self, url: &str, id: &ProjectId) -> Result<Place> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (url.to_owned(), id.clone());
+        let project = match known.get(&key) {
+            Some(project) => project.clone(),
+            None => {
+                let project = (self.open)(url)?.project(id);
+                known.insert(key, project.clone());
+                project
+            }
+        };
+        Ok(Place { runner: self.runner.clone(), project, url: url.into() })
+    }
+
+    /// The store at a URL, for what is about no project in it.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn store(&self, url: &str) -> Result<Store> {
+        (self.open)(url)
+    }
+
+    /// The threads.
+    pub fn runner(&self) -> &Runner {
+        &self.runner
+    }
+}
+
+impl Place {
+    /// The project.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// The store, as a binding names it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Carries out work on it, and waits.
+    ///
+    /// # Errors
+    /// The work's.
+    pub fn run<T, F>(&self, work: impl FnOnce(Project) -> F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        self.runner.run(work(self.project.clone()))
+    }
+
+    /// A tree of it, as what a session stands on. Nothing is fetched, but what is needed first is
+    /// asked for ahead.
+    pub fn lower(&self, tree: brio_store::Hash) -> Arc<dyn Lower> {
+        let warm = self.project.clone();
+        self.runner.spawn(async move {
+            if let Err(e) = warm.warm().await {
+                tracing::debug!("what lies in packs is not known yet: {e}");
+            }
+        });
+        let tree = self.project.tree(tree);
+        Arc::new(TreeLower::new(self.runner.clone(), self.project.clone(), tree))
+    }
+}
+
+impl Trees for Places {
+    fn open(&self, info: &TreeInfo) -> FsResult<Arc<dyn Lower>> {
+        let (Ok(id), Ok(tree)) = (info.project.parse(), info.tree.parse()) else {
+            return Err(FsError::Corrupt);
+        };
+        Ok(self.get(&info.store, &id).map_err(|e| fs_error(&e))?.lower(tree))
+    }
+}
