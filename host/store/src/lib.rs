@@ -30,6 +30,8 @@ mod session;
 pub mod tree;
 mod upload;
 mod url;
+#[cfg(target_os = "linux")]
+pub mod worktree;
 
 pub use backend::{Backend, Listed, Put, Swap, Version};
 pub use cache::{DiskCache, Tier};

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::future::{BoxFuture, try_join_all};
+use futures_util::future::{BoxFuture, Either, select, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +148,36 @@ impl Upload {
         self.add(sealed).await
     }
 
+    /// Whether the store has a blob; if it has, it is as if it had been added.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn rely(&mut self, hash: Hash) -> Result<bool> {
+        let key = (Kind::Blob, hash);
+        if self.seen.contains(&key) {
+            return Ok(true);
+        }
+        let there = match &self.there {
+            Some(there) => there.contains(&hash),
+            None if self.relied.len() >= FEW => {
+                let there = self.look().await?;
+                self.there.insert(there).contains(&hash)
+            }
+            None => {
+                let o = self.project.objects();
+                o.load_indexes(self.relied.is_empty()).await?;
+                o.spot(key.0, &hash).is_some()
+                    || o.backend.stat(&o.keys.object(key.0, &hash)).await?.is_some()
+            }
+        };
+        if there {
+            self.seen.insert(key);
+            self.relied.insert(key);
+            self.stored.existed += 1;
+        }
+        Ok(there)
+    }
+
     /// Adds nodes of a tree, children before parents.
     pub fn nodes(&mut self, nodes: impl IntoIterator<Item = (Hash, Vec<u8>)>) {
         self.nodes.extend(nodes);
@@ -185,6 +215,19 @@ impl Upload {
         }
         self.under_way.push(put);
         Ok(())
+    }
+
+    /// Waits for something else, while what is under way goes on.
+    pub(crate) async fn beside<T>(&mut self, other: impl Future<Output = T>) -> Result<T> {
+        let mut other = std::pin::pin!(other);
+        while !self.under_way.is_empty() {
+            let wait = std::pin::pin!(self.wait());
+            match select(wait, &mut other).await {
+                Either::Left((done, _)) => done?,
+                Either::Right((found, _)) => return Ok(found),
+            };
+        }
+        Ok(other.await)
     }
 
     async fn wait(&mut self) -> Result<bool> {
