@@ -3,6 +3,7 @@
 
 mod changes;
 mod checkout;
+mod kill;
 
 mod refusals;
 mod round_trip;
