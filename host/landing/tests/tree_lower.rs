@@ -259,7 +259,7 @@ fn the_record_on_disk() {
     let record =
         || serde_json::from_slice::<serde_json::Value>(&std::fs::read(&at).unwrap()).unwrap();
     let want = serde_json::json!({
-        "kind": "tree", "project": "org/name", "tree": tree.tree, "position": 1,
+        "kind": "tree", "store": "local", "project": "org/name", "tree": tree.tree, "position": 1,
         "at": { "secs": tree.at.secs, "nanos": 0 },
     });
     assert_eq!(record()["lower"], want);
@@ -285,7 +285,9 @@ fn the_record_on_disk() {
     assert_eq!(s.pushed().unwrap(), Some(pushed.clone()));
     assert_eq!(
         record()["pushed"],
-        serde_json::json!({ "seq": 3, "tree": tree.tree, "position": 1 })
+        serde_json::json!({
+            "seq": 3, "tree": tree.tree, "position": 1, "attempt": "an-attempt",
+        })
     );
     edit(&s, &[("f", b"ours")]);
     assert_eq!(open(base.path(), &trees).sessions().unwrap()[0].pushed, Some(pushed));
