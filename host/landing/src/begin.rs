@@ -73,7 +73,7 @@ pub(crate) fn tree_lower<'a>(
     tree: &TreeInfo,
 ) -> Result<NewLower<'a>, BeginError> {
     if let Some(why) = tree.fault() {
-        return Err(BeginError::Tree { tree: tree.clone(), why });
+        return Err(BeginError::Tree { tree: Box::new(tree.clone()), why });
     }
     if state.options.trees.is_none() {
         return Err(BeginError::NoStore { project: tree.project.clone() });

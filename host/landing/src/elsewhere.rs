@@ -129,7 +129,7 @@ pub(crate) fn land(
             let m = meta::load_open(state, id)?;
             let tree = TreeInfo { tree: to.tree.clone(), ..stands_on(&m)?.clone() };
             if let Some(why) = tree.fault() {
-                return Err(CommitError::Tree { session: id.clone(), tree, why });
+                return Err(CommitError::Tree { session: id.clone(), tree: Box::new(tree), why });
             }
             let record = Record {
                 format: FORMAT,

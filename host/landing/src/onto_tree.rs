@@ -44,11 +44,13 @@ fn check(state: &State, m: &Meta, onto: &TreeInfo) -> Result<(), CommitError> {
     let own = stands_on(m)?;
     let why = match onto.fault() {
         Some(why) => Some(why),
-        None if onto.project != own.project => Some("it is of another project than the session"),
+        None if (&onto.store, &onto.project) != (&own.store, &own.project) => {
+            Some("it is of another project than the session")
+        }
         None => None,
     };
     if let Some(why) = why {
-        return Err(CommitError::Tree { session: m.id.clone(), tree: onto.clone(), why });
+        return Err(CommitError::Tree { session: m.id.clone(), tree: Box::new(onto.clone()), why });
     }
     Ok(layers::check_store(state, m)?)
 }

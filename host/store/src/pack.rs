@@ -174,7 +174,7 @@ mod tests {
         let mut packer = Packer::default();
         for n in 0..20u8 {
             let kind = if n % 3 == 0 { Kind::Tree } else { Kind::Blob };
-            packer.add(kind, Hash::of(&[n]), &vec![n; n as usize + 1]);
+            packer.add(kind, Hash::of(&[n]), &vec![n; n as usize + 5]);
         }
         let (hash, bytes, index) = packer.finish();
         for ((_, h), spot) in &index.entries {

@@ -58,7 +58,7 @@ pub enum BeginError {
     #[error("TREE_INVALID: `{}` of `{}` cannot be branched: {why}", tree.tree, tree.project)]
     Tree {
         /** What was asked for. */
-        tree: TreeInfo,
+        tree: Box<TreeInfo>,
         /** What is wrong with it. */
         why: &'static str,
     },

@@ -176,7 +176,7 @@ pub enum CommitError {
         /** The session. */
         session: SessionId,
         /** What was given. */
-        tree: TreeInfo,
+        tree: Box<TreeInfo>,
         /** What is wrong with it. */
         why: &'static str,
     },
