@@ -63,7 +63,8 @@ fn is_wanted(wanted: &WantedLower, lower: &LowerInfo) -> bool {
     match (wanted, lower) {
         (WantedLower::Live, LowerInfo::Live) | (WantedLower::Frozen, LowerInfo::Frozen(_)) => true,
         (WantedLower::Tree(wanted), LowerInfo::Tree(tree)) => {
-            (&wanted.project, &wanted.tree) == (&tree.project, &tree.tree)
+            wanted.tree == tree.tree
+                && (&wanted.store, &wanted.project) == (&tree.store, &tree.project)
         }
         _ => false,
     }
