@@ -157,7 +157,7 @@ impl Project {
     }
 
     /// Of several that lose to each other, not all try again at once.
-    async fn back_off(&self, lost: u32) {
+    pub async fn back_off(&self, lost: u32) {
         let mut random = [0; 8];
         if getrandom::fill(&mut random).is_ok() {
             let most = 10u64 << lost.min(6);

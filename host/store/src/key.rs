@@ -129,6 +129,11 @@ impl Keys {
         format!("{}/notes/", self.root)
     }
 
+    /// The ref of a note, by its name there.
+    pub(crate) fn note(&self, name: &str) -> String {
+        format!("{}/notes/{name}", self.root)
+    }
+
     /// What a writer relies on.
     pub(crate) fn pin(&self, id: &AttemptId) -> String {
         format!("{}/pins/{id}", self.root)

@@ -23,6 +23,7 @@ mod hash;
 mod head;
 mod id;
 mod key;
+mod notes;
 mod objects;
 mod pack;
 mod project;
@@ -49,6 +50,9 @@ pub use hash::{Hash, Hasher, NoHash};
 pub use head::{Conflict, Head, Landed, Landing};
 pub use id::{AttemptId, NoProjectId, ProjectId};
 pub use key::Kind;
+pub use notes::{
+    NewNote, NoteBody, NoteBy, NoteDoc, NoteOrigin, NoteSwap, NoteVersion, StoredNote,
+};
 pub use project::{Clock, Project, Store, StoreOptions, SystemClock};
 pub use runner::Runner;
 pub use session::NewSession;
