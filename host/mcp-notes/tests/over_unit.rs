@@ -5,7 +5,7 @@
 mod common;
 
 // What is taken in looks here for what it stands on.
-use common::over::over;
+use common::over::{beneath, over};
 
 #[path = "../../project/tests/unit.rs"]
 mod taken_in;

@@ -17,6 +17,11 @@ pub fn over(notes: Arc<dyn Notes>) -> Arc<dyn Notes> {
     Arc::new(Served(super::notes(&server.url()), server))
 }
 
+/// Beneath the notes that those tests look into lies nothing else.
+pub fn beneath() -> Option<Arc<dyn Notes>> {
+    None
+}
+
 impl Notes for Served {
     fn read(&self, path: &NotePath) -> Result<Option<Note>, NotesError> {
         self.0.read(path)

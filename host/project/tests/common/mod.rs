@@ -112,13 +112,20 @@ pub fn verdicts() -> [Verdict; 4] {
 
 type Before = Box<dyn FnOnce(&Mem) + Send>;
 
-/// Notes in memory: the model, and a backend that can go away.
-#[derive(Default)]
+/// Notes that tell what was asked of them and can go away, over a model of what notes do.
 pub struct Mem {
-    notes: Mutex<BTreeMap<NotePath, Vec<Version>>>,
+    notes: Arc<dyn Notes>,
     pub calls: Mutex<Vec<String>>,
     pub down: AtomicBool,
     before_write: Mutex<Option<Before>>,
+}
+
+impl Default for Mem {
+    fn default() -> Self {
+        let notes = crate::beneath().unwrap_or_else(|| Arc::new(Model::default()));
+        let (calls, down, before_write) = Default::default();
+        Self { notes, calls, down, before_write }
+    }
 }
 
 impl Mem {
@@ -138,14 +145,56 @@ impl Mem {
         }
         Ok(())
     }
+}
 
+impl Notes for Mem {
+    fn read(&self, path: &NotePath) -> Result<Option<Note>, NotesError> {
+        self.call(format!("read {path}"))?;
+        self.notes.read(path)
+    }
+
+    fn write(
+        &self,
+        path: &NotePath,
+        content: &str,
+        how: &WriteOptions,
+    ) -> Result<Written, NotesError> {
+        self.call(format!("write {path}"))?;
+        let before = self.before_write.lock().unwrap().take();
+        if let Some(before) = before {
+            before(self);
+        }
+        self.notes.write(path, content, how)
+    }
+
+    fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
+        self.call(format!("list {}", pattern.as_str()))?;
+        self.notes.list(pattern)
+    }
+
+    fn remove(&self, path: &NotePath, how: &WriteOptions) -> Result<Option<Written>, NotesError> {
+        self.call(format!("remove {path}"))?;
+        self.notes.remove(path, how)
+    }
+
+    fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError> {
+        self.call(format!("history {path}"))?;
+        self.notes.history(path)
+    }
+}
+
+/// What notes do, as simply as it can be said.
+#[derive(Default)]
+struct Model(Mutex<BTreeMap<NotePath, Vec<Version>>>);
+
+impl Model {
     fn put(
         &self,
         path: &NotePath,
         content: Option<String>,
         how: &WriteOptions,
     ) -> Result<(Written, bool), NotesError> {
-        let mut notes = self.notes.lock().unwrap();
+        let mut notes = self.0.lock().unwrap();
         let versions = notes.entry(path.clone()).or_default();
         let was = versions.iter().find(|v| v.origin.is_some() && v.origin == how.origin);
         if let Some(was) = was {
@@ -166,10 +215,9 @@ impl Mem {
     }
 }
 
-impl Notes for Mem {
+impl Notes for Model {
     fn read(&self, path: &NotePath) -> Result<Option<Note>, NotesError> {
-        self.call(format!("read {path}"))?;
-        let notes = self.notes.lock().unwrap();
+        let notes = self.0.lock().unwrap();
         let last = notes.get(path).and_then(|versions| versions.last());
         Ok(last.and_then(|last| {
             let Version { version, at, content, .. } = last.clone();
@@ -183,18 +231,12 @@ impl Notes for Mem {
         content: &str,
         how: &WriteOptions,
     ) -> Result<Written, NotesError> {
-        self.call(format!("write {path}"))?;
-        let before = self.before_write.lock().unwrap().take();
-        if let Some(before) = before {
-            before(self);
-        }
         let content = (!is_tombstone(content)).then(|| content.to_owned());
         Ok(self.put(path, content, how)?.0)
     }
 
     fn list(&self, pattern: &Pattern) -> Result<Vec<NoteInfo>, NotesError> {
-        self.call(format!("list {}", pattern.as_str()))?;
-        let notes = self.notes.lock().unwrap();
+        let notes = self.0.lock().unwrap();
         let info = |(path, versions): (&NotePath, &Vec<Version>)| {
             let last = versions.last().filter(|v| v.content.is_some())?;
             Some(NoteInfo { path: path.clone(), version: last.version, at: last.at })
@@ -203,16 +245,19 @@ impl Notes for Mem {
     }
 
     fn remove(&self, path: &NotePath, how: &WriteOptions) -> Result<Option<Written>, NotesError> {
-        self.call(format!("remove {path}"))?;
         let (written, was_there) = self.put(path, None, how)?;
         Ok((was_there || written.replayed).then_some(written))
     }
 
     fn history(&self, path: &NotePath) -> Result<Vec<Version>, NotesError> {
-        self.call(format!("history {path}"))?;
-        let notes = self.notes.lock().unwrap();
+        let notes = self.0.lock().unwrap();
         Ok(notes.get(path).into_iter().flatten().rev().cloned().collect())
     }
+}
+
+/// What lies beneath a [`Mem`], if not the model: the tests of a crate that has other notes say.
+pub fn beneath() -> Option<Arc<dyn Notes>> {
+    None
 }
 
 /// What a test's project stands on: these very notes. The tests of a crate that has other notes
