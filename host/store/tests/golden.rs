@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use brio_store::backend::{Backend, Memory};
 use brio_store::tree::{Built, Edits, Node, Nodes, Tree, build, diff, edit};
-use brio_store::{Content, Hash, Project, ProjectId, Store, StoreOptions, content};
+use brio_store::{
+    AttemptId, Content, Hash, NoteBy, NoteSwap, Project, ProjectId, Store, StoreOptions, content,
+};
 use given::{Held, all, from_json, generated, hash, opened, unhex};
 use serde_json::Value;
 
@@ -317,4 +319,30 @@ async fn keys_are_where_the_format_says() {
     assert_eq!(empty, hash(&golden["sha256"]));
     memory.create(text(&keys["blob"]), vec![0; 5].into()).await.unwrap();
     assert_eq!(project.blob(&empty).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn notes_are_where_the_format_says() {
+    let golden = golden(include_str!("golden/keys.json"));
+    let memory = Arc::new(Memory::default());
+    let store = Store::new(memory.clone(), StoreOptions::default());
+    let (project, _) = store.create(&text(&golden["project"]).parse().unwrap()).await.unwrap();
+    let by = NoteBy { at: time::OffsetDateTime::UNIX_EPOCH, by: None, origin: None };
+    let notes = golden["notes"].as_object().unwrap();
+    for path in notes.keys() {
+        let attempt = AttemptId::random().unwrap();
+        let new = project.new_note(attempt, Some(path.clone())).await.unwrap();
+        let done = project.swap_note(path, None, &new, &by).await.unwrap();
+        assert_eq!(done, NoteSwap::Done(1));
+        new.release().await;
+    }
+    let mut keys: Vec<&str> = notes.values().map(text).collect();
+    keys.sort_unstable();
+    assert_eq!(memory.list_refs("", None).await.unwrap(), keys);
+    let mut seen = Vec::new();
+    project.list_notes(&|_| true, &mut |note| seen.push(note.doc.path)).await.unwrap();
+    seen.sort_unstable();
+    let mut paths: Vec<&String> = notes.keys().collect();
+    paths.sort_unstable();
+    assert!(seen.iter().eq(paths));
 }

@@ -125,7 +125,10 @@ class Project:
         return f"{self.base}sessions/{id}/{what}"
 
     def note(self, path):
-        return f"{self.base}notes/{path}"
+        plain = b"abcdefghijklmnopqrstuvwxyz0123456789-"
+        data = path.encode()
+        name = "".join(chr(b) if b in plain else f"_{b:02x}" for b in data)
+        return f"{self.base}notes/{name if len(name) <= 200 else '__' + sha256(data).hex()}"
 
     def gc(self):
         return self.base + "gc"

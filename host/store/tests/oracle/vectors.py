@@ -169,6 +169,9 @@ def keys():
             "session": project.session("sess-x"), "session_tree": project.session("sess-x", "tree.json"),
             "note": project.note("a/b.md"), "gc": project.gc(), "pin": project.pin("x"),
         },
+        "notes": {path: project.note(path) for path in (
+            "a", "A", "a/b", "a_2fb", "sessions/session", "..", "_", "__", "con", ".", "%2e", "~ *?",
+            "\u00fc", "u\u0308", "a" * 200, "a" * 201, "\u00fc" * 33, "\u00fc" * 34, "/" * 255)},
         "accepted": ["a/b", "0/9", "a.b_c-d/e", "a" * 64 + "/" + "b" * 64, "a../b", "a/b."],
         "refused": ["", "a", "a/", "/a", "a/b/c", "a//b", "A/b", "a/B", ".a/b", "a/.b", "-a/b", "_a/b",
                     "a/../b", "../a", "a/..", "a b/c", "a/b ", "a/b\n", "a\0/b", "\u00e9/a", "a/\u00df",
