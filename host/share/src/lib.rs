@@ -6,7 +6,7 @@
 //! (`land`).
 //!
 //! Calls block, and may come from any thread, those of an executor too: the store's work is done
-//! on threads of its own (`runner`).
+//! on threads of its own ([`Runner`]).
 
 mod error;
 mod fetch;
@@ -15,11 +15,10 @@ mod gather;
 mod land;
 mod lower;
 mod push;
-mod runner;
 mod trees;
 
+pub use brio_store::Runner;
 pub use error::ShareError;
 pub use land::{LandOptions, LandedOnHead};
 pub use push::{PushedSession, Story};
-pub use runner::Runner;
 pub use trees::{Opener, Place, Places};

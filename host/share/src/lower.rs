@@ -16,7 +16,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
-use crate::runner::Runner;
+use brio_store::Runner;
 
 /// Bytes of memory for the directories of one tree.
 const DIRECTORIES: u64 = 32 << 20;

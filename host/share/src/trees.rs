@@ -8,7 +8,7 @@ use brio_session::{FsError, FsResult, Lower};
 use brio_store::{Project, ProjectId, Result, Store};
 
 use crate::lower::{TreeLower, fs_error};
-use crate::runner::Runner;
+use brio_store::Runner;
 
 /// Opens the store at a URL, as a session's record or a base's binding names it. It asks nobody.
 pub type Opener = dyn Fn(&str) -> Result<Store> + Send + Sync;

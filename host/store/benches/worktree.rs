@@ -154,6 +154,11 @@ mod linux {
             .status();
         m[0].program("cp -a; sync", at, &["cp -a from cp", "sync -f ."]);
         ours(at, "memory", &mut m, &|| Arc::<Memory>::default());
+        ours(at, "directory", &mut m, &|| {
+            let path = at.join("store");
+            std::fs::create_dir_all(&path).expect("a directory");
+            Arc::new(Directory::open(&path).expect("a store"))
+        });
         let add = [
             "git init -q git.git --bare",
             "git --git-dir=git.git --work-tree=from add -A",

@@ -1,4 +1,5 @@
 //! A project in a store: what landings, sessions and readers see of each other, and what they cost.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Trees against a map: the same entries make the same tree, in whatever order they came.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,6 +1,12 @@
 //! A store in memory that counts, delays and loses answers.
 
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "a part of several tests")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a part of several tests"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
