@@ -89,6 +89,14 @@ pub enum Error {
         /// Which object.
         what: String,
     },
+    /// A collection that could not see all that is needed, and removed nothing.
+    #[error("STORE_UNMARKED: nothing was removed, because {root} cannot be read whole: {source}")]
+    Unmarked {
+        /// What needs it.
+        root: String,
+        /// Why not.
+        source: Box<Error>,
+    },
     /// It was written by a newer version.
     #[error(
         "STORE_FORMAT: {what} has format {found}, and this version knows {known}; use a newer brio"
@@ -169,6 +177,7 @@ impl Error {
             Self::NoConditions { .. } => "STORE_CONDITIONS",
             Self::Corrupt { .. } => "STORE_CORRUPT",
             Self::Missing { .. } => "STORE_MISSING",
+            Self::Unmarked { .. } => "STORE_UNMARKED",
             Self::Format { .. } => "STORE_FORMAT",
             Self::NoProject { .. } => "PROJECT_UNKNOWN",
             Self::NoSession { .. } => "SESSION_UNKNOWN",

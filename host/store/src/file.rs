@@ -146,3 +146,29 @@ fn listed(project: &Project, root: Hash, depth: u8) -> BoxFuture<'_, Result<Vec<
         chunks(&list, &root)
     })
 }
+
+/// Shows each blob that a content consists of; lists are read.
+pub(crate) async fn blobs_of(
+    project: &Project,
+    content: &Content,
+    see: &mut (dyn FnMut(Hash) + Send),
+) -> Result<()> {
+    see(content.root);
+    let mut pieces: Vec<Hash> = Vec::new();
+    for depth in 1..=content.depth {
+        let list = match depth {
+            1 => project.blob(&content.root).await?,
+            _ => {
+                let mut list = Vec::new();
+                for some in pieces.chunks(AT_ONCE) {
+                    let read = try_join_all(some.iter().map(|hash| project.blob(hash))).await?;
+                    read.iter().for_each(|b| list.extend_from_slice(b));
+                }
+                list.into()
+            }
+        };
+        pieces = chunks(&list, &content.root)?.iter().map(|c| c.hash).collect();
+        pieces.iter().copied().for_each(&mut *see);
+    }
+    Ok(())
+}

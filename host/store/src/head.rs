@@ -8,7 +8,7 @@ use crate::backend::{PAGE, Swap, Version};
 use crate::doc::{self, Base, ChangeWord, Counts, HeadDoc, LandingDoc, PathChange, Why};
 use crate::objects::empty_tree;
 use crate::tree::{Built, Edits, Entry, Key, diff, edit};
-use crate::upload::Stored;
+use crate::upload::{Settled, Stored};
 use crate::{AttemptId, Error, Hash, Project, Result, Upload};
 
 /// Changes that a record names; more of them are the difference of its trees.
@@ -38,6 +38,11 @@ impl Head {
     /// The tree, and where it is.
     pub fn base(&self) -> Base {
         Base { tree: self.doc.tree, position: self.doc.position }
+    }
+
+    /// The id of the landing at its position.
+    pub(crate) fn landing(&self) -> Option<&AttemptId> {
+        self.doc.landing.as_ref()
     }
 
     /// When it came to be so.
@@ -73,6 +78,14 @@ pub enum Landing {
     Moved(Head),
 }
 
+/// What one attempt is to land.
+struct Wanted<'a> {
+    base: Base,
+    edits: &'a Edits,
+    why: &'a Why,
+    id: AttemptId,
+}
+
 /// A landing that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landed {
@@ -94,7 +107,9 @@ impl Project {
         match o.backend.read_ref(&o.keys.head()).await? {
             Some((bytes, version)) => {
                 let doc = doc::decode(&bytes, &format!("the head of {}", self.id()))?;
-                Ok(Head { doc, version: Some(version) })
+                let head = Head { doc, version: Some(version) };
+                self.saw_head(head.base());
+                Ok(head)
             }
             None => {
                 self.check().await?;
@@ -119,19 +134,23 @@ impl Project {
         base: Base,
         edits: &Edits,
         why: &Why,
-        blobs: Upload,
+        mut blobs: Upload,
     ) -> Result<Landing> {
+        self.rely_on_edits(base.tree, Some(base.position), edits, &mut blobs).await?;
         let settled = blobs.finish().await?;
         let mut head = self.head().await?;
         let mut lost = 0;
+        let mut open = Vec::new();
         let landing = loop {
-            if !settled.holds() {
-                break Err(Error::Busy {
-                    what: format!("the head of {}", self.id()),
-                    attempts: lost,
-                });
+            if let Some(record) = self.landed_after_all(&head, &open).await? {
+                let stored = settled.stored();
+                break Ok(Landing::Landed(Landed { record, stored, lost }));
             }
-            match self.land_on(&head, base, edits, why, AttemptId::random()?).await {
+            let id = AttemptId::random()?;
+            match self
+                .attempt(&head, &Wanted { base, edits, why, id }, Some(&settled), &mut open)
+                .await
+            {
                 Ok(Landing::Moved(now)) if lost < ATTEMPTS => {
                     lost += 1;
                     head = now;
@@ -152,8 +171,25 @@ impl Project {
                 other => break other,
             }
         };
-        settled.release().await;
+        // After an error nobody knows whether a swap is yet to be done.
+        if landing.is_ok() {
+            settled.release().await;
+        }
         landing
+    }
+
+    /// Which of our attempts with an unknown end was done.
+    async fn landed_after_all(
+        &self,
+        head: &Head,
+        open: &[LandingDoc],
+    ) -> Result<Option<LandingDoc>> {
+        for record in open {
+            if self.has_landed(head, record.position, &record.id).await? {
+                return Ok(Some(record.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// Of several that lose to each other, not all try again at once.
@@ -167,7 +203,8 @@ impl Project {
     }
 
     /// One attempt to land on exactly this head. New contents are in the store already, and
-    /// protected. `id` must be new: after a crash, [`find_landing`](Self::find_landing) tells
+    /// protected ([`rely_on_edits`](Self::rely_on_edits), [`Settled::holds`]); they are released
+    /// only when it is known what became of it. `id` must be new: after a crash, [`find_landing`](Self::find_landing) tells
     /// whoever wrote it down before whether it was done.
     ///
     /// # Errors
@@ -180,6 +217,19 @@ impl Project {
         why: &Why,
         id: AttemptId,
     ) -> Result<Landing> {
+        self.attempt(head, &Wanted { base, edits, why, id }, None, &mut Vec::new()).await
+    }
+
+    /// `blobs` are those that the edits need. An attempt of which nobody knows yet whether it is
+    /// done is added to `open`.
+    async fn attempt(
+        &self,
+        head: &Head,
+        wanted: &Wanted<'_>,
+        blobs: Option<&Settled>,
+        open: &mut Vec<LandingDoc>,
+    ) -> Result<Landing> {
+        let Wanted { base, edits, why, ref id } = *wanted;
         let found = self.conflicts(base.tree, head.tree(), edits).await?;
         if !found.is_empty() {
             return Ok(Landing::Conflicts(found));
@@ -228,7 +278,7 @@ impl Project {
             changes: (changes.len() <= NAMED).then_some(changes),
         };
         let o = self.objects();
-        let key = o.keys.landing(record.position, &id);
+        let key = o.keys.landing(record.position, id);
         o.backend.create(&key, doc::encode(&record)?).await?;
         let new = HeadDoc {
             format: doc::FORMAT,
@@ -239,11 +289,10 @@ impl Project {
             attempt: id.clone(),
         };
         let value = doc::encode(&new)?;
-        let moved = if settled.holds() {
-            o.backend.swap_ref(&o.keys.head(), head.version.as_ref(), value).await?
-        } else {
-            Swap::Lost
-        };
+        if !settled.holds() || blobs.is_some_and(|b| !b.holds()) {
+            return Err(Error::Busy { what: format!("the head of {}", self.id()), attempts: 1 });
+        }
+        let moved = o.backend.swap_ref(&o.keys.head(), head.version.as_ref(), value).await?;
         let stored = settled.stored();
         let landed =
             || Landing::Landed(Box::new(Landed { record: record.clone(), stored, lost: 0 }));
@@ -252,8 +301,12 @@ impl Project {
             Swap::Lost => {
                 // Perhaps it was won, and the answer was lost; perhaps others landed since.
                 let now = self.head().await?;
-                if self.has_landed(&now, record.position, &id).await? {
+                if self.has_landed(&now, record.position, id).await? {
                     landed()
+                } else if now.position() < record.position {
+                    // It may yet be done: its record stays, and what protects it too.
+                    open.push(record);
+                    return Ok(Landing::Moved(now));
                 } else {
                     let _ = o.backend.delete(&key).await;
                     Landing::Moved(now)

@@ -87,6 +87,11 @@ impl AttemptId {
         })))
     }
 
+    /// One that was read.
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -45,7 +45,7 @@ pub use doc::{
 pub use envelope::Compression;
 pub use error::{Error, Result};
 pub use file::FileContent;
-pub use gc::GRACE_MIN;
+pub use gc::{Dead, GRACE_MIN, GcOptions, GcProgress, GcReport, Root, Tally};
 pub use hash::{Hash, Hasher, NoHash};
 pub use head::{Conflict, Head, Landed, Landing};
 pub use id::{AttemptId, NoProjectId, ProjectId};

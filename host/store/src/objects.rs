@@ -85,7 +85,15 @@ impl Objects {
     /// As [`get`](Self::get), but past what is kept near: to see whether the store itself has it.
     pub(crate) async fn get_stored(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
         let envelope = self.stored(kind, hash).await?;
-        envelope::open(&envelope, kind.as_str(), hash)
+        let found = envelope::open(&envelope, kind.as_str(), hash);
+        // What is damaged in a pack may lie by itself too, mended.
+        if matches!(found, Err(Error::Corrupt { .. }))
+            && self.spot(kind, hash).is_some()
+            && let Some(alone) = self.backend.get(&self.keys.object(kind, hash)).await?
+        {
+            return envelope::open(&alone, kind.as_str(), hash);
+        }
+        found
     }
 
     async fn fetch(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
@@ -128,6 +136,7 @@ impl Objects {
         if kind == Kind::Blob {
             self.load_indexes(false).await?;
         }
+        let spot = self.spot(kind, hash);
         if let Some(found) = self.packed(kind, hash).await? {
             return Ok(found);
         }
@@ -135,7 +144,11 @@ impl Objects {
         if let Some(found) = self.backend.get(&key).await? {
             return Ok(found);
         }
-        // It may be in a pack that was stored since, or moved to one.
+        // It may be in a pack that was stored since. If its pack is gone, another one that was
+        // read before may have it too.
+        if spot.is_some() {
+            self.forget_indexes().await;
+        }
         self.load_indexes(true).await?;
         match self.packed(kind, hash).await? {
             Some(found) => Ok(found),

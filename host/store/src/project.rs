@@ -1,6 +1,7 @@
 //! A store, and a project in it.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +16,7 @@ use crate::key::{Keys, Kind};
 use crate::objects::{Near, Objects, list_all};
 use crate::tree::{Edits, Nodes, Tree, edit};
 use crate::upload::Upload;
-use crate::{AttemptId, Compression, Content, Error, Hash, ProjectId, Result};
+use crate::{AttemptId, Base, Compression, Content, Error, Hash, ProjectId, Result};
 
 /// Time, as a store needs it.
 #[async_trait]
@@ -24,6 +25,27 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> OffsetDateTime;
     /// Waits.
     async fn sleep(&self, time: Duration);
+    /// Time that only goes on, also while the machine sleeps, from some moment in the past.
+    fn monotonic(&self) -> Duration {
+        monotonic()
+    }
+}
+
+/// Linux counts a machine's sleep on a clock of its own. Elsewhere the wall clock counts too:
+/// of both, what went on further.
+#[cfg(target_os = "linux")]
+fn monotonic() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn monotonic() -> Duration {
+    use std::sync::OnceLock;
+    use std::time::{Instant, SystemTime};
+    static BEGAN: OnceLock<(Instant, SystemTime)> = OnceLock::new();
+    let (instant, wall) = BEGAN.get_or_init(|| (Instant::now(), SystemTime::now()));
+    instant.elapsed().max(wall.elapsed().unwrap_or_default())
 }
 
 /// The system's clock, and tokio's timer.
@@ -97,7 +119,8 @@ impl Store {
         };
         let objects = Objects::new(self.backend.clone(), Keys::of(id), near);
         let (id, options) = (id.clone(), self.options.clone());
-        Project { inner: Arc::new(Inner { id, options, objects }) }
+        let heads = Mutex::default();
+        Project { inner: Arc::new(Inner { id, options, objects, heads }) }
     }
 
     /// A project that is there. Nothing is asked: the first use says if it is not, or is of a
@@ -151,7 +174,12 @@ struct Inner {
     id: ProjectId,
     options: StoreOptions,
     objects: Objects,
+    /// Where the head was seen lately, and when.
+    heads: Mutex<VecDeque<(Base, Duration)>>,
 }
+
+/// As long as this, and some more, the tree of a head that was seen is kept.
+const LATELY: Duration = Duration::from_secs(10 * 60);
 
 impl Project {
     /// Its id.
@@ -171,6 +199,22 @@ impl Project {
     /// How its store is used.
     pub fn options(&self) -> &StoreOptions {
         &self.inner.options
+    }
+
+    pub(crate) fn saw_head(&self, base: Base) {
+        let now = self.options().clock.monotonic();
+        let mut heads = self.inner.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.retain(|(b, _)| *b != base);
+        heads.push_back((base, now));
+        if heads.len() > 8 {
+            heads.pop_front();
+        }
+    }
+
+    pub(crate) fn was_head(&self, base: &Base) -> bool {
+        let now = self.options().clock.monotonic();
+        let heads = self.inner.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        heads.iter().any(|(b, at)| b == base && now.saturating_sub(*at) < LATELY)
     }
 
     pub(crate) fn missing(&self) -> Error {
@@ -227,6 +271,7 @@ impl Project {
     /// `STORE_INPUT` when it would be no tree, and the store's.
     pub async fn edited(&self, tree: Hash, edits: &Edits, upload: &mut Upload) -> Result<Hash> {
         let built = edit(&self.tree(tree), edits).await?;
+        self.rely_on_edits(tree, None, edits, upload).await?;
         upload.nodes(built.nodes);
         Ok(built.root)
     }

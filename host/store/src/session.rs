@@ -126,17 +126,25 @@ impl Project {
             0 => None,
             _ => o.backend.read_ref(&name).await?,
         };
-        let seq = match &now {
+        let (seq, base_there) = match &now {
             Some((bytes, _)) => {
                 let there: SessionDoc = doc::decode(bytes, &format!("session {}", session.id))?;
                 if there.seq != session.seq {
                     return Err(moved(session, &there));
                 }
-                there.seq
+                (there.seq, Some(there.base))
             }
-            None if session.seq == 0 => 0,
+            None if session.seq == 0 => (0, None),
             None => return Err(self.no_session(&session.id)),
         };
+        if base_there != Some(session.base) && !self.keeps(session.base).await? {
+            return Err(Error::Missing {
+                what: format!(
+                    "the tree of landing {}, on which session {} stands and which is older than the history that is kept,",
+                    session.base.position, session.id
+                ),
+            });
+        }
         if !stored.holds() {
             return Err(Error::Busy { what: format!("session {}", session.id), attempts: 1 });
         }

@@ -4,10 +4,16 @@
 //! Whoever finds an object in the store may find one that a collector is about to remove. So it
 //! is relied on only if it is young (a collector leaves those alone), or after it was named in a
 //! *pin* and was seen again while no sweep was under way: a sweep that begins later reads the
-//! pins first (`gc`).
+//! pins before the refs (`gc`). Both hold for a bounded time, so a ref is moved in less: what is
+//! young may be [`YOUNG`] old when it is looked at, the ref is moved within [`HOLDS`] of that,
+//! and what was asked takes effect within [`REQUEST`](gc::REQUEST) or never. The sum is less
+//! than [`GRACE_MIN`].
+//!
+//! A pin is removed only when it is known what became of the ref: one whose answer was lost may
+//! still move, and what it names is kept until the pin is too old for that.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, Either, select, try_join_all};
@@ -15,11 +21,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Put;
-use crate::gc::{self, GRACE_MIN};
+use crate::file::blobs_of;
+use crate::gc;
 use crate::key::Kind;
 use crate::objects::list_all;
 use crate::pack::Packer;
-use crate::{AttemptId, Compression, Error, Hash, Project, Result, doc, envelope, key};
+use crate::{AttemptId, Compression, Content, Error, Hash, Project, Result, doc, envelope, key};
 
 /// More objects than this are packed.
 const FEW: usize = 16;
@@ -27,8 +34,17 @@ const FEW: usize = 16;
 const LITTLE: usize = 4 << 20;
 /// Requests under way at a time.
 const AT_ONCE: usize = 8;
-/// A pin holds as long as this; a writer is done in half of it.
+/// What is not older than this needs no pin.
+const YOUNG: Duration = Duration::from_secs(15 * 60);
+/// A writer moves its ref within this time of having looked, or does it all again.
+const HOLDS: Duration = Duration::from_secs(25 * 60);
+/// A pin is believed as long as this.
 pub(crate) const PIN_HOLDS: Duration = Duration::from_secs(2 * 3600);
+
+const _: () = {
+    let most = YOUNG.as_secs() + HOLDS.as_secs() + gc::REQUEST.as_secs();
+    assert!(most < gc::GRACE_MIN.as_secs() && most < PIN_HOLDS.as_secs());
+};
 
 /// An object that is ready to be stored: made where the processor time is to be had.
 #[derive(Debug, Clone)]
@@ -68,13 +84,13 @@ pub struct Stored {
 /// dropped, or whose process is killed, leaves objects that the collector removes.
 pub struct Upload {
     project: Project,
-    started: Instant,
+    started: Duration,
     packer: Packer,
     nodes: Vec<(Hash, Vec<u8>)>,
     seen: HashSet<(Kind, Hash)>,
     /// Blobs that the store has, as far as it was asked.
     there: Option<HashSet<Hash>>,
-    relied: HashSet<(Kind, Hash)>,
+    relied: BTreeSet<(Kind, Hash)>,
     under_way: FuturesUnordered<BoxFuture<'static, Result<Done>>>,
     stored: Stored,
 }
@@ -89,20 +105,20 @@ struct Done {
 pub struct Settled {
     project: Project,
     pin: Option<AttemptId>,
-    since: Instant,
+    since: Duration,
     stored: Stored,
 }
 
 impl Upload {
     pub(crate) fn new(project: Project) -> Self {
         Self {
+            started: project.options().clock.monotonic(),
             project,
-            started: Instant::now(),
             packer: Packer::default(),
             nodes: Vec::new(),
             seen: HashSet::new(),
             there: None,
-            relied: HashSet::new(),
+            relied: BTreeSet::new(),
             under_way: FuturesUnordered::new(),
             stored: Stored::default(),
         }
@@ -183,6 +199,22 @@ impl Upload {
         self.nodes.extend(nodes);
     }
 
+    /// Whether a content needs nothing that was not added.
+    pub(crate) fn has(&self, content: &Content) -> bool {
+        // Nobody reads the blob of nothing.
+        content.size == 0 || self.seen.contains(&(Kind::Blob, content.root))
+    }
+
+    /// Contents that are used and were not added are somewhere in the store: what names them
+    /// there may go, so they are relied on by themselves.
+    pub(crate) async fn rely_on(&mut self, content: &Content) -> Result<()> {
+        let project = self.project.clone();
+        blobs_of(&project, content, &mut |hash| {
+            self.relied.insert((Kind::Blob, hash));
+        })
+        .await
+    }
+
     /// What blobs the store has.
     async fn look(&mut self) -> Result<HashSet<Hash>> {
         let objects = self.project.objects();
@@ -201,8 +233,12 @@ impl Upload {
             let o = project.objects();
             let (size, encoded) = (bytes.len() as u64, index.encode());
             let all = size + encoded.len() as u64;
-            o.backend.create(&o.keys.pack(&hash), bytes).await?;
-            let put = o.backend.create(&o.keys.index(&hash), encoded).await?;
+            let pack = o.backend.create(&o.keys.pack(&hash), bytes).await?;
+            let put = match o.backend.create(&o.keys.index(&hash), encoded).await? {
+                // An old pack whose index was lost is no younger for its new index.
+                Put::Created => pack,
+                Put::Exists => Put::Exists,
+            };
             o.add_index(&index);
             Ok(Done { objects: index.entries.into_keys().collect(), put, bytes: all })
         }))
@@ -281,11 +317,11 @@ impl Upload {
             self.single(Kind::Tree, hash, sealed).await?;
         }
         while self.wait().await? {}
-        if self.started.elapsed() > GRACE_MIN / 2 {
+        let since = self.project.options().clock.monotonic();
+        if since.saturating_sub(self.started) > YOUNG {
             // What it wrote itself is not young any more.
             self.relied.extend(self.seen.iter().copied());
         }
-        let since = Instant::now();
         let pin = self.protect().await?;
         Ok(Settled { project: self.project, pin, since, stored: self.stored })
     }
@@ -322,7 +358,7 @@ impl Upload {
         let now = o.backend.now().await?;
         let look = |(kind, hash): (Kind, Hash)| async move {
             let stat = o.backend.stat(&o.keys.object(kind, &hash)).await?;
-            let young = stat.is_some_and(|s| now - s.modified < GRACE_MIN / 2);
+            let young = stat.is_some_and(|s| now - s.modified < YOUNG);
             Ok::<_, Error>((!young).then_some((kind, hash)))
         };
         let found = try_join_all(self.relied.iter().copied().map(look)).await?;
@@ -333,8 +369,14 @@ impl Upload {
         let o = self.project.objects();
         o.forget_indexes().await;
         o.load_indexes(true).await?;
-        let loose: Vec<&(Kind, Hash)> =
-            wanted.iter().filter(|(k, h)| o.spot(*k, h).is_none()).collect();
+        let listed = match wanted.iter().any(|(k, h)| o.spot(*k, h).is_some()) {
+            true => list_all(&o.backend, &o.keys.packs()).await?,
+            false => Vec::new(),
+        };
+        // An index alone is not enough: its pack may have been collected before it was written.
+        let packs: HashSet<Hash> = listed.iter().filter_map(|l| key::hash_of(&l.key)).collect();
+        let packed = |k, h: &Hash| o.spot(k, h).is_some_and(|(pack, _)| packs.contains(&pack));
+        let loose: Vec<&(Kind, Hash)> = wanted.iter().filter(|(k, h)| !packed(*k, h)).collect();
         if loose.len() > 256 {
             let mut there = HashSet::new();
             for kind in [Kind::Blob, Kind::Tree] {
@@ -363,13 +405,13 @@ impl Settled {
         self.stored
     }
 
-    /// Whether a ref may still be moved to what was stored.
-    pub(crate) fn holds(&self) -> bool {
-        self.since.elapsed() < PIN_HOLDS / 2
+    /// Whether a ref may still be moved to what was stored; if not, it is all done again.
+    pub fn holds(&self) -> bool {
+        self.project.options().clock.monotonic().saturating_sub(self.since) < HOLDS
     }
 
-    /// A ref names it now, or nothing is to: the protection ends. One that is not released ends
-    /// by itself.
+    /// A ref names it now, or nothing ever will: the protection ends. One that is not released
+    /// ends by itself; whoever does not know whether a ref was moved leaves it to that.
     pub async fn release(self) {
         if let Some(pin) = &self.pin {
             let o = self.project.objects();
@@ -381,7 +423,7 @@ impl Settled {
 }
 
 /// What a writer relies on.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Pin {
     pub(crate) format: u64,
     pub(crate) objects: Vec<Hash>,
