@@ -81,3 +81,24 @@ pub(crate) fn open(envelope: &Bytes, kind: &str, hash: &Hash) -> Result<Bytes> {
         false => Err(bad("its content does not match its hash")),
     }
 }
+
+/// The content of the first of several envelopes, and the length of that envelope; `None`: it
+/// cannot be read.
+pub(crate) fn first(envelopes: &Bytes) -> Option<(Bytes, usize)> {
+    let (head, rest) = envelopes.split_at_checked(HEADER)?;
+    let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    if length > MAX_CONTENT {
+        return None;
+    }
+    let size = match head[0] {
+        0 => length,
+        1 => zstd::zstd_safe::find_frame_compressed_size(rest).ok()?,
+        _ => return None,
+    };
+    let encoded = rest.get(..size)?;
+    let content = match head[0] {
+        0 => envelopes.slice(HEADER..HEADER + size),
+        _ => zstd::bulk::decompress(encoded, length).ok()?.into(),
+    };
+    (content.len() == length).then_some((content, HEADER + size))
+}

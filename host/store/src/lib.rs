@@ -18,6 +18,7 @@ mod doc;
 mod envelope;
 mod error;
 mod file;
+mod fsck;
 mod gc;
 mod hash;
 mod head;
@@ -45,6 +46,9 @@ pub use doc::{
 pub use envelope::Compression;
 pub use error::{Error, Result};
 pub use file::FileContent;
+pub use fsck::{
+    Damage, Finding, FsckOptions, FsckProgress, FsckReport, Mend, Need, Severity,
+};
 pub use gc::{Dead, GRACE_MIN, GcOptions, GcProgress, GcReport, Root, Tally};
 pub use hash::{Hash, Hasher, NoHash};
 pub use head::{Conflict, Head, Landed, Landing};

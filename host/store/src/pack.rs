@@ -103,6 +103,34 @@ impl Index {
         out.into()
     }
 
+    /// What an index of this pack says, from the pack alone. What a blob and a node are looks
+    /// the same there, so what could be a node is told as both.
+    pub(crate) fn of_pack(bytes: &Bytes, pack: &Hash) -> Result<Self> {
+        let bad = |why: &str| Error::corrupt(format!("pack {pack}"), why);
+        if !bytes.starts_with(MAGIC) || bytes.len() < HEADER {
+            return Err(bad("it is no pack"));
+        }
+        let found = u32::from_le_bytes(bytes[8..12].try_into().map_err(|_| bad("it is cut off"))?);
+        if found != VERSION {
+            let (found, known) = (u64::from(found), u64::from(VERSION));
+            return Err(Error::Format { what: format!("pack {pack}"), found, known });
+        }
+        let mut entries = BTreeMap::new();
+        let mut at = HEADER;
+        while at < bytes.len() {
+            let (content, length) = envelope::first(&bytes.slice(at..))
+                .ok_or_else(|| bad("an envelope in it cannot be read"))?;
+            let hash = Hash::of(&content);
+            let spot = Spot { offset: at as u64, length: length as u32 };
+            entries.insert((Kind::Blob, hash), spot);
+            if crate::tree::Node::decode(&content, &hash).is_ok() {
+                entries.insert((Kind::Tree, hash), spot);
+            }
+            at += length;
+        }
+        Ok(Self { pack: *pack, size: bytes.len() as u64, entries })
+    }
+
     /// Reads an index, and refuses what breaks a rule of the format.
     pub(crate) fn decode(bytes: &[u8], pack: &Hash) -> Result<Self> {
         let bad = |why: &str| Error::corrupt(format!("index of pack {pack}"), why);

@@ -230,7 +230,7 @@ impl Writer {
                 let id =
                     format!("{}-{}-{}", self.who.replace(' ', "-"), self.sim.millis(), self.made);
                 let at = brio_store::Clock::now(&*self.sim);
-                (SessionDoc::new(&id, base, at, NewSession::default())?, base.tree)
+                (SessionDoc::new(&id, base, at, at, NewSession::default())?, base.tree)
             }
         };
         let mut upload = self.project.upload();

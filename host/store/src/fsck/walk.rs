@@ -1,0 +1,368 @@
+//! Trees, contents, directories.
+
+use std::collections::{HashMap, HashSet};
+
+use futures_util::future::{join_all, try_join_all};
+
+use super::places::Found;
+use super::{Damage, Fsck, FsckProgress, Severity};
+use crate::content::chunks;
+use crate::file::blobs_of;
+use crate::gc::Root;
+use crate::hash::Hasher;
+use crate::key::Kind;
+use crate::objects::empty_tree;
+use crate::tree::{Child, Entry, Items, Key, Node, Tree, diff};
+use crate::{Content, Error, Hash, Result};
+
+/// Objects that are read at a time.
+const AT_ONCE: usize = 16;
+
+/// Contents that trees name.
+#[derive(Default)]
+pub(super) struct Contents {
+    blobs: HashSet<Hash>,
+    chunked: HashSet<Content>,
+}
+
+/// What a parent may say of a node.
+type Facts = (u8, Option<Hash>, u64);
+
+fn facts(node: &Node) -> Facts {
+    (node.level, node.last().map(|k| Hash::of(&k.path())), node.entries())
+}
+
+impl Fsck<'_> {
+    /// Reads every node that the roots reach, from the store itself.
+    pub(super) async fn nodes(
+        &mut self,
+        see: &mut (dyn FnMut(FsckProgress) + Send),
+    ) -> Result<Contents> {
+        let mut contents = Contents::default();
+        let mut known: HashMap<Hash, Facts> = HashMap::new();
+        let mut trees = HashSet::new();
+        let mut waiting: Vec<(Hash, Option<Facts>)> = Vec::new();
+        for (_, tree) in self.roots.clone() {
+            if tree != empty_tree() && trees.insert(tree) {
+                waiting.push((tree, None));
+            }
+            while !waiting.is_empty() {
+                let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
+                let unread = |h: &Hash| !known.contains_key(h) && !self.bad.contains(&(Kind::Tree, *h));
+                let read = try_join_all(some.iter().map(async |(hash, _)| match unread(hash) {
+                    true => self.object(Kind::Tree, hash).await.map(Some),
+                    false => Ok(None),
+                }))
+                .await?;
+                for ((hash, said), found) in some.into_iter().zip(read) {
+                    if let Some(found) = found
+                        && !known.contains_key(&hash)
+                        && let Some(node) = self.node(hash, found)
+                    {
+                        known.insert(hash, facts(&node));
+                        waiting.extend(contents.take(&node));
+                        self.report.nodes += 1;
+                    }
+                    if let (Some(said), Some(is)) = (said, known.get(&hash))
+                        && said != *is
+                    {
+                        let why = "it is not what its parent says".to_owned();
+                        let damage = Damage::Corrupt { kind: Kind::Tree, hash, why };
+                        self.find(damage, Severity::Error, None);
+                        self.bad.insert((Kind::Tree, hash));
+                    }
+                }
+                see(FsckProgress::Nodes(self.report.nodes));
+            }
+        }
+        self.report.trees = trees.len() as u64;
+        Ok(contents)
+    }
+
+    fn node(&mut self, hash: Hash, found: Found) -> Option<Node> {
+        let why = match found {
+            Found::Whole(bytes) => match Node::decode(&bytes, &hash) {
+                Ok(node) => {
+                    self.uses(Kind::Tree, &hash);
+                    // So that what follows need not read it again.
+                    let _ = self.project.objects().remember_node(&hash, &bytes);
+                    return Some(node);
+                }
+                Err(e) => Some(e.to_string()),
+            },
+            Found::Corrupt(why) => Some(why),
+            Found::Missing => None,
+        };
+        self.lost(Kind::Tree, hash, why);
+        None
+    }
+
+    /// Looks for every blob; reads it, if data is to be read.
+    pub(super) async fn blobs(
+        &mut self,
+        contents: &Contents,
+        see: &mut (dyn FnMut(FsckProgress) + Send),
+    ) -> Result<()> {
+        let mut wanted = contents.blobs.clone();
+        for content in &contents.chunked {
+            self.lists(content, &mut wanted).await?;
+        }
+        let mut wanted: Vec<Hash> = wanted.into_iter().collect();
+        wanted.sort_unstable();
+        let all = wanted.len() as u64;
+        self.report.blobs = all;
+        for (n, some) in wanted.chunks(AT_ONCE).enumerate() {
+            let read = try_join_all(some.iter().map(async |hash| match self.options.read_data {
+                true => self.object(Kind::Blob, hash).await.map(Some),
+                false => Ok(None),
+            }))
+            .await?;
+            for (hash, found) in some.iter().zip(read) {
+                match found {
+                    Some(Found::Whole(content)) => {
+                        self.report.bytes += content.len() as u64;
+                        self.uses(Kind::Blob, hash);
+                    }
+                    Some(Found::Corrupt(why)) => self.lost(Kind::Blob, *hash, Some(why)),
+                    Some(Found::Missing) => self.lost(Kind::Blob, *hash, None),
+                    None if self.is_listed(Kind::Blob, hash) => self.uses(Kind::Blob, hash),
+                    // It may have been stored since the listing.
+                    None => match self.object(Kind::Blob, hash).await? {
+                        Found::Whole(_) => {}
+                        Found::Corrupt(why) => self.lost(Kind::Blob, *hash, Some(why)),
+                        Found::Missing => self.lost(Kind::Blob, *hash, None),
+                    },
+                }
+            }
+            see(FsckProgress::Blobs((n * AT_ONCE + some.len()) as u64, all));
+        }
+        if self.options.read_data {
+            for content in &contents.chunked {
+                self.file(content).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the lists of a chunked file, and adds what they name.
+    async fn lists(&mut self, content: &Content, wanted: &mut HashSet<Hash>) -> Result<()> {
+        wanted.insert(content.root);
+        let mut pieces = vec![content.root];
+        let mut size = 0;
+        for _ in 0..content.depth {
+            let mut list = Vec::new();
+            for hash in &pieces {
+                match self.object(Kind::Blob, hash).await? {
+                    Found::Whole(bytes) => list.extend_from_slice(&bytes),
+                    // Told where all blobs are looked at; what it named is not known.
+                    Found::Corrupt(why) => return Ok(self.lost(Kind::Blob, *hash, Some(why))),
+                    Found::Missing => return Ok(self.lost(Kind::Blob, *hash, None)),
+                }
+            }
+            let found = match chunks(&list, &content.root) {
+                Ok(found) => found,
+                Err(e) => return Ok(self.bad_content(content, e.to_string())),
+            };
+            size = found.iter().map(|c| u64::from(c.length)).sum();
+            pieces = found.iter().map(|c| c.hash).collect();
+            wanted.extend(&pieces);
+        }
+        if size != content.size {
+            let why = format!("its chunks are {size} bytes, and the tree says {}", content.size);
+            self.bad_content(content, why);
+        }
+        Ok(())
+    }
+
+    fn bad_content(&mut self, content: &Content, why: String) {
+        self.bad.insert((Kind::Blob, content.root));
+        self.find(Damage::Content { hash: content.hash, why }, Severity::Error, None);
+    }
+
+    /// The hash of a whole file, of chunks that were seen to be whole.
+    async fn file(&mut self, content: &Content) -> Result<()> {
+        let mut pieces = vec![content.root];
+        for _ in 0..content.depth {
+            let mut list = Vec::new();
+            for hash in &pieces {
+                let Found::Whole(bytes) = self.object(Kind::Blob, hash).await? else { return Ok(()) };
+                list.extend_from_slice(&bytes);
+            }
+            let Ok(found) = chunks(&list, &content.root) else { return Ok(()) };
+            pieces = found.iter().map(|c| c.hash).collect();
+        }
+        let mut hasher = Hasher::default();
+        for some in pieces.chunks(4) {
+            for found in try_join_all(some.iter().map(|h| self.object(Kind::Blob, h))).await? {
+                let Found::Whole(bytes) = found else { return Ok(()) };
+                self.report.bytes += bytes.len() as u64;
+                hasher.update(&bytes);
+            }
+        }
+        if hasher.finish() != content.hash {
+            self.bad_content(content, "its chunks are another content".into());
+        }
+        Ok(())
+    }
+
+    /// Whether every entry has its directory: of the first tree all are looked at, of each other
+    /// one what differs from a tree that was looked at.
+    pub(super) async fn directories(&mut self) -> Result<()> {
+        let mut last: Option<Tree> = None;
+        let mut seen = HashSet::new();
+        for (root, hash) in self.roots.clone() {
+            if !seen.insert(hash) {
+                continue;
+            }
+            let tree = self.project.tree(hash);
+            let found = match &last {
+                None => orphans(&tree).await,
+                Some(last) => new_orphans(last, &tree).await,
+            };
+            match found {
+                Ok(found) => {
+                    for key in found {
+                        let path = key.to_string();
+                        let damage = Damage::NoDirectory { tree: hash, path: path.clone() };
+                        self.find(damage, Severity::Error, None).needed(&root, Some(path));
+                    }
+                    last = Some(tree);
+                }
+                // A node of it is lost, which was told.
+                Err(Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. }) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds, for what is lost, the paths that need it.
+    pub(super) async fn who_needs(&mut self) -> Result<()> {
+        if self.bad.is_empty() {
+            return Ok(());
+        }
+        let mut needs: Vec<(Kind, Hash, Root, String)> = Vec::new();
+        for (root, tree) in self.roots.clone() {
+            let mut waiting = vec![(tree, "/".to_owned())];
+            while let Some((hash, upto)) = waiting.pop() {
+                if self.bad.contains(&(Kind::Tree, hash)) {
+                    needs.push((Kind::Tree, hash, root.clone(), upto));
+                    continue;
+                }
+                let Ok(node) = crate::tree::Nodes::node(self.project, &hash).await else { continue };
+                match &node.items {
+                    Items::Inner(v) => {
+                        waiting.extend(v.iter().map(|c| (c.hash, format!("…{}", c.last))));
+                    }
+                    Items::Leaf(v) => {
+                        let files = v.iter().filter_map(|(key, e)| match e {
+                            Entry::File { content, .. } => Some((key, content)),
+                            _ => None,
+                        });
+                        let lost = join_all(files.map(async |(key, c)| (key, self.lost_of(c).await))).await;
+                        for (key, hashes) in lost {
+                            let new = hashes.into_iter();
+                            needs.extend(new.map(|h| (Kind::Blob, h, root.clone(), key.to_string())));
+                        }
+                    }
+                }
+            }
+        }
+        for (kind, hash, root, path) in needs {
+            let path = (path != "/").then_some(path);
+            for finding in self.found.values_mut() {
+                let is = match &finding.damage {
+                    Damage::Missing { kind: k, hash: h } | Damage::Corrupt { kind: k, hash: h, .. } => {
+                        (*k, *h) == (kind, hash)
+                    }
+                    Damage::Content { hash: h, .. } => kind == Kind::Blob && *h == hash,
+                    _ => false,
+                };
+                if is {
+                    finding.needed(&root, path.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What of a content is lost; its own hash, if its chunks make another content.
+    async fn lost_of(&self, content: &Content) -> Vec<Hash> {
+        let mut out = Vec::new();
+        let mut see = |hash| {
+            if self.bad.contains(&(Kind::Blob, hash)) {
+                out.push(hash);
+            }
+        };
+        match content.depth {
+            0 => see(content.root),
+            _ => _ = blobs_of(self.project, content, &mut see).await,
+        }
+        if !out.is_empty() {
+            out.push(content.hash);
+        }
+        out
+    }
+}
+
+impl Contents {
+    /// What a node names: contents are kept, children told, with what the node says of them.
+    fn take(&mut self, node: &Node) -> Vec<(Hash, Option<Facts>)> {
+        match &node.items {
+            Items::Inner(v) => {
+                let said = |c: &Child| (node.level - 1, Some(Hash::of(&c.last.path())), c.entries);
+                v.iter().map(|c| (c.hash, Some(said(c)))).collect()
+            }
+            Items::Leaf(v) => {
+                for (_, entry) in v {
+                    match entry {
+                        // Nobody reads the blob of nothing.
+                        Entry::File { content, .. } if content.size == 0 => {}
+                        Entry::File { content, .. } if content.depth == 0 => {
+                            self.blobs.insert(content.root);
+                        }
+                        Entry::File { content, .. } => _ = self.chunked.insert(*content),
+                        _ => {}
+                    }
+                }
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Entries without a directory around them.
+async fn orphans(tree: &Tree) -> Result<Vec<Key>> {
+    let mut dirs: HashSet<Vec<u8>> = HashSet::from([Vec::new()]);
+    let mut out = Vec::new();
+    tree.each(|key, entry| {
+        if !dirs.contains(key.dir()) {
+            out.push(key.clone());
+        }
+        if entry.is_dir() {
+            dirs.insert(key.path());
+        }
+    })
+    .await?;
+    Ok(out)
+}
+
+/// As [`orphans`], of what differs from a tree that was looked at.
+async fn new_orphans(known: &Tree, tree: &Tree) -> Result<Vec<Key>> {
+    let mut out = Vec::new();
+    for d in diff(known, tree).await? {
+        if d.before.is_none()
+            && let Some(parent) = d.key.parent()
+            && !tree.get(&parent).await?.is_some_and(|e| e.is_dir())
+        {
+            out.push(d.key.clone());
+        }
+        let was = d.before.is_some_and(|e| e.is_dir());
+        if was && !d.after.is_some_and(|e| e.is_dir()) {
+            out.extend(tree.list(&d.key.path()).await?.into_iter().map(|(key, _)| key));
+        }
+    }
+    out.sort();
+    out.dedup();
+    Ok(out)
+}
