@@ -49,9 +49,9 @@ pub trait Backend: Send + Sync {
     /// Writes an object durably, whatever was there.
     async fn overwrite(&self, key: &str, value: Bytes) -> Result<()>;
 
-    /// Removes an object; that there is none is no error. Never repeats an attempt whose answer
-    /// was lost: it may be done later, and the object be another writer's by then. The caller
-    /// knows what that means.
+    /// Removes an object; that there is none is no error. An attempt that it repeats itself
+    /// because of no answer takes seconds: then the first may yet be done, and whoever must know
+    /// looks at the time that it took.
     async fn delete(&self, key: &str) -> Result<()>;
 
     /// What is known of an object without reading it; `None`: there is none.

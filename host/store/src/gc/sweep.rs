@@ -21,6 +21,8 @@ const AT_ONCE: usize = 16;
 const FUTILE: u32 = 5;
 /// How often a removal is tried.
 const TRIES: u32 = 5;
+/// A request that took longer may have been sent twice.
+const LONG: Duration = Duration::from_secs(20);
 /// So that writers who wait get through between two rounds.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -245,12 +247,17 @@ impl Sweep<'_> {
     async fn delete(&self, step: &Step, in_time: &(impl Fn() -> bool + Sync)) -> Deleted {
         let o = self.project.objects();
         let key = step.key(self.project);
+        let clock = &self.project.options().clock;
         for n in 0..TRIES {
             if n > 0 && !in_time() {
                 break;
             }
+            let sent = clock.monotonic();
             match o.backend.delete(&key).await {
-                Ok(()) if n == 0 => return Deleted::Yes,
+                // One that took long may have been sent twice.
+                Ok(()) if n == 0 && clock.monotonic().saturating_sub(sent) < LONG => {
+                    return Deleted::Yes;
+                }
                 Ok(()) => return Deleted::Perhaps,
                 Err(e) => tracing::warn!("{key} is not removed yet: {e}"),
             }
