@@ -85,7 +85,8 @@ pub(crate) fn open(envelope: &Bytes, kind: &str, hash: &Hash) -> Result<Bytes> {
 /// The content of the first of several envelopes, and the length of that envelope; `None`: it
 /// cannot be read.
 pub(crate) fn first(envelopes: &Bytes) -> Option<(Bytes, usize)> {
-    let (head, rest) = envelopes.split_at_checked(HEADER)?;
+    let header = HEADER as usize;
+    let (head, rest) = envelopes.split_at_checked(header)?;
     let length = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
     if length > MAX_CONTENT {
         return None;
@@ -97,8 +98,8 @@ pub(crate) fn first(envelopes: &Bytes) -> Option<(Bytes, usize)> {
     };
     let encoded = rest.get(..size)?;
     let content = match head[0] {
-        0 => envelopes.slice(HEADER..HEADER + size),
+        0 => envelopes.slice(header..header + size),
         _ => zstd::bulk::decompress(encoded, length).ok()?.into(),
     };
-    (content.len() == length).then_some((content, HEADER + size))
+    (content.len() == length).then_some((content, header + size))
 }

@@ -144,7 +144,7 @@ impl Project {
         let landing = loop {
             if let Some(record) = self.landed_after_all(&head, &open).await? {
                 let stored = settled.stored();
-                break Ok(Landing::Landed(Landed { record, stored, lost }));
+                break Ok(Landing::Landed(Box::new(Landed { record, stored, lost })));
             }
             let id = AttemptId::random()?;
             match self

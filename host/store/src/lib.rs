@@ -46,9 +46,7 @@ pub use doc::{
 pub use envelope::Compression;
 pub use error::{Error, Result};
 pub use file::FileContent;
-pub use fsck::{
-    Damage, Finding, FsckOptions, FsckProgress, FsckReport, Mend, Need, Severity,
-};
+pub use fsck::{Damage, Finding, FsckOptions, FsckProgress, FsckReport, Mend, Need, Severity};
 pub use gc::{Dead, GRACE_MIN, GcOptions, GcProgress, GcReport, Root, Tally};
 pub use hash::{Hash, Hasher, NoHash};
 pub use head::{Conflict, Head, Landed, Landing};

@@ -80,7 +80,8 @@ impl Fsck<'_> {
             }
             let found = match &wanted {
                 Some(id) => records.iter().position(|r| r.id == *id),
-                // The record above is lost: what made the tree that it stood on.
+                // The record above is lost: the only one, or what made the tree that is known.
+                None if records.len() == 1 => Some(0),
                 None => records.iter().position(|r| r.new_tree == made),
             };
             let Some(record) = found.map(|i| records.swap_remove(i)) else {
@@ -88,14 +89,12 @@ impl Fsck<'_> {
                 let finding = self.find(Damage::Landing { position, why }, Severity::Error, None);
                 finding.needed(&Root::Landing(position), None);
                 wanted = None;
-                // The one below it can be found by its tree only if this one's base is known.
-                if let Some(below) = records.first() {
-                    made = below.old_tree;
-                }
                 continue;
             };
-            if record.new_tree != made || record.position != position {
-                let why = "it made another tree than the one that the next one stands on".to_owned();
+            let follows = wanted.is_none() || record.new_tree == made;
+            if !follows || record.position != position {
+                let why =
+                    "it made another tree than the one that the next one stands on".to_owned();
                 self.find(Damage::Landing { position, why }, Severity::Error, None);
             }
             if position >= floor {

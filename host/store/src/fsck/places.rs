@@ -111,7 +111,8 @@ impl Fsck<'_> {
     }
 
     pub(super) fn is_listed(&self, kind: Kind, hash: &Hash) -> bool {
-        self.places.loose.contains(&(kind, *hash)) || self.places.packed.contains_key(&(kind, *hash))
+        self.places.loose.contains(&(kind, *hash))
+            || self.places.packed.contains_key(&(kind, *hash))
     }
 
     /// Something in a pack without an index is needed.
@@ -131,7 +132,9 @@ impl Fsck<'_> {
         let open = |bytes: Bytes| envelope::open(&bytes, kind.as_str(), hash);
         if let Some((pack, spot)) = self.places.packed.get(&(kind, *hash)) {
             let length = u64::from(spot.length);
-            if let Some(bytes) = o.backend.get_range(&o.keys.pack(pack), spot.offset, length).await? {
+            if let Some(bytes) =
+                o.backend.get_range(&o.keys.pack(pack), spot.offset, length).await?
+            {
                 match open(bytes) {
                     Ok(content) => return Ok(Found::Whole(content)),
                     Err(e) => corrupt = Some(e.to_string()),
@@ -161,7 +164,8 @@ impl Fsck<'_> {
     /// Packs in which something is needed, and whose index is lost.
     pub(super) fn lost_indexes(&mut self) {
         for pack in std::mem::take(&mut self.places.used) {
-            let known = self.found.keys().any(|d| matches!(d, Damage::Index { pack: p, .. } if *p == pack));
+            let known =
+                self.found.keys().any(|d| matches!(d, Damage::Index { pack: p, .. } if *p == pack));
             if !known {
                 let why = "it is not there, and something in the pack is needed".into();
                 self.find(Damage::Index { pack, why }, Severity::Error, Some(Mend::Index));

@@ -48,7 +48,8 @@ impl Fsck<'_> {
             }
             while !waiting.is_empty() {
                 let some = waiting.split_off(waiting.len().saturating_sub(AT_ONCE));
-                let unread = |h: &Hash| !known.contains_key(h) && !self.bad.contains(&(Kind::Tree, *h));
+                let unread =
+                    |h: &Hash| !known.contains_key(h) && !self.bad.contains(&(Kind::Tree, *h));
                 let read = try_join_all(some.iter().map(async |(hash, _)| match unread(hash) {
                     true => self.object(Kind::Tree, hash).await.map(Some),
                     false => Ok(None),
@@ -185,7 +186,9 @@ impl Fsck<'_> {
         for _ in 0..content.depth {
             let mut list = Vec::new();
             for hash in &pieces {
-                let Found::Whole(bytes) = self.object(Kind::Blob, hash).await? else { return Ok(()) };
+                let Found::Whole(bytes) = self.object(Kind::Blob, hash).await? else {
+                    return Ok(());
+                };
                 list.extend_from_slice(&bytes);
             }
             let Ok(found) = chunks(&list, &content.root) else { return Ok(()) };
@@ -249,7 +252,9 @@ impl Fsck<'_> {
                     needs.push((Kind::Tree, hash, root.clone(), upto));
                     continue;
                 }
-                let Ok(node) = crate::tree::Nodes::node(self.project, &hash).await else { continue };
+                let Ok(node) = crate::tree::Nodes::node(self.project, &hash).await else {
+                    continue;
+                };
                 match &node.items {
                     Items::Inner(v) => {
                         waiting.extend(v.iter().map(|c| (c.hash, format!("…{}", c.last))));
@@ -259,10 +264,14 @@ impl Fsck<'_> {
                             Entry::File { content, .. } => Some((key, content)),
                             _ => None,
                         });
-                        let lost = join_all(files.map(async |(key, c)| (key, self.lost_of(c).await))).await;
+                        let lost =
+                            join_all(files.map(async |(key, c)| (key, self.lost_of(c).await)))
+                                .await;
                         for (key, hashes) in lost {
                             let new = hashes.into_iter();
-                            needs.extend(new.map(|h| (Kind::Blob, h, root.clone(), key.to_string())));
+                            needs.extend(
+                                new.map(|h| (Kind::Blob, h, root.clone(), key.to_string())),
+                            );
                         }
                     }
                 }
@@ -272,9 +281,8 @@ impl Fsck<'_> {
             let path = (path != "/").then_some(path);
             for finding in self.found.values_mut() {
                 let is = match &finding.damage {
-                    Damage::Missing { kind: k, hash: h } | Damage::Corrupt { kind: k, hash: h, .. } => {
-                        (*k, *h) == (kind, hash)
-                    }
+                    Damage::Missing { kind: k, hash: h }
+                    | Damage::Corrupt { kind: k, hash: h, .. } => (*k, *h) == (kind, hash),
                     Damage::Content { hash: h, .. } => kind == Kind::Blob && *h == hash,
                     _ => false,
                 };
