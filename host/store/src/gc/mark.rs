@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use futures_util::future::try_join_all;
 
-use super::roots::Roots;
+use super::roots::{Root, Roots};
 use crate::file::blobs_of;
 use crate::key::Kind;
 use crate::tree::{Entry, Items, Nodes as _};
@@ -53,12 +53,13 @@ impl Live {
             if self.trees.contains(tree) {
                 continue;
             }
-            self.tree(project, *tree, see).await.map_err(|e| match e {
-                Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. } => {
-                    Error::Unmarked { root: root.to_string(), source: Box::new(e) }
-                }
-                e => e,
-            })?;
+            self.tree(project, *tree, see).await.map_err(|e| unmarked(root, e))?;
+        }
+        for (root, content) in &roots.contents {
+            match content.depth {
+                0 => _ = self.blobs.insert(content.root),
+                _ => self.content(project, content).await.map_err(|e| unmarked(root, e))?,
+            }
         }
         Ok(())
     }
@@ -105,5 +106,14 @@ impl Live {
             blobs_of(project, content, &mut |hash| _ = blobs.insert(hash)).await?;
         }
         Ok(())
+    }
+}
+
+fn unmarked(root: &Root, e: Error) -> Error {
+    match e {
+        Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. } => {
+            Error::Unmarked { root: root.to_string(), source: Box::new(e) }
+        }
+        e => e,
     }
 }

@@ -1,8 +1,9 @@
 //! Collecting what nothing names any more: mark and sweep, beside writers that go on.
 //!
 //! **What is kept.** All that the roots reach: the head's tree, the trees of every landing (or of
-//! the last ones), base and tree of every session, what writers *pin* (`upload`). And whatever is
-//! younger than the grace. Notes name no objects.
+//! the last ones), base and tree of every session, what notes keep in blobs, what writers *pin*
+//! (`upload`). And whatever is
+//! younger than the grace.
 //!
 //! **How.** First everything is marked from the roots, and what is old and was not marked is
 //! listed. Then, in rounds: the ref `gc` goes from idle to `sweeping`, pins and roots are read

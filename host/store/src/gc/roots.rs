@@ -12,7 +12,7 @@ use crate::doc::{self, LandingDoc, SessionDoc};
 use crate::head::parse_landing;
 use crate::objects::list_all;
 use crate::upload::{PIN_HOLDS, Pin};
-use crate::{AttemptId, Base, Error, Hash, Project, Result};
+use crate::{AttemptId, Base, Content, Error, Hash, Project, Result};
 
 /// Documents that are read at a time.
 pub(crate) const AT_ONCE: usize = 32;
@@ -26,6 +26,8 @@ pub enum Root {
     Landing(u64),
     /// A session, by its id.
     Session(String),
+    /// A note, by its path.
+    Note(String),
 }
 
 impl fmt::Display for Root {
@@ -34,6 +36,7 @@ impl fmt::Display for Root {
             Self::Head => f.write_str("the head"),
             Self::Landing(position) => write!(f, "landing {position}"),
             Self::Session(id) => write!(f, "session {id}"),
+            Self::Note(path) => write!(f, "note {path}"),
         }
     }
 }
@@ -58,6 +61,8 @@ pub(crate) struct Roots {
     pub(crate) position: u64,
     /// Trees.
     pub(crate) trees: Vec<(Root, Hash)>,
+    /// Contents that notes name.
+    pub(crate) contents: Vec<(Root, Content)>,
 }
 
 /// Reads roots, again and again; landings that were read once stay known.
@@ -77,6 +82,8 @@ impl Looker {
         kept: Kept,
     ) -> Result<Roots> {
         let pins = pins(project, now).await?;
+        let notes = project.note_roots().await?;
+        let contents = notes.into_iter().map(|(path, c)| (Root::Note(path), c)).collect();
         let mut trees = Vec::new();
         let mut sessions = BTreeSet::new();
         let ids = project.sessions().await?;
@@ -102,7 +109,7 @@ impl Looker {
                 trees.push((root, link.base.tree));
             }
         }
-        Ok(Roots { pins, sessions, position: head.position(), trees })
+        Ok(Roots { pins, sessions, position: head.position(), trees, contents })
     }
 
     /// Reads the records that are new up to the head, and checks that each names the one before.
