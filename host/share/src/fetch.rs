@@ -80,7 +80,6 @@ impl Place {
                 goal: doc.goal.clone(),
                 agent: doc.agent.clone(),
                 task_id: doc.task_id.clone(),
-                ..Metadata::default()
             },
             subdir: RelPath::root(),
             lower: LowerOptions { wanted: WantedLower::Tree(tree), ..LowerOptions::default() },

@@ -97,10 +97,6 @@ impl Place {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "the three parts of one answer, taken apart at once"
-    )]
     fn land_held(
         &self,
         session: &Session,
@@ -122,8 +118,12 @@ impl Place {
             if gathered.edits.is_empty() {
                 return Ok((None, settled_paths, doc));
             }
-            let (edits, upload) = (gathered.edits, gathered.upload);
-            let contents = self.run(|_| upload.finish())?;
+            let (edits, mut upload) = (gathered.edits, gathered.upload);
+            let base = doc.base;
+            let (edits, contents) = self.run(|p: Project| async move {
+                p.rely_on_edits(base.tree, Some(base.position), &edits, &mut upload).await?;
+                Ok((edits, upload.finish().await?))
+            })?;
             let id = AttemptId::random()?;
             doc = self.announce(session, writer, doc, &id)?;
             let why = Why {
@@ -133,8 +133,11 @@ impl Place {
                 goal: info.goal.clone(),
                 message: options.message.clone(),
             };
-            let (base, on) = (doc.base, head.0.clone());
+            let (on, head_of) = (head.0.clone(), format!("the head of {}", self.project.id()));
             let landing = self.run(|p: Project| async move {
+                if !contents.holds() {
+                    return Err(brio_store::Error::Busy { what: head_of, attempts: 1 });
+                }
                 let landing = p.land_on(&on, base, &edits, &why, id).await;
                 Ok((landing?, contents))
             });

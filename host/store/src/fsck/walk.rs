@@ -156,13 +156,22 @@ impl Fsck<'_> {
                 match self.object(Kind::Blob, hash).await? {
                     Found::Whole(bytes) => list.extend_from_slice(&bytes),
                     // Told where all blobs are looked at; what it named is not known.
-                    Found::Corrupt(why) => return Ok(self.lost(Kind::Blob, *hash, Some(why))),
-                    Found::Missing => return Ok(self.lost(Kind::Blob, *hash, None)),
+                    Found::Corrupt(why) => {
+                        self.lost(Kind::Blob, *hash, Some(why));
+                        return Ok(());
+                    }
+                    Found::Missing => {
+                        self.lost(Kind::Blob, *hash, None);
+                        return Ok(());
+                    }
                 }
             }
             let found = match chunks(&list, &content.root) {
                 Ok(found) => found,
-                Err(e) => return Ok(self.bad_content(content, e.to_string())),
+                Err(e) => {
+                    self.bad_content(content, e.to_string());
+                    return Ok(());
+                }
             };
             size = found.iter().map(|c| u64::from(c.length)).sum();
             pieces = found.iter().map(|c| c.hash).collect();

@@ -1,4 +1,5 @@
 //! Directories and trees: what is imported is what is checked out, whatever happens in between.
+#![allow(clippy::unwrap_used, reason = "tests")]
 #![cfg(target_os = "linux")]
 
 mod changes;
