@@ -1,4 +1,5 @@
 //! Each kind of damage is made, found, told of with what needs it, and mended where it can be.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/mod.rs"]
 mod support;

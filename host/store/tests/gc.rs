@@ -1,4 +1,5 @@
 //! Single collections: what goes, what stays, and when nothing is touched.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/mod.rs"]
 mod support;

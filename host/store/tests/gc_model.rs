@@ -3,6 +3,7 @@
 //! and in the end nothing else is.
 //!
 //! A long run: `BRIO_GC_STEPS=100000 BRIO_SEED=7 cargo test -p brio-store --test gc_model -- --nocapture`
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 #[path = "support/oracle.rs"]
 mod oracle;
@@ -91,11 +92,11 @@ fn run(seed: u64, steps: u64, keep: Option<u64>, flaw: Option<Flaw>) -> Result<R
         let (sim, pool, dice) = (sim.clone(), pool.clone(), Dice(dice));
         match n {
             0 | 1 => {
-                let flaw = flaw.filter(|f| *f != Flaw::NoWaiting);
+                let flaw = flaw.filter(|f| *f != Flaw::Waiting);
                 Box::pin(collector(sim, format!("collector {n}"), dice, keep, flaw))
             }
             _ => {
-                let flaw = flaw.filter(|f| *f == Flaw::NoWaiting);
+                let flaw = flaw.filter(|f| *f == Flaw::Waiting);
                 Box::pin(writers::writer(sim, pool, format!("writer {n}"), dice, flaw))
             }
         }
@@ -196,7 +197,7 @@ fn a_seed_is_a_run() {
 /// A collector, or a writer, that leaves out a part of the protocol loses something.
 fn is_found(flaw: Flaw) {
     // Where it is found soon: that a collection falls between a pin and its ref is rare.
-    let from = if flaw == Flaw::NoPins { 86 } else { 0 };
+    let from = if flaw == Flaw::Pins { 86 } else { 0 };
     let found = (from..from + 300).find_map(|seed| run(seed, 8_000, None, Some(flaw)).err());
     let found = found.unwrap_or_else(|| panic!("{flaw:?} was not found"));
     assert!(
@@ -208,15 +209,15 @@ fn is_found(flaw: Flaw) {
 
 #[test]
 fn without_pins_something_is_lost() {
-    is_found(Flaw::NoPins);
+    is_found(Flaw::Pins);
 }
 
 #[test]
 fn without_a_second_look_something_is_lost() {
-    is_found(Flaw::NoSecondLook);
+    is_found(Flaw::SecondLook);
 }
 
 #[test]
 fn without_waiting_for_a_sweep_something_is_lost() {
-    is_found(Flaw::NoWaiting);
+    is_found(Flaw::Waiting);
 }

@@ -225,11 +225,11 @@ impl Clock for Sim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     /// Its collector sees no pins.
-    NoPins,
+    Pins,
     /// Its collector's second look shows what the first one did.
-    NoSecondLook,
+    SecondLook,
     /// It stores as if nobody ever swept.
-    NoWaiting,
+    Waiting,
 }
 
 /// A machine's way to the store.
@@ -343,7 +343,7 @@ impl Port {
     fn once(&self, what: &str, key: &str, seen: Seen) -> Seen {
         let looked_at = ["/pins/", "/sessions/", "/head", "/landings/"];
         match self.flaw {
-            Some(Flaw::NoSecondLook) if looked_at.iter().any(|l| key.contains(l)) => {
+            Some(Flaw::SecondLook) if looked_at.iter().any(|l| key.contains(l)) => {
                 self.first.lock().unwrap().entry(format!("{what} {key}")).or_insert(seen).clone()
             }
             _ => seen,
@@ -382,7 +382,7 @@ impl Backend for Port {
     }
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>> {
         self.look().await?;
-        if self.flaw == Some(Flaw::NoPins) && prefix.ends_with("/pins/") {
+        if self.flaw == Some(Flaw::Pins) && prefix.ends_with("/pins/") {
             return Ok(Vec::new());
         }
         let found = self.sim.memory.list(prefix, after).await?;
@@ -393,7 +393,7 @@ impl Backend for Port {
     }
     async fn read_ref(&self, name: &str) -> Result<Option<(Bytes, Version)>> {
         self.look().await?;
-        if self.flaw == Some(Flaw::NoWaiting) && name.ends_with("/gc") {
+        if self.flaw == Some(Flaw::Waiting) && name.ends_with("/gc") {
             return Ok(None);
         }
         let found = self.sim.memory.read_ref(name).await?;
