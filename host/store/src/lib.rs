@@ -22,6 +22,7 @@ mod fsck;
 mod gc;
 mod hash;
 mod head;
+mod history;
 mod id;
 mod key;
 mod notes;

@@ -62,7 +62,7 @@ impl Fsck<'_> {
         let o = self.project.objects();
         let mut at: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for listed in list_all(&o.backend, &o.keys.landings()).await? {
-            if let Some((position, _)) = crate::head::parse_landing(&listed.key) {
+            if let Some((position, _)) = crate::history::parse_landing(&listed.key) {
                 at.entry(position).or_default().push(listed.key);
             }
         }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::mark::Live;
 use super::roots::{AT_ONCE, Looker, Roots};
 use crate::backend::{Listed, PAGE};
-use crate::head::parse_landing;
+use crate::history::parse_landing;
 use crate::key::{Kind, hash_of};
 use crate::pack::Index;
 use crate::tree::{Entry, Items, Node};

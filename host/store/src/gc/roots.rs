@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::Kept;
 use crate::backend::PAGE;
 use crate::doc::{self, LandingDoc, SessionDoc};
-use crate::head::parse_landing;
+use crate::history::parse_landing;
 use crate::objects::list_all;
 use crate::upload::{PIN_HOLDS, Pin};
 use crate::{AttemptId, Base, Content, Error, Hash, Project, Result};
