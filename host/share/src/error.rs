@@ -48,6 +48,20 @@ pub enum ShareError {
         /// Why.
         source: FsError,
     },
+    /// The base belongs to no project of a store.
+    #[error("NOT_BOUND: {} belongs to no project of a store", base.display())]
+    NotBound {
+        /// The base.
+        base: std::path::PathBuf,
+    },
+    /// The base belongs to a project, and never held any state of it.
+    #[error("NOT_SYNCED: {} belongs to project {project} and holds no state of it yet: import it, or check the project out there", base.display())]
+    NotSynced {
+        /// The base.
+        base: std::path::PathBuf,
+        /// The project.
+        project: String,
+    },
     /// Others landed what this session changed too. It is kept.
     #[error("CONFLICT: {} of session {id} conflict with what landed on {project} since it began; `brio session resolve {id}` shows both sides, `--policy merge` tries to join them", paths(conflicts.len()))]
     Conflicts {

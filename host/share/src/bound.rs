@@ -1,0 +1,178 @@
+//! A directory that belongs to a project, brought to where the head is: by a landing, as every
+//! change of a base. What somebody changed there himself is told, and never overwritten.
+
+use brio_landing::{
+    BeginOptions, CommitError, CommitOptions, Domain, Metadata, StoreBinding, Synced,
+};
+use brio_session::{FsError, FsResult, Handle, Kind, OpenOptions, RelPath, View, ViewOptions};
+use brio_store::tree::{Difference, Entry, Key};
+use brio_store::{Hash, Hasher};
+
+use crate::fill::{differences, fill_where_it_fits};
+use crate::{Place, ShareError};
+
+/// How often a directory may change under an update before it gives up.
+const ROUNDS: u32 = 5;
+
+/// What an update of a directory did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Updated {
+    /// The position of the head that it holds now.
+    pub position: u64,
+    /// The landing in the directory; `None`: nothing was to be done.
+    pub landing: Option<u64>,
+    /// Paths that the head changed and that stay as somebody left them here.
+    pub kept: Vec<RelPath>,
+}
+
+impl Place {
+    /// Brings the base of a domain from the state of the project that it held last to the head's,
+    /// by a landing. Paths that are not as that state says stay as they are. Costs what changed
+    /// between the two. A crash leaves the directory wholly before or after the landing, and the
+    /// next update goes on.
+    ///
+    /// # Errors
+    /// `NOT_BOUND`, `NOT_SYNCED`, those of a landing, and the store's.
+    pub fn update(&self, domain: &Domain) -> Result<Updated, ShareError> {
+        let base = || domain.root_path().to_owned();
+        let binding =
+            domain.store_binding()?.ok_or_else(|| ShareError::NotBound { base: base() })?;
+        let Some(synced) = binding.synced.clone() else {
+            return Err(ShareError::NotSynced { base: base(), project: binding.project });
+        };
+        let bad = |e: brio_store::NoHash| ShareError::Corrupt {
+            id: "store.json".into(),
+            what: e.to_string(),
+        };
+        let from: Hash = synced.tree.parse().map_err(bad)?;
+        let (head, _) = self.head()?;
+        let (tree, position) = (head.tree(), head.position());
+        let at_root = ShareError::path(&RelPath::root());
+        let wanted = differences(self, from, tree).map_err(at_root)?;
+        let (landing, kept) = self.bring(domain, &wanted, position)?;
+        let synced = Some(Synced { tree: tree.to_string(), position });
+        domain.set_store_binding(Some(&StoreBinding { synced, ..binding }))?;
+        Ok(Updated { position, landing, kept })
+    }
+
+    /// Lands the differences, where the base is as their first side says.
+    fn bring(
+        &self,
+        domain: &Domain,
+        wanted: &[Difference],
+        position: u64,
+    ) -> Result<(Option<u64>, Vec<RelPath>), ShareError> {
+        if wanted.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let mut round = 0;
+        loop {
+            round += 1;
+            let goal = format!("follow {} to position {position}", self.project.id());
+            let metadata = Metadata { goal: Some(goal.clone()), ..Metadata::default() };
+            let session = domain.begin(BeginOptions { metadata, ..BeginOptions::default() })?;
+            let done = (|| {
+                let writer = session.writer("update", ViewOptions::default())?;
+                let kept = self.make_in(writer.view(), wanted)?;
+                writer.finish().map_err(ShareError::host("a session"))?;
+                let message = Some(goal);
+                let landed = domain
+                    .commit(session.id(), CommitOptions { message, ..CommitOptions::default() })?;
+                Ok((landed.landing, kept))
+            })();
+            match done {
+                Ok(done) => return Ok(done),
+                Err(e) => {
+                    // What was made can be made again.
+                    if let Err(left) = domain.rollback(session.id(), false) {
+                        tracing::warn!("session {}: {left}", session.id());
+                    }
+                    // Somebody changed a path just now: then it is his, when it is looked again.
+                    let again = matches!(e, ShareError::Commit(CommitError::Conflict { .. }));
+                    if !again || round == ROUNDS {
+                        return Err(e);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes the differences that fit in a view of the base; gives the paths of the others.
+    fn make_in(&self, view: &View, wanted: &[Difference]) -> Result<Vec<RelPath>, ShareError> {
+        let mut fits = Vec::new();
+        let mut kept = Vec::new();
+        for d in wanted {
+            let path = RelPath::new(d.key.path()).map_err(ShareError::path(&RelPath::root()))?;
+            let fail = ShareError::path(&path);
+            if is(view, &d.key, &d.after).map_err(fail)? {
+                continue; // it is there already
+            }
+            match is(view, &d.key, &d.before).map_err(ShareError::path(&path))? {
+                true => fits.push(d.clone()),
+                false => kept.push(path),
+            }
+        }
+        let mut cannot = |key: &Key, e: FsError| match e {
+            FsError::NotFound
+            | FsError::NotDirectory
+            | FsError::IsDirectory
+            | FsError::NotEmpty
+            | FsError::Exists
+            | FsError::ReadOnly
+            | FsError::NotPermitted => {
+                kept.push(RelPath::new(key.path())?);
+                Ok(())
+            }
+            e => Err(e),
+        };
+        let at_root = ShareError::path(&RelPath::root());
+        fill_where_it_fits(self, view, &fits, &mut cannot).map_err(at_root)?;
+        // What the base leaves out of every session is in no landing.
+        let made = view.changes().map_err(ShareError::path(&RelPath::root()))?.changes;
+        let made: std::collections::BTreeSet<&RelPath> = made.iter().map(|c| &c.path).collect();
+        for d in &fits {
+            let path = RelPath::new(d.key.path()).map_err(ShareError::path(&RelPath::root()))?;
+            if !made.contains(&path) {
+                kept.push(path);
+            }
+        }
+        kept.sort();
+        kept.dedup();
+        Ok(kept)
+    }
+}
+
+/// Whether a view shows this at a path.
+fn is(view: &View, key: &Key, entry: &Option<Entry>) -> FsResult<bool> {
+    let root = view.root();
+    let meta = match view.stat_at(&root, &key.path(), false) {
+        Ok(meta) => meta,
+        Err(FsError::NotFound | FsError::NotDirectory) => return Ok(entry.is_none()),
+        Err(e) => return Err(e),
+    };
+    let Some(entry) = entry else { return Ok(false) };
+    let mode = meta.mode == u32::from(entry.mode());
+    match (entry, meta.kind) {
+        (Entry::Dir { .. }, Kind::Dir) => Ok(mode),
+        (Entry::Link { target }, Kind::Symlink) => {
+            Ok(view.read_link_at(&root, &key.path())? == *target)
+        }
+        (Entry::File { content, .. }, Kind::File) if mode && meta.size == content.size => {
+            let how = OpenOptions { read: true, ..OpenOptions::default() };
+            let Handle::File(file) = view.open_at(&root, &key.path(), &how)? else {
+                return Ok(false);
+            };
+            let (mut hasher, mut buffer, mut at) = (Hasher::default(), vec![0; 64 << 10], 0);
+            loop {
+                match file.read_at(&mut buffer, at)? {
+                    0 => return Ok(hasher.finish() == content.hash),
+                    n => {
+                        hasher.update(&buffer[..n]);
+                        at += n as u64;
+                    }
+                }
+            }
+        }
+        _ => Ok(false),
+    }
+}
