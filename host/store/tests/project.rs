@@ -447,3 +447,29 @@ async fn what_is_newer_or_missing_is_said() {
     assert!(e.to_string().contains("use a newer brio"));
     assert_eq!(machine(&backend).projects().await.unwrap(), [id()]);
 }
+
+/// M-094: another machine's cache is asked before the store; it need not be trusted.
+#[tokio::test]
+async fn a_peer_is_asked_first_and_not_believed() {
+    use brio_store::{Kind, Store, StoreOptions, Tier};
+
+    struct Peer(bytes::Bytes);
+    #[async_trait::async_trait]
+    impl Tier for Peer {
+        async fn get(&self, _: Kind, _: &Hash) -> Option<bytes::Bytes> {
+            Some(self.0.clone())
+        }
+    }
+    let backend = Arc::<Watched>::default();
+    let p = project(&backend).await;
+    let base = p.head().await.unwrap().base();
+    landed(land(&p, base, &[("f", Some(b"content"))]).await);
+    for (given, from_store) in [(&b"content"[..], false), (&b"another"[..], true)] {
+        let tiers: Vec<Arc<dyn Tier>> = vec![Arc::new(Peer(given.to_vec().into()))];
+        let options = StoreOptions { tiers, ..StoreOptions::default() };
+        let q = Store::new(backend.clone(), options).project(&id());
+        backend.take();
+        assert_eq!(q.blob(&Hash::of(b"content")).await.unwrap(), &b"content"[..]);
+        assert_eq!(!backend.take().0.is_empty(), from_store);
+    }
+}
