@@ -57,9 +57,9 @@ async fn filled(backend: Arc<dyn Backend>, files: u64) -> (Project, Base) {
 }
 
 /// One landing after the other, of one file each.
-async fn one_by_one(p: &Project, files: u64, landings: u64) -> Duration {
+async fn one_by_one(p: &Project, files: u64, which: std::ops::Range<u64>) -> Duration {
     let began = Instant::now();
-    for n in 0..landings {
+    for n in which {
         let base = p.head().await.expect("a head").base();
         land(p, base, &[(path(n * 7919 % files), format!("{n}, again").into_bytes())]).await;
     }
@@ -81,7 +81,7 @@ async fn main() {
     let (p, base) = filled(Arc::<Memory>::default(), files).await;
     let mut done = 0;
     for until in [landings / 100, landings / 10, landings] {
-        let took = one_by_one(&p, files, until - done).await;
+        let took = one_by_one(&p, files, done..until).await;
         tell(&format!("memory, up to landing {until}"), until - done, took);
         done = until;
         let head = p.head().await.expect("a head");
@@ -127,6 +127,6 @@ async fn on_disk(at: &Path, files: u64, landings: u64) {
     let dir = tempfile::tempdir_in(at).expect("a directory");
     let backend = Arc::new(Directory::open(dir.path()).expect("a store"));
     let (p, _) = filled(backend, files).await;
-    let took = one_by_one(&p, files, landings).await;
+    let took = one_by_one(&p, files, 0..landings).await;
     tell(&format!("directory in {}", at.display()), landings, took);
 }
