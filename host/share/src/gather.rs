@@ -16,8 +16,8 @@ pub(crate) struct Gathered {
     pub(crate) upload: Upload,
 }
 
-/// Reads what a view changed of the tree that it stands on. Contents that the tree has are not
-/// read: a file that was only renamed or given another mode costs nothing.
+/// Reads what a view changed of the tree that it stands on. A file that was only given another
+/// mode is not read.
 pub(crate) fn gather(place: &Place, view: &View, base: &Tree) -> Result<Gathered, ShareError> {
     let at_root = ShareError::path(&RelPath::root());
     let changes = view.changes().map_err(at_root)?.changes;

@@ -106,10 +106,21 @@ impl Place {
         writer.may_land_elsewhere(options.accept_unclean)?;
         let mut head = self.head()?;
         let mut settled_paths = Vec::new();
-        if let Some(done) = self.cut_off(session, &head.0, options)? {
-            return Ok((Some(done.0), settled_paths, done.1));
-        }
+        // An attempt that was cut off may have landed what the session held then.
+        let mut before = self.cut_off(session, &head.0)?;
+        let mut attempts = Vec::new();
         for _ in 0..ATTEMPTS {
+            let found = match before.take() {
+                Some(record) => Some(record),
+                None => self.landed_after_all(session, &head.0, &attempts)?,
+            };
+            if let Some(record) = found {
+                if let Some(doc) = self.is_all(session, writer, &record, options)? {
+                    return Ok((Some(record), settled_paths, doc));
+                }
+                self.stand_on(session, writer, &record)?;
+                attempts.clear();
+            }
             self.judge(session, writer, &head, options, &mut settled_paths)?;
             let info = session.info()?;
             let tree = tree_of(&info)?;
@@ -125,6 +136,7 @@ impl Place {
                 Ok((edits, upload.finish().await?))
             })?;
             let id = AttemptId::random()?;
+            attempts.push(id.clone());
             doc = self.announce(session, writer, doc, &id)?;
             let why = Why {
                 session: Some(info.id.to_string()),
@@ -142,7 +154,10 @@ impl Place {
                 Ok((landing?, contents))
             });
             let (landing, contents): (Landing, Settled) = landing?;
-            self.runner.run(contents.release());
+            if !matches!(landing, Landing::Moved(_)) {
+                // One that was lost may yet be done, and needs what is protected.
+                self.runner.run(contents.release());
+            }
             match landing {
                 Landing::Landed(landed) => return Ok((Some(landed.record), settled_paths, doc)),
                 Landing::Unchanged => {
@@ -159,22 +174,83 @@ impl Place {
         Err(ShareError::Busy { id: session.id().clone(), project })
     }
 
-    /// Whether an earlier attempt of this session landed without anybody being told.
-    fn cut_off(
+    /// What an earlier attempt of this session landed without anybody being told.
+    fn cut_off(&self, session: &Session, head: &Head) -> Result<Option<LandingDoc>, ShareError> {
+        let Some(Pushed { landing: Some(id), .. }) = session.pushed()? else { return Ok(None) };
+        let bad = |_| ShareError::Corrupt {
+            id: session.id().to_string(),
+            what: "its attempt at a landing is none".into(),
+        };
+        let id: AttemptId = serde_json::from_value(id.into()).map_err(bad)?;
+        self.landed_after_all(session, head, &[id])
+    }
+
+    /// Which of these attempts was done after all.
+    fn landed_after_all(
         &self,
         session: &Session,
         head: &Head,
+        attempts: &[AttemptId],
+    ) -> Result<Option<LandingDoc>, ShareError> {
+        if attempts.is_empty() {
+            return Ok(None);
+        }
+        let after = tree_of(&session.info()?)?.position;
+        let (head, attempts) = (head.clone(), attempts.to_vec());
+        let found = self.run(|p: Project| async move {
+            for id in &attempts {
+                if let Some(record) = p.find_landing(&head, after, id).await? {
+                    return Ok(Some(record));
+                }
+            }
+            Ok(None)
+        })?;
+        Ok(found)
+    }
+
+    /// Whether a landing holds all that the session changed: it may have been worked on since.
+    fn is_all(
+        &self,
+        session: &Session,
+        writer: &Writer,
+        record: &LandingDoc,
         options: &LandOptions,
-    ) -> Result<Option<(LandingDoc, SessionDoc)>, ShareError> {
-        let Some(Pushed { landing: Some(id), .. }) = session.pushed()? else { return Ok(None) };
+    ) -> Result<Option<SessionDoc>, ShareError> {
         let info = session.info()?;
         let doc = document(&info, tree_of(&info)?, &options.story)?;
-        let bad = || ShareError::Corrupt { id: doc.id.clone(), what: "its attempt is none".into() };
-        let id: AttemptId = serde_json::from_value(id.into()).map_err(|_| bad())?;
-        let (head, after) = (head.clone(), doc.base.position);
-        let found =
-            self.run(|p: Project| async move { p.find_landing(&head, after, &id).await })?;
-        Ok(found.map(|record| (record, doc)))
+        let edits = gather(self, writer.view(), &self.project.tree(doc.base.tree))?.edits;
+        let landed = self.project.tree(record.new_tree);
+        let same = self.run(|_| async move {
+            let keys: Vec<&Key> = edits.keys().collect();
+            let there = landed.get_all(&keys).await?;
+            Ok(edits.values().zip(there).all(|(ours, there)| *ours == there))
+        })?;
+        Ok(same.then_some(doc))
+    }
+
+    /// Puts a session onto the landing that holds what it was earlier: what it changed since is
+    /// left. What it changed of its own landing is no conflict; the rest is.
+    fn stand_on(
+        &self,
+        session: &Session,
+        writer: &Writer,
+        record: &LandingDoc,
+    ) -> Result<(), ShareError> {
+        let onto = self.tree_info(record.base_after(), record.at);
+        let own = record.clone();
+        let own = self.run(|p: Project| async move { p.changes_of(&own).await })?;
+        let mut others = session.conflicts_onto(&onto)?;
+        others.retain(|c| !own.iter().any(|d| d.key.path() == c.path.as_bytes()));
+        if !others.is_empty() {
+            let (id, project) = (session.id().clone(), self.project.id().to_string());
+            return Err(ShareError::Conflicts { id, project, conflicts: others });
+        }
+        let how = RebaseOptions { policy: Policy::LastWriteWins, ..RebaseOptions::default() };
+        let _ = writer.rebase_onto(&onto, how)?;
+        if let Some(pushed) = session.pushed()? {
+            writer.set_pushed(Pushed { landing: None, ..pushed })?;
+        }
+        Ok(())
     }
 
     /// Finds what stands against a landing on this head, and settles it as the policy says:

@@ -158,10 +158,9 @@ impl Place {
         let on = self.project.tree(doc.base.tree);
         let gathered = gather(self, writer.view(), &on)?;
         let (edits, mut upload) = (gathered.edits, gathered.upload);
-        let base = doc.base;
+        let base = doc.base.tree;
         let (root, settled) = self.run(|p: Project| async move {
-            p.rely_on_edits(base.tree, Some(base.position), &edits, &mut upload).await?;
-            let root = p.edited(base.tree, &edits, &mut upload).await?;
+            let root = p.edited(base, &edits, &mut upload).await?;
             Ok((root, upload.finish().await?))
         })?;
         doc.tree = root;

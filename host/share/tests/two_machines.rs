@@ -224,6 +224,28 @@ fn a_landing_whose_answer_was_lost_is_found() {
     }
 }
 
+/// Who goes on working after such an attempt loses nothing: what is new lands as well.
+#[test]
+fn what_was_done_after_a_lost_answer_lands_too() {
+    let line = project();
+    let a = machine(&line);
+    let s = a.begin("cut off");
+    edit(&s, &[("f", Some(b"1")), ("same", Some(b"1"))]);
+    line.cut_after("/head");
+    a.place.land(&s, &LandOptions::default()).unwrap_err();
+    line.mend();
+    edit(&s, &[("f", Some(b"2")), ("g", Some(b"2"))]);
+    let done = a.place.land(&s, &LandOptions::default()).unwrap();
+    assert_eq!(done.record.unwrap().position, 2, "the rest is a landing of its own");
+    let look = machine(&line);
+    let look = look.begin("look");
+    let v = look.view(ViewOptions::default()).unwrap();
+    assert_eq!(
+        (read(&v, "f"), read(&v, "g"), read(&v, "same")),
+        (b"2".into(), b"2".into(), b"1".into())
+    );
+}
+
 /// A push whose answer was lost is no conflict with oneself.
 #[test]
 fn a_push_whose_answer_was_lost_is_found() {

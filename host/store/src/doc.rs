@@ -133,6 +133,13 @@ pub struct LandingDoc {
     pub changes: Option<Vec<PathChange>>,
 }
 
+impl LandingDoc {
+    /// The head as this landing left it.
+    pub fn base_after(&self) -> Base {
+        Base { tree: self.new_tree, position: self.position }
+    }
+}
+
 /// A tree, and where in a project's history it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
