@@ -26,7 +26,7 @@ fn noise(n: usize, mut seed: u64) -> Vec<u8> {
     out
 }
 
-/// M-040, M-041, M-042, M-034: a session begins on the head's tree, is edited, lands; others see
+/// M-033, M-040, M-041, M-042, M-034: a session begins on the head's tree, is edited, lands; others see
 /// nothing of it before, and all of it after.
 #[test]
 fn what_lands_here_is_there() {
@@ -51,7 +51,7 @@ fn what_lands_here_is_there() {
     assert_eq!(seen(&after).len(), 3);
 }
 
-/// M-044, M-050, M-002: a pushed session is the same elsewhere: files, modes, links, empty
+/// M-001, M-011, M-044, M-050, M-002: a pushed session is the same elsewhere: files, modes, links, empty
 /// directories, what is gone, what is large; and its story.
 #[test]
 fn a_pushed_session_is_opened_elsewhere() {
@@ -267,7 +267,7 @@ fn a_push_whose_answer_was_lost_is_found() {
     }
 }
 
-/// Where its data is near, a session goes on without the store; where it is not, that is said.
+/// M-093: where its data is near, a session goes on without the store; where it is not, that is said.
 #[test]
 fn a_session_works_offline_as_far_as_it_was_read() {
     let line = project();

@@ -111,7 +111,9 @@ impl Store {
         &self.backend
     }
 
-    fn at(&self, id: &ProjectId) -> Project {
+    /// A project that is there. Nothing is asked: the first use says if it is not, or is of a
+    /// newer format.
+    pub fn project(&self, id: &ProjectId) -> Project {
         let near = Near {
             memory: self.options.memory,
             disk: self.options.disk.clone(),
@@ -123,18 +125,12 @@ impl Store {
         Project { inner: Arc::new(Inner { id, options, objects, heads }) }
     }
 
-    /// A project that is there. Nothing is asked: the first use says if it is not, or is of a
-    /// newer format.
-    pub fn project(&self, id: &ProjectId) -> Project {
-        self.at(id)
-    }
-
     /// Makes a project, or finds it: whether it is new.
     ///
     /// # Errors
     /// The store's; `STORE_FORMAT` when it is of a newer format.
     pub async fn create(&self, id: &ProjectId) -> Result<(Project, bool)> {
-        let project = self.at(id);
+        let project = self.project(id);
         let doc = ProjectDoc {
             format: doc::FORMAT,
             project: id.clone(),

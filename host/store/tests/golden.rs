@@ -170,6 +170,7 @@ fn lists_beyond_a_blob_are_listed_again() {
     }
 }
 
+/// T13.
 #[test]
 fn nodes_are_taken_or_refused_as_the_format_says() {
     let golden = golden(include_str!("golden/nodes.json"));
@@ -216,6 +217,7 @@ fn blob_key(hash: &Hash) -> String {
     format!("blobs/{}/{}", &hash.hex()[..2], hash.hex())
 }
 
+/// M-091.
 #[tokio::test]
 async fn envelopes_are_opened_or_refused() {
     let golden = golden(include_str!("golden/packs.json"));

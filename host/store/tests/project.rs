@@ -275,7 +275,7 @@ impl Watched {
     }
 }
 
-/// M-084, M-025: small files travel in packs, and what is there is not sent again; a one-file
+/// M-020, M-084, M-025: small files travel in packs, and what is there is not sent again; a one-file
 /// edit in 100,000 files takes 8 requests, its landing and its session included.
 #[tokio::test]
 async fn an_edit_costs_what_changed() {
@@ -342,7 +342,7 @@ async fn a_cold_machine_reads_its_first_byte_in_four_round_trips() {
     assert!(trips <= 4, "{trips} round trips: {:#?}", slow.take().0);
 }
 
-/// A large file that is shifted by a byte is sent again only where it was cut anew.
+/// M-092: a large file that is shifted by a byte is sent again only where it was cut anew.
 #[tokio::test]
 async fn a_shifted_file_is_sent_in_part() {
     let backend = Arc::<Watched>::default();
@@ -389,7 +389,7 @@ async fn a_shifted_file_is_sent_in_part() {
     assert!(backend.take().0.len() <= 12);
 }
 
-/// Every read is verified: damage anywhere is an error, and never other bytes.
+/// M-024: every read is verified: damage anywhere is an error, and never other bytes.
 #[tokio::test]
 async fn damage_is_an_error() {
     use brio_store::Backend as _;
