@@ -154,7 +154,7 @@ pub enum CommitError {
     },
     /// It stands on a tree of a store, and lands where that is the head.
     #[error(
-        "LANDS_ON_HEAD: {session} stands on a tree of project {project}: it lands on the project's head, by `brio land`"
+        "LANDS_ON_HEAD: {session} stands on a tree of project {project}: it lands on the project's head"
     )]
     LandsOnHead {
         /** The session. */
