@@ -6,7 +6,7 @@ use crate::lease::{Ask, Hold, Lease};
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Landed, RollbackError, RolledBack, SessionError, SessionId, commit,
-    meta, rollback,
+    heads, meta, rollback,
 };
 
 /// A session's open children, oldest first.
@@ -32,8 +32,9 @@ pub(crate) fn commit(
     // What would not land itself takes no children first.
     let m = meta::load_open(state, id)?;
     if m.parent.is_none() && !children(state, id)?.is_empty() {
-        commit::lands_here(&m)?;
-        state.may_land_session(id)?;
+        if heads::of(state, &m)?.is_none() {
+            state.may_land_session(id)?;
+        }
     }
     if options.stop {
         // Its children land in it while nobody writes there.

@@ -24,7 +24,8 @@ use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Conflict, HostError, JournalEntry, Landed, Policy, SessionId, gc,
-    isolation, layers, lower, meta, nesting, notes, policy, preflight, recover, resolve, undo,
+    heads, isolation, layers, lower, meta, nesting, notes, policy, preflight, recover, resolve,
+    undo,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -40,6 +41,11 @@ pub(crate) fn commit(
     if let Some(parent) = &first.parent {
         let _lease = Lease::take(state, parent, Ask::Refuse, Hold::Brief("commit of a child"))?;
         return nesting::land(state, parent, id, options, None);
+    }
+    if state.options.heads.is_some()
+        && let Some(heads) = heads::of(state, &first)?
+    {
+        return heads::land(state, &*heads, &first, options);
     }
     let _lease = Lease::take(state, id, Ask::stop_if(options.stop), Hold::Brief("commit"))?;
     let mut m = meta::load_open(state, id)?;
@@ -402,6 +408,7 @@ impl Commit {
             notes: Vec::new(),
             warnings: Vec::new(),
             parent: None,
+            head: None,
             children: Vec::new(),
         })
     }

@@ -10,7 +10,7 @@ use crate::look::Look;
 use crate::lower::LOWER;
 use crate::state::{SESSIONS, State};
 use crate::{CommitError, CommitOptions, Conflict, SessionError, SessionId};
-use crate::{commit, disk, meta, nesting};
+use crate::{commit, disk, heads, meta, nesting};
 
 /// What lies in a session's directory.
 #[derive(Debug, Clone)]
@@ -43,7 +43,9 @@ pub(crate) fn conflicts(state: &Arc<State>, id: &SessionId) -> Result<Vec<Confli
         let p = meta::load_open(state, parent)?;
         return nesting::conflicts(state, &m, &p);
     }
-    commit::lands_here(&m)?;
+    if let Some(heads) = heads::of(state, &m)? {
+        return heads::conflicts(state, &*heads, &m);
+    }
     state.base_is_there()?;
     match commit::prepare(state, &m, &CommitOptions::default(), None)?.plan() {
         Ok(_) => Ok(Vec::new()),

@@ -19,9 +19,9 @@ use crate::{
     CommitOptions, DomainError, GcOptions, Gone, JournalEntry, JournalReader, Landed, Log,
     LogFilter, OpenOptions, RecoverError, Recovered, ResolveError, ResolveOptions, Resolved,
     Retention, RollbackError, RolledBack, Session, SessionError, SessionId, SessionInfo,
-    SessionRecord, Trees, UndoError, UndoOptions, begin, blame, cascade, create, discover,
-    elsewhere, filled, gc, journal, log, meta, nesting, notes, recover, resolve, rollback, session,
-    shelf, tidy, undo,
+    SessionRecord, UndoError, UndoOptions, begin, blame, cascade, create, discover, elsewhere,
+    filled, gc, journal, log, meta, nesting, notes, recover, resolve, rollback, session, shelf,
+    tidy, undo,
 };
 
 /// A domain: a base directory with its state, `.brio/` in it or a directory in the home. Cheap
@@ -84,9 +84,14 @@ impl Domain {
         Ok(shelf::sweep(options).doing("the home")?)
     }
 
+    /// The domain of a state.
+    pub(crate) fn of(state: &Arc<State>) -> Self {
+        Self { state: state.clone(), recovered: Arc::default() }
+    }
+
     fn opened(state: State) -> Result<Domain, DomainError> {
         create::tell_home(&state).doing("the home's index")?;
-        let domain = Domain { state: Arc::new(state), recovered: Arc::default() };
+        let domain = Domain::of(&Arc::new(state));
         domain.settle()?;
         Ok(domain)
     }
@@ -131,7 +136,8 @@ impl Domain {
             && own.boot_id == options.boot_id
             && own.trust_uid == options.trust_uid
             && own.retention == options.retention
-            && same_trees(own.trees.as_ref(), options.trees.as_ref());
+            && same_one(own.trees.as_ref(), options.trees.as_ref())
+            && same_one(own.heads.as_ref(), options.heads.as_ref());
         if !same || state.frozen_only().is_some() {
             return Ok(None);
         }
@@ -448,7 +454,7 @@ impl Domain {
     }
 }
 
-fn same_trees(a: Option<&Arc<dyn Trees>>, b: Option<&Arc<dyn Trees>>) -> bool {
+fn same_one<T: ?Sized>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
     match (a, b) {
         (None, None) => true,
         (Some(a), Some(b)) => Arc::ptr_eq(a, b),

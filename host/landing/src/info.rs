@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use brio_session::{ChangeSet, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckpointInfo, Gone, Isolation, LowerInfo, Pushed, RunInfo, SessionId};
+use crate::{CheckpointInfo, Gone, Isolation, LowerInfo, OnHead, Pushed, RunInfo, SessionId};
 
 /// What a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,6 +157,8 @@ pub struct Landed {
     pub warnings: Vec<Warning>,
     /// The parent it landed in.
     pub parent: Option<SessionId>,
+    /// Where on a project's head it landed; `landing` is the position then.
+    pub head: Option<OnHead>,
     /// Children that landed first, each in its parent, in this order.
     pub children: Vec<SessionId>,
 }
@@ -181,6 +183,19 @@ pub enum Warning {
     NotesPending {
         /// Why.
         reason: String,
+    },
+    /// It landed on the project's head; the directory here could not be brought to where that
+    /// is. The next landing tries again.
+    NotFollowed {
+        /// Why.
+        reason: String,
+    },
+    /// The head changed this, and here it stays what somebody made of it.
+    Drifted {
+        /// The path.
+        path: RelPath,
+        /// The position that was followed.
+        position: u64,
     },
     /// An undo left a note as it is: it was written since, or what it was is not kept any more.
     NoteStays {
@@ -213,6 +228,14 @@ impl std::fmt::Display for Warning {
             Self::NotesPending { reason } => write!(
                 f,
                 "landed, but its notes are not where the project's are yet ({reason}); `brio recover` tries again, and so does the next landing"
+            ),
+            Self::NotFollowed { reason } => write!(
+                f,
+                "landed on the project's head, but this directory is not there yet ({reason}); `brio project update` tries again, and so does the next landing"
+            ),
+            Self::Drifted { path, position } => write!(
+                f,
+                "{path} was changed here by somebody and stays so: at position {position} the project has something else; `brio project status` shows it"
             ),
             Self::NoteStays { path } => write!(
                 f,

@@ -64,6 +64,7 @@ mod frozen;
 pub mod fuzzing;
 mod gc;
 mod git;
+mod heads;
 mod history;
 mod home;
 mod id;
@@ -138,6 +139,7 @@ pub use errors::{
     SessionError, Short, Unsupported,
 };
 pub use gc::Collected;
+pub use heads::{HeadError, Heads, OnHead};
 pub use id::{BadSessionId, SessionId};
 pub use info::{
     Adopted, Kept, Landed, LeaseStatus, Recovered, RolledBack, SessionInfo, SessionRecord, State,

@@ -220,6 +220,7 @@ pub(crate) fn land(
         notes: carried.into_iter().map(|change| change.path).collect(),
         warnings: Vec::new(),
         parent: Some(parent.clone()),
+        head: None,
         children: Vec::new(),
     })
 }

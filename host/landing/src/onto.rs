@@ -16,8 +16,8 @@ use crate::resolve::still_marked;
 use crate::state::State;
 use crate::versions::Versions;
 use crate::{
-    CommitError, CommitOptions, Conflict, Policy, RebaseOptions, SessionId, checkpoint, isolation,
-    layers, manifest, nesting, notes, seal,
+    CommitError, CommitOptions, Conflict, Policy, RebaseOptions, SessionId, checkpoint, heads,
+    isolation, layers, manifest, nesting, notes, seal,
 };
 
 /// What a rebase did.
@@ -216,6 +216,10 @@ pub(crate) fn rebase(
     id: &SessionId,
     options: &RebaseOptions,
 ) -> Result<Rebased, CommitError> {
+    let first = meta::load_open(state, id)?;
+    if let Some(heads) = heads::of(state, &first)? {
+        return heads::rebase(state, &*heads, &first, options);
+    }
     let (mut m, _lease, _parent) = take(state, id, "rebase", options.stop)?;
     let policy = options.policy;
     let as_commit = CommitOptions { accept_unclean: true, policy, ..CommitOptions::default() };

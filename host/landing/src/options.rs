@@ -7,7 +7,7 @@ use std::time::Duration;
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Isolation, LowerOptions, NotesOptions, Pushed, Seal, SessionId, Trees};
+use crate::{Heads, Isolation, LowerOptions, NotesOptions, Pushed, Seal, SessionId, Trees};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -36,6 +36,8 @@ pub struct OpenOptions {
     pub notes: NotesOptions,
     /// Opens what sessions on trees of a store stand on. `None`: they cannot be looked into.
     pub trees: Option<Arc<dyn Trees>>,
+    /// Where such sessions land. `None`: they don't, `LANDS_ON_HEAD`.
+    pub heads: Option<Arc<dyn Heads>>,
 }
 
 /// How long the pre-images of landings are kept after no session needs them any more.
@@ -79,6 +81,7 @@ impl Default for OpenOptions {
             retention: Retention::default(),
             notes: NotesOptions::default(),
             trees: None,
+            heads: None,
         }
     }
 }

@@ -18,7 +18,8 @@ use crate::rebase::Resolutions;
 use crate::state::State;
 use crate::versions::{Versions, stat};
 use crate::{
-    CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, TreeInfo, layers, onto,
+    CommitError, CommitOptions, Conflict, ResolveError, SessionId, Theirs, TreeInfo, heads, layers,
+    meta, onto,
 };
 
 /// Which side of a conflict is taken.
@@ -89,6 +90,10 @@ pub(crate) fn resolve(
     id: &SessionId,
     options: &ResolveOptions,
 ) -> Result<Resolved, ResolveError> {
+    let first = meta::load_open(state, id).map_err(CommitError::from)?;
+    if let Some(heads) = heads::of(state, &first)? {
+        return heads::resolve(state, &*heads, &first, options);
+    }
     let (m, _lease, _parent) = onto::take(state, id, "resolve", options.stop)?;
     let fits = CommitOptions { accept_unclean: true, ..CommitOptions::default() };
     match admit(state, &m, &fits) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use brio_session::{RelPath, WriteGate};
 use serde::{Deserialize, Serialize};
 
-use crate::commit::{Commit, admit, lands_here, prepare, rebased};
+use crate::commit::{Commit, admit, prepare, rebased};
 use crate::digest::{Changes, stack};
 use crate::errors::Doing;
 use crate::history;
@@ -19,7 +19,7 @@ use crate::policy::{self, view_error};
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Digest, Isolation, Policy, RecoverError, SessionId, Theirs, begin,
-    meta, notes, rebase,
+    heads, meta, notes, rebase,
 };
 
 /// The state in which a session was sealed for its gates: see
@@ -31,7 +31,8 @@ pub struct Seal {
     pub session: SessionId,
     /// The newest number of the base, which the session stands on: nothing landed between the
     /// landing that it sees the base as of and this. A commit under the seal is the next landing
-    /// that is done. Of a child it says only what its family sees; `parent` is what counts.
+    /// that is done. Of a child it says only what its family sees; `parent` is what counts. Of a session
+    /// on a tree it is the position of the project's head.
     pub landing: u64,
     /// What a child stands on instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,6 +88,13 @@ pub enum Moved {
     Base(Vec<MovedBy>),
     /// The base, from outside of any landing, at these paths.
     Drift(Vec<RelPath>),
+    /// The head of its project, which is at this position.
+    Head {
+        /// The project.
+        project: String,
+        /// The position.
+        position: u64,
+    },
     /// The session that it branches.
     Parent(SessionId),
     /// The session: it would land something else, or stands on something else.
@@ -105,6 +113,9 @@ impl fmt::Display for Moved {
             Self::Drift(paths) => {
                 let paths: Vec<_> = paths.iter().map(ToString::to_string).collect();
                 write!(f, "its base was changed outside of brio ({})", paths.join(", "))
+            }
+            Self::Head { project, position } => {
+                write!(f, "the head of {project} moved, to position {position}")
             }
             Self::Parent(id) => write!(f, "its parent {id} has changed"),
             Self::Session => f.write_str("the session itself has changed"),
@@ -127,7 +138,9 @@ pub(crate) fn seal(state: &Arc<State>, id: &SessionId) -> Result<Seal, CommitErr
     if let Some(parent) = m.parent.clone() {
         return seal_child(state, &m, &parent);
     }
-    lands_here(&m)?;
+    if let Some(heads) = heads::of(state, &m)? {
+        return heads::seal(state, &*heads, &m);
+    }
     let newest = {
         let (_lock, value) = begin::quiet(state).map_err(rebase::quiet_error)?;
         value.landing()
@@ -255,7 +268,7 @@ impl Commit {
         }
     }
 
-    fn digest(&self, staged: &[Step]) -> Result<Digest, CommitError> {
+    pub(crate) fn digest(&self, staged: &[Step]) -> Result<Digest, CommitError> {
         let (set, view, subdir) = (&self.set, &self.view, &self.meta.subdir);
         let (known, notes) = (staged, &self.notes);
         Changes { set, view, subdir, known, notes }.digest().map_err(|e| e.of(&self.meta))

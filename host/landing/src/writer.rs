@@ -13,8 +13,8 @@ use crate::state::State as Domain;
 use crate::{
     BeginError, BeginOptions, CheckpointError, CheckpointInfo, CommitError, CommitOptions,
     Elsewhere, Figures, Landed, LeaseError, Pushed, RebaseOptions, Rebased, ResolveError,
-    ResolveOptions, Resolved, RunInfo, Session, SessionId, SessionNotes, TreeInfo, cascade,
-    checkpoint, elsewhere, manifest, meta, nesting, onto_tree, operations,
+    ResolveOptions, Resolved, RunInfo, Seal, Session, SessionId, SessionNotes, TreeInfo, cascade,
+    checkpoint, elsewhere, heads, manifest, meta, nesting, onto_tree, operations,
 };
 
 /// The right to write in a session: one at a time. Dropping it ends the view (its handles
@@ -168,6 +168,14 @@ impl Writer {
     /// See [`CommitError`]; `NOT_ON_TREE`.
     pub fn may_land_elsewhere(&self, accept_unclean: bool) -> Result<(), CommitError> {
         elsewhere::may_land(&self.domain, &self.id, accept_unclean)
+    }
+
+    /// Whether a session on a tree is what was sealed, and would land on that head.
+    ///
+    /// # Errors
+    /// `SEAL_BROKEN`; those of [`Session::seal`](crate::Session::seal).
+    pub fn check_seal(&self, seal: &Seal, head: &TreeInfo) -> Result<(), CommitError> {
+        heads::check_seal(&self.domain, &self.id, seal, head)
     }
 
     /// Ends a session on a tree whose changes have landed on its project's head: the journal

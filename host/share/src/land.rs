@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use brio_landing::{
-    Conflict, Elsewhere, Isolation, Policy, Pushed, RebaseOptions, Session, SessionId, Theirs,
-    TreeInfo, What, Writer,
+    Conflict, Elsewhere, Isolation, Policy, Pushed, RebaseOptions, Seal, Session, SessionId,
+    Theirs, TreeInfo, What, Writer,
 };
 use brio_project::NotePath;
-use brio_session::{RelPath, ViewOptions};
+use brio_session::{ChangeSet, RelPath, ViewOptions};
 use brio_store::tree::Key;
 use brio_store::{
     AttemptId, Base, Head, Landing, LandingDoc, Project, SessionDoc, SessionLanding, SessionState,
@@ -30,6 +30,10 @@ pub struct LandOptions {
     pub who: Option<String>,
     /// What becomes of paths that others changed too.
     pub policy: Policy,
+    /// What is validated of what it read; `None`: what it began with.
+    pub isolation: Option<Isolation>,
+    /// Land exactly what was sealed, on the head that it was sealed on, or nothing.
+    pub sealed: Option<Seal>,
     /// Land also what a power cut may have left incomplete.
     pub accept_unclean: bool,
     /// What else the store is told of the session.
@@ -45,6 +49,10 @@ pub struct LandedOnHead {
     pub notes: Vec<NotePath>,
     /// Paths that both sides had changed, as the policy settled them.
     pub settled: Vec<RelPath>,
+    /// What the session changed.
+    pub changes: ChangeSet,
+    /// The position of the head that it stood on.
+    pub from: u64,
     /// The session in the store. `None`: it landed, and could not be told there.
     pub session: Option<SessionDoc>,
 }
@@ -66,10 +74,13 @@ impl Place {
         let writer = session.writer("land", ViewOptions { vcs: true, ..ViewOptions::default() })?;
         match self.land_held(session, &writer, options) {
             Ok((record, settled, doc)) => {
+                let changes =
+                    writer.view().changes().map_err(ShareError::path(&RelPath::root()))?;
+                let from = doc.base.position;
                 let elsewhere = Self::elsewhere(record.as_ref(), &doc, options);
                 let notes = writer.land_elsewhere(elsewhere)?;
                 let told = self.tell_landed(&doc, record.as_ref());
-                Ok(LandedOnHead { record, notes, settled, session: told })
+                Ok(LandedOnHead { record, notes, settled, changes, from, session: told })
             }
             Err(e) => {
                 if let Err(finish) = writer.finish() {
@@ -265,10 +276,13 @@ impl Place {
     ) -> Result<(), ShareError> {
         let info = session.info()?;
         let base = tree_of(&info)?;
+        if let Some(seal) = &options.sealed {
+            return Ok(writer.check_seal(seal, &head.1)?);
+        }
         if base.tree == head.1.tree {
             return Ok(());
         }
-        let mut conflicts = match info.isolation {
+        let mut conflicts = match options.isolation.unwrap_or(info.isolation) {
             Isolation::Serializable => session.reads_changed(&head.1)?,
             _ => Vec::new(),
         };

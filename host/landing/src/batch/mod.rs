@@ -365,7 +365,7 @@ impl Sealed {
         warnings.extend(executed.map(|c| Warning::Executes { path: c.path.clone() }));
         let (landing, changes) = (Some(self.number), c.set.clone());
         let notes = c.notes.iter().map(|change| change.path.clone()).collect();
-        Landed { landing, changes, notes, warnings, parent: None, children: Vec::new() }
+        Landed { landing, changes, notes, warnings, parent: None, head: None, children: Vec::new() }
     }
 }
 

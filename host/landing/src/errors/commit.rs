@@ -162,6 +162,9 @@ pub enum CommitError {
         /** The project. */
         project: String,
     },
+    /// The head cannot be asked, or not be moved.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// It stands on no tree, and is to be held against one.
     #[error(
         "NOT_ON_TREE: {session} stands on no tree of a project by itself; it lands in its base, or in its parent"
@@ -273,6 +276,7 @@ impl CommitError {
             Self::Adopted { .. } => "SESSION_ADOPTED",
             Self::FrozenOnly { .. } => "FROZEN_ONLY",
             Self::LandsOnHead { .. } => "LANDS_ON_HEAD",
+            Self::Head(e) => e.code,
             Self::NotOnTree { .. } => "NOT_ON_TREE",
             Self::Tree { .. } => "TREE_INVALID",
             Self::SnapshotGone { .. } => "SNAPSHOT_GONE",

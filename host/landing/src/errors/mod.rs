@@ -15,7 +15,7 @@ use brio_project::NotesError;
 use brio_session::{FsError, RelPath};
 
 use crate::conflict::Summary;
-use crate::{Access, Conflict, Gone, Moved, SessionId, State, TreeInfo};
+use crate::{Access, Conflict, Gone, HeadError, Moved, SessionId, State, TreeInfo};
 
 pub use begin::{BeginError, Boundary, BoundaryKind, Short};
 pub use bind::BindError;
