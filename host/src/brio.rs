@@ -19,6 +19,7 @@ use crate::events::{Listeners, SessionEvent, SessionEvents};
 use crate::listing::begun_row;
 use crate::metrics::Meter;
 use crate::remotes::Remotes;
+use crate::store::Stores;
 use crate::workers::Workers;
 use crate::{BrioBuilder, OpenError, SessionHandle, SessionLimits, SessionMetadata};
 
@@ -37,6 +38,7 @@ struct Inner {
     meter: Arc<Meter>,
     workers: Workers,
     remotes: Remotes,
+    stores: Arc<Stores>,
 }
 
 impl Brio {
@@ -77,6 +79,8 @@ impl Brio {
             }
         }
         let workers = Workers::new(options.workers);
+        let (home, user_home) = (options.home.clone(), options.user_home.clone());
+        let stores = Arc::new(Stores::new(home, user_home, options.stores.clone()));
         Ok(Self(Arc::new(Inner {
             options,
             registry,
@@ -87,6 +91,7 @@ impl Brio {
             meter: Arc::default(),
             workers,
             remotes: Remotes::default(),
+            stores,
         })))
     }
 
@@ -133,7 +138,8 @@ impl Brio {
     }
 
     /// As [`begin`](Self::begin), with all that can be said about a session. Where the directory
-    /// lies in its domain is found out here, and the session has no parent.
+    /// lies in its domain is found out here, and the session has no parent. Where it belongs to a
+    /// project in a store, a session that asks for no other lower begins on the project's head.
     ///
     /// # Errors
     /// [`BeginError`]; nothing of the session is left then.
@@ -147,7 +153,8 @@ impl Brio {
         let (domain, subdir) =
             if frozen { Domain::open(base, how)? } else { self.0.domains.open(base, how)? };
         self.admit(&domain)?;
-        let session = domain.begin(BeginOptions { subdir, parent: None, ..options })?;
+        let options = self.on_head(&domain, BeginOptions { subdir, parent: None, ..options })?;
+        let session = domain.begin(options)?;
         Ok(self.begun(domain, session.id().clone()))
     }
 
@@ -214,7 +221,8 @@ impl Brio {
             trust_uid: None,
             retention: (o.retention)(base),
             notes: NotesOptions { observer: self.meter().clone(), ..NotesOptions::default() },
-            trees: None,
+            trees: Some(self.0.stores.clone()),
+            heads: Some(self.0.stores.clone()),
         }
     }
 
@@ -265,6 +273,10 @@ impl Brio {
 
     pub(crate) fn options(&self) -> &BrioBuilder {
         &self.0.options
+    }
+
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.0.stores
     }
 
     pub(crate) fn remotes(&self) -> &Remotes {

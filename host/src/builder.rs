@@ -8,7 +8,7 @@ use brio_landing::{Retention, system_time};
 use brio_runtime::net::Trust;
 use brio_session::{Door, Time};
 
-use crate::{Brio, OpenError, Sandbox};
+use crate::{Brio, OpenError, Sandbox, StoreSettings};
 
 /// What sessions may be and take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub struct BrioBuilder {
     pub(crate) workers: usize,
     pub(crate) trust: Trust,
     pub(crate) retention: Arc<dyn Fn(&Path) -> Retention + Send + Sync>,
+    pub(crate) stores: StoreSettings,
 }
 
 impl BrioBuilder {
@@ -58,6 +59,7 @@ impl BrioBuilder {
             workers: 0,
             trust: Trust::default(),
             retention: Arc::new(|_| Retention::default()),
+            stores: StoreSettings::default(),
         }
     }
 
@@ -120,6 +122,12 @@ impl BrioBuilder {
     /// tenth of the file system by default.
     pub fn retention(mut self, of: impl Fn(&Path) -> Retention + Send + Sync + 'static) -> Self {
         self.retention = Arc::new(of);
+        self
+    }
+
+    /// How stores of projects are reached, and what is kept of them in the home.
+    pub fn stores(mut self, settings: StoreSettings) -> Self {
+        self.stores = settings;
         self
     }
 

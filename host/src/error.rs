@@ -61,6 +61,9 @@ pub enum FindError {
     /// The index cannot be used, or the prefix fits several.
     #[error(transparent)]
     Index(#[from] RegistryError),
+    /// It may be in a project's store, which cannot be asked, or says that it has ended.
+    #[error(transparent)]
+    Store(Box<crate::StoreError>),
 }
 
 impl From<DomainError> for FindError {
@@ -77,6 +80,7 @@ impl FindError {
             Self::NoCurrent => "NO_CURRENT",
             Self::Session(e) => e.code(),
             Self::Index(e) => e.code(),
+            Self::Store(e) => e.code(),
         }
     }
 }

@@ -35,11 +35,33 @@ impl Brio {
             return Ok(found);
         }
         self.refresh_index();
-        match (self.find_in_index(prefix)?, trouble) {
-            (Some(found), _) => Ok(found),
-            (None, Some(trouble)) => Err(trouble.into()),
-            (None, None) => Err(SessionError::Unknown { id: prefix.to_owned() }.into()),
+        if let Some(found) = self.find_in_index(prefix)? {
+            return Ok(found);
         }
+        if let Some(trouble) = trouble {
+            return Err(trouble.into());
+        }
+        self.find_in_stores(prefix, near)
+    }
+
+    /// A session that was pushed from another machine: by its whole id, in the store of the
+    /// project that `near` belongs to, and in those of projects without a directory here.
+    fn find_in_stores(&self, id: &str, near: Option<&Path>) -> Result<SessionHandle, FindError> {
+        let unknown = || FindError::from(SessionError::Unknown { id: id.to_owned() });
+        let Ok(known) = id.parse::<SessionId>() else { return Err(unknown()) };
+        let mut trouble = None;
+        let bases = near.map(Path::to_owned).into_iter().chain(self.home_projects());
+        for base in bases.collect::<Vec<_>>() {
+            if !matches!(self.store_binding(&base), Ok(Some(_))) {
+                continue;
+            }
+            match self.project_here(&base).and_then(|project| project.open_session(&known)) {
+                Ok(session) => return Ok(session),
+                Err(e) if e.code() == "SESSION_UNKNOWN" => {}
+                Err(e) => trouble = trouble.or(Some(e)),
+            }
+        }
+        Err(trouble.map_or_else(unknown, |e| FindError::Store(Box::new(e))))
     }
 
     fn find_in_index(&self, prefix: &str) -> Result<Option<SessionHandle>, FindError> {

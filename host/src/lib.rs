@@ -79,6 +79,7 @@ mod scaffold;
 mod scratch;
 mod session;
 mod source;
+mod store;
 mod supervise;
 mod task;
 mod tend;
@@ -101,6 +102,24 @@ pub mod project {
     pub use brio_project::*;
 
     pub use crate::record::OpenProjectError;
+}
+
+/// Projects in stores that many machines share.
+pub mod stores {
+    pub use brio_landing::{OnHead, StoreBinding, StoreBindingError, Synced};
+    pub use brio_share::{ShareError, Updated};
+    #[cfg(target_os = "linux")]
+    pub use brio_store::worktree::{
+        Change, CheckedOut, Drift, Drifted, Noticed, Progress, Told, Watch, WorktreeError,
+    };
+    pub use brio_store::{
+        Compression, Counts, Damage, Dead, Error, Finding, FsckOptions, FsckProgress, FsckReport,
+        GRACE_MIN, GcOptions, GcProgress, GcReport, Hash, Mend, Need, Root, Severity, Tally,
+    };
+
+    pub use crate::store::{Bound, HeadInfo, InitStore, ProjectHere, Pushed, Standing};
+    #[cfg(target_os = "linux")]
+    pub use crate::store::{CheckoutRequest, Imported, StoreStatus, TreeImportOptions};
 }
 
 /// What a task is made of, and what becomes of it.
@@ -167,6 +186,7 @@ pub use sandbox::{BadSandbox, Enforced, Sandbox, probe_sandbox};
 pub use scaffold::{AgentProject, BadName, Language, ProjectError};
 pub use session::SessionHandle;
 pub use source::AgentSource;
+pub use store::{LOCAL, StoreError, StoreSettings};
 pub use supervise::{
     Events, Pruned, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
 };

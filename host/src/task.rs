@@ -57,6 +57,7 @@ impl Brio {
             goal: Some(task.description.clone()),
             agent: None,
             task_id: Some(task.task_id.clone()),
+            ..Metadata::default()
         };
         let place = Place::Begin { base: task.working_directory, metadata };
         let mut request = RunRequest::new(task.agent, place);

@@ -102,6 +102,7 @@ fn metadata_is_kept_with_the_session() {
         goal: Some("tidy up".into()),
         agent: Some("coder".into()),
         task_id: Some("task-7".into()),
+        ..Metadata::default()
     };
     let session = p.brio.begin(&p.base, metadata).expect("a session");
     let kept = SessionMetadata::from(&session.info().expect("its info"));

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use brio_session::{RelPath, Time, View};
+use brio_session::{FsError, Kind, RelPath, Time, View};
 use rustix::fs::OFlags;
 
 use crate::claim::FORMAT;
@@ -75,8 +75,19 @@ pub(crate) fn tree_lower<'a>(
     if let Some(why) = tree.fault() {
         return Err(BeginError::Tree { tree: Box::new(tree.clone()), why });
     }
-    if state.options.trees.is_none() {
+    let Some(trees) = &state.options.trees else {
         return Err(BeginError::NoStore { project: tree.project.clone() });
+    };
+    if !options.subdir.is_root() {
+        let path = || options.subdir.clone();
+        let failed = |e| match e {
+            FsError::NotFound | FsError::NotDirectory => BeginError::Subdir { path: path() },
+            e => HostError::new(path(), fs_io(e)).into(),
+        };
+        let there = trees.open(tree).and_then(|t| t.stat(&options.subdir)).map_err(failed)?;
+        if there.kind != Kind::Dir {
+            return Err(BeginError::Subdir { path: path() });
+        }
     }
     let excludes = options.lower.excludes.clone();
     Patterns::compile(&excludes)

@@ -14,7 +14,7 @@ use crate::meta::{META, cap};
 use crate::state::State;
 use crate::{
     BeginError, BeginOptions, Isolation, Session, SessionError, SessionId, WantedLower, journal,
-    layers, manifest, meta,
+    layers, manifest, meta, words,
 };
 
 /// Where it is made in its staging directory.
@@ -63,6 +63,7 @@ pub(crate) fn begin(
     let raw = serde_json::to_vec(&m).doing(&id)?;
     state.disk.replace(dir.as_fd(), META, &raw, true).doing(&id)?;
     view.sync().map_err(failed)?;
+    words::carry(state, &id, &options.words)?;
     publish(state, &staging, &id)?;
     begin::tell(state, &id, options);
     if let Err(e) = manifest::write(state, &m, &view, || false) {

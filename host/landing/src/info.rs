@@ -80,6 +80,10 @@ pub struct SessionInfo {
     pub agent: Option<String>,
     /// The task it belongs to.
     pub task_id: Option<String>,
+    /// A short name for people.
+    pub title: Option<String>,
+    /// The goal at length.
+    pub description: Option<String>,
     /// When it began.
     pub created_at: Time,
     /// When somebody last took or gave back the right to write in it; when it began, if nobody
@@ -136,6 +140,10 @@ pub struct SessionRecord {
     pub agent: Option<String>,
     /// The task it belongs to.
     pub task_id: Option<String>,
+    /// A short name for people.
+    pub title: Option<String>,
+    /// The goal at length.
+    pub description: Option<String>,
     /// When it began.
     pub created_at: Time,
     /// The session it branches.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use brio_session::{Door, RelPath, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Heads, Isolation, LowerOptions, NotesOptions, Pushed, Seal, SessionId, Trees};
+use crate::{
+    Heads, Isolation, JournalEntry, LowerOptions, NotesOptions, Pushed, Seal, SessionId, Trees,
+};
 
 /// How a domain is opened.
 #[derive(Clone)]
@@ -104,6 +106,12 @@ pub struct Metadata {
     /// The task it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
+    /// A short name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The goal at length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// How a session begins.
@@ -122,6 +130,8 @@ pub struct BeginOptions {
     pub isolation: Isolation,
     /// What a store has of it, when it is opened from there.
     pub pushed: Option<Pushed>,
+    /// What was said and decided in it elsewhere: goes to the journal, where it is not yet.
+    pub words: Vec<JournalEntry>,
 }
 
 /// How a session is committed.

@@ -13,10 +13,10 @@ use crate::look::Look;
 use crate::state::State as Domain;
 use crate::{
     Applied, ApplyError, CheckpointError, CheckpointInfo, CommitError, Conflict, Decision, Draft,
-    Isolation, JournalError, LeaseError, Operation, Pushed, Reading, RebaseOptions, Rebased,
-    RunTag, Seal, SessionDebug, SessionError, SessionId, SessionInfo, SessionNotes, SessionRecord,
-    State, StopOptions, Stopped, TreeInfo, Writer, against, checkpoint, diagnose, layers, meta,
-    notes, onto, onto_tree, operations, seal, transfer, words,
+    Isolation, JournalEntry, JournalError, LeaseError, Operation, Pushed, Reading, RebaseOptions,
+    Rebased, RunTag, Seal, SessionDebug, SessionError, SessionId, SessionInfo, SessionNotes,
+    SessionRecord, State, StopOptions, Stopped, TreeInfo, Writer, against, checkpoint, diagnose,
+    layers, meta, notes, onto, onto_tree, operations, seal, transfer, words,
 };
 
 /// A session of a domain.
@@ -198,6 +198,15 @@ impl Session {
     /// See [`JournalError`]; nothing was written.
     pub fn say(&self, author: &str, text: &str) -> Result<(), JournalError> {
         words::say(&self.domain, &self.id, author, text)
+    }
+
+    /// What was said and decided in it, and in sessions that landed in it: lines of the journal,
+    /// oldest first.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn words(&self) -> io::Result<Vec<JournalEntry>> {
+        words::of(&self.domain, &self.id)
     }
 
     /// Writes to the journal what was decided in it, why, and what else there was: the landing
@@ -398,6 +407,8 @@ pub(crate) fn record(domain: &Domain, id: &SessionId) -> Result<SessionRecord, S
         goal: meta.metadata.goal,
         agent: meta.metadata.agent,
         task_id: meta.metadata.task_id,
+        title: meta.metadata.title,
+        description: meta.metadata.description,
         created_at: meta.created,
         parent: meta.parent,
         lower: meta.lower,
@@ -490,6 +501,8 @@ fn describe(
         goal: meta.metadata.goal,
         agent: meta.metadata.agent,
         task_id: meta.metadata.task_id,
+        title: meta.metadata.title,
+        description: meta.metadata.description,
         parent: meta.parent,
     })
 }

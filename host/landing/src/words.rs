@@ -1,12 +1,14 @@
 //! What agents and people say in a session, and what is decided there: lines of the journal that
 //! stay when the session is gone.
 
+use std::collections::HashSet;
+
 use brio_session::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::errors::Doing;
 use crate::state::State;
-use crate::{JournalEntry, JournalError, SessionId, meta};
+use crate::{HostError, JournalEntry, JournalError, JournalKind, SessionId, journal, meta};
 
 /// How many bytes one text of a line may have.
 const MOST_TEXT: usize = 64 << 10;
@@ -82,6 +84,49 @@ pub(crate) fn decide(
         "author": author, "title": title, "why": why, "alternatives": alternatives,
     });
     write(state, id, "decided", detail)
+}
+
+/// See [`Session::words`](crate::Session::words).
+pub(crate) fn of(state: &State, id: &SessionId) -> std::io::Result<Vec<JournalEntry>> {
+    let all = journal::entries(state)?;
+    let mut family = HashSet::from([id.clone()]);
+    // What landed in a child landed before the child did.
+    for e in all.iter().rev().filter(|e| e.what == "landed-in-parent") {
+        if let (Some(child), Some(parent)) = (&e.session, &e.parent)
+            && family.contains(parent)
+        {
+            family.insert(child.clone());
+        }
+    }
+    let its = |e: &JournalEntry| {
+        is_word(e) && e.session.as_ref().is_some_and(|session| family.contains(session))
+    };
+    Ok(all.into_iter().filter(its).collect())
+}
+
+fn is_word(e: &JournalEntry) -> bool {
+    matches!(e.kind(), JournalKind::Conversation | JournalKind::Decision)
+}
+
+/// Writes words of a session that is brought here to the journal, those that it does not have.
+pub(crate) fn carry(
+    state: &State,
+    id: &SessionId,
+    words: &[JournalEntry],
+) -> Result<(), HostError> {
+    let known = of(state, id).doing("the journal")?;
+    let same = |a: &JournalEntry, b: &JournalEntry| {
+        (&a.time, &a.what, &a.session, &a.detail) == (&b.time, &b.what, &b.session, &b.detail)
+    };
+    for word in words.iter().filter(|w| is_word(w)) {
+        // Nothing from elsewhere says anything about another session of this base.
+        let session = Some(id.clone());
+        let word = JournalEntry { session, landing: None, parent: None, ..word.clone() };
+        if !known.iter().any(|k| same(k, &word)) {
+            state.write_journal(&word).doing("the journal")?;
+        }
+    }
+    Ok(())
 }
 
 fn check(id: &SessionId, what: &'static str, text: &str, needed: bool) -> Result<(), JournalError> {

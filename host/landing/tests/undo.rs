@@ -333,6 +333,7 @@ fn a_landing_that_recovery_finished_is_logged_and_undone_as_any_other() {
                 goal: Some("goal".into()),
                 agent: Some("agent".into()),
                 task_id: Some("task".into()),
+                ..Default::default()
             };
             let s = d.begin(brio_landing::BeginOptions { metadata, ..Default::default() }).unwrap();
             let w = writer(&s);

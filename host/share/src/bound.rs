@@ -26,6 +26,21 @@ pub struct Updated {
 }
 
 impl Place {
+    /// As [`update`](Self::update), for a base that may belong to another project, or to none, or
+    /// hold no state of it: `None` then, and nothing is done.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub fn follow(&self, domain: &Domain) -> Result<Option<Updated>, ShareError> {
+        let own = |b: &StoreBinding| {
+            b.store == self.url() && b.project == self.project.id().as_str() && b.synced.is_some()
+        };
+        match domain.store_binding()?.as_ref().is_some_and(own) {
+            true => self.update(domain).map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Brings the base of a domain from the state of the project that it held last to the head's,
     /// by a landing. Paths that are not as that state says stay as they are. Costs what changed
     /// between the two. A crash leaves the directory wholly before or after the landing, and the

@@ -1,7 +1,8 @@
 //! What can go wrong between a session and a store.
 
 use brio_landing::{
-    BeginError, CommitError, Conflict, LeaseError, SessionError, SessionId, StoreBindingError,
+    BeginError, CommitError, Conflict, HeadError, LeaseError, SessionError, SessionId,
+    StoreBindingError,
 };
 use brio_session::{FsError, RelPath};
 
@@ -41,7 +42,7 @@ pub enum ShareError {
         how: String,
     },
     /// A path of the session cannot be read, or not be made.
-    #[error("{path}: {source}")]
+    #[error("IO: {path}: {source}")]
     Path {
         /// The path.
         path: RelPath,
@@ -123,6 +124,32 @@ fn paths(n: usize) -> String {
 }
 
 impl ShareError {
+    /// As an error of a head.
+    pub fn head(&self) -> HeadError {
+        HeadError { code: self.code(), text: self.to_string() }
+    }
+
+    /// The stable code, with which the text begins.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(e) => e.code(),
+            Self::NotShared { .. } | Self::Child { .. } => "NOT_SHARED",
+            Self::Ended { .. } => "SESSION_ENDED",
+            Self::Path { .. } => "IO",
+            Self::NotBound { .. } => "NOT_BOUND",
+            Self::NotSynced { .. } => "NOT_SYNCED",
+            Self::Conflicts { .. } => "CONFLICT",
+            Self::Busy { .. } => "STORE_BUSY",
+            Self::Corrupt { .. } => "STORE_CORRUPT",
+            Self::Session(e) => e.code(),
+            Self::Lease(e) => e.code(),
+            Self::Begin(e) => e.code(),
+            Self::Commit(e) => e.code(),
+            Self::Binding(e) => e.code(),
+            Self::Host { .. } => "IO",
+        }
+    }
+
     pub(crate) fn path(path: &RelPath) -> impl FnOnce(FsError) -> Self + use<> {
         let path = path.clone();
         move |source| Self::Path { path, source }

@@ -6,8 +6,9 @@ use brio_landing::{
 use brio_session::RelPath;
 use brio_store::{Head, Project, SessionDoc, SessionState};
 
-use crate::fill::{differences, fill};
+use crate::fill::{below, differences, fill};
 use crate::push::to_time;
+use crate::story::words;
 use crate::{Place, ShareError};
 
 impl Place {
@@ -75,19 +76,25 @@ impl Place {
             attempt: None,
             landing: None,
         };
+        let corrupt = |what: String| ShareError::Corrupt { id: doc.id.clone(), what };
+        let subdir = RelPath::new(doc.subdir.as_deref().unwrap_or_default().as_bytes())
+            .map_err(|_| corrupt("the directory that it branches is no path".into()))?;
         let options = BeginOptions {
             metadata: Metadata {
                 goal: doc.goal.clone(),
                 agent: doc.agent.clone(),
                 task_id: doc.task_id.clone(),
+                title: doc.title.clone(),
+                description: doc.description.clone(),
             },
-            subdir: RelPath::root(),
+            subdir: subdir.clone(),
             lower: LowerOptions { wanted: WantedLower::Tree(tree), ..LowerOptions::default() },
             pushed: Some(pushed),
+            words: words(&doc),
             ..BeginOptions::default()
         };
         let made = domain.begin_filled(options, Some(here), |view| {
-            fill(self, view, &differences(self, doc.base.tree, doc.tree)?)
+            fill(self, view, &below(differences(self, doc.base.tree, doc.tree)?, &subdir)?)
         })?;
         Ok(made)
     }

@@ -1,6 +1,6 @@
 //! A session's tree, made again as the layer of a session here.
 
-use brio_session::{FsError, FsResult, Handle, OpenOptions, Source, View};
+use brio_session::{FsError, FsResult, Handle, OpenOptions, RelPath, Source, View};
 use brio_store::tree::{Difference, Entry, Key};
 
 use crate::Place;
@@ -90,6 +90,19 @@ fn content_of(entry: &Option<Entry>) -> Option<&brio_store::Content> {
         Some(Entry::File { content, .. }) => Some(content),
         _ => None,
     }
+}
+
+/// Differences as a directory shows them; there must be none outside of it.
+pub(crate) fn below(all: Vec<Difference>, subdir: &RelPath) -> FsResult<Vec<Difference>> {
+    if subdir.is_root() {
+        return Ok(all);
+    }
+    let inside = |d: Difference| {
+        let path = RelPath::new(d.key.path())?.strip_prefix(subdir).ok_or(FsError::Corrupt)?;
+        let key = Key::new(path.as_bytes()).map_err(|_| FsError::Corrupt)?;
+        Ok(Difference { key, ..d })
+    };
+    all.into_iter().map(inside).collect()
 }
 
 /// The differences between two trees of a place.

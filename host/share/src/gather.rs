@@ -17,14 +17,19 @@ pub(crate) struct Gathered {
 }
 
 /// Reads what a view changed of the tree that it stands on. A file that was only given another
-/// mode is not read.
-pub(crate) fn gather(place: &Place, view: &View, base: &Tree) -> Result<Gathered, ShareError> {
+/// mode is not read. The view shows the tree from `subdir` down.
+pub(crate) fn gather(
+    place: &Place,
+    view: &View,
+    base: &Tree,
+    subdir: &RelPath,
+) -> Result<Gathered, ShareError> {
     let at_root = ShareError::path(&RelPath::root());
     let changes = view.changes().map_err(at_root)?.changes;
     let mut sending = Sending::new(place);
     let mut edits = Edits::new();
     for change in &changes {
-        let key = Key::new(change.path.as_bytes())?;
+        let key = Key::new(subdir.join_path(&change.path).as_bytes())?;
         let Some(after) = change.after else {
             edits.insert(key, None);
             continue;

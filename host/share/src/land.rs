@@ -15,8 +15,8 @@ use brio_store::{
 };
 
 use crate::gather::gather;
-use crate::push::{Story, document, tree_of};
-use crate::{Place, ShareError};
+use crate::push::{document, tree_of};
+use crate::{Place, ShareError, Story};
 
 /// Attempts that others may be faster than.
 const ATTEMPTS: u32 = 100;
@@ -136,7 +136,8 @@ impl Place {
             let info = session.info()?;
             let tree = tree_of(&info)?;
             let mut doc = document(&info, tree, &options.story)?;
-            let gathered = gather(self, writer.view(), &self.project.tree(doc.base.tree))?;
+            let gathered =
+                gather(self, writer.view(), &self.project.tree(doc.base.tree), &info.subdir)?;
             if gathered.edits.is_empty() {
                 return Ok((None, settled_paths, doc));
             }
@@ -229,7 +230,8 @@ impl Place {
     ) -> Result<Option<SessionDoc>, ShareError> {
         let info = session.info()?;
         let doc = document(&info, tree_of(&info)?, &options.story)?;
-        let edits = gather(self, writer.view(), &self.project.tree(doc.base.tree))?.edits;
+        let edits =
+            gather(self, writer.view(), &self.project.tree(doc.base.tree), &info.subdir)?.edits;
         let landed = self.project.tree(record.new_tree);
         let same = self.run(|_| async move {
             let keys: Vec<&Key> = edits.keys().collect();

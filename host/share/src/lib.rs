@@ -13,14 +13,17 @@ mod error;
 mod fetch;
 mod fill;
 mod gather;
+mod heads;
 mod land;
 mod lower;
 mod push;
+mod story;
 mod trees;
 
 pub use bound::Updated;
 pub use brio_store::Runner;
 pub use error::ShareError;
 pub use land::{LandOptions, LandedOnHead};
-pub use push::{PushedSession, Story};
+pub use push::PushedSession;
+pub use story::Story;
 pub use trees::{Opener, Place, Places};

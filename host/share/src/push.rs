@@ -8,22 +8,7 @@ use brio_store::{
 use time::OffsetDateTime;
 
 use crate::gather::gather;
-use crate::{Place, ShareError};
-
-/// What of a session is in no tree: told by whoever keeps it.
-#[derive(Debug, Clone, Default)]
-pub struct Story {
-    /// A short name for people.
-    pub title: Option<String>,
-    /// The goal at length.
-    pub description: Option<String>,
-    /// The machine that it is on.
-    pub machine: Option<String>,
-    /// What agents and people said, oldest first.
-    pub conversation: Vec<serde_json::Value>,
-    /// What was decided and why, oldest first.
-    pub decisions: Vec<serde_json::Value>,
-}
+use crate::{Place, ShareError, Story};
 
 /// A session that is in the store.
 #[derive(Debug, Clone)]
@@ -63,6 +48,18 @@ pub(crate) fn from_time(t: Time) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp_nanos(at).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
+/// The directory that it branches, as a store is told; `None`: all of the project.
+fn subdir_of(info: &SessionInfo) -> Result<Option<String>, ShareError> {
+    if info.subdir.is_root() {
+        return Ok(None);
+    }
+    let text = String::from_utf8(info.subdir.as_bytes().to_vec());
+    Ok(Some(text.map_err(|_| brio_store::Error::Input {
+        path: info.subdir.to_string(),
+        why: "a session on it cannot be stored, for its name is not UTF-8".into(),
+    })?))
+}
+
 /// A session as the store is to have it: what it had there, and what is new.
 pub(crate) fn document(
     info: &SessionInfo,
@@ -77,6 +74,7 @@ pub(crate) fn document(
         agent: info.agent.clone(),
         task_id: info.task_id.clone(),
         parent: None,
+        subdir: subdir_of(info)?,
         machine: story.machine.clone(),
     };
     let (at, created) = (from_time(tree.at), from_time(info.created_at));
@@ -156,7 +154,7 @@ impl Place {
             doc.state = SessionState::Conflicted;
         }
         let on = self.project.tree(doc.base.tree);
-        let gathered = gather(self, writer.view(), &on)?;
+        let gathered = gather(self, writer.view(), &on, &info.subdir)?;
         let (edits, mut upload) = (gathered.edits, gathered.upload);
         let base = doc.base.tree;
         let (root, settled) = self.run(|p: Project| async move {

@@ -17,6 +17,8 @@ pub type Opener = dyn Fn(&str) -> Result<Store> + Send + Sync;
 pub struct Places {
     runner: Arc<Runner>,
     open: Box<Opener>,
+    who: Option<String>,
+    machine: Option<String>,
     known: Mutex<HashMap<(String, ProjectId), Project>>,
 }
 
@@ -37,7 +39,22 @@ impl Places {
         open: impl Fn(&str) -> Result<Store> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let runner = Arc::new(Runner::new()?);
-        Ok(Self { runner, open: Box::new(open), known: Mutex::default() })
+        let (open, known) = (Box::new(open), Mutex::default());
+        Ok(Self { runner, open, who: None, machine: None, known })
+    }
+
+    /// With who lands, and on which machine sessions are, as stores are told.
+    #[must_use]
+    pub fn told_by(self, who: Option<String>, machine: Option<String>) -> Self {
+        Self { who, machine, ..self }
+    }
+
+    pub(crate) fn who(&self) -> Option<&str> {
+        self.who.as_deref()
+    }
+
+    pub(crate) fn machine(&self) -> Option<&str> {
+        self.machine.as_deref()
     }
 
     /// A project at a URL. The store is not asked.

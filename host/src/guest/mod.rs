@@ -147,7 +147,8 @@ impl Sessions for GuestSessions {
         let writer = self.writer_of(&children, parent.as_ref())?;
         let parent_id = parent.clone().unwrap_or_else(|| self.own.id().clone());
         let info = self.own.info().map_err(|e| session_error(&e))?;
-        let metadata = Metadata { goal: info.goal, agent: info.agent, task_id: info.task_id };
+        let (goal, agent, task_id) = (info.goal, info.agent, info.task_id);
+        let metadata = Metadata { goal, agent, task_id, ..Metadata::default() };
         let options = BeginOptions {
             subdir: info.subdir,
             parent: Some(parent_id.clone()),

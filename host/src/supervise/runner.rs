@@ -142,6 +142,7 @@ impl Runner for HostRunner {
                 goal: what.goal.map(str::to_owned),
                 agent: Some(what.name.to_owned()),
                 task_id: Some(what.label.to_owned()),
+                ..Metadata::default()
             },
             lower: LowerOptions {
                 wanted: what.landing.lower.clone(),
@@ -247,7 +248,11 @@ impl Runner for HostRunner {
         let landed = entries.iter().rev().find(|e| {
             e.task_id.as_deref() == Some(label) && matches!(e.what.as_str(), "landed" | "unchanged")
         });
-        Ok(landed.map_or(Standing::None, |e| Standing::Landed(e.landing)))
+        // On a project's head, the number is the position there.
+        let number = |e: &brio_landing::JournalEntry| {
+            e.landing.or_else(|| e.detail.as_ref()?.get("position")?.as_u64())
+        };
+        Ok(landed.map_or(Standing::None, |e| Standing::Landed(number(e))))
     }
 }
 

@@ -208,6 +208,9 @@ pub struct SessionDoc {
     /// The session that it branches.
     #[serde(default)]
     pub parent: Option<String>,
+    /// The directory of the project that it branches; `None`: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subdir: Option<String>,
     /// When it began.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,

@@ -21,6 +21,8 @@ pub struct NewSession {
     pub task_id: Option<String>,
     /// The session that it branches.
     pub parent: Option<String>,
+    /// The directory of the project that it branches; `None`: all of it.
+    pub subdir: Option<String>,
     /// The machine that it is on.
     pub machine: Option<String>,
 }
@@ -50,6 +52,7 @@ impl SessionDoc {
             agent: new.agent,
             task_id: new.task_id,
             parent: new.parent,
+            subdir: new.subdir,
             created_at,
             pushed_at: created_at,
             machine: new.machine,

@@ -9,6 +9,9 @@ pub enum BeginError {
     /// The domain is unusable.
     #[error(transparent)]
     Domain(#[from] DomainError),
+    /// The head of its project cannot be asked.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// A directory below has sessions of its own.
     #[error("DOMAIN_INSIDE: {} has sessions of its own; land or roll them back and remove its .brio, or branch that directory instead", path.display())]
     DomainInside {
@@ -185,6 +188,7 @@ impl BeginError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Head(e) => e.code,
             Self::Domain(e) => e.code(),
             Self::DomainInside { .. } => "DOMAIN_INSIDE",
             Self::Subdir { .. } => "BASE_NOT_A_DIRECTORY",

@@ -102,7 +102,8 @@ fn begin(
         Some(goal) => format!("undo of landing {landing}: {goal}"),
         None => format!("undo of landing {landing}"),
     };
-    let metadata = Metadata { goal: Some(goal), agent: options.agent.clone(), task_id: None };
+    let agent = options.agent.clone();
+    let metadata = Metadata { goal: Some(goal), agent, ..Metadata::default() };
     let begin = BeginOptions { metadata, ..BeginOptions::default() };
     let new = New {
         landing,

@@ -46,7 +46,7 @@ pub fn open_door(base: &Path, door: Door) -> Domain {
 
 pub fn begin(d: &Domain, goal: &str) -> Session {
     let metadata =
-        Metadata { goal: Some(goal.into()), agent: Some("tester".into()), task_id: None };
+        Metadata { goal: Some(goal.into()), agent: Some("tester".into()), ..Metadata::default() };
     d.begin(BeginOptions { metadata, ..BeginOptions::default() }).unwrap()
 }
 

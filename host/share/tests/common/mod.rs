@@ -165,8 +165,11 @@ impl Machine {
     }
 
     pub fn begin(&self, goal: &str) -> Session {
-        let metadata =
-            Metadata { goal: Some(goal.into()), agent: Some("tester".into()), task_id: None };
+        let metadata = Metadata {
+            goal: Some(goal.into()),
+            agent: Some("tester".into()),
+            ..Metadata::default()
+        };
         let options = BeginOptions { metadata, ..BeginOptions::default() };
         self.place.begin(&self.domain, options).unwrap()
     }

@@ -1,0 +1,116 @@
+//! What the landing core asks of a head: a session on a tree is committed, sealed, rebased and
+//! resolved as any other.
+
+use brio_landing::{
+    CommitError, CommitOptions, Domain, HeadError, Heads, Landed, OnHead, Session, TreeInfo,
+    Warning,
+};
+use brio_session::{ChangeSet, RelPath};
+
+use crate::push::tree_of;
+use crate::{LandOptions, Place, Places, ShareError, Story, Updated};
+
+impl Places {
+    /// The project that a tree is of.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get); `STORE_INPUT` when its name is none.
+    pub fn of(&self, tree: &TreeInfo) -> Result<Place, ShareError> {
+        let bad = |why: brio_store::NoProjectId| brio_store::Error::Input {
+            path: tree.project.clone(),
+            why: why.to_string(),
+        };
+        Ok(self.get(&tree.store, &tree.project.parse().map_err(bad)?)?)
+    }
+
+    fn land_on_head(
+        &self,
+        domain: &Domain,
+        session: &Session,
+        options: &CommitOptions,
+    ) -> Result<Landed, ShareError> {
+        let info = session.info()?;
+        let place = self.of(tree_of(&info)?)?;
+        let landed = place.land(
+            session,
+            &LandOptions {
+                message: options.message.clone(),
+                who: self.who().map(str::to_owned),
+                policy: options.policy,
+                isolation: options.isolation,
+                sealed: options.sealed.clone(),
+                accept_unclean: options.accept_unclean,
+                story: self.story(session)?,
+            },
+        )?;
+        let mut done = Landed {
+            landing: None,
+            changes: up(landed.changes, &info.subdir),
+            notes: landed.notes,
+            warnings: Vec::new(),
+            parent: None,
+            head: None,
+            children: Vec::new(),
+        };
+        if let Some(record) = &landed.record {
+            let followed = match place.follow(domain) {
+                Ok(Some(Updated { landing, position, kept })) => {
+                    let drifted = |path| Warning::Drifted { path, position };
+                    done.warnings.extend(kept.into_iter().map(drifted));
+                    landing
+                }
+                Ok(None) => None,
+                Err(e) => {
+                    done.warnings.push(Warning::NotFollowed { reason: e.to_string() });
+                    None
+                }
+            };
+            let tree = place.tree_info(record.base_after(), record.at);
+            done.landing = Some(record.position);
+            done.head = Some(OnHead { tree, from: landed.from, followed });
+        }
+        Ok(done)
+    }
+
+    /// What is told to a store of a session here.
+    ///
+    /// # Errors
+    /// When its journal cannot be read.
+    pub fn story(&self, session: &Session) -> Result<Story, ShareError> {
+        let machine = self.machine().map(str::to_owned);
+        Ok(Story { machine, ..Story::of(session)? })
+    }
+}
+
+/// Changes below a directory, as changes of the root.
+fn up(mut set: ChangeSet, subdir: &RelPath) -> ChangeSet {
+    for c in &mut set.changes {
+        c.path = subdir.join_path(&c.path);
+        c.hard_link_of = c.hard_link_of.take().map(|p| subdir.join_path(&p));
+    }
+    set
+}
+
+impl Heads for Places {
+    fn head(&self, of: &TreeInfo) -> Result<TreeInfo, HeadError> {
+        let head = self.of(of).and_then(|place| place.head());
+        head.map(|(_, tree)| tree).map_err(|e| e.head())
+    }
+
+    fn land(
+        &self,
+        domain: &Domain,
+        session: &Session,
+        options: &CommitOptions,
+    ) -> Result<Landed, CommitError> {
+        self.land_on_head(domain, session, options).map_err(|e| match e {
+            ShareError::Commit(e) => e,
+            ShareError::Lease(e) => e.into(),
+            ShareError::Session(e) => e.into(),
+            ShareError::Conflicts { id, conflicts, .. } => {
+                CommitError::Conflict { session: id, conflicts }
+            }
+            e => e.head().into(),
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! The stores of a home, each opened when it is first used.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brio_landing::{
+    CommitError, CommitOptions, Domain, HeadError, Heads, Landed, Session, TreeInfo, Trees,
+};
+use brio_session::{FsError, FsResult, Lower};
+use brio_share::{Place, Places, ShareError};
+use brio_store::backend::{Directory, S3, S3Options, prove};
+use brio_store::{Backend, Compression, DiskCache, Error, Store, StoreOptions, StoreUrl};
+use sha2::{Digest as _, Sha256};
+
+use crate::brio::make_private;
+
+/// The store of the home itself, as a binding names it.
+pub const LOCAL: &str = "local";
+
+/// How stores are reached, and what is kept of them here.
+#[derive(Clone)]
+pub struct StoreSettings {
+    /// What names the server of an `s3://` store and its keys: the variables of the usual AWS
+    /// tools (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` and so on). None by default.
+    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    /// Bytes of memory that may hold what was read of a project; 64 MiB by default.
+    pub memory: u64,
+    /// Bytes of the disk, in the home, that may hold what was read; 10 GiB by default.
+    pub disk: u64,
+    /// How what is stored is compressed.
+    pub compression: Compression,
+    /// Who lands, as a landing's record says; nobody by default.
+    pub who: Option<String>,
+    /// What this machine is called; its host name by default.
+    pub machine: Option<String>,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            env: Arc::new(|_| None),
+            memory: 64 << 20,
+            disk: 10 << 30,
+            compression: Compression::default(),
+            who: None,
+            machine: host_name(),
+        }
+    }
+}
+
+impl fmt::Debug for StoreSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreSettings")
+            .field("memory", &self.memory)
+            .field("disk", &self.disk)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(unix)]
+fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
+}
+
+#[cfg(not(unix))]
+fn host_name() -> Option<String> {
+    None
+}
+
+/// The stores of a home.
+pub(crate) struct Stores {
+    how: How,
+    /// Made when a store is first needed: most commands need none.
+    places: Mutex<Option<Arc<Places>>>,
+}
+
+#[derive(Clone)]
+struct How {
+    home: PathBuf,
+    user_home: Option<PathBuf>,
+    settings: StoreSettings,
+}
+
+impl Stores {
+    pub(crate) fn new(home: PathBuf, user_home: Option<PathBuf>, settings: StoreSettings) -> Self {
+        Self { how: How { home, user_home, settings }, places: Mutex::default() }
+    }
+
+    /// All of them.
+    pub(crate) fn places(&self) -> Result<Arc<Places>, ShareError> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = &*places {
+            return Ok(places.clone());
+        }
+        let how = self.how.clone();
+        let (who, machine) = (how.settings.who.clone(), how.settings.machine.clone());
+        let made = Places::new(move |url| how.open(url))
+            .map_err(|source| ShareError::Host { what: "threads for stores".into(), source })?;
+        Ok(places.insert(Arc::new(made.told_by(who, machine))).clone())
+    }
+
+    /// A project in a store that a binding names. That the store honours conditions is proven
+    /// when this home first uses it.
+    pub(crate) fn place(&self, store: &str, project: &str) -> Result<Place, ShareError> {
+        let id = project.parse().map_err(|e: brio_store::NoProjectId| Error::Input {
+            path: project.to_owned(),
+            why: e.to_string(),
+        })?;
+        let places = self.places()?;
+        let place = places.get(store, &id)?;
+        self.prove(&places, store)?;
+        Ok(place)
+    }
+
+    /// The store at a URL, as it is to be written down, made if it is a directory.
+    pub(crate) fn make(&self, store: &str, from: &Path) -> Result<(String, Store), ShareError> {
+        let name = match store {
+            LOCAL => LOCAL.to_owned(),
+            url => url.parse::<StoreUrl>()?.from_base(from).to_string(),
+        };
+        if let StoreUrl::Directory(path) = self.how.url(&name)? {
+            Directory::open(&path)?;
+        }
+        let places = self.places()?;
+        let made = places.store(&name)?;
+        self.prove(&places, &name)?;
+        Ok((name, made))
+    }
+
+    /// Tries out that a server honours the conditions that heads are moved by, once.
+    fn prove(&self, places: &Places, store: &str) -> Result<(), ShareError> {
+        if !matches!(self.how.url(store)?, StoreUrl::S3 { .. }) {
+            return Ok(());
+        }
+        let endpoint = self.how.s3(store)?.endpoint.unwrap_or_default();
+        let name = Sha256::digest(format!("{store}\n{endpoint}"));
+        let name: String = name.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let proven = self.how.home.join("stores").join(name);
+        if proven.exists() {
+            return Ok(());
+        }
+        let backend = places.store(store)?.backend().clone();
+        places.runner().run(async move { prove(&*backend).await })?;
+        let write = || {
+            make_private(&self.how.home.join("stores"))?;
+            std::fs::write(&proven, format!("{store}\n{endpoint}\n"))
+        };
+        // It is only proven again, then.
+        if let Err(e) = write() {
+            tracing::warn!("that {store} is fit is not remembered: {e}");
+        }
+        Ok(())
+    }
+}
+
+impl How {
+    fn url(&self, store: &str) -> Result<StoreUrl, Error> {
+        match store {
+            LOCAL => Ok(StoreUrl::Directory(self.home.join("store"))),
+            url => url.parse(),
+        }
+    }
+
+    fn s3(&self, store: &str) -> Result<S3Options, Error> {
+        match self.url(store)? {
+            StoreUrl::S3 { bucket, prefix } => {
+                let env = |name: &str| (self.settings.env)(name);
+                S3Options::from_env(bucket, prefix, env, self.user_home.as_deref())
+            }
+            StoreUrl::Directory(_) => {
+                Err(Error::Url { url: store.into(), why: "it is no server".into() })
+            }
+        }
+    }
+
+    fn open(&self, store: &str) -> Result<Store, Error> {
+        let backend: Arc<dyn Backend> = match self.url(store)? {
+            StoreUrl::S3 { .. } => Arc::new(S3::open(self.s3(store)?)?),
+            StoreUrl::Directory(path) => {
+                // What is not mounted is not made in its place.
+                if store != LOCAL && !path.is_dir() {
+                    return Err(Error::Unreachable {
+                        store: store.into(),
+                        what: "the directory".into(),
+                        why: io::Error::from(io::ErrorKind::NotFound).to_string(),
+                    });
+                }
+                Arc::new(Directory::open(&path)?)
+            }
+        };
+        let cache = self.home.join("cache").join("store");
+        let disk = match self.settings.disk {
+            0 => None,
+            bytes => match DiskCache::open(&cache, bytes) {
+                Ok(cache) => Some(cache),
+                Err(e) => {
+                    tracing::warn!("what is read of stores is not kept: {e}");
+                    None
+                }
+            },
+        };
+        let (memory, compression) = (self.settings.memory, self.settings.compression);
+        let options = StoreOptions { compression, memory, disk, ..StoreOptions::default() };
+        Ok(Store::new(backend, options))
+    }
+}
+
+impl Trees for Stores {
+    fn open(&self, tree: &TreeInfo) -> FsResult<Arc<dyn Lower>> {
+        let places = self.places().map_err(|_| FsError::Unreachable)?;
+        Trees::open(&*places, tree)
+    }
+}
+
+impl Heads for Stores {
+    fn head(&self, of: &TreeInfo) -> Result<TreeInfo, HeadError> {
+        self.places().map_err(|e| e.head())?.head(of)
+    }
+
+    fn land(
+        &self,
+        domain: &Domain,
+        session: &Session,
+        options: &CommitOptions,
+    ) -> Result<Landed, CommitError> {
+        self.places().map_err(|e| e.head())?.land(domain, session, options)
+    }
+}

@@ -1,0 +1,201 @@
+//! Which project a directory belongs to.
+
+use std::path::{Path, PathBuf};
+
+use brio_landing::{
+    BeginError, BeginOptions, Domain, HeadError, LowerOptions, StoreBinding, WantedLower,
+};
+use brio_share::ShareError;
+use brio_store::ProjectId;
+
+use super::{LOCAL, ProjectHere, StoreError};
+use crate::Brio;
+use crate::brio::make_private;
+
+/// What a directory is to belong to.
+#[derive(Debug, Clone, Default)]
+pub struct InitStore {
+    /// The store: a URL or a directory; `local`, or `None`, for that of the home.
+    pub store: Option<String>,
+    /// The project, `org/name`; `None`: made of the directory's name.
+    pub project: Option<String>,
+}
+
+/// A directory that belongs to a project.
+#[derive(Debug)]
+pub struct Bound {
+    /// The project, from there.
+    pub here: ProjectHere,
+    /// The project is new in its store.
+    pub created: bool,
+}
+
+impl Brio {
+    /// Makes a project in a store, or finds it there, and has a directory belong to it: its
+    /// sessions begin on the head and land there. That the store's server honours the conditions
+    /// that heads are moved by is tried out first. Nothing of the directory is stored yet:
+    /// [`ProjectHere::import`] does that.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the directory belongs to what it did.
+    pub fn init_store(&self, dir: &Path, to: &InitStore) -> Result<Bound, StoreError> {
+        let (domain, _) = self.domain(dir, true)?;
+        let project = match &to.project {
+            Some(name) => name.clone(),
+            None => match domain.store_binding()? {
+                Some(binding) => binding.project,
+                None => name_of(domain.root_path()),
+            },
+        };
+        let id: ProjectId =
+            project.parse().map_err(|_| StoreError::Name { name: project.clone() })?;
+        let from = std::env::current_dir()
+            .map_err(|source| StoreError::Host { what: "the current directory".into(), source })?;
+        let wanted = to.store.as_deref().unwrap_or(LOCAL);
+        let (store, opened) = self.stores().make(wanted, &from)?;
+        if let Some(bound) = domain.store_binding()?
+            && (&bound.store, bound.project.as_str()) != (&store, id.as_str())
+        {
+            let base = domain.root_path().to_owned();
+            return Err(StoreError::Bound { base, project: bound.project, store: bound.store });
+        }
+        let places = self.stores().places()?;
+        let created = places.runner().run({
+            let id = id.clone();
+            async move { opened.create(&id).await.map(|(_, new)| new) }
+        })?;
+        if domain.store_binding()?.is_none() {
+            domain.set_store_binding(Some(&StoreBinding::new(&store, id.as_str())))?;
+        }
+        let here = self.project_in(domain)?;
+        Ok(Bound { here, created })
+    }
+
+    /// The project in a store that a directory belongs to.
+    ///
+    /// # Errors
+    /// `NOT_BOUND`; [`StoreError`].
+    pub fn project_here(&self, dir: &Path) -> Result<ProjectHere, StoreError> {
+        self.project_in(self.domain(dir, false)?.0)
+    }
+
+    /// Whether a directory belongs to a project in a store.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn store_binding(&self, dir: &Path) -> Result<Option<StoreBinding>, StoreError> {
+        match self.domain(dir, false) {
+            Ok((domain, _)) => Ok(domain.store_binding()?),
+            Err(brio_landing::DomainError::NoDomain { .. }) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn project_in(&self, domain: Domain) -> Result<ProjectHere, StoreError> {
+        let Some(binding) = domain.store_binding()? else {
+            return Err(ShareError::NotBound { base: domain.root_path().to_owned() }.into());
+        };
+        let place = self.stores().place(&binding.store, &binding.project)?;
+        Ok(ProjectHere::new(self.clone(), domain, place))
+    }
+
+    /// A project by its name: that of the directory, if it belongs to that; else one for which
+    /// this home has a place for sessions without a directory, or, if the store has the project,
+    /// makes it.
+    ///
+    /// # Errors
+    /// `PROJECT_UNKNOWN`; [`StoreError`].
+    pub fn project_named(
+        &self,
+        project: &str,
+        store: Option<&str>,
+        near: Option<&Path>,
+    ) -> Result<ProjectHere, StoreError> {
+        let id: ProjectId =
+            project.parse().map_err(|_| StoreError::Name { name: project.to_owned() })?;
+        let store = match store {
+            None => None,
+            Some(LOCAL) => Some(LOCAL.to_owned()),
+            Some(url) => {
+                let here = std::env::current_dir().unwrap_or_default();
+                let url: brio_store::StoreUrl = url.parse().map_err(ShareError::from)?;
+                Some(url.from_base(&here).to_string())
+            }
+        };
+        let fits = |b: &StoreBinding| {
+            b.project == id.as_str() && store.as_ref().is_none_or(|store| *store == b.store)
+        };
+        if let Some(near) = near
+            && let Ok((domain, _)) = self.domain(near, false)
+            && domain.store_binding()?.as_ref().is_some_and(fits)
+        {
+            return self.project_in(domain);
+        }
+        let base = self.projects_dir().join(id.as_str());
+        if let Ok((domain, _)) = self.domain(&base, false)
+            && domain.root_path().starts_with(self.projects_dir())
+            && let Some(bound) = domain.store_binding()?
+        {
+            if fits(&bound) {
+                return self.project_in(domain);
+            }
+            return Err(StoreError::Bound { base, project: bound.project, store: bound.store });
+        }
+        let store = store.unwrap_or_else(|| LOCAL.to_owned());
+        let place = self.stores().place(&store, id.as_str())?;
+        place.run(|p| async move { p.check().await }).map_err(ShareError::from)?;
+        make_private(&base)
+            .map_err(|source| StoreError::Host { what: base.display().to_string(), source })?;
+        let (domain, _) = self.domain(&base, true)?;
+        domain.set_store_binding(Some(&StoreBinding::new(store, id.as_str())))?;
+        self.project_in(domain)
+    }
+
+    /// Where bases of projects lie that have no directory here.
+    pub(crate) fn projects_dir(&self) -> PathBuf {
+        self.home().join("projects")
+    }
+
+    /// The projects of which this home has a place without a directory.
+    pub(crate) fn home_projects(&self) -> Vec<PathBuf> {
+        let dirs = |dir: &Path| {
+            let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            entries.map(|e| e.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+        };
+        dirs(&self.projects_dir()).iter().flat_map(|org| dirs(org)).collect()
+    }
+
+    /// In a directory that belongs to a project a session begins on the head of that.
+    pub(crate) fn on_head(
+        &self,
+        domain: &Domain,
+        options: BeginOptions,
+    ) -> Result<BeginOptions, BeginError> {
+        if options.lower.wanted != WantedLower::Live || options.parent.is_some() {
+            return Ok(options);
+        }
+        let refused = |e: StoreError| HeadError { code: e.code(), text: e.to_string() };
+        let Some(binding) = domain.store_binding().map_err(|e| refused(e.into()))? else {
+            return Ok(options);
+        };
+        let base = domain.root_path();
+        if binding.synced.is_none() && !base.starts_with(self.projects_dir()) {
+            let (base, project) = (base.to_owned(), binding.project);
+            return Err(refused(ShareError::NotSynced { base, project }.into()).into());
+        }
+        let place = self.stores().place(&binding.store, &binding.project);
+        let head = place.and_then(|place| place.head()).map_err(|e| e.head())?;
+        let lower = LowerOptions { wanted: WantedLower::Tree(head.1), ..options.lower };
+        Ok(BeginOptions { lower, ..options })
+    }
+}
+
+/// A name for the project of a directory.
+fn name_of(base: &Path) -> String {
+    let name = base.file_name().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') => c.to_ascii_lowercase(),
+        _ => '-',
+    };
+    format!("local/{}", name.chars().map(plain).collect::<String>().trim_matches(['.', '-', '_']))
+}
