@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use brio_landing::{StoreBinding, Synced};
-use brio_session::RelPath;
 use brio_share::{ShareError, Updated};
 use brio_store::worktree::{
     CheckedOut, CheckoutOptions, Drift, Noticed, ScanOptions, Watch, WorktreeError, checkout,
@@ -166,7 +165,7 @@ impl ProjectHere {
         let updated = self.update()?;
         Ok(Imported {
             position: landed.as_ref().map(|r| r.position),
-            tree: landed.map_or(on.tree, |r| r.new_tree),
+            tree: landed.as_ref().map_or(on.tree, |r| r.new_tree),
             counts: landed.as_ref().map(|r| r.counts).unwrap_or_default(),
             files_read,
             objects: stored.objects,

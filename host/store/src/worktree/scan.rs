@@ -135,7 +135,9 @@ impl Contents<'_> {
             }
             let chunks = match there {
                 // One that is as long is likely to be the same.
-                Some(content) if content.size != size => self.chunks(&content).await?,
+                Some(content) if content.size != size => {
+                    Self::chunks(self.project, &content).await?
+                }
                 _ => Default::default(),
             };
             jobs.push(Job { index, key: found.key.clone(), size, known: there, chunks });
@@ -144,11 +146,11 @@ impl Contents<'_> {
     }
 
     /// The chunks of a content.
-    async fn chunks(&self, content: &Content) -> WorktreeResult<HashSet<Hash>> {
+    async fn chunks(project: &Project, content: &Content) -> WorktreeResult<HashSet<Hash>> {
         if content.depth == 0 {
             return Ok(HashSet::new());
         }
-        let file = self.project.file(*content);
+        let file = project.file(*content);
         Ok(file.chunks().await?.iter().map(|c| c.hash).collect())
     }
 
@@ -194,7 +196,7 @@ impl Contents<'_> {
                 && differs.contains(&index)
             {
                 let (key, size) = (walked.found[index].key.clone(), walked.found[index].print.size);
-                let chunks = self.chunks(content).await?;
+                let chunks = Self::chunks(self.project, content).await?;
                 jobs.push(Job { index, key, size, known: None, chunks });
             }
         }
