@@ -57,10 +57,11 @@ fn the_check_itself_finds_what_is_missing_or_ignored() {
     std::fs::write(
         dir.path().join("t.rs"),
         "#[test]\nfn good() {}\n#[test]\n#[ignore]\nfn idle() {}\nfn plain() {}\n\
-         fn own() {}\nfn main() { run(&[(\"own\", own)]) }\n",
+         fn own() {}\nfn main() { run(&[(\"own\", own)]) }\n\
+         over! {\n    case,\n    other,\n}\nfn case(new: New) {}\n",
     )
     .expect("write");
-    for good in ["good", "own"] {
+    for good in ["good", "own", "case"] {
         assert_eq!(promises::defect(dir.path(), "t.rs", good), None);
     }
     for bad in ["idle", "plain", "absent"] {

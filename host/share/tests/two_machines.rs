@@ -8,7 +8,20 @@ use brio_landing::{Policy, Session, State, Theirs};
 use brio_session::{SetTime, ViewOptions};
 use brio_share::{LandOptions, Place, ShareError, Story};
 use brio_store::SessionState;
-use common::{edit, machine, project, read, seen, write};
+use common::{New, edit, machine, read, seen, write};
+
+over_every_place! {
+    what_lands_here_is_there,
+    a_pushed_session_is_opened_elsewhere,
+    landings_meet_by_path,
+    nothing_changed_is_no_landing,
+    a_landing_whose_answer_was_lost_is_found,
+    what_was_done_after_a_lost_answer_lands_too,
+    a_push_whose_answer_was_lost_is_found,
+    a_session_works_offline_as_far_as_it_was_read,
+    children_land_in_their_parents,
+    many_land_at_once,
+}
 
 fn land(place: &Place, s: &Session) -> brio_store::LandingDoc {
     place.land(s, &LandOptions::default()).unwrap().record.expect("something landed")
@@ -28,9 +41,8 @@ fn noise(n: usize, mut seed: u64) -> Vec<u8> {
 
 /// M-033, M-040, M-041, M-042, M-034: a session begins on the head's tree, is edited, lands; others see
 /// nothing of it before, and all of it after.
-#[test]
-fn what_lands_here_is_there() {
-    let line = project();
+fn what_lands_here_is_there(new: New) {
+    let line = new();
     let (a, b) = (machine(&line), machine(&line));
     let s = a.begin("first");
     edit(&s, &[("file1.go", Some(b"1")), ("src/main.go", Some(b"old"))]);
@@ -53,9 +65,8 @@ fn what_lands_here_is_there() {
 
 /// M-001, M-011, M-044, M-050, M-002: a pushed session is the same elsewhere: files, modes, links, empty
 /// directories, what is gone, what is large; and its story.
-#[test]
-fn a_pushed_session_is_opened_elsewhere() {
-    let line = project();
+fn a_pushed_session_is_opened_elsewhere(new: New) {
+    let line = new();
     let (a, b) = (machine(&line), machine(&line));
     let base = a.begin("base");
     let large = noise(5 << 20, 5);
@@ -147,9 +158,8 @@ fn a_pushed_session_is_opened_elsewhere() {
 
 /// M-042, M-050: disjoint landings succeed side by side; one that meets another's is told why, is
 /// kept, and lands by a policy.
-#[test]
-fn landings_meet_by_path() {
-    let line = project();
+fn landings_meet_by_path(new: New) {
+    let line = new();
     let (a, b) = (machine(&line), machine(&line));
     let base = a.begin("base");
     edit(&base, &[("text", Some(b"one\ntwo\nthree\nfour\nfive\n")), ("x", Some(b"x"))]);
@@ -184,9 +194,8 @@ fn landings_meet_by_path() {
 }
 
 /// A session that changed nothing lands as nothing, and has ended.
-#[test]
-fn nothing_changed_is_no_landing() {
-    let line = project();
+fn nothing_changed_is_no_landing(new: New) {
+    let line = new();
     let a = machine(&line);
     let s = a.begin("idle");
     let done = a.place.land(&s, &LandOptions::default()).unwrap();
@@ -196,10 +205,9 @@ fn nothing_changed_is_no_landing() {
 }
 
 /// A line that is cut when the head has moved, and nobody was told: the next attempt finds it.
-#[test]
-fn a_landing_whose_answer_was_lost_is_found() {
+fn a_landing_whose_answer_was_lost_is_found(new: New) {
     for pushed in [false, true] {
-        let line = project();
+        let line = new();
         let a = machine(&line);
         let s = a.begin("cut off");
         edit(&s, &[("f", Some(b"1"))]);
@@ -225,9 +233,8 @@ fn a_landing_whose_answer_was_lost_is_found() {
 }
 
 /// Who goes on working after such an attempt loses nothing: what is new lands as well.
-#[test]
-fn what_was_done_after_a_lost_answer_lands_too() {
-    let line = project();
+fn what_was_done_after_a_lost_answer_lands_too(new: New) {
+    let line = new();
     let a = machine(&line);
     let s = a.begin("cut off");
     edit(&s, &[("f", Some(b"1")), ("same", Some(b"1"))]);
@@ -247,9 +254,8 @@ fn what_was_done_after_a_lost_answer_lands_too() {
 }
 
 /// A push whose answer was lost is no conflict with oneself.
-#[test]
-fn a_push_whose_answer_was_lost_is_found() {
-    let line = project();
+fn a_push_whose_answer_was_lost_is_found(new: New) {
+    let line = new();
     let a = machine(&line);
     let s = a.begin("cut off");
     for round in 0..3u64 {
@@ -268,9 +274,8 @@ fn a_push_whose_answer_was_lost_is_found() {
 }
 
 /// M-093: where its data is near, a session goes on without the store; where it is not, that is said.
-#[test]
-fn a_session_works_offline_as_far_as_it_was_read() {
-    let line = project();
+fn a_session_works_offline_as_far_as_it_was_read(new: New) {
+    let line = new();
     let a = machine(&line);
     let base = a.begin("base");
     edit(&base, &[("read", Some(b"near")), ("far/unread", Some(b"far"))]);
@@ -300,9 +305,8 @@ fn a_session_works_offline_as_far_as_it_was_read() {
 }
 
 /// A child lands in its parent, and the parent on the head.
-#[test]
-fn children_land_in_their_parents() {
-    let line = project();
+fn children_land_in_their_parents(new: New) {
+    let line = new();
     let a = machine(&line);
     let parent = a.begin("parent");
     edit(&parent, &[("p", Some(b"p"))]);
@@ -324,9 +328,8 @@ fn children_land_in_their_parents() {
 }
 
 /// Sixteen sessions on four machines land at once: all of them, in one chain.
-#[test]
-fn many_land_at_once() {
-    let line = project();
+fn many_land_at_once(new: New) {
+    let line = new();
     let machines: Vec<_> = (0..4).map(|_| machine(&line)).collect();
     std::thread::scope(|scope| {
         for (m, a) in machines.iter().enumerate() {

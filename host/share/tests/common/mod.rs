@@ -2,6 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "a part of several tests")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../../../store/tests/places/mod.rs"]
+pub mod places;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,41 +14,54 @@ use async_trait::async_trait;
 use brio_landing::{BeginOptions, Domain, Metadata, OpenOptions, Session};
 use brio_session::{Handle, Kind, OpenOptions as Open, View, ViewOptions};
 use brio_share::{Place, Places};
-use brio_store::backend::{Backend, Listed, Memory, Put, Swap, Version};
+use brio_store::backend::{Backend, Listed, Put, Swap, Version};
 use brio_store::{DiskCache, Error, ProjectId, Result, Store, StoreOptions};
 use bytes::Bytes;
 
 /// A store that can be cut off: at once, or right after a swap was done whose answer is lost then.
-#[derive(Default)]
 pub struct Line {
-    pub memory: Memory,
+    pub at: places::Place,
+    state: Arc<Cuts>,
+}
+
+#[derive(Default)]
+struct Cuts {
     down: AtomicBool,
-    cut_after: Mutex<Option<String>>,
+    after: Mutex<Option<String>>,
+}
+
+/// One machine's end of it.
+struct End {
+    backend: Arc<dyn Backend>,
+    cuts: Arc<Cuts>,
 }
 
 impl Line {
     pub fn cut(&self) {
-        self.down.store(true, Ordering::SeqCst);
+        self.state.down.store(true, Ordering::SeqCst);
     }
 
     /// After the next swap of a ref whose name contains this.
     pub fn cut_after(&self, part: &str) {
-        *self.cut_after.lock().unwrap() = Some(part.to_owned());
+        *self.state.after.lock().unwrap() = Some(part.to_owned());
     }
 
     pub fn mend(&self) {
-        self.down.store(false, Ordering::SeqCst);
-        *self.cut_after.lock().unwrap() = None;
+        self.state.down.store(false, Ordering::SeqCst);
+        *self.state.after.lock().unwrap() = None;
     }
 
-    pub fn is_cut(&self) -> bool {
-        self.down.load(Ordering::SeqCst)
+    /// As a machine opens it.
+    pub fn open(&self) -> Arc<dyn Backend> {
+        Arc::new(End { backend: self.at.open(), cuts: self.state.clone() })
     }
+}
 
+impl End {
     fn up(&self) -> Result<()> {
-        match self.is_cut() {
+        match self.cuts.down.load(Ordering::SeqCst) {
             true => Err(Error::Unreachable {
-                store: "memory".into(),
+                store: self.backend.name(),
                 what: "anything".into(),
                 why: "the line is cut".into(),
             }),
@@ -55,66 +71,67 @@ impl Line {
 }
 
 #[async_trait]
-impl Backend for Line {
+impl Backend for End {
     fn name(&self) -> String {
-        "memory".into()
+        self.backend.name()
     }
     async fn get(&self, key: &str) -> Result<Option<Bytes>> {
         self.up()?;
-        self.memory.get(key).await
+        self.backend.get(key).await
     }
     async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Option<Bytes>> {
         self.up()?;
-        self.memory.get_range(key, offset, length).await
+        self.backend.get_range(key, offset, length).await
     }
     async fn create(&self, key: &str, value: Bytes) -> Result<Put> {
         self.up()?;
-        self.memory.create(key, value).await
+        self.backend.create(key, value).await
     }
     async fn overwrite(&self, key: &str, value: Bytes) -> Result<()> {
         self.up()?;
-        self.memory.overwrite(key, value).await
+        self.backend.overwrite(key, value).await
     }
     async fn delete(&self, key: &str) -> Result<()> {
         self.up()?;
-        self.memory.delete(key).await
+        self.backend.delete(key).await
     }
     async fn stat(&self, key: &str) -> Result<Option<Listed>> {
         self.up()?;
-        self.memory.stat(key).await
+        self.backend.stat(key).await
     }
     async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Listed>> {
         self.up()?;
-        self.memory.list(prefix, after).await
+        self.backend.list(prefix, after).await
     }
     async fn read_ref(&self, name: &str) -> Result<Option<(Bytes, Version)>> {
         self.up()?;
-        self.memory.read_ref(name).await
+        self.backend.read_ref(name).await
     }
     async fn swap_ref(&self, name: &str, expected: Option<&Version>, value: Bytes) -> Result<Swap> {
         self.up()?;
-        let done = self.memory.swap_ref(name, expected, value).await?;
-        let cut = self.cut_after.lock().unwrap().as_ref().is_some_and(|p| name.contains(p));
+        let done = self.backend.swap_ref(name, expected, value).await?;
+        let cut = self.cuts.after.lock().unwrap().as_ref().is_some_and(|p| name.contains(p));
         if cut {
-            self.cut();
+            self.cuts.down.store(true, Ordering::SeqCst);
             return Ok(Swap::Lost);
         }
         Ok(done)
     }
     async fn list_refs(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>> {
         self.up()?;
-        self.memory.list_refs(prefix, after).await
+        self.backend.list_refs(prefix, after).await
     }
     async fn delete_ref(&self, name: &str, expected: &Version) -> Result<Swap> {
         self.up()?;
-        self.memory.delete_ref(name, expected).await
+        self.backend.delete_ref(name, expected).await
     }
     async fn now(&self) -> Result<time::OffsetDateTime> {
-        self.memory.now().await
+        self.up()?;
+        self.backend.now().await
     }
 }
 
-pub const URL: &str = "memory://test";
+pub const URL: &str = "test://store";
 
 pub fn id() -> ProjectId {
     "org/name".parse().unwrap()
@@ -138,7 +155,7 @@ pub fn machine(line: &Arc<Line>) -> Machine {
 
 /// The same machine, started again: what it had in memory is gone.
 pub fn restarted(dir: tempfile::TempDir, line: &Arc<Line>) -> Machine {
-    let (backend, cache) = (line.clone(), dir.path().join("cache"));
+    let (backend, cache) = (line.open(), dir.path().join("cache"));
     let places = Arc::new(
         Places::new(move |url| {
             assert_eq!(url, URL);
@@ -175,14 +192,47 @@ impl Machine {
     }
 }
 
-/// A store with a project.
+/// A store in memory with a project.
 pub fn project() -> Arc<Line> {
-    let line = Arc::<Line>::default();
-    let store = Store::new(line.clone(), StoreOptions::default());
+    project_at(places::memory("").unwrap())
+}
+
+/// A store with a project.
+pub fn project_at(at: places::Place) -> Arc<Line> {
+    let line = Arc::new(Line { at, state: Arc::default() });
+    let store = Store::new(line.open(), StoreOptions::default());
     let runner = brio_share::Runner::new().unwrap();
     runner.run(async move { store.create(&id()).await.map(drop) }).unwrap();
     line
 }
+
+/// Each recipe over each place, as a test of its own.
+#[macro_export]
+macro_rules! over_every_place {
+    ($($recipe:ident),* $(,)?) => {
+        $crate::over_every_place!(@over memory: $($recipe),*);
+        $crate::over_every_place!(@over directory: $($recipe),*);
+        $crate::over_every_place!(@over test_server: $($recipe),*);
+        $crate::over_every_place!(@over test_server_proxied: $($recipe),*);
+        $crate::over_every_place!(@over real_server: $($recipe),*);
+        $crate::over_every_place!(@over real_server_proxied: $($recipe),*);
+    };
+    (@over $place:ident: $($recipe:ident),*) => {
+        mod $place {
+            $(#[test]
+            fn $recipe() {
+                let name = concat!("share::", stringify!($place), "::", stringify!($recipe));
+                if $crate::common::places::$place(name).is_some() {
+                    let new = || $crate::common::places::$place(name).unwrap();
+                    $crate::$recipe(&|| $crate::common::project_at(new()));
+                }
+            })*
+        }
+    };
+}
+
+/// Makes a store with a project.
+pub type New<'a> = &'a dyn Fn() -> Arc<Line>;
 
 /// Writes in a session; `None` removes.
 pub fn edit(s: &Session, files: &[(&str, Option<&[u8]>)]) {

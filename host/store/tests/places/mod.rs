@@ -58,31 +58,49 @@ pub struct Place {
     /// Whether it refuses names that are none.
     pub strict: bool,
     pub proxy: Option<Arc<Proxy>>,
-    _keep: Vec<Box<dyn Any + Send>>,
+    open: Box<dyn Fn() -> Arc<dyn Backend> + Send + Sync>,
+    _keep: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Place {
-    fn new(backend: impl Backend + 'static, strict: bool) -> Self {
-        Self { backend: Arc::new(backend), strict, proxy: None, _keep: Vec::new() }
+    fn new(open: impl Fn() -> Arc<dyn Backend> + Send + Sync + 'static, strict: bool) -> Self {
+        let open = Box::new(open);
+        Self { backend: open(), strict, proxy: None, open, _keep: Vec::new() }
+    }
+
+    fn s3(options: S3Options) -> Self {
+        Self::new(move || Arc::new(S3::open(options.clone()).unwrap()), true)
+    }
+
+    /// Something that must live as long.
+    pub fn keep(&mut self, what: impl Any + Send + Sync) {
+        self._keep.push(Box::new(what));
+    }
+
+    /// As another machine opens it.
+    pub fn open(&self) -> Arc<dyn Backend> {
+        (self.open)()
     }
 }
 
 pub fn memory(_: &str) -> Option<Place> {
-    Some(Place::new(Memory::default(), false))
+    let memory = Arc::new(Memory::default());
+    Some(Place::new(move || memory.clone(), false))
 }
 
 pub fn directory(_: &str) -> Option<Place> {
     let dir = tempfile::tempdir().unwrap();
-    let mut place = Place::new(Directory::open(&dir.path().join("store")).unwrap(), true);
-    place._keep.push(Box::new(dir));
+    let at = dir.path().join("store");
+    let mut place = Place::new(move || Arc::new(Directory::open(&at).unwrap()), true);
+    place.keep(dir);
     Some(place)
 }
 
 /// The server of these tests, which wants ETags with quotes.
 pub fn test_server(_: &str) -> Option<Place> {
     let server = Server::start(server::Rules::default());
-    let mut place = Place::new(S3::open(options(&server.url())).unwrap(), true);
-    place._keep.push(Box::new(server));
+    let mut place = Place::s3(options(&server.url()));
+    place.keep(server);
     Some(place)
 }
 
@@ -90,13 +108,13 @@ pub fn test_server(_: &str) -> Option<Place> {
 pub fn test_server_proxied(_: &str) -> Option<Place> {
     let server = Server::start(server::Rules { quoted: false, ..server::Rules::default() });
     let mut place = proxied(server.address(), options(&server.url()), Rates::gentle());
-    place._keep.push(Box::new(server));
+    place.keep(server);
     Some(place)
 }
 
 /// The server that the environment names, if it does.
 pub fn real_server(name: &str) -> Option<Place> {
-    Some(Place::new(S3::open(real_options(name)?.1).unwrap(), true))
+    Some(Place::s3(real_options(name)?.1))
 }
 
 /// The same through the proxy.
@@ -112,7 +130,7 @@ pub fn real_with(name: &str, rates: Rates) -> Option<Place> {
 pub fn proxied(upstream: SocketAddr, mut options: S3Options, rates: Rates) -> Place {
     let proxy = Proxy::start(upstream, seed(), rates);
     options.endpoint = Some(proxy.url());
-    let mut place = Place::new(S3::open(options).unwrap(), true);
+    let mut place = Place::s3(options);
     place.proxy = Some(proxy);
     place
 }
