@@ -2,7 +2,7 @@
 
 use futures_util::future::try_join_all;
 
-use crate::backend::{Swap, Version};
+use crate::backend::{Put, Swap, Version};
 use crate::doc::{self, Base, ChangeWord, Counts, HeadDoc, LandingDoc, PathChange, Why};
 use crate::objects::empty_tree;
 use crate::tree::{Built, Edits, Entry, Key, edit};
@@ -13,6 +13,8 @@ use crate::{AttemptId, Error, Hash, Project, Result, Upload};
 const NAMED: usize = 256;
 /// Attempts of a landing that others keep being faster than.
 const ATTEMPTS: u32 = 100;
+/// Attempts at a record that is said to be there, and is not.
+const RECORD_ATTEMPTS: u32 = 8;
 
 /// A head that was read, and can be moved from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,7 +279,7 @@ impl Project {
         };
         let o = self.objects();
         let key = o.keys.landing(record.position, id);
-        o.backend.create(&key, doc::encode(&record)?).await?;
+        self.write_record(&key, &record).await?;
         let new = HeadDoc {
             format: doc::FORMAT,
             position: record.position,
@@ -313,6 +315,22 @@ impl Project {
         };
         settled.release().await;
         Ok(landing)
+    }
+
+    /// Nobody else writes at this key, so one that is said to be there is looked for: after the
+    /// swap, a record that is not there would be a hole in the history.
+    async fn write_record(&self, key: &str, record: &LandingDoc) -> Result<()> {
+        let o = self.objects();
+        let value = doc::encode(record)?;
+        for _ in 0..RECORD_ATTEMPTS {
+            match o.backend.create(key, value.clone()).await? {
+                Put::Created => return Ok(()),
+                Put::Exists if o.backend.stat(key).await?.is_some() => return Ok(()),
+                Put::Exists => {}
+            }
+        }
+        let what = format!("the record of landing {}", record.position);
+        Err(Error::Busy { what, attempts: RECORD_ATTEMPTS })
     }
 
     /// The paths at which edits of `base` meet something else in `head`.

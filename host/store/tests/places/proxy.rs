@@ -147,8 +147,9 @@ impl Proxy {
         let Some(request) = Request::read(&mut reader) else { return };
         self.requests.fetch_add(1, Ordering::SeqCst);
         let (fault, pause) = self.draw(&request);
-        // What a condition's failure would mean to a read, no server says.
-        let fault = fault.filter(|fault| request.method == "PUT" || !fault.is_condition());
+        // Of a condition's failure no server speaks where there is none.
+        let conditional = ["if-match", "if-none-match"].iter().any(|h| request.header(h).is_some());
+        let fault = fault.filter(|fault| conditional || !fault.is_condition());
         let answer = match fault {
             None => self.ask(&request),
             Some(Fault::Slow) => {
