@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Demo(commands::demo::Demo),
     Run(Box<commands::run::Run>),
     Session(SessionArgs),
+    /// As `session commit`, of the current session if none is named.
+    Land(commands::session::commit::Commit),
     Log(commands::log::Log),
     Journal(commands::journal::Journal),
     Undo(commands::undo::Undo),
@@ -46,7 +48,7 @@ pub(crate) enum Command {
     Task(Task),
     Serve(Box<commands::serve::Serve>),
     Mcp(commands::mcp::Mcp),
-    /// The project's record, which survives every session.
+    /// The project: its record, which survives every session, and where it is kept.
     #[command(subcommand, arg_required_else_help = true)]
     Project(Project),
     /// The project's notes, which survive every session: written as a whole, at once, with their
@@ -66,6 +68,11 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Project {
     Init(commands::project::Init),
+    Status(commands::project::status::Status),
+    Import(commands::project::import::Import),
+    Checkout(commands::project::checkout::Checkout),
+    Update(commands::project::status::Update),
+    Fsck(commands::project::fsck::Fsck),
     State(commands::project::State),
     Migrate(commands::project::Migrate),
 }
@@ -126,7 +133,10 @@ pub(crate) enum Session {
     List(commands::session::list::List),
     Show(commands::session::show::Show),
     Diff(commands::session::diff::Diff),
+    Start(commands::session::start::Start),
+    #[command(visible_alias = "land")]
     Commit(commands::session::commit::Commit),
+    Push(commands::session::push::Push),
     Resolve(commands::session::resolve::Resolve),
     Rollback(commands::session::rollback::Rollback),
     Kill(commands::session::kill::Kill),

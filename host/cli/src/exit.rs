@@ -66,7 +66,10 @@ impl Exit {
             | "SNAPSHOT_GONE" | "SESSION_ADOPTED" | "OUTPUT" | "INDEX" | "LANDING_COLLECTED"
             | "ALREADY_UNDONE" | "PRE_IMAGE_DAMAGED" | "EXCLUDED" | "FROZEN_ONLY"
             | "SESSION_LIMIT" | "LOW_DISK" | "NOTES" | "NOTES_UNAVAILABLE" | "NOTES_IO"
-            | "NOTE_CORRUPT" | "RECORD_CORRUPT" | "UNREACHABLE" | "CORRUPT" => Self::Refused,
+            | "NOTE_CORRUPT" | "RECORD_CORRUPT" | "UNREACHABLE" | "CORRUPT"
+            | "STORE_UNREACHABLE" | "STORE_DENIED" | "STORE_BUSY" | "STORE_MISSING"
+            | "STORE_CORRUPT" | "STORE_UNMARKED" | "STORE_CONDITIONS" | "WORKTREE_READ"
+            | "WORKTREE_WRITE" | "CHECKOUT_BUSY" => Self::Refused,
             _ => Self::Usage,
         }
     }

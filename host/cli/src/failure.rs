@@ -153,6 +153,23 @@ impl Failure {
     }
 }
 
+impl From<brio_host::StoreError> for Failure {
+    fn from(e: brio_host::StoreError) -> Self {
+        use brio_host::StoreError;
+        use brio_host::stores::ShareError;
+        match &e {
+            StoreError::Share(ShareError::Begin(e)) => Self::typed(e.code(), e),
+            StoreError::Share(ShareError::Commit(e)) => Self::from(e),
+            StoreError::Conflicts { paths, .. } => {
+                let mut failure = Self::typed(e.code(), &e);
+                failure.paths.clone_from(paths);
+                failure
+            }
+            _ => Self::typed(e.code(), &e),
+        }
+    }
+}
+
 impl From<brio_host::ResolveError> for Failure {
     fn from(e: brio_host::ResolveError) -> Self {
         match &e {

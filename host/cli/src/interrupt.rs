@@ -50,6 +50,11 @@ impl Interrupt {
         self.token.clone()
     }
 
+    /// Set when a signal comes.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        self.happened.clone()
+    }
+
     /// Whether a signal came.
     pub(crate) fn happened(&self) -> bool {
         self.happened.load(Ordering::Acquire)

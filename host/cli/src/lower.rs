@@ -82,8 +82,9 @@ pub(crate) struct Lower {
     tree: Option<Tree>,
 }
 
+/// A tree of a project's head, in JSON.
 #[derive(Debug, Serialize)]
-struct Tree {
+pub(crate) struct Tree {
     store: String,
     project: String,
     tree: String,

@@ -29,7 +29,10 @@ fn builder(places: &Places) -> Result<BrioBuilder, Failure> {
     let mut builder = Brio::builder(&places.home);
     // How many there may be, and where agents run, is the person's to say, not a base's.
     builder = match Config::load(places, None, &[]) {
-        Ok(config) => builder.session_limits(config.session_limits()).sandbox(config.sandbox()),
+        Ok(config) => builder
+            .session_limits(config.session_limits())
+            .sandbox(config.sandbox())
+            .stores(config.stores(places)),
         Err(e) => {
             tracing::warn!("{}: {}; sessions are not limited", e.code, e.message);
             builder.session_limits(SessionLimits::default())

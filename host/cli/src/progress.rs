@@ -171,27 +171,56 @@ pub(crate) struct Shown {
 impl Shown {
     /// Begins a bar for an operation that an interrupt ends; what the operation is told.
     pub(crate) fn begin(ui: &Ui, interrupt: &Interrupt, doing: &'static str) -> (Self, Watch) {
-        let far = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let (shown, far) = Self::counting(ui, doing, "entries");
         let mut watch = Watch { stop: interrupt.token(), progress: None };
-        let (told, begun) = (far.clone(), Instant::now());
         if ui.live {
-            // Relaxed: two numbers to look at.
-            watch.progress = Some(Arc::new(move |p| {
-                told.0.store(p.done, Ordering::Relaxed);
-                told.1.store(p.of, Ordering::Relaxed);
-            }));
+            watch.progress = Some(Arc::new(move |p| far.set(p.done, p.of)));
         }
+        (shown, watch)
+    }
+
+    /// As [`begin`](Self::begin), for what is done with the files of a directory and a store.
+    pub(crate) fn files(
+        ui: &Ui,
+        interrupt: &Interrupt,
+        doing: &'static str,
+    ) -> (Self, brio_host::stores::Watch) {
+        let (shown, far) = Self::counting(ui, doing, "files");
+        let told: brio_host::stores::Told = Arc::new(move |p| far.set(p.files, p.of_files));
+        let told = ui.live.then_some(told);
+        (shown, brio_host::stores::Watch { told, stop: Some(interrupt.flag()) })
+    }
+
+    /// Begins a bar that whoever counts moves.
+    pub(crate) fn counting(ui: &Ui, doing: &'static str, unit: &'static str) -> (Self, Far) {
+        let far = Far::default();
+        let (told, begun) = (far.clone(), Instant::now());
         let drawn = Drawn::begin(ui, move |frame| {
-            let far = (far.0.load(Ordering::Relaxed), far.1.load(Ordering::Relaxed));
-            vec![bar(doing, far, begun.elapsed(), frame.columns)]
+            vec![bar(doing, unit, told.get(), begun.elapsed(), frame.columns)]
         });
-        (Self { _drawn: drawn }, watch)
+        (Self { _drawn: drawn }, far)
+    }
+}
+
+/// How far something is: two numbers to look at.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Far(Arc<(AtomicU64, AtomicU64)>);
+
+impl Far {
+    /// So many, of so many; of 0: nobody knows of how many.
+    pub(crate) fn set(&self, done: u64, of: u64) {
+        self.0.0.store(done, Ordering::Relaxed);
+        self.0.1.store(of, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> (u64, u64) {
+        (self.0.0.load(Ordering::Relaxed), self.0.1.load(Ordering::Relaxed))
     }
 }
 
 /// `export ████░░░░ 12/24 entries, 3s`
-fn bar(doing: &str, (done, of): (u64, u64), time: Duration, columns: usize) -> String {
-    let counts = format!("{done}/{of} entries, {}", elapsed(time));
+fn bar(doing: &str, unit: &str, (done, of): (u64, u64), time: Duration, columns: usize) -> String {
+    let counts = format!("{done}/{of} {unit}, {}", elapsed(time));
     let room = columns.saturating_sub(doing.len() + counts.len() + 2) as u64;
     let full = (room * done.min(of)).checked_div(of).unwrap_or(0);
     let cells = |n: u64, cell: &str| cell.repeat(usize::try_from(n).unwrap_or(0));
@@ -216,7 +245,7 @@ mod tests {
     fn times_and_bars_are_short() {
         let times = [7, 67, 7267].map(|s| elapsed(Duration::from_secs(s)).to_string());
         assert_eq!(times, ["7s", "1:07", "2:01:07"]);
-        let of = |far, columns| bar("export", far, Duration::from_secs(3), columns);
+        let of = |far, columns| bar("export", "entries", far, Duration::from_secs(3), columns);
         assert_eq!(of((1, 2), 31), "export ████░░░░ 1/2 entries, 3s");
         assert_eq!(of((0, 0), 26), "export ░░░ 0/0 entries, 3s");
         assert_eq!(of((9, 9), 3), "export  9/9 entries, 3s");

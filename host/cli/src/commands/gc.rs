@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use brio_host::{GcOptions, Quota};
+use brio_host::{GcOptions, Quota, stores};
+use serde::Serialize;
 
 use crate::args::base_or_here;
 use crate::config::{Config, Places};
@@ -10,6 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{Collected, SCHEMA};
 use crate::open;
+use crate::progress::Shown;
 use crate::ui::Ui;
 use crate::units::{parse_duration, parse_quota, show_size};
 
@@ -39,13 +41,29 @@ pub(crate) struct Gc {
     /// Instead: forget the sessions of bases that are gone, which are listed as `lost`.
     #[arg(long)]
     forget_lost: bool,
-    /// Print `{schema, dry_run, bytes_freed, landings, stale, forgotten}`.
+    /// Instead: remove from the store of the directory's project what no landing, session or note
+    /// of it names any more. Others may go on working in it meanwhile.
+    #[arg(long, conflicts_with_all = ["forget_lost", "window", "quota"])]
+    store: bool,
+    /// With --store: leave alone what is younger, at least a day.
+    #[arg(long, value_name = "DURATION", requires = "store", default_value = "14d")]
+    grace: String,
+    /// With --store: keep the trees of so many landings, and of what sessions stand on [default:
+    /// of all]. A new number is announced by one collection and acted on by a later one.
+    #[arg(long, value_name = "COUNT", requires = "store")]
+    keep_landings: Option<u64>,
+    /// Print `{schema, dry_run, bytes_freed, landings, stale, forgotten}`; with --store `{schema,
+    /// dry_run, project, live: {nodes, blobs}, found: {count, bytes}, removed: {count, bytes},
+    /// kept_from}`.
     #[arg(long)]
     json: bool,
 }
 
 impl Gc {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
+        if self.store {
+            return self.collect(ui);
+        }
         let places = Places::from_env()?;
         let brio = open::brio(&places)?;
         let mut out = Collected {
@@ -102,5 +120,88 @@ impl Gc {
             ui.json(&out)?;
         }
         Ok(Exit::Ok)
+    }
+
+    /// What `--store` does.
+    fn collect(self, ui: &Ui) -> Result<Exit, Failure> {
+        let grace = parse_duration(&self.grace).map_err(|e| Failure::new("USAGE", e))?;
+        let least = stores::GRACE_MIN;
+        if grace < least {
+            let what =
+                format!("--grace {} is shorter than {}h", self.grace, least.as_secs() / 3600);
+            return Err(Failure::new("USAGE", what).hint("writers that are slow need it"));
+        }
+        let brio = open::brio(&Places::from_env()?)?;
+        let project = brio.project_here(&base_or_here(self.dir))?;
+        let done = {
+            let (_shown, far) = Shown::counting(ui, "collect", "objects");
+            let options = stores::GcOptions {
+                grace,
+                keep_landings: self.keep_landings,
+                dry_run: self.dry_run,
+            };
+            project.collect(options, move |p| match p {
+                stores::GcProgress::Marked { nodes, blobs } => far.set(nodes + blobs, 0),
+                stores::GcProgress::Found(tally) => far.set(0, tally.count),
+                stores::GcProgress::Removed(tally) => far.set(tally.count, tally.count),
+            })?
+        };
+        let (found, removed) = (done.found.total(), done.removed.total());
+        if self.json {
+            ui.json(&StoreCollected {
+                schema: SCHEMA,
+                dry_run: self.dry_run,
+                project: project.name().to_owned(),
+                live: Live { nodes: done.live_nodes, blobs: done.live_blobs },
+                found: found.into(),
+                removed: removed.into(),
+                kept_from: done.kept_from,
+            })?;
+            return Ok(Exit::Ok);
+        }
+        let (tally, word) =
+            if self.dry_run { (found, "would be removed") } else { (removed, "removed") };
+        ui.say(format_args!(
+            "{} objects, {} {word} from {}; {} nodes and {} files' contents are needed",
+            tally.count,
+            show_size(tally.bytes),
+            project.store(),
+            done.live_nodes,
+            done.live_blobs
+        ));
+        if done.busy_until.is_some() {
+            ui.warn("the store did not answer in between; collect again for the rest");
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// `brio gc --store --json`
+#[derive(Serialize)]
+struct StoreCollected {
+    schema: u32,
+    dry_run: bool,
+    project: String,
+    live: Live,
+    found: Tally,
+    removed: Tally,
+    kept_from: u64,
+}
+
+#[derive(Serialize)]
+struct Live {
+    nodes: u64,
+    blobs: u64,
+}
+
+#[derive(Serialize)]
+struct Tally {
+    count: u64,
+    bytes: u64,
+}
+
+impl From<stores::Tally> for Tally {
+    fn from(tally: stores::Tally) -> Self {
+        Self { count: tally.count, bytes: tally.bytes }
     }
 }

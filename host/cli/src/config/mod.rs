@@ -5,9 +5,11 @@ mod places;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use brio_host::{Policy, Retention, Sandbox, SessionLimits, SpaceGuards};
+use brio_host::stores::Compression;
+use brio_host::{Policy, Retention, Sandbox, SessionLimits, SpaceGuards, StoreSettings};
 
 use crate::failure::Failure;
 use crate::units::{parse_duration, parse_quota, parse_size};
@@ -94,6 +96,13 @@ fn sandbox(text: &str) -> Result<(), String> {
     text.parse::<Sandbox>().map(|_| ()).map_err(|e| e.to_string())
 }
 
+fn compression(text: &str) -> Result<(), String> {
+    match text.parse::<i32>() {
+        Ok(1..=22) => Ok(()),
+        _ => Err(format!("`{text}` is no level of zstd (1 to 22)")),
+    }
+}
+
 fn lower(text: &str) -> Result<(), String> {
     match text {
         "live" | "frozen" => Ok(()),
@@ -103,7 +112,7 @@ fn lower(text: &str) -> Result<(), String> {
 
 /// Every setting. Capabilities are not among them: they are granted by flags only,
 /// so that a file in a base cannot widen what an agent reaches.
-const KEYS: [Key; 16] = [
+const KEYS: [Key; 19] = [
     Key { name: "at", env: "BRIO_AT", flag: "--at", default: "/workspace", check: view_path },
     Key { name: "policy", env: "BRIO_POLICY", flag: "--policy", default: "reject", check: policy },
     Key { name: "memory", env: "BRIO_MEMORY", flag: "--memory", default: "1GiB", check: size },
@@ -166,6 +175,15 @@ const KEYS: [Key; 16] = [
         flag: "",
         default: "never",
         check: duration_or_never,
+    },
+    Key { name: "store_memory", env: "BRIO_STORE_MEMORY", flag: "", default: "64MiB", check: size },
+    Key { name: "store_disk", env: "BRIO_STORE_DISK", flag: "", default: "10GiB", check: size },
+    Key {
+        name: "store_compression",
+        env: "BRIO_STORE_COMPRESSION",
+        flag: "",
+        default: "3",
+        check: compression,
     },
     Key { name: "min_free", env: "BRIO_MIN_FREE", flag: "", default: "0", check: size },
 ];
@@ -272,6 +290,20 @@ impl Config {
             max_sessions: Some(self.number("max_sessions")),
             dead_after: parse_duration(self.text("dead_after")).ok(),
             min_free: Some(self.size("min_free")).filter(|bytes| *bytes > 0),
+        }
+    }
+
+    /// How stores are reached, and what is kept of them.
+    pub(crate) fn stores(&self, places: &Places) -> StoreSettings {
+        let (of_keys, of_who) = (places.clone(), places.clone());
+        let who = ["USER", "LOGNAME"].into_iter().find_map(|n| of_who.env(n).ok().flatten());
+        StoreSettings {
+            env: Arc::new(move |name| of_keys.env(name).ok().flatten()),
+            memory: self.size("store_memory"),
+            disk: self.size("store_disk"),
+            compression: Compression::Zstd(self.text("store_compression").parse().unwrap_or(3)),
+            who,
+            ..StoreSettings::default()
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{Changes, Error};
+use crate::lower::Tree as Head;
 
 /// `brio session commit --json`
 #[derive(Debug, Serialize)]
@@ -11,6 +12,8 @@ pub(crate) struct Committed {
     pub(crate) session: String,
     pub(crate) result: Option<&'static str>,
     pub(crate) landing: Option<u64>,
+    /// The head of a project that it landed on.
+    pub(crate) head: Option<Head>,
     /// With `--cascade`: children that have landed, in this order; also before an error.
     pub(crate) children: Vec<String>,
     pub(crate) changes: Changes,

@@ -14,6 +14,7 @@ use crate::{Hash, Project, Result};
 mod history;
 mod mend;
 mod places;
+mod shown;
 mod walk;
 
 use places::Places;

@@ -1,15 +1,18 @@
 //! `brio session commit`
 
+use brio_host::stores::OnHead;
 use brio_host::{ChangeSet, CommitError, CommitOptions, Isolation, Landed, Policy, SessionId};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::{Changes, Committed, Error, SCHEMA};
+use crate::lower::Tree as Head;
 use crate::open;
 use crate::summary::{landed_stat, names};
 use crate::ui::Ui;
 
-/// Land a session in its base, or in its parent: all of it or nothing.
+/// Land a session in its base, in its parent, or on the head of its project in a store: all of it
+/// or nothing.
 ///
 /// A conflict changes nothing and keeps the session; the message names every path, what each
 /// side did, and who. `--policy merge` merges texts that were changed in different places, modes
@@ -38,7 +41,8 @@ pub(crate) struct Commit {
     /// Land its open children first, oldest first; the first conflict ends it.
     #[arg(long)]
     cascade: bool,
-    /// Print `{schema, session, result, landing, children, changes, notes, error}`. An error is `{code,
+    /// Print `{schema, session, result, landing, head, children, changes, notes, error}`. head is
+    /// `{store, project, position, tree}` where it landed on one, else null. An error is `{code,
     /// message, paths, conflicts: [{path, base, ours: {change, version}, theirs: {by, what,
     /// landing, session, goal, version}, unmerged}]}`; base and version are `{kind, mode, size,
     /// sha256}`, or null where nothing is there.
@@ -73,6 +77,7 @@ impl Commit {
                         session: id,
                         result: Some(if unchanged { "unchanged" } else { "landed" }),
                         landing: landed.landing,
+                        head: landed.head.as_ref().map(|h| Head::from(&h.tree)),
                         children: ids(&landed.children),
                         changes: Changes::from(&landed.changes),
                         notes: names(&landed.notes),
@@ -99,6 +104,7 @@ impl Commit {
                         session: id,
                         result: Some(if conflict { "conflicted" } else { "kept" }),
                         landing: None,
+                        head: None,
                         children: match &e {
                             CommitError::Cascade { landed, .. } => ids(landed),
                             _ => Vec::new(),
@@ -123,7 +129,16 @@ pub(crate) fn say_landed(ui: &Ui, id: &str, landed: &Landed, changes: &ChangeSet
     let stat = landed_stat(changes, &landed.notes);
     match (landed.landing, &landed.parent) {
         (_, Some(parent)) => ui.say(format_args!("landed: {id} in its parent {parent} ({stat})")),
-        (Some(n), None) => ui.say(format_args!("landed: {id} as landing {n} ({stat})")),
+        (Some(n), None) => match &landed.head {
+            Some(OnHead { tree, followed, .. }) => {
+                ui.say(format_args!("landed: {id} at position {n} of {} ({stat})", tree.project));
+                ui.say(format_args!("new tree: {}", tree.tree));
+                if let Some(landing) = followed {
+                    ui.say(format_args!("this directory followed, by landing {landing} here"));
+                }
+            }
+            None => ui.say(format_args!("landed: {id} as landing {n} ({stat})")),
+        },
         (None, None) => ui.say(format_args!("landed: {id} ({stat})")),
     }
 }

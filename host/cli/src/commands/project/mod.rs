@@ -1,11 +1,17 @@
 //! `brio project`
 
+pub(crate) mod checkout;
+pub(crate) mod fsck;
+pub(crate) mod import;
+pub(crate) mod status;
+
 use std::path::{Path, PathBuf};
 
 use brio_host::Brio;
 use brio_host::project::{
     MigrateOptions, Migration, Mode, NotesAt, NotesServer, Project, Record, Step, Update,
 };
+use brio_host::stores::{InitStore, Updated};
 use serde::Serialize;
 
 use crate::args::base_or_here;
@@ -24,7 +30,7 @@ pub(crate) struct Init {
     /// Keep the record and the notes from now on at this server of the Model Context Protocol
     /// (streamable HTTP), which has the tools read_note, write_note and list_notes; `local`: in
     /// the directory's .brio. A server is asked first. What is where they were stays there.
-    #[arg(long, value_name = "URL|local")]
+    #[arg(long, value_name = "URL|local", conflicts_with = "store")]
     notes: Option<String>,
     /// The name of the project there, for a server that keeps several.
     #[arg(long, value_name = "NAME", requires = "notes")]
@@ -36,6 +42,15 @@ pub(crate) struct Init {
     /// http:// to another machine is meant, where everybody on the way can read along.
     #[arg(long, requires = "notes")]
     notes_insecure: bool,
+    /// Have the directory belong to a project in a store that many machines can share: a
+    /// directory, `file:///DIR`, `s3://BUCKET/PREFIX` (keys and server from the usual AWS
+    /// variables and files), or `local`, in the home. Made where it is not there; a server is
+    /// tried out first. From then on sessions begin on the project's head, and land there.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "local")]
+    store: Option<String>,
+    /// The project's name there, as org/project [default: local/ and the directory's name]
+    #[arg(long, value_name = "ORG/PROJECT", requires = "store")]
+    name: Option<String>,
 }
 
 /// Show or change the project's record: what mode it is in, and what is being worked on.
@@ -209,6 +224,9 @@ impl Init {
         let at = place(&self)?;
         let brio = open::brio(&Places::from_env()?)?;
         let base = base_or_here(self.dir);
+        if self.store.is_some() {
+            return bind(ui, &brio, &base, &InitStore { store: self.store, project: self.name });
+        }
         let project = match at {
             None => brio.project(&base)?,
             Some(at) => {
@@ -221,6 +239,39 @@ impl Init {
             }
         };
         show(ui, &project.get_session()?, Around::of(&brio, &base)?, false)
+    }
+}
+
+/// Has a directory belong to a project in a store.
+fn bind(ui: &Ui, brio: &Brio, base: &Path, to: &InitStore) -> Result<Exit, Failure> {
+    let bound = brio.init_store(base, to)?;
+    let (here, standing) = (&bound.here, bound.here.standing()?);
+    let made = if bound.created { "made" } else { "found" };
+    ui.say(format_args!("{made}: project {} in {}", here.name(), here.store()));
+    ui.say(format_args!("{} belongs to it", here.base().display()));
+    match (&standing.synced, standing.head.position) {
+        (Some(_), _) => {}
+        (None, 0) => ui.say("`brio project import` stores what the directory holds"),
+        (None, position) => ui.say(format_args!(
+            "it is at position {position}; `brio project checkout DIR --project {}` makes a \
+             directory of that",
+            here.name()
+        )),
+    }
+    ui.line(here.name())?;
+    Ok(Exit::Ok)
+}
+
+/// Says what an update of a directory did.
+fn told_of_update(ui: &Ui, done: &Updated) {
+    if let Some(landing) = done.landing {
+        ui.say(format_args!("followed: what others landed, by landing {landing} here"));
+    }
+    for path in &done.kept {
+        ui.warn(format_args!(
+            "{path} was changed here and on the head too; it stays as it is here, and \
+             `brio project import` would land that"
+        ));
     }
 }
 
