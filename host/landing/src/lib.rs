@@ -156,7 +156,7 @@ pub use lower::{
     WantedLower, check_reflink_support,
 };
 pub use merge::Unmerged;
-pub use meta::Pushed;
+pub use meta::{LandingAttempt, Pushed};
 pub use notes::{LandedNotes, NotesOptions, PendingNotes, SessionNotes};
 pub use notes_at::{NotesAt, NotesAtError, NotesServer};
 pub use onto::Rebased;

@@ -90,12 +90,22 @@ pub struct Pushed {
     pub tree: String,
     /// The position of the head that it stood on.
     pub position: u64,
-    /// The attempt at a push that was begun, and whose end is not known here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempt: Option<String>,
-    /// The attempt at a landing that was begun, and whose end is not known here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub landing: Option<String>,
+    /// Attempts at a push since then that were begun, and whose end is not known here. Each of
+    /// them may have been done, and the newest ones may be done yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<String>,
+    /// Attempts at a landing that were begun, and whose end is not known here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub landings: Vec<LandingAttempt>,
+}
+
+/// An attempt at a landing on a project's head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LandingAttempt {
+    /// Its id: that of the landing, if it was done.
+    pub id: String,
+    /// The position that it has then. Once the head is there, the attempt has ended.
+    pub position: u64,
 }
 
 /// One layer: which session's directory holds it, and its number there.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use brio_landing::{
-    BeginError, BeginOptions, CommitOptions, Domain, Isolation, LowerInfo, LowerOptions, Pushed,
-    ResolveOptions, SessionId, StoreBinding, Synced, TreeInfo, WantedLower,
+    BeginError, BeginOptions, CommitOptions, Domain, Isolation, LandingAttempt, LowerInfo,
+    LowerOptions, Pushed, ResolveOptions, SessionId, StoreBinding, Synced, TreeInfo, WantedLower,
 };
 use brio_session::{Door, FsError, Hook, Op, RelPath, Verdict, ViewOptions};
 use common::{edit, names, read, write, writer};
@@ -276,8 +276,8 @@ fn the_record_on_disk() {
         seq: 3,
         tree: tree.tree.clone(),
         position: 1,
-        attempt: Some("an-attempt".into()),
-        landing: None,
+        attempts: vec!["an-attempt".into()],
+        landings: vec![LandingAttempt { id: "another".into(), position: 2 }],
     };
     let w = writer(&s);
     w.set_pushed(pushed.clone()).unwrap();
@@ -286,7 +286,8 @@ fn the_record_on_disk() {
     assert_eq!(
         record()["pushed"],
         serde_json::json!({
-            "seq": 3, "tree": tree.tree, "position": 1, "attempt": "an-attempt",
+            "seq": 3, "tree": tree.tree, "position": 1, "attempts": ["an-attempt"],
+            "landings": [{ "id": "another", "position": 2 }],
         })
     );
     edit(&s, &[("f", b"ours")]);

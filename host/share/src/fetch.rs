@@ -6,6 +6,7 @@ use brio_landing::{
 use brio_session::RelPath;
 use brio_store::{Head, Project, SessionDoc, SessionState};
 
+use crate::attempts::written;
 use crate::fill::{below, differences, fill};
 use crate::push::to_time;
 use crate::story::words;
@@ -73,8 +74,9 @@ impl Place {
             seq: doc.seq,
             tree: doc.tree.to_string(),
             position: doc.base.position,
-            attempt: None,
-            landing: None,
+            attempts: Vec::new(),
+            // They are looked up before it lands, here as there.
+            landings: written(&doc.attempts),
         };
         let corrupt = |what: String| ShareError::Corrupt { id: doc.id.clone(), what };
         let subdir = RelPath::new(doc.subdir.as_deref().unwrap_or_default().as_bytes())
@@ -108,12 +110,8 @@ impl Place {
             },
             (SessionState::Landed, None) => Some("landed".into()),
             (SessionState::RolledBack, _) => Some("was rolled back".into()),
-            (SessionState::Committing, Some(landing)) => {
-                let (id, after) = (landing.id.clone(), doc.base.position);
-                let found = self.run(|p: Project| async move {
-                    let head = p.head().await?;
-                    p.find_landing(&head, after, &id).await
-                })?;
+            (SessionState::Committing, _) => {
+                let found = self.done(&self.head()?.0, &doc.attempts)?;
                 found.map(|record| format!("landed at position {}", record.position))
             }
             _ => None,

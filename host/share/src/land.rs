@@ -3,23 +3,24 @@
 use std::collections::BTreeMap;
 
 use brio_landing::{
-    Conflict, Elsewhere, Isolation, Policy, Pushed, RebaseOptions, Seal, Session, SessionId,
-    Theirs, TreeInfo, What, Writer,
+    Conflict, Elsewhere, Isolation, Policy, RebaseOptions, Seal, Session, SessionId, Theirs,
+    TreeInfo, What, Writer,
 };
 use brio_project::NotePath;
 use brio_session::{ChangeSet, RelPath, ViewOptions};
 use brio_store::tree::Key;
 use brio_store::{
-    AttemptId, Base, Head, Landing, LandingDoc, Project, SessionDoc, SessionLanding, SessionState,
-    Settled, Why,
+    AttemptId, Base, Head, Landing, LandingAttempt, LandingDoc, Project, SessionDoc,
+    SessionLanding, SessionState, Settled, Why,
 };
 
+use crate::attempts::Outcome;
 use crate::gather::gather;
-use crate::push::{document, tree_of};
+use crate::push::{attempts_of, document, tree_of};
 use crate::{Place, ShareError, Story};
 
 /// Attempts that others may be faster than.
-const ATTEMPTS: u32 = 100;
+pub(crate) const ATTEMPTS: u32 = 100;
 
 /// How a session lands on a head.
 #[derive(Debug, Clone, Default)]
@@ -72,17 +73,24 @@ impl Place {
         options: &LandOptions,
     ) -> Result<LandedOnHead, ShareError> {
         let writer = session.writer("land", ViewOptions { vcs: true, ..ViewOptions::default() })?;
-        match self.land_held(session, &writer, options) {
+        let mut announced = None;
+        match self.land_held(session, &writer, options, &mut announced) {
             Ok((record, settled, doc)) => {
                 let changes =
                     writer.view().changes().map_err(ShareError::path(&RelPath::root()))?;
-                let from = doc.base.position;
+                let (from, own) = (doc.base.position, attempts_of(session)?);
                 let elsewhere = Self::elsewhere(record.as_ref(), &doc, options);
                 let notes = writer.land_elsewhere(elsewhere)?;
-                let told = self.tell_landed(&doc, record.as_ref());
+                let told = self.tell_landed(&doc, own, record.as_ref());
                 Ok(LandedOnHead { record, notes, settled, changes, from, session: told })
             }
             Err(e) => {
+                // Of another error nobody knows whether it is the end.
+                if let (ShareError::Conflicts { .. } | ShareError::Busy { .. }, Some(doc)) =
+                    (&e, &announced)
+                {
+                    self.reopen(session, &writer, doc);
+                }
                 if let Err(finish) = writer.finish() {
                     tracing::warn!("session {}: {finish}", session.id());
                 }
@@ -108,38 +116,44 @@ impl Place {
         }
     }
 
+    /// `announced`: the session as the store has it, if that was told of an attempt.
     fn land_held(
         &self,
         session: &Session,
         writer: &Writer,
         options: &LandOptions,
+        announced: &mut Option<SessionDoc>,
     ) -> Result<(Option<LandingDoc>, Vec<RelPath>, SessionDoc), ShareError> {
         writer.may_land_elsewhere(options.accept_unclean)?;
-        let mut head = self.head()?;
         let mut settled_paths = Vec::new();
-        // An attempt that was cut off may have landed what the session held then.
-        let mut before = self.cut_off(session, &head.0)?;
-        let mut attempts = Vec::new();
-        for _ in 0..ATTEMPTS {
-            let found = match before.take() {
-                Some(record) => Some(record),
-                None => self.landed_after_all(session, &head.0, &attempts)?,
-            };
-            if let Some(record) = found {
+        for lost in 0..ATTEMPTS {
+            if lost > 0 {
+                self.run(|p: Project| async move {
+                    p.back_off(lost).await;
+                    Ok(())
+                })?;
+            }
+            let head = self.head()?;
+            let Outcome { landed, open } = self.outcome(session, &head.0)?;
+            if let Some(record) = landed {
                 if let Some(doc) = self.is_all(session, writer, &record, options)? {
-                    return Ok((Some(record), settled_paths, doc));
+                    match self.make_void(&head.0, &open)? {
+                        true => return Ok((Some(record), settled_paths, doc)),
+                        false => continue,
+                    }
                 }
-                self.stand_on(session, writer, &record)?;
-                attempts.clear();
+                self.stand_on(session, writer, &record, &open)?;
             }
             self.judge(session, writer, &head, options, &mut settled_paths)?;
             let info = session.info()?;
-            let tree = tree_of(&info)?;
-            let mut doc = document(&info, tree, &options.story)?;
-            let gathered =
-                gather(self, writer.view(), &self.project.tree(doc.base.tree), &info.subdir)?;
+            let mut doc = document(&info, tree_of(&info)?, &options.story)?;
+            let on = self.project.tree(doc.base.tree);
+            let gathered = gather(self, writer.view(), &on, &info.subdir)?;
             if gathered.edits.is_empty() {
-                return Ok((None, settled_paths, doc));
+                match self.make_void(&head.0, &open)? {
+                    true => return Ok((None, settled_paths, doc)),
+                    false => continue,
+                }
             }
             let (edits, mut upload) = (gathered.edits, gathered.upload);
             let base = doc.base;
@@ -148,8 +162,11 @@ impl Place {
                 Ok((edits, upload.finish().await?))
             })?;
             let id = AttemptId::random()?;
-            attempts.push(id.clone());
-            doc = self.announce(session, writer, doc, &id)?;
+            let new = LandingAttempt { id: id.clone(), position: head.0.position() + 1 };
+            doc = self.announce(session, writer, doc, open.clone(), new)?;
+            if doc.state == SessionState::Committing {
+                *announced = Some(doc.clone());
+            }
             let why = Why {
                 session: Some(info.id.to_string()),
                 who: options.who.clone(),
@@ -173,97 +190,15 @@ impl Place {
             match landing {
                 Landing::Landed(landed) => return Ok((Some(landed.record), settled_paths, doc)),
                 Landing::Unchanged => {
-                    self.reopen(session, writer, &doc);
-                    return Ok((None, settled_paths, doc));
+                    if self.make_void(&head.0, &open)? {
+                        return Ok((None, settled_paths, doc));
+                    }
                 }
-                Landing::Moved(_) | Landing::Conflicts(_) => {
-                    self.reopen(session, writer, &doc);
-                    head = self.head()?;
-                }
+                Landing::Moved(_) | Landing::Conflicts(_) => {}
             }
         }
         let project = self.project.id().to_string();
         Err(ShareError::Busy { id: session.id().clone(), project })
-    }
-
-    /// What an earlier attempt of this session landed without anybody being told.
-    fn cut_off(&self, session: &Session, head: &Head) -> Result<Option<LandingDoc>, ShareError> {
-        let Some(Pushed { landing: Some(id), .. }) = session.pushed()? else { return Ok(None) };
-        let bad = |_| ShareError::Corrupt {
-            id: session.id().to_string(),
-            what: "its attempt at a landing is none".into(),
-        };
-        let id: AttemptId = serde_json::from_value(id.into()).map_err(bad)?;
-        self.landed_after_all(session, head, &[id])
-    }
-
-    /// Which of these attempts was done after all.
-    fn landed_after_all(
-        &self,
-        session: &Session,
-        head: &Head,
-        attempts: &[AttemptId],
-    ) -> Result<Option<LandingDoc>, ShareError> {
-        if attempts.is_empty() {
-            return Ok(None);
-        }
-        let after = tree_of(&session.info()?)?.position;
-        let (head, attempts) = (head.clone(), attempts.to_vec());
-        let found = self.run(|p: Project| async move {
-            for id in &attempts {
-                if let Some(record) = p.find_landing(&head, after, id).await? {
-                    return Ok(Some(record));
-                }
-            }
-            Ok(None)
-        })?;
-        Ok(found)
-    }
-
-    /// Whether a landing holds all that the session changed: it may have been worked on since.
-    fn is_all(
-        &self,
-        session: &Session,
-        writer: &Writer,
-        record: &LandingDoc,
-        options: &LandOptions,
-    ) -> Result<Option<SessionDoc>, ShareError> {
-        let info = session.info()?;
-        let doc = document(&info, tree_of(&info)?, &options.story)?;
-        let edits =
-            gather(self, writer.view(), &self.project.tree(doc.base.tree), &info.subdir)?.edits;
-        let landed = self.project.tree(record.new_tree);
-        let same = self.run(|_| async move {
-            let keys: Vec<&Key> = edits.keys().collect();
-            let there = landed.get_all(&keys).await?;
-            Ok(edits.values().zip(there).all(|(ours, there)| *ours == there))
-        })?;
-        Ok(same.then_some(doc))
-    }
-
-    /// Puts a session onto the landing that holds what it was earlier: what it changed since is
-    /// left. What it changed of its own landing is no conflict; the rest is.
-    fn stand_on(
-        &self,
-        session: &Session,
-        writer: &Writer,
-        record: &LandingDoc,
-    ) -> Result<(), ShareError> {
-        let onto = self.tree_info(record.base_after(), record.at);
-        let own = record.clone();
-        let own = self.run(|p: Project| async move { p.changes_of(&own).await })?;
-        let mut others = session.conflicts_onto(&onto)?;
-        others.retain(|c| !own.iter().any(|d| d.key.path() == c.path.as_bytes()));
-        if !others.is_empty() {
-            let (id, project) = (session.id().clone(), self.project.id().to_string());
-            return Err(ShareError::Conflicts { id, project, conflicts: others });
-        }
-        let how = RebaseOptions { policy: Policy::LastWriteWins, ..RebaseOptions::default() };
-        let _ = writer.rebase_onto(&onto, how)?;
-        if let Some(pushed) = session.pushed()? {
-            writer.set_pushed(Pushed { landing: None, ..pushed })?;
-        }
-        Ok(())
     }
 
     /// Finds what stands against a landing on this head, and settles it as the policy says:
@@ -278,13 +213,18 @@ impl Place {
     ) -> Result<(), ShareError> {
         let info = session.info()?;
         let base = tree_of(&info)?;
+        let isolation = options.isolation.unwrap_or(info.isolation);
+        if isolation == Isolation::Serializable && info.isolation != isolation {
+            let session = session.id().clone();
+            return Err(brio_landing::CommitError::NotTracked { session }.into());
+        }
         if let Some(seal) = &options.sealed {
             return Ok(writer.check_seal(seal, &head.1)?);
         }
         if base.tree == head.1.tree {
             return Ok(());
         }
-        let mut conflicts = match options.isolation.unwrap_or(info.isolation) {
+        let mut conflicts = match isolation {
             Isolation::Serializable => session.reads_changed(&head.1)?,
             _ => Vec::new(),
         };
@@ -338,60 +278,17 @@ impl Place {
         }
     }
 
-    /// Writes down that an attempt begins: here, and in the store if that knows the session. So
-    /// of two machines that land one session, one is told.
-    fn announce(
-        &self,
-        session: &Session,
-        writer: &Writer,
-        mut doc: SessionDoc,
-        id: &AttemptId,
-    ) -> Result<SessionDoc, ShareError> {
-        let known = session.pushed()?;
-        let landing = Some(id.to_string());
-        let new = match known {
-            Some(known) => Pushed { landing, ..known },
-            None => Pushed {
-                seq: 0,
-                tree: doc.base.tree.to_string(),
-                position: doc.base.position,
-                attempt: None,
-                landing,
-            },
-        };
-        let seq = new.seq;
-        writer.set_pushed(new)?;
-        if seq == 0 {
-            return Ok(doc);
-        }
-        // What it had there stays its tree until it has landed.
-        let there = self.session(&doc.id)?;
-        doc.tree = there.tree;
-        let under_way = Some(SessionLanding { id: id.clone(), position: None, tree: None });
-        let nothing = self.run(|p: Project| async move { p.upload().finish().await })?;
-        self.tell_state(session, writer, &doc, SessionState::Committing, under_way, nothing)
-    }
-
-    /// The attempt was lost: the session is open again. Best effort: whoever finds it under way
-    /// looks for the landing, and finds none.
-    fn reopen(&self, session: &Session, writer: &Writer, doc: &SessionDoc) {
-        if doc.state != SessionState::Committing {
-            return;
-        }
-        let told = self
-            .run(|p: Project| async move { p.upload().finish().await })
-            .map_err(ShareError::from)
-            .and_then(|n| self.tell_state(session, writer, doc, SessionState::Open, None, n));
-        if let Err(e) = told {
-            tracing::warn!("session {}: the store still says that it is landing: {e}", doc.id);
-        }
-    }
-
     /// Tells the store that a session has landed. Best effort: the record of the landing names
     /// it, and whoever opens it looks there.
-    fn tell_landed(&self, doc: &SessionDoc, record: Option<&LandingDoc>) -> Option<SessionDoc> {
+    fn tell_landed(
+        &self,
+        doc: &SessionDoc,
+        own: Vec<AttemptId>,
+        record: Option<&LandingDoc>,
+    ) -> Option<SessionDoc> {
         let mut doc = doc.anew().ok()?;
-        doc.state = SessionState::Landed;
+        (doc.state, doc.landing) = (SessionState::Landed, None);
+        doc.attempts.clear();
         if let Some(r) = record {
             doc.tree = r.new_tree;
             let (id, position, tree) = (r.id.clone(), Some(r.position), Some(r.new_tree));
@@ -400,7 +297,7 @@ impl Place {
         let sent = doc.clone();
         let told = self.run(|p: Project| async move {
             let nothing = p.upload().finish().await?;
-            p.store_session(&sent, nothing).await
+            p.store_session_after(&sent, &own, nothing).await
         });
         match told {
             Ok(told) => {

@@ -3,10 +3,12 @@
 use brio_landing::{LowerInfo, Pushed, Session, SessionInfo, TreeInfo, Writer};
 use brio_session::{Time, ViewOptions};
 use brio_store::{
-    Base, Hash, NewSession, Project, SessionDoc, SessionLanding, SessionState, Settled, Stored,
+    AttemptId, Base, Hash, NewSession, Project, SessionDoc, SessionLanding, SessionState, Settled,
+    Stored,
 };
 use time::OffsetDateTime;
 
+use crate::attempts::{attempt_id, landings};
 use crate::gather::gather;
 use crate::{Place, ShareError, Story};
 
@@ -80,9 +82,16 @@ pub(crate) fn document(
     let (at, created) = (from_time(tree.at), from_time(info.created_at));
     let mut doc = SessionDoc::new(info.id.as_str(), base, at, created, new)?;
     doc.seq = info.pushed.as_ref().map_or(0, |p| p.seq);
+    doc.attempts = landings(info.id.as_str(), info.pushed.as_ref())?;
     doc.conversation.clone_from(&story.conversation);
     doc.decisions.clone_from(&story.decisions);
     Ok(doc)
+}
+
+/// Attempts at a push of a session whose end is not known.
+pub(crate) fn attempts_of(session: &Session) -> Result<Vec<AttemptId>, ShareError> {
+    let all = session.pushed()?.map_or_else(Vec::new, |p| p.attempts);
+    all.iter().map(|a| attempt_id(session.id().as_str(), a)).collect()
 }
 
 /// Stores a session's document. The attempt is written down here first, so that a crash between
@@ -91,36 +100,30 @@ pub(crate) fn store(
     place: &Place,
     session: &Session,
     writer: &Writer,
-    mut doc: SessionDoc,
+    doc: SessionDoc,
     settled: Settled,
 ) -> Result<SessionDoc, ShareError> {
     let known = session.pushed()?;
-    if let Some(Pushed { attempt: Some(attempt), .. }) = &known {
-        // The last attempt's end is not known here: perhaps it was done.
-        let id = doc.id.clone();
-        match place.run(|p: Project| async move { p.session(&id).await }) {
-            Ok(there) if there.attempt.as_str() == attempt => doc.seq = there.seq,
-            Ok(_) | Err(brio_store::Error::NoSession { .. }) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    let seq = doc.seq;
-    let attempt = Some(doc.attempt.to_string());
-    let pushed = |seq, tree: Hash, attempt| Pushed {
+    // Earlier attempts whose end is not known here: each may have been done, or be done yet.
+    let own = attempts_of(session)?;
+    let mut attempts = known.as_ref().map_or_else(Vec::new, |k| k.attempts.clone());
+    attempts.push(doc.attempt.to_string());
+    let pushed = |seq, tree: Hash, attempts| Pushed {
         seq,
         tree: tree.to_string(),
         position: doc.base.position,
-        attempt,
-        landing: known.as_ref().and_then(|k| k.landing.clone()),
+        attempts,
+        landings: known.as_ref().map_or_else(Vec::new, |k| k.landings.clone()),
     };
     let before = match &known {
-        Some(known) => Pushed { seq, attempt, ..known.clone() },
-        None => pushed(0, doc.tree, attempt),
+        Some(known) => Pushed { attempts, ..known.clone() },
+        None => pushed(0, doc.tree, attempts),
     };
     writer.set_pushed(before)?;
     let sent = doc.clone();
-    let there = place.run(|p: Project| async move { p.store_session(&sent, settled).await })?;
-    writer.set_pushed(pushed(there.seq, there.tree, None))?;
+    let there =
+        place.run(|p: Project| async move { p.store_session_after(&sent, &own, settled).await })?;
+    writer.set_pushed(pushed(there.seq, there.tree, Vec::new()))?;
     Ok(there)
 }
 

@@ -178,6 +178,15 @@ pub struct SessionLanding {
     pub tree: Option<Hash>,
 }
 
+/// An attempt to land a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LandingAttempt {
+    /// Its id: that of the landing, if it was done.
+    pub id: AttemptId,
+    /// The position that it has then. Once the head is there, the attempt has ended.
+    pub position: u64,
+}
+
 /// `metadata.json` of a session: all that another machine needs to open it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SessionDoc {
@@ -230,6 +239,9 @@ pub struct SessionDoc {
     /// Its landing.
     #[serde(default)]
     pub landing: Option<SessionLanding>,
+    /// Attempts to land it whose end was not known when this was written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<LandingAttempt>,
     /// What agents and people said, oldest first.
     #[serde(default)]
     pub conversation: Vec<serde_json::Value>,

@@ -204,8 +204,9 @@ impl Project {
 
     /// One attempt to land on exactly this head. New contents are in the store already, and
     /// protected ([`rely_on_edits`](Self::rely_on_edits), [`Settled::holds`]); they are released
-    /// only when it is known what became of it. `id` must be new: after a crash, [`find_landing`](Self::find_landing) tells
-    /// whoever wrote it down before whether it was done.
+    /// only when it is known what became of it. `id` must be new: after a crash, whoever wrote it
+    /// down before is told by [`has_landed`](Self::has_landed), once the head is at the position
+    /// that it was to have, or has been [renewed](Self::renew_head).
     ///
     /// # Errors
     /// The store's.
@@ -218,6 +219,24 @@ impl Project {
         id: AttemptId,
     ) -> Result<Landing> {
         self.attempt(head, &Wanted { base, edits, why, id }, None, &mut Vec::new()).await
+    }
+
+    /// Moves the head to where it is: no attempt to land on it that is still on its way takes
+    /// effect after this. `None`: somebody moved it, or nobody knows.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn renew_head(&self, head: &Head) -> Result<Option<Head>> {
+        let o = self.objects();
+        let doc = HeadDoc { attempt: AttemptId::random()?, ..head.doc.clone() };
+        let value = doc::encode(&doc)?;
+        match o.backend.swap_ref(&o.keys.head(), head.version.as_ref(), value).await? {
+            Swap::Done(version) => Ok(Some(Head { doc, version: Some(version) })),
+            Swap::Lost => {
+                let now = self.head().await?;
+                Ok((now.doc.attempt == doc.attempt).then_some(now))
+            }
+        }
     }
 
     /// `blobs` are those that the edits need. An attempt of which nobody knows yet whether it is
@@ -303,7 +322,7 @@ impl Project {
                 let now = self.head().await?;
                 if self.has_landed(&now, record.position, id).await? {
                     landed()
-                } else if now.position() < record.position {
+                } else if now.version == head.version {
                     // It may yet be done: its record stays, and what protects it too.
                     open.push(record);
                     return Ok(Landing::Moved(now));

@@ -30,37 +30,6 @@ impl Project {
         Err(Error::Missing { what: format!("the record of landing {}", position + 1) })
     }
 
-    /// The landing with this id, of those after a position; `None`: there is none.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn find_landing(
-        &self,
-        head: &Head,
-        after: u64,
-        id: &AttemptId,
-    ) -> Result<Option<LandingDoc>> {
-        let o = self.objects();
-        let mut from = Some(behind(&o.keys.landings_at(after)));
-        loop {
-            let page = o.backend.list(&o.keys.landings(), from.as_deref()).await?;
-            for listed in &page {
-                if let Some((position, found)) = parse_landing(&listed.key)
-                    && found == id.as_str()
-                {
-                    return match self.has_landed(head, position, id).await? {
-                        true => self.landing(position, head).await.map(Some),
-                        false => Ok(None),
-                    };
-                }
-            }
-            if page.len() < PAGE {
-                return Ok(None);
-            }
-            from = page.last().map(|l| l.key.clone());
-        }
-    }
-
     /// The landing that last changed a path between two positions, found by halving: at the price
     /// of some look-ups, however many landings lie between.
     ///

@@ -41,8 +41,8 @@ pub use backend::{Backend, Listed, Put, Swap, Version};
 pub use cache::{DiskCache, Tier};
 pub use content::Content;
 pub use doc::{
-    Base, ChangeWord, Counts, HeadDoc, LandingDoc, PathChange, SessionDoc, SessionLanding,
-    SessionState, Why,
+    Base, ChangeWord, Counts, HeadDoc, LandingAttempt, LandingDoc, PathChange, SessionDoc,
+    SessionLanding, SessionState, Why,
 };
 pub use envelope::Compression;
 pub use error::{Error, Result};

@@ -6,6 +6,9 @@ use crate::tree::{Difference, Entry, diff, shown};
 use crate::upload::Settled;
 use crate::{AttemptId, Error, Hash, Project, Result};
 
+/// Attempts to store a session that nobody else stores.
+const ATTEMPTS: u32 = 16;
+
 /// What a session is when it is first stored.
 #[derive(Debug, Clone, Default)]
 pub struct NewSession {
@@ -59,6 +62,7 @@ impl SessionDoc {
             base,
             tree: base.tree,
             landing: None,
+            attempts: Vec::new(),
             conversation: Vec::new(),
             decisions: Vec::new(),
         })
@@ -82,7 +86,11 @@ impl Project {
         let o = self.objects();
         let found = o.backend.read_ref(&o.keys.session(id)?).await?;
         let (bytes, _) = found.ok_or_else(|| self.no_session(id))?;
-        let doc: SessionDoc = doc::decode(&bytes, &format!("session {id}"))?;
+        self.decode_session(id, &bytes)
+    }
+
+    fn decode_session(&self, id: &str, bytes: &[u8]) -> Result<SessionDoc> {
+        let doc: SessionDoc = doc::decode(bytes, &format!("session {id}"))?;
         match doc.id == id {
             true => Ok(doc),
             false => Err(Error::corrupt(format!("session {id}"), "it is another session's")),
@@ -115,60 +123,79 @@ impl Project {
     }
 
     /// Stores a session whose `seq` is that of what it was made from (0: it is new), and gives
-    /// it the next one. Its `attempt` must be new: after a crash, whoever wrote it down before
-    /// finds it in [`session`](Self::session) if it was done. What its tree needs is in `stored`,
-    /// and protected. Durable when it returns; wholly or not at all.
+    /// it the next one. Its `attempt` must be new. What its tree needs is in `stored`, and
+    /// protected. Durable when it returns; wholly or not at all.
     ///
     /// # Errors
     /// `CONFLICT` when it was stored from elsewhere meanwhile; the store's.
     pub async fn store_session(&self, session: &SessionDoc, stored: Settled) -> Result<SessionDoc> {
+        self.store_session_after(session, &[], stored).await
+    }
+
+    /// As [`store_session`](Self::store_session), of somebody who does not know what became of
+    /// `own` earlier attempts from the same `seq`: one of them may have been done, or be done yet.
+    /// Whoever writes the id of an attempt down before knows it again after a crash.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn store_session_after(
+        &self,
+        session: &SessionDoc,
+        own: &[AttemptId],
+        stored: Settled,
+    ) -> Result<SessionDoc> {
         let o = self.objects();
         let name = o.keys.session(&session.id)?;
         // One that is new is not looked for: the swap says if it is there.
-        let now = match session.seq {
-            0 => None,
+        let mut now = match session.seq {
+            0 if own.is_empty() => None,
             _ => o.backend.read_ref(&name).await?,
         };
-        let (seq, base_there) = match &now {
-            Some((bytes, _)) => {
-                let there: SessionDoc = doc::decode(bytes, &format!("session {}", session.id))?;
-                if there.seq != session.seq {
-                    return Err(moved(session, &there));
+        for lost in 0..ATTEMPTS {
+            let there = now.as_ref().map(|(bytes, _)| self.decode_session(&session.id, bytes));
+            let (seq, base_there) = match there.transpose()? {
+                Some(there) if there.attempt == session.attempt => {
+                    stored.release().await;
+                    return Ok(there);
                 }
-                (there.seq, Some(there.base))
+                Some(there) if there.seq == session.seq || own.contains(&there.attempt) => {
+                    (there.seq, Some(there.base))
+                }
+                Some(there) => return Err(moved(session, &there)),
+                None if session.seq == 0 => (0, None),
+                None => return Err(self.no_session(&session.id)),
+            };
+            if base_there != Some(session.base) && !self.keeps(session.base).await? {
+                return Err(Error::Missing {
+                    what: format!(
+                        "the tree of landing {}, on which session {} stands and which is older than the history that is kept,",
+                        session.base.position, session.id
+                    ),
+                });
             }
-            None if session.seq == 0 => (0, None),
-            None => return Err(self.no_session(&session.id)),
-        };
-        if base_there != Some(session.base) && !self.keeps(session.base).await? {
-            return Err(Error::Missing {
-                what: format!(
-                    "the tree of landing {}, on which session {} stands and which is older than the history that is kept,",
-                    session.base.position, session.id
-                ),
-            });
-        }
-        if !stored.holds() {
-            return Err(Error::Busy { what: format!("session {}", session.id), attempts: 1 });
-        }
-        let new = SessionDoc {
-            format: doc::FORMAT,
-            seq: seq + 1,
-            pushed_at: self.options().clock.now(),
-            ..session.clone()
-        };
-        let value = doc::encode(&new)?;
-        match o.backend.swap_ref(&name, now.as_ref().map(|(_, v)| v), value).await? {
-            Swap::Done(_) => {}
-            Swap::Lost => {
-                let there = self.session(&session.id).await?;
-                if there.attempt != new.attempt {
-                    return Err(moved(session, &there));
+            if !stored.holds() {
+                return Err(Error::Busy { what: format!("session {}", session.id), attempts: 1 });
+            }
+            let new = SessionDoc {
+                format: doc::FORMAT,
+                seq: seq + 1,
+                pushed_at: self.options().clock.now(),
+                ..session.clone()
+            };
+            let value = doc::encode(&new)?;
+            match o.backend.swap_ref(&name, now.as_ref().map(|(_, v)| v), value).await? {
+                Swap::Done(_) => {
+                    stored.release().await;
+                    return Ok(new);
+                }
+                // Perhaps it was won and the answer was lost; perhaps nobody was faster.
+                Swap::Lost => {
+                    self.back_off(lost).await;
+                    now = o.backend.read_ref(&name).await?;
                 }
             }
         }
-        stored.release().await;
-        Ok(new)
+        Err(Error::Busy { what: format!("session {}", session.id), attempts: ATTEMPTS })
     }
 
     /// Writes what a stored session changed, for people and other programs.

@@ -28,6 +28,16 @@ pub struct Line {
 struct Cuts {
     down: AtomicBool,
     after: Mutex<Option<String>>,
+    hold: Mutex<Option<String>>,
+    held: Mutex<Vec<Held>>,
+    before: Mutex<Option<String>>,
+}
+
+/// A swap that is on its way.
+struct Held {
+    name: String,
+    expected: Option<Version>,
+    value: Bytes,
 }
 
 /// One machine's end of it.
@@ -46,15 +56,49 @@ impl Line {
         *self.state.after.lock().unwrap() = Some(part.to_owned());
     }
 
+    /// The next swap of a ref whose name contains this is on its way when the line is cut: it
+    /// arrives when it is delivered.
+    pub fn hold(&self, part: &str) {
+        *self.state.hold.lock().unwrap() = Some(part.to_owned());
+    }
+
+    /// What is on its way arrives, in order.
+    pub fn deliver(&self) {
+        let (backend, cuts) = (self.at.open(), self.state.clone());
+        let runner = brio_share::Runner::new().unwrap();
+        runner.run(async move { cuts.deliver(&*backend).await }).unwrap();
+    }
+
+    /// The same right before the next swap of a ref whose name contains this.
+    pub fn deliver_before(&self, part: &str) {
+        *self.state.before.lock().unwrap() = Some(part.to_owned());
+    }
+
     pub fn mend(&self) {
         self.state.down.store(false, Ordering::SeqCst);
         *self.state.after.lock().unwrap() = None;
+        *self.state.hold.lock().unwrap() = None;
     }
 
     /// As a machine opens it.
     pub fn open(&self) -> Arc<dyn Backend> {
         Arc::new(End { backend: self.at.open(), cuts: self.state.clone() })
     }
+}
+
+impl Cuts {
+    async fn deliver(&self, backend: &dyn Backend) -> Result<()> {
+        let held = std::mem::take(&mut *self.held.lock().unwrap());
+        for h in held {
+            backend.swap_ref(&h.name, h.expected.as_ref(), h.value).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether that is what was asked for; then it is asked for no more.
+fn is_due(asked: &Mutex<Option<String>>, name: &str) -> bool {
+    asked.lock().unwrap().take_if(|part| name.contains(part.as_str())).is_some()
 }
 
 impl End {
@@ -109,6 +153,15 @@ impl Backend for End {
     }
     async fn swap_ref(&self, name: &str, expected: Option<&Version>, value: Bytes) -> Result<Swap> {
         self.up()?;
+        if is_due(&self.cuts.before, name) {
+            self.cuts.deliver(&*self.backend).await?;
+        }
+        if is_due(&self.cuts.hold, name) {
+            let (name, expected) = (name.to_owned(), expected.cloned());
+            self.cuts.held.lock().unwrap().push(Held { name, expected, value });
+            self.cuts.down.store(true, Ordering::SeqCst);
+            return Ok(Swap::Lost);
+        }
         let done = self.backend.swap_ref(name, expected, value).await?;
         let cut = self.cuts.after.lock().unwrap().as_ref().is_some_and(|p| name.contains(p));
         if cut {
