@@ -4,9 +4,9 @@
 use brio_landing::{
     BeginOptions, CommitError, CommitOptions, Domain, Metadata, StoreBinding, Synced,
 };
-use brio_session::{FsError, FsResult, Handle, Kind, OpenOptions, RelPath, View, ViewOptions};
+use brio_session::{FsError, FsResult, Kind, RelPath, View, ViewOptions};
+use brio_store::Hash;
 use brio_store::tree::{Difference, Entry, Key};
-use brio_store::{Hash, Hasher};
 
 use crate::fill::{differences, fill_where_it_fits};
 use crate::{Place, ShareError};
@@ -173,20 +173,8 @@ fn is(view: &View, key: &Key, entry: &Option<Entry>) -> FsResult<bool> {
             Ok(view.read_link_at(&root, &key.path())? == *target)
         }
         (Entry::File { content, .. }, Kind::File) if mode && meta.size == content.size => {
-            let how = OpenOptions { read: true, ..OpenOptions::default() };
-            let Handle::File(file) = view.open_at(&root, &key.path(), &how)? else {
-                return Ok(false);
-            };
-            let (mut hasher, mut buffer, mut at) = (Hasher::default(), vec![0; 64 << 10], 0);
-            loop {
-                match file.read_at(&mut buffer, at)? {
-                    0 => return Ok(hasher.finish() == content.hash),
-                    n => {
-                        hasher.update(&buffer[..n]);
-                        at += n as u64;
-                    }
-                }
-            }
+            let there = view.change_content(&RelPath::new(key.path())?)?.source()?;
+            Ok(Hash::from_bytes(there.sha256()?) == content.hash)
         }
         _ => Ok(false),
     }
