@@ -33,10 +33,20 @@ pub struct HeadDoc {
     pub tree: Hash,
     /// The id of the landing at this position.
     pub landing: Option<AttemptId>,
+    /// The newest landing up to this one that undid another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undo: Option<LandingRef>,
     /// When that was.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     pub(crate) attempt: AttemptId,
+}
+
+/// A landing, named so that its record is one request away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LandingRef {
+    pub(crate) position: u64,
+    pub(crate) id: AttemptId,
 }
 
 /// What a landing did to a path.
@@ -100,6 +110,9 @@ pub struct Why {
     pub goal: Option<String>,
     /// The message.
     pub message: Option<String>,
+    /// The position of the landing that this one undoes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo_of: Option<u64>,
 }
 
 /// The record of a landing.
@@ -123,6 +136,9 @@ pub struct LandingDoc {
     /// Who and why.
     #[serde(flatten)]
     pub why: Why,
+    /// The newest landing before this one that undid another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undo: Option<LandingRef>,
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,

@@ -3,7 +3,9 @@
 use futures_util::future::try_join_all;
 
 use crate::backend::{Put, Swap, Version};
-use crate::doc::{self, Base, ChangeWord, Counts, HeadDoc, LandingDoc, PathChange, Why};
+use crate::doc::{
+    self, Base, ChangeWord, Counts, HeadDoc, LandingDoc, LandingRef, PathChange, Why,
+};
 use crate::objects::empty_tree;
 use crate::tree::{Built, Edits, Entry, Key, edit};
 use crate::upload::{Settled, Stored};
@@ -117,7 +119,8 @@ impl Project {
                 let at = self.options().clock.now();
                 let attempt = AttemptId::random()?;
                 let format = doc::FORMAT;
-                let doc = HeadDoc { format, position: 0, tree, landing: None, at, attempt };
+                let (landing, undo) = (None, None);
+                let doc = HeadDoc { format, position: 0, tree, landing, undo, at, attempt };
                 Ok(Head { doc, version: None })
             }
         }
@@ -292,6 +295,7 @@ impl Project {
             base_tree: base.tree,
             base_position: base.position,
             why: why.clone(),
+            undo: head.doc.undo.clone(),
             at,
             counts,
             changes: (changes.len() <= NAMED).then_some(changes),
@@ -304,6 +308,10 @@ impl Project {
             position: record.position,
             tree: root,
             landing: Some(id.clone()),
+            undo: match why.undo_of {
+                Some(_) => Some(LandingRef { position: record.position, id: id.clone() }),
+                None => head.doc.undo.clone(),
+            },
             at,
             attempt: id.clone(),
         };

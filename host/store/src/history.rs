@@ -6,8 +6,34 @@ use futures_util::future::try_join_all;
 
 use crate::backend::PAGE;
 use crate::doc::{self, Base, LandingDoc};
+use crate::objects::empty_tree;
 use crate::tree::{Difference, Key, diff};
 use crate::{AttemptId, Error, Head, Project, Result};
+
+/// A state that the head was in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// Its tree and its position.
+    pub base: Base,
+    /// The landing that made it; `None`: none did, or it is not known.
+    landing: Option<AttemptId>,
+}
+
+impl Head {
+    /// As a state of its own.
+    pub fn past(&self) -> Past {
+        Past { base: self.base(), landing: self.doc.landing.clone() }
+    }
+}
+
+impl LandingDoc {
+    /// The state of the head that it landed on.
+    pub fn stood_on(&self) -> Past {
+        let position = self.position.saturating_sub(1);
+        let base = Base { tree: self.old_tree, position };
+        Past { base, landing: self.previous.clone() }
+    }
+}
 
 impl Project {
     /// Whether the landing with this id is the one at its position.
@@ -62,30 +88,66 @@ impl Project {
     /// # Errors
     /// The store's; `STORE_MISSING`.
     pub async fn landing(&self, position: u64, head: &Head) -> Result<LandingDoc> {
+        self.landing_of(&self.past(position, head).await?).await
+    }
+
+    /// The head as it was at a position; at 0 it has the empty tree.
+    ///
+    /// # Errors
+    /// The store's; `STORE_MISSING`.
+    pub async fn past(&self, position: u64, head: &Head) -> Result<Past> {
         let missing = || Error::Missing { what: format!("the record of landing {position}") };
-        if position == 0 || position > head.position() {
-            return Err(missing());
+        let state = |tree, landing| Past { base: Base { tree, position }, landing };
+        if position == 0 {
+            return Ok(state(empty_tree(), None));
         }
-        let id = match (&head.doc.landing, head.position() == position) {
-            (Some(id), true) => id.clone(),
-            _ => {
-                let o = self.objects();
-                let next = o.backend.list(&o.keys.landings_at(position + 1), None).await?;
-                let mut previous = None;
-                for listed in next {
-                    if let Some(bytes) = o.backend.get(&listed.key).await? {
-                        let record: LandingDoc = doc::decode(&bytes, &listed.key)?;
-                        previous = record.previous;
-                        break;
-                    }
-                }
-                previous.ok_or_else(missing)?
-            }
-        };
+        if position >= head.position() {
+            let now = (position == head.position()).then(|| head.past());
+            return now.ok_or_else(missing);
+        }
+        // Whoever tried to land next, won or lost, stood on it and knew which one it is.
         let o = self.objects();
-        let key = o.keys.landing(position, &id);
+        for listed in o.backend.list(&o.keys.landings_at(position + 1), None).await? {
+            if let Some(bytes) = o.backend.get(&listed.key).await? {
+                return Ok(doc::decode::<LandingDoc>(&bytes, &listed.key)?.stood_on());
+            }
+        }
+        Err(missing())
+    }
+
+    /// The record of the landing that made a state of the head: one request.
+    ///
+    /// # Errors
+    /// The store's; `STORE_MISSING`.
+    pub async fn landing_of(&self, past: &Past) -> Result<LandingDoc> {
+        let position = past.base.position;
+        let missing = || Error::Missing { what: format!("the record of landing {position}") };
+        let o = self.objects();
+        let key = o.keys.landing(position, past.landing.as_ref().ok_or_else(missing)?);
         let bytes = o.backend.get(&key).await?.ok_or_else(missing)?;
         doc::decode(&bytes, &key)
+    }
+
+    /// The landings after a position that undid others, the newest first, at most `most`; each
+    /// costs one request, whatever lies between them.
+    ///
+    /// # Errors
+    /// The store's; `STORE_MISSING` when the chain is broken.
+    pub async fn undos(&self, head: &Head, after: u64, most: usize) -> Result<Vec<LandingDoc>> {
+        let o = self.objects();
+        let mut out = Vec::new();
+        let mut next = head.doc.undo.clone();
+        while let Some(at) = next.filter(|at| at.position > after && out.len() < most) {
+            let key = o.keys.landing(at.position, &at.id);
+            let missing =
+                || Error::Missing { what: format!("the record of landing {}", at.position) };
+            let bytes = o.backend.get(&key).await?.ok_or_else(missing)?;
+            let record: LandingDoc = doc::decode(&bytes, &key)?;
+            // It goes back, so it ends.
+            next = record.undo.clone().filter(|older| older.position < at.position);
+            out.push(record);
+        }
+        Ok(out)
     }
 
     /// The last landings, the newest first: at most `count` of those up to the head.
@@ -93,8 +155,17 @@ impl Project {
     /// # Errors
     /// The store's; `STORE_MISSING` when the chain is broken.
     pub async fn landings(&self, head: &Head, count: u64) -> Result<Vec<LandingDoc>> {
-        let from = head.position().saturating_sub(count) + 1;
-        if head.position() == 0 || count == 0 {
+        self.landings_to(&head.past(), count).await
+    }
+
+    /// The last landings that made a state of the head, the newest first: at most `count`.
+    ///
+    /// # Errors
+    /// As [`landings`](Self::landings).
+    pub async fn landings_to(&self, past: &Past, count: u64) -> Result<Vec<LandingDoc>> {
+        let last = past.base.position;
+        let from = last.saturating_sub(count) + 1;
+        if last == 0 || count == 0 {
             return Ok(Vec::new());
         }
         let o = self.objects();
@@ -102,7 +173,9 @@ impl Project {
         let mut records = BTreeMap::new();
         loop {
             let page = o.backend.list(&o.keys.landings(), after.as_deref()).await?;
-            for some in page.chunks(32) {
+            let older = |key: &str| parse_landing(key).is_none_or(|(position, _)| position <= last);
+            let wanted: Vec<_> = page.iter().filter(|l| older(&l.key)).collect();
+            for some in wanted.chunks(32) {
                 let read = try_join_all(some.iter().map(|l| o.backend.get(&l.key))).await?;
                 for (listed, bytes) in some.iter().zip(read) {
                     if let Some(bytes) = bytes {
@@ -111,14 +184,14 @@ impl Project {
                     }
                 }
             }
-            if page.len() < PAGE {
+            if page.len() < PAGE || wanted.len() < page.len() {
                 break;
             }
             after = page.last().map(|l| l.key.clone());
         }
         let mut out = Vec::new();
-        let mut wanted = head.doc.landing.clone();
-        for position in (from..=head.position()).rev() {
+        let mut wanted = past.landing.clone();
+        for position in (from..=last).rev() {
             let record =
                 wanted.and_then(|id| records.remove(&(position, id))).ok_or_else(|| {
                     Error::Missing { what: format!("the record of landing {position}") }

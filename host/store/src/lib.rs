@@ -51,6 +51,7 @@ pub use fsck::{Damage, Finding, FsckOptions, FsckProgress, FsckReport, Mend, Nee
 pub use gc::{Dead, GRACE_MIN, GcOptions, GcProgress, GcReport, Root, Tally};
 pub use hash::{Hash, Hasher, NoHash};
 pub use head::{Conflict, Head, Landed, Landing};
+pub use history::Past;
 pub use id::{AttemptId, NoProjectId, ProjectId};
 pub use key::Kind;
 pub use notes::{

@@ -299,7 +299,10 @@ async fn land(project: &Project, dir: &str, count: usize, data: impl Fn(usize) -
         let path = [dir.as_bytes(), b"/\xff", i.to_string().as_bytes()].concat();
         edits.insert(Key::new(&path).unwrap(), Some(put(&mut upload, &data(i)).await));
     }
-    let landed = project.land(head.base(), &edits, &Why::default(), upload).await.unwrap();
+    // That the third and the last say that they undo others is to be found in the chain.
+    let undo_of = Some(head.position()).filter(|k| [2, 3].contains(k));
+    let why = Why { undo_of, ..Why::default() };
+    let landed = project.land(head.base(), &edits, &why, upload).await.unwrap();
     assert!(matches!(landed, Landing::Landed(_)), "{landed:?}");
 }
 

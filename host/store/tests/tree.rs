@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use brio_store::tree::{Built, Edits, Entry, Items, Key, Node, Nodes, Tree, build, diff, edit};
+use brio_store::tree::{
+    Built, Edits, Entry, Items, Key, Node, Nodes, Tree, build, diff, differs_below, edit,
+};
 use brio_store::{Content, Error, Hash, Result};
 use proptest::prelude::*;
 
@@ -216,6 +218,40 @@ fn a_child_must_be_what_its_parent_says() {
     assert_eq!(e.code(), "STORE_CORRUPT", "{e}");
 }
 
+/// What lies below a directory is told from its neighbours, whose names begin alike; and what
+/// lies elsewhere is not read.
+#[test]
+fn a_directory_is_compared_at_its_own_price() {
+    let held = Arc::<Held>::default();
+    let dirs = ["a", "a-b", "a.b", "a/b", "a/b-c", "a/b/c", "a0", "ab"];
+    let mut map = project(20_000);
+    for dir in dirs {
+        map.insert(key(dir), Entry::Dir { mode: 0o755 });
+        (0..300).for_each(|n| drop(map.insert(key(&format!("{dir}/f{n}")), file(n))));
+    }
+    let from = tree_of(&held, &map);
+    for dir in dirs {
+        let mut other = map.clone();
+        other.insert(key(&format!("{dir}/f7")), file(1_000));
+        let to = tree_of(&held, &other);
+        for asked in dirs {
+            let wanted = format!("{dir}/").starts_with(&format!("{asked}/"));
+            let differs = run(differs_below(&from, &to, asked.as_bytes())).unwrap();
+            assert_eq!(differs, wanted, "{asked}, where {dir} changed");
+        }
+    }
+    let mut other = map.clone();
+    (0..20_000).step_by(50).for_each(|n| {
+        other.insert(key(&format!("dir-{:04}/source-file-{n}.rs", n / 100)), file(n + 1));
+    });
+    let to = tree_of(&held, &other);
+    held.reads();
+    assert!(!run(differs_below(&from, &to, b"a/b")).unwrap());
+    assert!(held.reads() <= 30, "of what lies elsewhere much was read");
+    run(diff(&from, &to)).unwrap();
+    assert!(held.reads() > 100, "there is much that differs elsewhere");
+}
+
 /// Paths of a small world in which files and directories change places.
 fn arbitrary_map() -> impl Strategy<Value = BTreeMap<Key, Entry>> {
     prop::collection::vec((0u32..40, 0u32..400, 0u64..6), 0..2_000).prop_map(|picks| {
@@ -275,6 +311,11 @@ proptest! {
             assert_eq!(a.get(&d.key), d.before.as_ref());
             (d.key, d.after)
         }).collect();
-        prop_assert_eq!(found, edits);
+        prop_assert_eq!(&found, &edits);
+        for dir in (0..40).map(|n| format!("directory-{n}")).chain(["".into(), "d".into()]) {
+            let below = |k: &Key| dir.is_empty() || k.path().starts_with(format!("{dir}/").as_bytes());
+            let differs = run(differs_below(&from, &to, dir.as_bytes())).unwrap();
+            prop_assert_eq!(differs, edits.keys().any(below), "{}", dir);
+        }
     }
 }

@@ -155,20 +155,25 @@ pub(crate) async fn no_sweep(project: &Project) -> Result<Quiet> {
 }
 
 impl Project {
+    /// The first landing whose trees are kept, by one request; 0: those of all are.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn kept_from(&self) -> Result<u64> {
+        let o = self.objects();
+        match o.backend.read_ref(&o.keys.gc()).await? {
+            Some((bytes, _)) => Ok(doc::decode::<GcDoc>(&bytes, "the collector's ref")?.kept.from),
+            None => Ok(0),
+        }
+    }
+
     /// Whether the tree of a landing is one of those that are kept, for long enough to move a
     /// ref to something that stands on it.
     pub(crate) async fn keeps(&self, base: Base) -> Result<bool> {
         if base.tree == empty_tree() || self.was_head(&base) {
             return Ok(true);
         }
-        let o = self.objects();
-        match o.backend.read_ref(&o.keys.gc()).await? {
-            Some((bytes, _)) => {
-                let now: GcDoc = doc::decode(&bytes, "the collector's ref")?;
-                Ok(base.position >= now.kept.from)
-            }
-            None => Ok(true),
-        }
+        Ok(base.position >= self.kept_from().await?)
     }
 
     /// Makes an upload rely on the contents of edits that it does not bring itself, but for those

@@ -11,7 +11,7 @@ mod path;
 mod read;
 
 pub use builder::{Builder, Built, build};
-pub use diff::{Difference, diff};
+pub use diff::{Difference, diff, differs_below};
 pub use edit::{Edits, edit};
 pub use node::{Child, Entry, Items, Node};
 pub use path::Key;

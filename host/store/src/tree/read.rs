@@ -41,6 +41,22 @@ impl Ref {
         }
     }
 
+    /// The last key in it, where that is known before it is read.
+    pub(super) fn last(&self) -> Option<&Key> {
+        match self {
+            Self::Root(_) => None,
+            Self::Below { child, .. } => Some(&child.last),
+        }
+    }
+
+    /// A key that all in it are behind.
+    pub(super) fn after(&self) -> Option<&Key> {
+        match self {
+            Self::Root(_) => None,
+            Self::Below { after, .. } => after.as_ref(),
+        }
+    }
+
     /// Reads it, and checks that it is what its parent says.
     pub(super) async fn read(&self, nodes: &dyn Nodes) -> Result<Arc<Node>> {
         let node = nodes.node(self.hash()).await?;

@@ -135,17 +135,24 @@ def projection(store, session):
 
 def landings(store, head):
     """Follows the records from the head to the first landing; how many there are."""
-    tree, id = head["tree"], head.get("landing")
+    tree, id, undo = head["tree"], head.get("landing"), head.get("undo")
     for position in range(head["position"], 0, -1):
         key = store.project.landing(position, id)
         record = store.document(store.file(key), key)
         if (record["position"], record["id"], record["new_tree"]) != (position, id, tree):
             raise Refused("landing", key)
+        undoes = record.get("undo_of")
+        if undoes is not None and not 0 < undoes < position:
+            raise Refused("undo-of", key)
+        named = {"position": position, "id": id}
+        if undo != (record.get("undo") if undoes is None else named):
+            raise Refused("undo-chain", key)
+        undo = record.get("undo")
         old, new = digest(record["old_tree"]), digest(tree)
         if store.has(old) and store.has(new):
             told(record, difference(store.tree(old), store.tree(new)), key)
         tree, id = record["old_tree"], record.get("previous")
-    if digest(tree) != Built({}).root or id is not None:
+    if digest(tree) != Built({}).root or id is not None or undo is not None:
         raise Refused("landing-first", tree)
     return head["position"]
 
