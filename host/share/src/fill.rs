@@ -1,6 +1,8 @@
 //! A session's tree, made again as the layer of a session here.
 
-use brio_session::{FsError, FsResult, Handle, OpenOptions, RelPath, Source, View};
+use std::collections::BTreeMap;
+
+use brio_session::{FsError, FsResult, Handle, Kind, OpenOptions, RelPath, Source, View};
 use brio_store::tree::{Difference, Entry, Key};
 
 use crate::Place;
@@ -19,20 +21,67 @@ pub(crate) fn fill_where_it_fits(
     differences: &[Difference],
     cannot: &mut dyn FnMut(&Key, FsError) -> FsResult<()>,
 ) -> FsResult<()> {
+    let mut closed = Closed::default();
     // What goes: what is in a directory before the directory.
     for d in differences.iter().rev() {
-        remove(view, d).or_else(|e| cannot(&d.key, e))?;
+        closed.within(view, &d.key, || remove(view, d)).or_else(|e| cannot(&d.key, e))?;
     }
     for d in differences {
-        make(place, view, d).or_else(|e| cannot(&d.key, e))?;
+        closed.within(view, &d.key, || make(place, view, d)).or_else(|e| cannot(&d.key, e))?;
     }
     // A mode may deny what goes into a directory, so it is set when all is there.
-    for d in differences.iter().rev() {
-        if let (Some(Entry::Dir { mode }), true) = (&d.after, !is_dir(&d.before)) {
-            set_mode(view, &d.key, *mode).or_else(|e| cannot(&d.key, e))?;
+    for d in differences {
+        if let Some(Entry::Dir { mode }) = &d.after {
+            closed.0.insert(d.key.path(), u32::from(*mode));
         }
     }
+    for (path, mode) in closed.0.iter().rev() {
+        let is_dir = view.stat_at(&view.root(), path, false).map(|m| m.kind == Kind::Dir);
+        let set = match is_dir {
+            Ok(true) => view.set_mode_at(&view.root(), path, false, *mode),
+            Ok(false) | Err(FsError::NotFound | FsError::NotDirectory) => Ok(()),
+            Err(e) => Err(e),
+        };
+        set.or_else(|e| cannot(&Key::new(path).map_err(|e| fs_error(&e))?, e))?;
+    }
     Ok(())
+}
+
+/// Directories that may not be written in, and were opened for a while, with the modes that they
+/// are to have in the end.
+#[derive(Default)]
+struct Closed(BTreeMap<Vec<u8>, u32>);
+
+impl Closed {
+    fn within(
+        &mut self,
+        view: &View,
+        key: &Key,
+        mut work: impl FnMut() -> FsResult<()>,
+    ) -> FsResult<()> {
+        match work() {
+            Err(FsError::Access) if self.open_above(view, key)? => work(),
+            done => done,
+        }
+    }
+
+    /// Opens the directories above a path; false: they were.
+    fn open_above(&mut self, view: &View, key: &Key) -> FsResult<bool> {
+        let path = RelPath::new(key.path())?;
+        let mut above: Vec<RelPath> = path.ancestors().filter(|p| !p.is_root()).collect();
+        above.sort();
+        let mut opened = false;
+        for dir in above {
+            let name = dir.as_bytes();
+            let meta = view.stat_at(&view.root(), name, false)?;
+            if meta.kind == Kind::Dir && meta.mode & 0o700 != 0o700 {
+                view.set_mode_at(&view.root(), name, false, meta.mode | 0o700)?;
+                self.0.entry(name.to_vec()).or_insert(meta.mode);
+                opened = true;
+            }
+        }
+        Ok(opened)
+    }
 }
 
 fn is_dir(entry: &Option<Entry>) -> bool {
@@ -59,7 +108,7 @@ fn make(place: &Place, view: &View, d: &Difference) -> FsResult<()> {
     let same = content_of(&d.before) == content_of(&d.after);
     match &d.after {
         None => Ok(()),
-        Some(Entry::Dir { mode }) if is_dir(&d.before) => set_mode(view, &d.key, *mode),
+        Some(Entry::Dir { .. }) if is_dir(&d.before) => Ok(()),
         Some(Entry::Dir { .. }) => view.make_dir_at(&root, &d.key.path(), 0o755),
         Some(Entry::Link { target }) => view.import_symlink_at(target, &root, &d.key.path()),
         Some(Entry::File { mode, .. }) if same => set_mode(view, &d.key, *mode),
