@@ -50,8 +50,8 @@ pub enum Origin {
         landing: u64,
         /// When it was sealed.
         time: Time,
-        /// Which session landed.
-        session: SessionId,
+        /// Which session landed; `None`: it was none, but an import.
+        session: Option<SessionId>,
         /// Its goal.
         goal: Option<String>,
     },
@@ -135,26 +135,40 @@ fn attempt(state: &State, path: &RelPath) -> Result<Blame, BlameError> {
     let landings = kept(state)?;
     let by_path = ByPath::new(landings.iter().map(|l| &**l), |_| true);
     let newest = state.seq.get().doing("the landing sequence")?.landing();
-    let mut trace = Trace {
-        state,
-        oldest: landings.first().map_or(newest + 1, |l| l.number),
-        now: lines::hashes(&text),
-        sha256: Some(Sha256::digest(&text).into()),
-        open: Vec::new(),
-        found: Vec::new(),
-    };
-    trace.open = (0..trace.now.len()).map(|i| (i, i)).collect();
-    trace.found = vec![None; trace.now.len()];
+    let mut trace =
+        Trace { state, lines: Open::of(&text), sha256: Some(Sha256::digest(&text).into()) };
     trace.back(&by_path, path)?;
-    let before = Origin::Before { landing: trace.oldest };
-    let lines = lines::split(&text)
-        .zip(trace.found)
-        .map(|(text, origin)| BlameLine {
-            text: text.to_vec(),
-            origin: origin.unwrap_or_else(|| before.clone()),
-        })
-        .collect();
-    Ok(Blame { path: path.clone(), lines })
+    let oldest = landings.first().map_or(newest + 1, |l| l.number);
+    Ok(trace.lines.blame(path, &text, &Origin::Before { landing: oldest }))
+}
+
+impl Blame {
+    /// Of a file whose older versions are asked for, the newest first, as long as lines are left
+    /// whose origin is not known: each with what replaced it, and `None` where that was no text.
+    /// What is left at the end is from `before`.
+    ///
+    /// # Errors
+    /// `BINARY`, and what `older` answers.
+    pub fn of_versions<E: From<BlameError>>(
+        path: &RelPath,
+        text: &[u8],
+        before: &Origin,
+        mut older: impl FnMut() -> Result<Option<(Origin, Option<Vec<u8>>)>, E>,
+    ) -> Result<Self, E> {
+        if !lines::is_text(text) {
+            return Err(BlameError::Binary { path: path.clone() }.into());
+        }
+        let mut open = Open::of(text);
+        while !open.open.is_empty()
+            && let Some((origin, version)) = older()?
+        {
+            match version.filter(|text| lines::is_text(text)) {
+                Some(text) => open.rebase(lines::hashes(&text), &origin),
+                None => open.rest(&origin),
+            }
+        }
+        Ok(open.blame(path, text, before))
+    }
 }
 
 /// The file as it is now.
@@ -195,17 +209,55 @@ fn kept(state: &State) -> Result<Vec<Arc<Landing>>, BlameError> {
     Ok(out)
 }
 
-struct Trace<'a> {
-    state: &'a State,
-    /// Of older landings nothing is kept.
-    oldest: u64,
+/// The lines of a file on their way back.
+struct Open {
     /// The text as it was at the point that was reached.
     now: Vec<Line>,
-    /// Its SHA-256, where it is known.
-    sha256: Option<[u8; 32]>,
     /// Lines of the file whose origin is not known yet, and where they are in `now`.
     open: Vec<(usize, usize)>,
     found: Vec<Option<Origin>>,
+}
+
+impl Open {
+    fn of(text: &[u8]) -> Self {
+        let now = lines::hashes(text);
+        let open = (0..now.len()).map(|i| (i, i)).collect();
+        Self { open, found: vec![None; now.len()], now }
+    }
+
+    /// What is new since an older text has an origin; the rest is looked for there.
+    fn rebase(&mut self, older: Vec<Line>, origin: &Origin) {
+        let was = lines::was(&older, &self.now);
+        let mut open = Vec::new();
+        for (line, at) in self.open.drain(..) {
+            match was.get(at).copied().flatten() {
+                Some(at) => open.push((line, at)),
+                None => self.found[line] = Some(origin.clone()),
+            }
+        }
+        (self.open, self.now) = (open, older);
+    }
+
+    fn rest(&mut self, origin: &Origin) {
+        for (line, _) in self.open.drain(..) {
+            self.found[line] = Some(origin.clone());
+        }
+    }
+
+    fn blame(self, path: &RelPath, text: &[u8], before: &Origin) -> Blame {
+        let line = |(text, origin): (&[u8], Option<Origin>)| BlameLine {
+            text: text.to_vec(),
+            origin: origin.unwrap_or_else(|| before.clone()),
+        };
+        Blame { path: path.clone(), lines: lines::split(text).zip(self.found).map(line).collect() }
+    }
+}
+
+struct Trace<'a> {
+    state: &'a State,
+    lines: Open,
+    /// The SHA-256 of the text that was reached, where it is known.
+    sha256: Option<[u8; 32]>,
 }
 
 impl Trace<'_> {
@@ -214,7 +266,7 @@ impl Trace<'_> {
         loop {
             let mut moved = None;
             for (l, step) in by_path.standing(&path).into_iter().rev() {
-                if l.number >= before || self.open.is_empty() {
+                if l.number >= before || self.lines.open.is_empty() {
                     continue;
                 }
                 let pre = self.pre_images(l)?;
@@ -224,11 +276,11 @@ impl Trace<'_> {
                     return Ok(());
                 }
                 match self.displaced(&pre, step)? {
-                    Some(text) => self.step_back(&text, origin(l)),
+                    Some(text) => self.step_back(&text, &origin(l)),
                     None => {
                         moved = self.moved_from(&pre, l, step)?;
                         if moved.is_none() {
-                            self.rest(origin(l));
+                            self.lines.rest(&origin(l));
                             return Ok(());
                         }
                         break;
@@ -254,11 +306,11 @@ impl Trace<'_> {
         let outside = Origin::Outside { after: l.number };
         let (Some(new), Some(slot)) = (&step.new, step.slot()) else {
             // The mode of a directory that is a file now, or a removal.
-            self.rest(outside);
+            self.lines.rest(&outside);
             return Ok(false);
         };
         if new.kind != Kind::File {
-            self.rest(outside);
+            self.lines.rest(&outside);
             return Ok(false);
         }
         if self.sha256.is_some() && self.sha256 == step.new_sha256 {
@@ -269,13 +321,13 @@ impl Trace<'_> {
         match lines.get(slot) {
             Some(left) => {
                 let left = left.to_vec();
-                self.rebase(left, &outside);
+                self.lines.rebase(left, &outside);
             }
             // Not recorded: whatever the landing changed as well may be from outside.
             None => {
                 let pre = self.pre_images(l)?;
                 let old = pre.map(|p| self.displaced(&p, step)).transpose()?.flatten();
-                self.rebase(lines::hashes(&old.unwrap_or_default()), &outside);
+                self.lines.rebase(lines::hashes(&old.unwrap_or_default()), &outside);
             }
         }
         self.sha256 = step.new_sha256;
@@ -294,28 +346,9 @@ impl Trace<'_> {
         Ok(lines::is_text(&text).then_some(text))
     }
 
-    /// What is new since an older text has an origin; the rest is looked for there.
-    fn step_back(&mut self, older: &[u8], origin: Origin) {
-        self.rebase(lines::hashes(older), &origin);
+    fn step_back(&mut self, older: &[u8], origin: &Origin) {
+        self.lines.rebase(lines::hashes(older), origin);
         self.sha256 = Some(Sha256::digest(older).into());
-    }
-
-    fn rebase(&mut self, older: Vec<Line>, origin: &Origin) {
-        let was = lines::was(&older, &self.now);
-        let mut open = Vec::new();
-        for (line, at) in self.open.drain(..) {
-            match was.get(at).copied().flatten() {
-                Some(at) => open.push((line, at)),
-                None => self.found[line] = Some(origin.clone()),
-            }
-        }
-        (self.open, self.now) = (open, older);
-    }
-
-    fn rest(&mut self, origin: Origin) {
-        for (line, _) in self.open.drain(..) {
-            self.found[line] = Some(origin.clone());
-        }
     }
 
     /// The path from which a landing moved a file as it was: it removed the same content there.
@@ -350,7 +383,7 @@ fn origin(l: &Landing) -> Origin {
     Origin::Landing {
         landing: l.number,
         time: l.intent.time,
-        session: l.intent.session.clone(),
+        session: Some(l.intent.session.clone()),
         goal: l.intent.goal.clone(),
     }
 }

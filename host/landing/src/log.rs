@@ -36,6 +36,8 @@ pub struct LogEntry {
     pub goal: Option<String>,
     /// Its agent.
     pub agent: Option<String>,
+    /// Who did it, a person or a machine: told of landings on a project's head.
+    pub who: Option<String>,
     /// Its task.
     pub task_id: Option<String>,
     /// What was said at the commit.
@@ -137,6 +139,7 @@ fn journalled(lines: Vec<JournalEntry>) -> BTreeMap<u64, LogEntry> {
                     session: e.session,
                     goal: e.goal,
                     agent: e.agent,
+                    who: None,
                     task_id: e.task_id,
                     decisions,
                     undone_by: None,
@@ -165,6 +168,7 @@ fn of_intent(landing: u64, intent: &Intent) -> LogEntry {
         session: Some(intent.session.clone()),
         goal: intent.goal.clone(),
         agent: intent.agent.clone(),
+        who: None,
         task_id: intent.task_id.clone(),
         message: intent.message.clone(),
         added,

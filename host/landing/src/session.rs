@@ -362,7 +362,11 @@ impl Session {
         Ok(SessionMark { record, index: (index.ino, index.size) })
     }
 
-    fn writer_by(&self, lease: Lease, options: ViewOptions) -> Result<Writer, LeaseError> {
+    pub(crate) fn writer_by(
+        &self,
+        lease: Lease,
+        options: ViewOptions,
+    ) -> Result<Writer, LeaseError> {
         let mut meta = meta::load_open(&self.domain, &self.id)?;
         layers::check_store(&self.domain, &meta)?;
         let boot = &self.domain.options.boot_id;

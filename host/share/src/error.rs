@@ -1,8 +1,8 @@
 //! What can go wrong between a session and a store.
 
 use brio_landing::{
-    BeginError, CommitError, Conflict, HeadError, LeaseError, SessionError, SessionId,
-    StoreBindingError,
+    BeginError, BlameError, CommitError, Conflict, HeadError, LeaseError, SessionError, SessionId,
+    StoreBindingError, UndoError,
 };
 use brio_session::{FsError, RelPath};
 
@@ -83,6 +83,22 @@ pub enum ShareError {
         /// The project.
         project: String,
     },
+    /// The trees of a landing are no longer kept.
+    #[error(
+        "LANDING_COLLECTED: what landing {landing} of {project} replaced is no longer kept; `brio log` shows which landings can be undone"
+    )]
+    Collected {
+        /// The project.
+        project: String,
+        /// Its position.
+        landing: u64,
+    },
+    /// A landing is not undone.
+    #[error(transparent)]
+    Undo(#[from] UndoError),
+    /// The lines of a file cannot be told.
+    #[error(transparent)]
+    Blame(#[from] BlameError),
     /// The record of the store does not fit.
     #[error("STORE_CORRUPT: session {id}: {what}")]
     Corrupt {
@@ -141,6 +157,9 @@ impl ShareError {
             Self::Conflicts { .. } => "CONFLICT",
             Self::Busy { .. } => "STORE_BUSY",
             Self::Corrupt { .. } => "STORE_CORRUPT",
+            Self::Collected { .. } => "LANDING_COLLECTED",
+            Self::Undo(e) => e.code(),
+            Self::Blame(e) => e.code(),
             Self::Session(e) => e.code(),
             Self::Lease(e) => e.code(),
             Self::Begin(e) => e.code(),

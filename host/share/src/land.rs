@@ -73,8 +73,20 @@ impl Place {
         options: &LandOptions,
     ) -> Result<LandedOnHead, ShareError> {
         let writer = session.writer("land", ViewOptions { vcs: true, ..ViewOptions::default() })?;
+        self.land_by(session, writer, options, None)
+    }
+
+    /// As [`land`](Self::land), by who writes in it already. `undo_of`: the landing of the head
+    /// that it undoes.
+    pub(crate) fn land_by(
+        &self,
+        session: &Session,
+        writer: Writer,
+        options: &LandOptions,
+        undo_of: Option<u64>,
+    ) -> Result<LandedOnHead, ShareError> {
         let mut announced = None;
-        match self.land_held(session, &writer, options, &mut announced) {
+        match self.land_held(session, &writer, (options, undo_of), &mut announced) {
             Ok((record, settled, doc)) => {
                 let changes =
                     writer.view().changes().map_err(ShareError::path(&RelPath::root()))?;
@@ -121,7 +133,7 @@ impl Place {
         &self,
         session: &Session,
         writer: &Writer,
-        options: &LandOptions,
+        (options, undo_of): (&LandOptions, Option<u64>),
         announced: &mut Option<SessionDoc>,
     ) -> Result<(Option<LandingDoc>, Vec<RelPath>, SessionDoc), ShareError> {
         writer.may_land_elsewhere(options.accept_unclean)?;
@@ -173,6 +185,7 @@ impl Place {
                 agent: info.agent.clone(),
                 goal: info.goal.clone(),
                 message: options.message.clone(),
+                undo_of,
             };
             let (on, head_of) = (head.0.clone(), format!("the head of {}", self.project.id()));
             let landing = self.run(|p: Project| async move {

@@ -28,6 +28,8 @@ pub struct Place {
     pub(crate) runner: Arc<Runner>,
     pub(crate) project: Project,
     pub(crate) url: Arc<str>,
+    /// Who lands.
+    pub(crate) who: Option<String>,
 }
 
 impl Places {
@@ -72,7 +74,8 @@ impl Places {
                 project
             }
         };
-        Ok(Place { runner: self.runner.clone(), project, url: url.into() })
+        let (runner, who) = (self.runner.clone(), self.who.clone());
+        Ok(Place { runner, project, url: url.into(), who })
     }
 
     /// The store at a URL, for what is about no project in it.

@@ -57,7 +57,8 @@ const MOST: usize = 32;
 fn word(origin: &Origin) -> String {
     match origin {
         Origin::Landing { landing, goal, session, .. } => {
-            let goal = one_line(goal.as_deref().unwrap_or(session.as_str()));
+            let session = session.as_ref().map_or("import", |s| s.as_str());
+            let goal = one_line(goal.as_deref().unwrap_or(session));
             let short: String = match goal.char_indices().nth(MOST) {
                 Some((at, _)) => format!("{}…", &goal[..at]),
                 None => goal,
@@ -83,7 +84,7 @@ fn json(l: &BlameLine, line: usize) -> json::BlameLine {
     match &l.origin {
         Origin::Landing { landing, time, session, goal } => json::BlameLine {
             time: Some(time::of(*time)),
-            session: Some(session.to_string()),
+            session: session.as_ref().map(ToString::to_string),
             goal: goal.clone(),
             ..of("landing", *landing)
         },

@@ -3,6 +3,7 @@
 
 mod error;
 mod inverse;
+mod on_head;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
