@@ -31,10 +31,8 @@ pub(crate) fn commit(
     }
     // What would not land itself takes no children first.
     let m = meta::load_open(state, id)?;
-    if m.parent.is_none() && !children(state, id)?.is_empty() {
-        if heads::of(state, &m)?.is_none() {
-            state.may_land_session(id)?;
-        }
+    if m.parent.is_none() && !children(state, id)?.is_empty() && heads::of(state, &m)?.is_none() {
+        state.may_land_session(id)?;
     }
     if options.stop {
         // Its children land in it while nobody writes there.

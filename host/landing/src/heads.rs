@@ -14,8 +14,8 @@ use crate::session::Session;
 use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Conflict, Domain, Isolation, Landed, LeaseError, Moved,
-    RebaseOptions, Rebased, ResolveError, ResolveOptions, Resolved, Seal, SessionId, TreeInfo,
-    Warning, Writer,
+    RebaseOptions, Rebased, ResolveError, ResolveOptions, Resolved, RollbackError, Seal, SessionId,
+    SessionInfo, TreeInfo, Warning, Writer,
 };
 
 /// The heads of projects in stores.
@@ -37,6 +37,16 @@ pub trait Heads: Send + Sync {
         session: &Session,
         options: &CommitOptions,
     ) -> Result<Landed, CommitError>;
+
+    /// Finds out for good that no landing of a session was done or will be, before it is thrown
+    /// away: called where one was begun and had no answer.
+    ///
+    /// # Errors
+    /// The store's; `SESSION_ENDED` where one was done.
+    fn settle(&self, session: &Session) -> Result<(), HeadError>;
+
+    /// A session that a store knew is gone: the store is told, as far as it can be.
+    fn gone(&self, was: &SessionInfo);
 }
 
 /// Why a head cannot be asked or moved.
@@ -177,6 +187,22 @@ fn seal_on(state: &Arc<State>, m: &Meta, head: &TreeInfo) -> Result<Seal, Commit
     };
     let digest = prepare(state, m, &options, None)?.digest(&[])?;
     Ok(Seal { session: m.id.clone(), landing: head.position, parent: None, digest })
+}
+
+/// Whether a session may be thrown away, as far as heads say; and who is to be told then.
+#[expect(clippy::type_complexity, reason = "said once")]
+pub(crate) fn may_go(
+    state: &Arc<State>,
+    m: &Meta,
+) -> Result<Option<(Arc<dyn Heads>, SessionInfo)>, RollbackError> {
+    let (Some(heads), Some(pushed), Ok(_)) = (&state.options.heads, &m.pushed, stands_on(m)) else {
+        return Ok(None);
+    };
+    let session = Session::new(state.clone(), m.id.clone());
+    if !pushed.landings.is_empty() {
+        heads.settle(&session)?;
+    }
+    Ok(Some((heads.clone(), session.info()?)))
 }
 
 /// See [`Writer::check_seal`].

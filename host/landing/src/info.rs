@@ -166,7 +166,7 @@ pub struct Landed {
     /// The parent it landed in.
     pub parent: Option<SessionId>,
     /// Where on a project's head it landed; `landing` is the position then.
-    pub head: Option<OnHead>,
+    pub head: Option<Box<OnHead>>,
     /// Children that landed first, each in its parent, in this order.
     pub children: Vec<SessionId>,
 }

@@ -6,7 +6,9 @@ use crate::errors::{Doing, is_full};
 use crate::finish::{discard, empty_trash};
 use crate::lease::{Ask, Hold, Lease};
 use crate::state::State;
-use crate::{RollbackError, RolledBack, SessionError, SessionId, gc, isolation, meta, recover};
+use crate::{
+    RollbackError, RolledBack, SessionError, SessionId, gc, heads, isolation, meta, recover,
+};
 
 /// See [`Domain::rollback`](crate::Domain::rollback).
 pub(crate) fn rollback(
@@ -41,6 +43,10 @@ fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack,
     if !children.is_empty() {
         return Err(RollbackError::OpenChildren { session: id.clone(), children });
     }
+    let stored = match &known {
+        Some(m) => heads::may_go(state, m)?,
+        None => None,
+    };
     let lock = state.exclusive()?;
     // A sealed landing of it that was interrupted is completed or undone first.
     recover::settle(state, &lock).map_err(|e| crate::DomainError::from(Box::new(e)))?;
@@ -64,5 +70,8 @@ fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack,
     // Unlinking its open lease file frees nothing before it is closed.
     drop(lease);
     freed += empty_trash(state).doing(id)?;
+    if let Some((heads, was)) = stored {
+        heads.gone(&was);
+    }
     Ok(RolledBack { bytes_freed: freed })
 }

@@ -2,8 +2,8 @@
 //! resolved as any other.
 
 use brio_landing::{
-    CommitError, CommitOptions, Domain, HeadError, Heads, Landed, OnHead, Session, TreeInfo,
-    Warning,
+    CommitError, CommitOptions, Domain, HeadError, Heads, Landed, OnHead, Session, SessionInfo,
+    TreeInfo, Warning,
 };
 use brio_session::{ChangeSet, RelPath};
 
@@ -67,7 +67,7 @@ impl Places {
             };
             let tree = place.tree_info(record.base_after(), record.at);
             done.landing = Some(record.position);
-            done.head = Some(OnHead { tree, from: landed.from, followed });
+            done.head = Some(Box::new(OnHead { tree, from: landed.from, followed }));
         }
         Ok(done)
     }
@@ -112,5 +112,37 @@ impl Heads for Places {
             }
             e => e.head().into(),
         })
+    }
+
+    fn settle(&self, session: &Session) -> Result<(), HeadError> {
+        let settled = || {
+            let info = session.info()?;
+            let place = self.of(tree_of(&info)?)?;
+            Ok::<_, ShareError>((place.settle(session)?, place))
+        };
+        match settled().map_err(|e| e.head())? {
+            (None, _) => Ok(()),
+            (Some(record), place) => Err(HeadError {
+                code: "SESSION_ENDED",
+                text: format!(
+                    "SESSION_ENDED: session {id} landed at position {} of {} after all; `brio session commit {id}` ends it here too, and undoing that landing takes its work back",
+                    record.position,
+                    place.project().id(),
+                    id = session.id(),
+                ),
+            }),
+        }
+    }
+
+    fn gone(&self, was: &SessionInfo) {
+        let tell = || match (tree_of(was), &was.pushed) {
+            (Ok(tree), Some(pushed)) if pushed.seq > 0 => {
+                self.of(tree)?.tell_rolled_back(was.id.as_str(), pushed.seq)
+            }
+            _ => Ok(()),
+        };
+        if let Err(e) = tell() {
+            tracing::warn!("session {}: the store still has it: {e}", was.id);
+        }
     }
 }

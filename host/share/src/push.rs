@@ -194,4 +194,19 @@ impl Place {
         (doc.state, doc.landing) = (state, landing);
         store(self, session, writer, doc, settled)
     }
+
+    /// Tells the store that a session was thrown away, unless somebody else went on with it.
+    pub(crate) fn tell_rolled_back(&self, id: &str, seq: u64) -> Result<(), ShareError> {
+        let there = self.session(id)?;
+        if there.seq != seq {
+            return Ok(());
+        }
+        let mut doc = there.anew()?;
+        doc.state = SessionState::RolledBack;
+        self.run(|p: Project| async move {
+            let nothing = p.upload().finish().await?;
+            p.store_session(&doc, nothing).await
+        })?;
+        Ok(())
+    }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_landing::{
-    CommitError, CommitOptions, Domain, HeadError, Heads, Landed, Session, TreeInfo, Trees,
+    CommitError, CommitOptions, Domain, HeadError, Heads, Landed, Session, SessionInfo, TreeInfo,
+    Trees,
 };
 use brio_session::{FsError, FsResult, Lower};
 use brio_share::{Place, Places, ShareError};
@@ -227,5 +228,16 @@ impl Heads for Stores {
         options: &CommitOptions,
     ) -> Result<Landed, CommitError> {
         self.places().map_err(|e| e.head())?.land(domain, session, options)
+    }
+
+    fn settle(&self, session: &Session) -> Result<(), HeadError> {
+        self.places().map_err(|e| e.head())?.settle(session)
+    }
+
+    fn gone(&self, was: &SessionInfo) {
+        match self.places() {
+            Ok(places) => places.gone(was),
+            Err(e) => tracing::warn!("session {}: the store still has it: {e}", was.id),
+        }
     }
 }

@@ -144,6 +144,10 @@ pub enum RollbackError {
         /** What ended it. */
         source: Box<RollbackError>,
     },
+    /// A landing on its project's head was begun, and it may have been done: the head cannot be
+    /// asked, or says so.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// It cannot be found.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -159,6 +163,7 @@ impl RollbackError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Head(e) => e.code,
             Self::Lease(e) => e.code(),
             Self::OpenChildren { .. } => "OPEN_CHILDREN",
             Self::Cascade { source, .. } => source.code(),

@@ -129,7 +129,7 @@ pub(crate) fn say_landed(ui: &Ui, id: &str, landed: &Landed, changes: &ChangeSet
     let stat = landed_stat(changes, &landed.notes);
     match (landed.landing, &landed.parent) {
         (_, Some(parent)) => ui.say(format_args!("landed: {id} in its parent {parent} ({stat})")),
-        (Some(n), None) => match &landed.head {
+        (Some(n), None) => match landed.head.as_deref() {
             Some(OnHead { tree, followed, .. }) => {
                 ui.say(format_args!("landed: {id} at position {n} of {} ({stat})", tree.project));
                 ui.say(format_args!("new tree: {}", tree.tree));
