@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use brio_landing::{
-    Blame, BlameError, Collected, Domain, DomainError, GcOptions, Landed, Log, LogFilter,
-    SessionError, UndoError, UndoOptions,
+    Blame, BlameError, Collected, CommitError, Domain, DomainError, GcOptions, HeadError, Landed,
+    Log, LogFilter, SessionError, UndoError, UndoOptions,
 };
 use brio_registry::{RegistryError, SessionRow};
 use brio_session::{RelPath, from_os};
+use brio_share::{Place, ShareError};
 
 use crate::Brio;
 use crate::observe::WatchedLanding;
@@ -21,8 +22,9 @@ impl Brio {
         Ok(self.domain(base, false)?.0.root_path().to_owned())
     }
 
-    /// The landings of the domain that `base` lies in, newest first. `path`: only those that
-    /// changed it, or something below it.
+    /// The landings of the domain that `base` lies in, newest first; where it belongs to a project
+    /// in a store, those on the project's head. `path`: only those that changed it, or something
+    /// below it.
     ///
     /// # Errors
     /// [`SessionError`].
@@ -34,10 +36,14 @@ impl Brio {
     ) -> Result<Log, SessionError> {
         let (domain, _) = self.domain(base, false)?;
         let path = path.map(|p| inside(&domain, p)).transpose()?;
+        if let Some(place) = self.place_of(&domain)? {
+            return Ok(place.log(limit, path.as_ref()).map_err(|e| e.head())?);
+        }
         domain.log(&LogFilter { limit, path })
     }
 
-    /// Undoes a landing of the domain that `base` lies in, by another landing.
+    /// Undoes a landing of the domain that `base` lies in, by another landing; where it belongs to
+    /// a project in a store, one on the project's head, by its position.
     ///
     /// # Errors
     /// [`UndoError`]; then the base is as it was.
@@ -49,7 +55,15 @@ impl Brio {
     ) -> Result<Landed, UndoError> {
         let (domain, _) = self.domain(base, false)?;
         let watched = WatchedLanding::undo(self, domain.root_path(), landing);
-        let mut done = domain.undo(landing, options);
+        let mut done = match self.place_of(&domain).map_err(CommitError::from)? {
+            None => domain.undo(landing, options),
+            Some(place) => match place.undo(&domain, landing, options) {
+                Ok(landed) => Ok(place.as_landed(&domain, landed, &RelPath::root())),
+                Err(ShareError::Undo(e)) => Err(e),
+                Err(ShareError::Commit(e)) => Err(e.into()),
+                Err(e) => Err(CommitError::from(e.head()).into()),
+            },
+        };
         watched.undone(&done);
         if let Ok(landed) = &mut done {
             self.deliver_landed(&domain, landed);
@@ -70,7 +84,20 @@ impl Brio {
         let base = if file.file_name().is_some() { dir } else { file };
         let (domain, below) = self.domain(base, false)?;
         let path = file.file_name().map_or(below.clone(), |name| below.join(from_os(name)));
-        domain.blame(&path)
+        match self.place_of(&domain)? {
+            None => domain.blame(&path),
+            Some(place) => place.blame(&path).map_err(|e| match e {
+                ShareError::Blame(e) => e,
+                e => e.head().into(),
+            }),
+        }
+    }
+
+    /// The place of the project that a base belongs to.
+    fn place_of(&self, domain: &Domain) -> Result<Option<Place>, HeadError> {
+        let binding = domain.store_binding().map_err(|e| ShareError::from(e).head())?;
+        let place = binding.map(|b| self.stores().place(&b.store, &b.project));
+        place.transpose().map_err(|e| e.head())
     }
 
     /// Deletes what nobody needs any more in the domain that `base` lies in, and in the one that

@@ -18,7 +18,7 @@ use crate::look::Look;
 use crate::preimage::PreImages;
 use crate::state::State;
 use crate::undone::ByPath;
-use crate::{DomainError, HostError, SessionId, manifest};
+use crate::{DomainError, HeadError, HostError, SessionId, manifest};
 
 /// How often it is tried again because something landed meanwhile.
 const ATTEMPTS: usize = 16;
@@ -90,6 +90,9 @@ pub enum BlameError {
         /** The path. */
         path: RelPath,
     },
+    /// The history of its project cannot be read.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// The domain is unusable.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -102,6 +105,7 @@ impl BlameError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Head(e) => e.code,
             Self::Missing { .. } => "PATH_MISSING",
             Self::NotAFile { .. } => "NOT_A_FILE",
             Self::Binary { .. } => "BINARY",

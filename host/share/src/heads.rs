@@ -8,7 +8,7 @@ use brio_landing::{
 use brio_session::{ChangeSet, RelPath};
 
 use crate::push::tree_of;
-use crate::{LandOptions, Place, Places, ShareError, Story, Updated};
+use crate::{LandOptions, LandedOnHead, Place, Places, ShareError, Story, Updated};
 
 impl Places {
     /// The project that a tree is of.
@@ -43,9 +43,26 @@ impl Places {
                 story: self.story(session)?,
             },
         )?;
+        Ok(place.as_landed(domain, landed, &info.subdir))
+    }
+
+    /// What is told to a store of a session here.
+    ///
+    /// # Errors
+    /// When its journal cannot be read.
+    pub fn story(&self, session: &Session) -> Result<Story, ShareError> {
+        let machine = self.machine().map(str::to_owned);
+        Ok(Story { machine, ..Story::of(session)? })
+    }
+}
+
+impl Place {
+    /// What a landing on the head is to whoever knows landings in a base: the directory follows,
+    /// and what stands against that is told.
+    pub fn as_landed(&self, domain: &Domain, landed: LandedOnHead, subdir: &RelPath) -> Landed {
         let mut done = Landed {
             landing: None,
-            changes: up(landed.changes, &info.subdir),
+            changes: up(landed.changes, subdir),
             notes: landed.notes,
             warnings: Vec::new(),
             parent: None,
@@ -53,7 +70,7 @@ impl Places {
             children: Vec::new(),
         };
         if let Some(record) = &landed.record {
-            let followed = match place.follow(domain) {
+            let followed = match self.follow(domain) {
                 Ok(Some(Updated { landing, position, kept })) => {
                     let drifted = |path| Warning::Drifted { path, position };
                     done.warnings.extend(kept.into_iter().map(drifted));
@@ -65,20 +82,11 @@ impl Places {
                     None
                 }
             };
-            let tree = place.tree_info(record.base_after(), record.at);
+            let tree = self.tree_info(record.base_after(), record.at);
             done.landing = Some(record.position);
             done.head = Some(Box::new(OnHead { tree, from: landed.from, followed }));
         }
-        Ok(done)
-    }
-
-    /// What is told to a store of a session here.
-    ///
-    /// # Errors
-    /// When its journal cannot be read.
-    pub fn story(&self, session: &Session) -> Result<Story, ShareError> {
-        let machine = self.machine().map(str::to_owned);
-        Ok(Story { machine, ..Story::of(session)? })
+        done
     }
 }
 

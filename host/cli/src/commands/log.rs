@@ -72,6 +72,9 @@ fn line(l: &LogEntry, pending: bool) -> String {
     if let Some(agent) = &l.agent {
         line.push_str(&format!("  by {}", one_line(agent)));
     }
+    if let Some(who) = &l.who {
+        line.push_str(&format!("  ({})", one_line(who)));
+    }
     match l.notes.len() {
         0 => {}
         1 => line.push_str("  (1 note"),

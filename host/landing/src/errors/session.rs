@@ -48,6 +48,9 @@ pub enum SessionError {
         /** The project. */
         project: String,
     },
+    /// Its project's head cannot be asked.
+    #[error(transparent)]
+    Head(#[from] HeadError),
     /// The domain itself is unusable.
     #[error(transparent)]
     Domain(#[from] DomainError),
@@ -60,6 +63,7 @@ impl SessionError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Head(e) => e.code,
             Self::Unknown { .. } => "SESSION_UNKNOWN",
             Self::Ended { .. } => "SESSION_ENDED",
             Self::Ambiguous { .. } => "SESSION_AMBIGUOUS",

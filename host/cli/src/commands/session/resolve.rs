@@ -1,6 +1,6 @@
 //! `brio session resolve`
 
-use brio_host::{FsError, RelPath, ResolveOptions, Take};
+use brio_host::{FsError, LowerInfo, RelPath, ResolveOptions, Take};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -62,7 +62,16 @@ impl Resolve {
                 for (path, side) in &done.taken {
                     ui.say(format_args!("{:<8} {path}", side.as_str()));
                 }
-                ui.say(format_args!("resolved: {id} sees the base as of landing {}", done.landing));
+                match session.record()?.lower {
+                    LowerInfo::Tree(tree) => ui.say(format_args!(
+                        "resolved: {id} stands on position {} of {} now",
+                        tree.position, tree.project
+                    )),
+                    _ => ui.say(format_args!(
+                        "resolved: {id} sees the base as of landing {}",
+                        done.landing
+                    )),
+                }
                 ui.say(if done.marked.is_empty() {
                     format!(
                         "`brio session diff {id}` shows it, `brio session commit {id}` lands it"
