@@ -258,3 +258,16 @@ pub(crate) async fn list_all(
         }
     }
 }
+
+/// All names of refs.
+pub(crate) async fn list_refs(backend: &Shared, prefix: &str) -> Result<Vec<String>> {
+    let mut out: Vec<String> = Vec::new();
+    loop {
+        let page = backend.list_refs(prefix, out.last().map(String::as_str)).await?;
+        let last = page.len() < PAGE;
+        out.extend(page);
+        if last {
+            return Ok(out);
+        }
+    }
+}

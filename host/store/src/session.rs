@@ -1,7 +1,8 @@
 //! Sessions in a store: what another machine needs to go on with one.
 
-use crate::backend::{PAGE, Swap};
+use crate::backend::Swap;
 use crate::doc::{self, Base, DiffLine, SessionDoc, SessionState, SessionTreeDoc};
+use crate::objects::list_refs;
 use crate::tree::{Difference, Entry, diff, shown};
 use crate::upload::Settled;
 use crate::{AttemptId, Error, Hash, Project, Result};
@@ -108,18 +109,11 @@ impl Project {
     pub async fn sessions(&self) -> Result<Vec<String>> {
         let o = self.objects();
         let prefix = o.keys.sessions();
-        let mut out = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let page = o.backend.list_refs(&prefix, after.as_deref()).await?;
-            out.extend(page.iter().filter_map(|name| {
-                Some(name.strip_prefix(&prefix)?.strip_suffix("/metadata.json")?.to_owned())
-            }));
-            if page.len() < PAGE {
-                return Ok(out);
-            }
-            after = page.last().cloned();
-        }
+        let names = list_refs(&o.backend, &prefix).await?;
+        let id = |name: &String| {
+            Some(name.strip_prefix(&prefix)?.strip_suffix("/metadata.json")?.to_owned())
+        };
+        Ok(names.iter().filter_map(id).collect())
     }
 
     /// Stores a session whose `seq` is that of what it was made from (0: it is new), and gives

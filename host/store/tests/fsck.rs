@@ -1,6 +1,8 @@
 //! Each kind of damage is made, found, told of with what needs it, and mended where it can be.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "fsck/notes.rs"]
+mod notes;
 #[path = "support/mod.rs"]
 mod support;
 

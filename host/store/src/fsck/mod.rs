@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::gc::Root;
 use crate::key::Kind;
-use crate::{Hash, Project, Result};
+use crate::{Content, Hash, Project, Result};
 
 mod history;
 mod mend;
+mod notes;
 mod places;
 mod shown;
 mod walk;
@@ -89,6 +90,15 @@ pub enum Damage {
         /// What is wrong.
         why: String,
     },
+    /// A version of a note does not hold what its hash says; the others are the way back.
+    Note {
+        /// The note's path.
+        path: String,
+        /// The version.
+        version: u64,
+        /// What is wrong.
+        why: String,
+    },
     /// What a session says in words is not what it is.
     Projection {
         /// The session.
@@ -121,7 +131,7 @@ pub enum Mend {
 /// Who needs something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Need {
-    /// The head, a landing, a session.
+    /// The head, a landing, a session, a note.
     pub root: Root,
     /// The path, for people; of a node, the last one in it. `None`: all of it.
     pub path: Option<String>,
@@ -182,6 +192,8 @@ struct Fsck<'a> {
     options: FsckOptions,
     places: Places,
     roots: Vec<(Root, Hash)>,
+    /// What notes need.
+    contents: Vec<(Root, Content)>,
     found: BTreeMap<Damage, Finding>,
     /// Objects that are not there or not whole.
     bad: HashSet<(Kind, Hash)>,
@@ -210,8 +222,8 @@ impl Finding {
 }
 
 impl Project {
-    /// Looks at all that the head, the landings whose trees are kept and the sessions need, and
-    /// tells what of it is not there or not whole. What changes meanwhile may be told as damage
+    /// Looks at all that the head, the landings whose trees are kept, the sessions and the notes
+    /// need, and tells what of it is not there or not whole. What changes meanwhile may be told as damage
     /// that a second look does not find. Takes 32 to 80 bytes of memory for each object.
     ///
     /// # Errors
@@ -228,12 +240,14 @@ impl Project {
             options: *options,
             places: Places::default(),
             roots: Vec::new(),
+            contents: Vec::new(),
             found: BTreeMap::new(),
             bad: HashSet::new(),
             report: FsckReport::default(),
         };
         look.places().await?;
         look.history().await?;
+        look.notes().await?;
         let contents = look.nodes(see).await?;
         look.blobs(&contents, see).await?;
         look.directories().await?;

@@ -22,6 +22,9 @@ impl fmt::Display for Damage {
             Self::Pack { pack, why } => write!(f, "pack {pack}: {why}"),
             Self::Ref { name, why } => write!(f, "{name}: {why}"),
             Self::Landing { position, why } => write!(f, "the record of landing {position}: {why}"),
+            Self::Note { path, version, why } => {
+                write!(f, "version {version} of note {path}: {why}")
+            }
             Self::Projection { session, why } => write!(f, "tree.json of {session}: {why}"),
         }
     }

@@ -39,6 +39,7 @@ impl Fsck<'_> {
         see: &mut (dyn FnMut(FsckProgress) + Send),
     ) -> Result<Contents> {
         let mut contents = Contents::default();
+        self.contents.iter().for_each(|(_, content)| contents.add(content));
         let mut known: HashMap<Hash, Facts> = HashMap::new();
         let mut trees = HashSet::new();
         let mut waiting: Vec<(Hash, Option<Facts>)> = Vec::new();
@@ -286,6 +287,10 @@ impl Fsck<'_> {
                 }
             }
         }
+        for (root, content) in &self.contents {
+            let lost = self.lost_of(content).await.into_iter();
+            needs.extend(lost.map(|h| (Kind::Blob, h, root.clone(), "/".to_owned())));
+        }
         for (kind, hash, root, path) in needs {
             let path = (path != "/").then_some(path);
             for finding in self.found.values_mut() {
@@ -323,6 +328,15 @@ impl Fsck<'_> {
 }
 
 impl Contents {
+    fn add(&mut self, content: &Content) {
+        match content {
+            // Nobody reads the blob of nothing.
+            Content { size: 0, .. } => {}
+            Content { depth: 0, root, .. } => _ = self.blobs.insert(*root),
+            content => _ = self.chunked.insert(*content),
+        }
+    }
+
     /// What a node names: contents are kept, children told, with what the node says of them.
     fn take(&mut self, node: &Node) -> Vec<(Hash, Option<Facts>)> {
         match &node.items {
@@ -332,14 +346,8 @@ impl Contents {
             }
             Items::Leaf(v) => {
                 for (_, entry) in v {
-                    match entry {
-                        // Nobody reads the blob of nothing.
-                        Entry::File { content, .. } if content.size == 0 => {}
-                        Entry::File { content, .. } if content.depth == 0 => {
-                            self.blobs.insert(content.root);
-                        }
-                        Entry::File { content, .. } => _ = self.chunked.insert(*content),
-                        _ => {}
+                    if let Entry::File { content, .. } = entry {
+                        self.add(content);
                     }
                 }
                 Vec::new()

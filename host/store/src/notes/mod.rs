@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use time::OffsetDateTime;
 
 pub use self::doc::{NoteBody, NoteDoc, NoteOrigin, NoteVersion};
-use self::name::Named;
+pub(crate) use self::name::{Named, read as named};
 use crate::backend::{PAGE, Swap, Version};
 use crate::content::split;
 use crate::upload::Settled;
@@ -243,7 +243,7 @@ impl Project {
             }
             let its = page.iter().filter_map(|key| {
                 let name = key.strip_prefix(&prefix)?;
-                let wanted = match name::read(name) {
+                let wanted = match named(name) {
                     Some(Named::Path(path)) => fits(&path),
                     Some(Named::Hashed) => true,
                     None => {
