@@ -117,7 +117,7 @@ impl Project {
                 self.check().await?;
                 let tree = empty_tree();
                 let at = self.options().clock.now();
-                let attempt = AttemptId::random()?;
+                let attempt = self.new_attempt()?;
                 let format = doc::FORMAT;
                 let (landing, undo) = (None, None);
                 let doc = HeadDoc { format, position: 0, tree, landing, undo, at, attempt };
@@ -149,7 +149,7 @@ impl Project {
                 let stored = settled.stored();
                 break Ok(Landing::Landed(Box::new(Landed { record, stored, lost })));
             }
-            let id = AttemptId::random()?;
+            let id = self.new_attempt()?;
             match self
                 .attempt(&head, &Wanted { base, edits, why, id }, Some(&settled), &mut open)
                 .await
@@ -198,7 +198,7 @@ impl Project {
     /// Of several that lose to each other, not all try again at once.
     pub async fn back_off(&self, lost: u32) {
         let mut random = [0; 8];
-        if getrandom::fill(&mut random).is_ok() {
+        if self.options().chance.fill(&mut random).is_ok() {
             let most = 10u64 << lost.min(6);
             let wait = std::time::Duration::from_millis(u64::from_le_bytes(random) % most);
             self.options().clock.sleep(wait).await;

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::{Chance, Result, SystemChance};
+
 /// A project's id, `org/name`: each part 1 to 64 of `a-z 0-9 . _ -`, a letter or digit first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProjectId(String);
@@ -37,7 +39,7 @@ fn is_part(part: &str) -> bool {
 
 impl FromStr for ProjectId {
     type Err = NoProjectId;
-    fn from_str(text: &str) -> Result<Self, NoProjectId> {
+    fn from_str(text: &str) -> std::result::Result<Self, NoProjectId> {
         match text.split_once('/') {
             Some((org, name)) if is_part(org) && is_part(name) => Ok(Self(text.to_owned())),
             _ => Err(NoProjectId(text.chars().take(200).collect())),
@@ -52,13 +54,13 @@ impl fmt::Display for ProjectId {
 }
 
 impl Serialize for ProjectId {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: Serializer>(&self, s: S) -> std::result::Result<S::Ok, S::Error> {
         s.serialize_str(&self.0)
     }
 }
 
 impl<'de> Deserialize<'de> for ProjectId {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
         String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
 }
@@ -74,13 +76,15 @@ impl AttemptId {
     ///
     /// # Errors
     /// When the system has no random numbers.
-    pub fn random() -> crate::Result<Self> {
+    pub fn random() -> Result<Self> {
+        Self::by(&SystemChance)
+    }
+
+    /// A new one, by these random numbers.
+    pub(crate) fn by(chance: &dyn Chance) -> Result<Self> {
         use fmt::Write as _;
         let mut bytes = [0u8; 16];
-        getrandom::fill(&mut bytes).map_err(|e| crate::Error::Host {
-            what: "random numbers".into(),
-            source: std::io::Error::other(e.to_string()),
-        })?;
+        chance.fill(&mut bytes)?;
         Ok(Self(bytes.iter().fold(String::with_capacity(32), |mut s, b| {
             let _ = write!(s, "{b:02x}");
             s

@@ -13,6 +13,7 @@
 
 pub mod backend;
 pub mod cache;
+mod chance;
 pub mod content;
 mod doc;
 mod envelope;
@@ -39,6 +40,7 @@ pub mod worktree;
 
 pub use backend::{Backend, Listed, Put, Swap, Version};
 pub use cache::{DiskCache, Tier};
+pub use chance::{Chance, SystemChance};
 pub use content::Content;
 pub use doc::{
     Base, ChangeWord, Counts, HeadDoc, LandingAttempt, LandingDoc, PathChange, SessionDoc,

@@ -2,13 +2,14 @@
 //! in a pack.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, Weighter};
 
 use crate::backend::{PAGE, Shared};
 use crate::cache::{DiskCache, Tier};
@@ -21,13 +22,37 @@ use crate::{Error, Hash, Result, envelope};
 pub(crate) struct Objects {
     pub(crate) backend: Shared,
     pub(crate) keys: Keys,
-    contents: Cache<(Kind, Hash), Bytes, Length>,
-    nodes: Cache<Hash, Arc<Node>, Length>,
+    contents: Memory<(Kind, Hash), Bytes>,
+    nodes: Memory<Hash, Arc<Node>>,
     disk: Option<DiskCache>,
     near: Vec<Arc<dyn Tier>>,
     packs: RwLock<HashMap<(Kind, Hash), (Hash, Spot)>>,
     /// Indexes that were read; the lock is held while more are, so that they are read once.
     indexes: tokio::sync::Mutex<Option<HashSet<Hash>>>,
+}
+
+/// Keys are hashes, so nothing random is needed to spread them: what is kept is the same whenever
+/// the same is asked.
+type Plain = BuildHasherDefault<DefaultHasher>;
+type Memory<K, V> = Cache<K, V, Length, Plain>;
+
+/// Parts of a memory, each with a lock of its own. Not more on a larger machine: what does not
+/// fit into a part is not kept at all.
+const PARTS: usize = 8;
+
+fn memory<K: Eq + std::hash::Hash, V: Clone>(weight: u64) -> Memory<K, V>
+where
+    Length: Weighter<K, V>,
+{
+    let mut options = OptionsBuilder::new();
+    // A blob is at most 2 MiB, a node some tens of KiB.
+    options.estimated_items_capacity(4096).weight_capacity(weight).shards(PARTS);
+    match options.build() {
+        Ok(options) => {
+            Cache::with_options(options, Length, Plain::default(), DefaultLifecycle::default())
+        }
+        Err(e) => unreachable!("all that it needs is there: {e}"),
+    }
 }
 
 #[derive(Clone)]
@@ -58,14 +83,11 @@ pub(crate) struct Near {
 
 impl Objects {
     pub(crate) fn new(backend: Shared, keys: Keys, near: Near) -> Self {
-        // A blob is at most 2 MiB, a node some tens of KiB.
-        let contents = Cache::with_weighter(4096, near.memory / 2, Length);
-        let nodes = Cache::with_weighter(4096, near.memory / 2, Length);
         Self {
             backend,
             keys,
-            contents,
-            nodes,
+            contents: memory(near.memory / 2),
+            nodes: memory(near.memory / 2),
             disk: near.disk,
             near: near.tiers,
             packs: RwLock::default(),

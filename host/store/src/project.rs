@@ -16,7 +16,9 @@ use crate::key::{Keys, Kind};
 use crate::objects::{Near, Objects, list_all};
 use crate::tree::{Edits, Nodes, Tree, edit};
 use crate::upload::Upload;
-use crate::{AttemptId, Base, Compression, Content, Error, Hash, ProjectId, Result};
+use crate::{
+    AttemptId, Base, Chance, Compression, Content, Error, Hash, ProjectId, Result, SystemChance,
+};
 
 /// Time, as a store needs it.
 #[async_trait]
@@ -74,6 +76,8 @@ pub struct StoreOptions {
     pub tiers: Vec<Arc<dyn Tier>>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// Random numbers.
+    pub chance: Arc<dyn Chance>,
 }
 
 impl Default for StoreOptions {
@@ -84,6 +88,7 @@ impl Default for StoreOptions {
             disk: None,
             tiers: Vec::new(),
             clock: Arc::new(SystemClock),
+            chance: Arc::new(SystemChance),
         }
     }
 }
@@ -138,7 +143,7 @@ impl Store {
             tree: 1,
             chunker: CHUNKER.into(),
             created_at: self.options.clock.now(),
-            attempt: AttemptId::random()?,
+            attempt: project.new_attempt()?,
         };
         let key = project.objects().keys.project();
         let put = self.backend.create(&key, doc::encode(&doc)?).await?;
@@ -195,6 +200,11 @@ impl Project {
     /// How its store is used.
     pub fn options(&self) -> &StoreOptions {
         &self.inner.options
+    }
+
+    /// The id of a new attempt to change something of it.
+    pub(crate) fn new_attempt(&self) -> Result<AttemptId> {
+        AttemptId::by(&*self.options().chance)
     }
 
     pub(crate) fn saw_head(&self, base: Base) {

@@ -334,7 +334,7 @@ impl Upload {
         }
         let project = self.project.clone();
         let o = project.objects();
-        let pin = AttemptId::random()?;
+        let pin = project.new_attempt()?;
         let objects = old.iter().map(|(_, h)| *h).collect();
         let value = doc::encode(&Pin { format: doc::FORMAT, objects })?;
         o.backend.overwrite(&o.keys.pin(&pin), value).await?;

@@ -13,7 +13,7 @@ use super::roots::Looker;
 use super::{GcDoc, GcState, Kept, LEASE, ROUND};
 use crate::backend::{Swap, Version};
 use crate::key::Kind;
-use crate::{AttemptId, Hash, Project, Result, doc};
+use crate::{Hash, Project, Result, doc};
 
 /// Requests under way at a time.
 const AT_ONCE: usize = 16;
@@ -160,7 +160,7 @@ impl Sweep<'_> {
         let until = now + LEASE;
         let sweeping = GcDoc {
             format: doc::FORMAT,
-            attempt: AttemptId::random()?,
+            attempt: self.project.new_attempt()?,
             state: GcState::Sweeping,
             at: now,
             until: Some(until),
@@ -174,8 +174,12 @@ impl Sweep<'_> {
         if uncertain {
             return done.map(|_| Round::Until(until));
         }
-        let idle =
-            GcDoc { attempt: AttemptId::random()?, state: GcState::Idle, until: None, ..sweeping };
+        let idle = GcDoc {
+            attempt: self.project.new_attempt()?,
+            state: GcState::Idle,
+            until: None,
+            ..sweeping
+        };
         // If that does not come through, the round is over at `until`.
         let swapped = self.swap(&idle).await;
         let more = done?;

@@ -132,9 +132,13 @@ impl Project {
             })?;
             Ok::<_, Error>((content, sealed))
         };
-        let done = tokio::task::spawn_blocking(cut).await;
-        let (content, sealed) =
-            done.map_err(|e| Error::host("a note's content", std::io::Error::other(e)))??;
+        let (content, sealed) = match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                let done = runtime.spawn_blocking(cut).await;
+                done.map_err(|e| Error::host("a note's content", std::io::Error::other(e)))??
+            }
+            Err(_) => cut()?,
+        };
         for object in sealed {
             upload.add(object).await?;
         }

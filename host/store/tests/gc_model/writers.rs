@@ -1,12 +1,13 @@
-//! Machines that land, store sessions, take old contents up again, and throw sessions away.
+//! Machines that land, store sessions, take old contents up again, throw sessions away, and write
+//! notes.
 
 use std::sync::Arc;
 
 use brio_store::backend::Backend as _;
 use brio_store::tree::{Edits, Entry, Key, diff};
 use brio_store::{
-    Base, Content, Hash, Landing, NewSession, Project, Result, SessionDoc, SessionLanding,
-    SessionState, Store, StoreOptions, Upload, Why,
+    AttemptId, Base, Content, Hash, Landing, NewSession, NoteBy, NoteSwap, Project, Result,
+    SessionDoc, SessionLanding, SessionState, Store, StoreOptions, Upload, Why,
 };
 use bytes::Bytes;
 
@@ -100,6 +101,7 @@ pub(crate) async fn first(sim: Arc<Sim>, pool: Arc<Pool>) {
     let options = StoreOptions {
         compression: brio_store::Compression::None,
         clock: sim.clone(),
+        chance: sim.clone(),
         ..StoreOptions::default()
     };
     let store = Store::new(Port::new(&sim, "first".into(), None), options);
@@ -118,6 +120,25 @@ pub(crate) async fn first(sim: Arc<Sim>, pool: Arc<Pool>) {
     let content = pool.any(false, &mut Dice(0), &mut upload).await.unwrap();
     edits.insert(key("d0/f0"), Some(Entry::File { mode: 0o644, content }));
     p.land(base, &edits, &Why::default(), upload).await.unwrap();
+}
+
+/// Some share what is kept of contents, and none is ever gone for good.
+const NOTES: u64 = 6;
+
+fn note_path(n: u64) -> String {
+    format!("notes/{n}")
+}
+
+/// Reads every version of every note.
+pub(crate) async fn read_notes(p: Project) -> Result<()> {
+    for n in 0..NOTES {
+        let path = note_path(n);
+        let Some(note) = p.read_note(&path).await? else { continue };
+        for version in note.doc.versions() {
+            p.note_content(&path, version).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads all of a tree.
@@ -164,11 +185,12 @@ pub(crate) async fn writer(
             step().await;
         }
         // What goes wrong is tried again, or not; the oracle sees what it left.
-        let done = match w.dice.below(10) {
+        let done = match w.dice.below(13) {
             0..3 => w.land().await,
             3..6 => w.push().await,
             6 if w.dice.once_in(3) => w.land_session().await,
-            _ => w.throw_away().await,
+            6..10 => w.throw_away().await,
+            _ => w.note().await,
         };
         if done.is_err() {
             step().await;
@@ -280,6 +302,31 @@ impl Writer {
         let port = Port::new(&self.sim, self.who.clone(), None);
         if let Some((_, version)) = port.read_ref(&name).await? {
             port.delete_ref(&name, &version).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes one of a few notes, or removes it; others write it too. A content is in the
+    /// document, or so much that it goes into a blob, then or later.
+    async fn note(&mut self) -> Result<()> {
+        let path = note_path(self.dice.below(NOTES));
+        let size = [1000, 15_000, 17_000][self.dice.below(3) as usize];
+        let which = self.dice.below(25);
+        let content = match self.dice.once_in(8) {
+            true => None,
+            false => Some(format!("note {which}, ").repeat(size / 9)),
+        };
+        let by = NoteBy { at: brio_store::Clock::now(&*self.sim), by: None, origin: None };
+        let new = self.project.new_note(AttemptId::random()?, content).await?;
+        let mut from = self.project.read_note(&path).await?;
+        for _ in 0..4 {
+            match self.project.swap_note(&path, from.as_ref(), &new, &by).await? {
+                NoteSwap::Done(_) => {
+                    new.release().await;
+                    break;
+                }
+                NoteSwap::Lost(now) => from = now,
+            }
         }
         Ok(())
     }

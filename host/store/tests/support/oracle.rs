@@ -1,6 +1,6 @@
 //! What must be there: followed change by change, from the bytes alone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use brio_store::tree::{Entry, Items, Node};
@@ -13,13 +13,15 @@ pub(crate) struct Oracle {
     /// Contents by hash: of all nodes that were ever stored, and of the lists that the test made.
     contents: HashMap<Hash, Vec<u8>>,
     closures: HashMap<Hash, Arc<Vec<Object>>>,
-    loose: HashSet<Object>,
-    packs: HashSet<Hash>,
-    indexes: HashMap<Hash, Vec<Object>>,
+    loose: BTreeSet<Object>,
+    packs: BTreeSet<Hash>,
+    indexes: BTreeMap<Hash, Vec<Object>>,
     records: HashMap<String, LandingDoc>,
     /// The trees of each landing.
     history: BTreeMap<u64, Vec<Hash>>,
     sessions: BTreeMap<String, Vec<Hash>>,
+    /// What notes have in blobs.
+    notes: BTreeMap<String, Vec<Object>>,
     position: u64,
     /// Landings whose trees must stay.
     pub(crate) keep: Option<u64>,
@@ -28,6 +30,7 @@ pub(crate) struct Oracle {
     pub(crate) wrong: Option<String>,
     pub(crate) landed: u64,
     pub(crate) pushed: u64,
+    pub(crate) noted: u64,
     pub(crate) removed: u64,
     /// Objects that were written again after they had been removed.
     pub(crate) revived: u64,
@@ -125,6 +128,8 @@ impl Oracle {
             let trees: Vec<Hash> = [s.base.tree, s.tree].into_iter().chain(landed).collect();
             self.sessions.insert(name.into(), trees.clone());
             trees
+        } else if name.contains("/notes/") {
+            return self.note(name, value);
         } else {
             return;
         };
@@ -135,6 +140,21 @@ impl Oracle {
                 self.fails(format!("{name} moved to {tree}, of which {bad:?} is not there"));
             }
         }
+    }
+
+    /// Every version's content is needed; those of the model are one blob, or in the document.
+    fn note(&mut self, name: &str, value: &[u8]) {
+        let doc: serde_json::Value = serde_json::from_slice(value).expect("a note");
+        let versions = doc["versions"].as_array().expect("versions").iter();
+        let blobs = versions.filter(|v| v["content"].is_null() && v["removed"].is_null());
+        let hash = |v: &serde_json::Value| v["sha256"].as_str()?.parse().ok();
+        let blobs: Vec<Object> = blobs.map(|v| (Kind::Blob, hash(v).expect("a hash"))).collect();
+        self.noted += 1;
+        self.needed = None;
+        if let Some(bad) = blobs.iter().find(|o| !self.is_there(o)) {
+            self.fails(format!("{name} moved to what needs {bad:?}, which is not there"));
+        }
+        self.notes.insert(name.into(), blobs);
     }
 
     pub(crate) fn ref_deleted(&mut self, name: &str) {
@@ -163,6 +183,8 @@ impl Oracle {
                 by.push(name);
             }
         }
+        let notes = self.notes.iter().filter(|(_, needs)| needs.contains(object));
+        by.extend(notes.map(|(name, _)| name.clone()));
         by.join(", ")
     }
 
@@ -179,7 +201,8 @@ impl Oracle {
         if let Some(known) = self.closures.get(&tree) {
             return known.clone();
         }
-        let mut out = HashSet::new();
+        // In order, so that a seed has one text of what went wrong.
+        let mut out = BTreeSet::new();
         let mut waiting = vec![tree];
         while let Some(hash) = waiting.pop() {
             let Some(bytes) = self.contents.get(&hash) else {
@@ -221,7 +244,7 @@ impl Oracle {
             trees.extend(self.sessions.values().flatten());
             trees.sort();
             trees.dedup();
-            let mut out = HashSet::new();
+            let mut out: HashSet<Object> = self.notes.values().flatten().copied().collect();
             for tree in trees {
                 out.extend(self.closure(tree).iter().copied());
             }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use brio_store::backend::{Backend, Listed, Memory, Put, Swap, Version};
-use brio_store::{Clock, Error, Result};
+use brio_store::{Chance, Clock, Error, Result};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use time::OffsetDateTime;
@@ -60,6 +60,8 @@ struct World {
     dice: Dice,
     late: Vec<(u64, Op)>,
     trace: VecDeque<String>,
+    /// Of all that was ever told.
+    digest: u64,
     oracle: Oracle,
 }
 
@@ -86,6 +88,7 @@ impl Sim {
                 dice: Dice(seed),
                 late: Vec::new(),
                 trace: VecDeque::new(),
+                digest: 0xcbf2_9ce4_8422_2325,
                 oracle: Oracle::default(),
             }),
             faults: AtomicU64::new(0),
@@ -118,9 +121,17 @@ impl Sim {
         self.world().trace.iter().cloned().collect()
     }
 
+    /// Differs if anything differs that happened, or when.
+    pub(crate) fn digest(&self) -> u64 {
+        self.world().digest
+    }
+
     fn tell(&self, text: String) {
         let at = self.millis();
         let mut w = self.world();
+        // FNV-1a.
+        let bytes = at.to_le_bytes().into_iter().chain(text.bytes());
+        w.digest = bytes.fold(w.digest, |d, b| (d ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         let text: String = text.replace("projects/test/project/", "").chars().take(110).collect();
         w.trace.push_back(format!("{:>12.3} {text}", at as f64 / 1000.0));
         if w.trace.len() > 120 {
@@ -203,14 +214,23 @@ pub(crate) async fn step() {
     .await;
 }
 
+impl Chance for Sim {
+    fn fill(&self, bytes: &mut [u8]) -> Result<()> {
+        let mut w = self.world();
+        bytes
+            .chunks_mut(8)
+            .for_each(|c| c.copy_from_slice(&w.dice.next().to_le_bytes()[..c.len()]));
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Clock for Sim {
     fn now(&self) -> OffsetDateTime {
         time_at(self.millis())
     }
     async fn sleep(&self, time: Duration) {
-        // A short one is a step, whatever its length: that is random in the library.
-        let until = self.millis() + (time.as_millis() as u64 / 1000) * 1000;
+        let until = self.millis() + time.as_millis() as u64;
         step().await;
         while self.millis() < until {
             step().await;
@@ -226,6 +246,8 @@ impl Clock for Sim {
 pub(crate) enum Flaw {
     /// Its collector sees no pins.
     Pins,
+    /// Its collector sees no notes.
+    Notes,
     /// Its collector's second look shows what the first one did.
     SecondLook,
     /// It stores as if nobody ever swept.
@@ -341,7 +363,7 @@ impl Port {
 
     /// What a collector that looks only once knows.
     fn once(&self, what: &str, key: &str, seen: Seen) -> Seen {
-        let looked_at = ["/pins/", "/sessions/", "/head", "/landings/"];
+        let looked_at = ["/pins/", "/notes/", "/sessions/", "/head", "/landings/"];
         match self.flaw {
             Some(Flaw::SecondLook) if looked_at.iter().any(|l| key.contains(l)) => {
                 self.first.lock().unwrap().entry(format!("{what} {key}")).or_insert(seen).clone()
@@ -407,6 +429,9 @@ impl Backend for Port {
     }
     async fn list_refs(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>> {
         self.look().await?;
+        if self.flaw == Some(Flaw::Notes) && prefix.ends_with("/notes/") {
+            return Ok(Vec::new());
+        }
         let found = self.sim.memory.list_refs(prefix, after).await?;
         match self.once(&format!("refs {after:?}"), prefix, Seen::Names(found)) {
             Seen::Names(found) => Ok(found),
