@@ -5,7 +5,8 @@
 //! `BRIO_BENCH_FILE_BYTES` (4000), `BRIO_BENCH_LARGE_MIB` (1024; 0: none), `BRIO_BENCH_DIR` (where;
 //! the system's temporary directory), `BRIO_BENCH_ONLY` (`files` or `large`). Of git, rsync and
 //! restic those are measured that are installed (`apt-get install git rsync restic`). Each is
-//! made durable: those that do not do so themselves are followed by `sync -f`.
+//! made durable: those that do not do so themselves are followed by `sync -f`. Beside the time is
+//! the processor's, of all threads and programs: it holds also on a machine that is busy.
 #![allow(missing_docs, reason = "a program")]
 
 #[cfg(not(target_os = "linux"))]
@@ -69,28 +70,46 @@ mod linux {
         out
     }
 
+    /// What this process and those that it waited for took of the processor.
+    fn processor() -> Duration {
+        let stat = std::fs::read_to_string("/proc/self/stat").expect("what is known of it");
+        let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = after.split_whitespace().skip(11).take(4).map(|n| n.parse().unwrap_or(0));
+        // Hundredths of a second, on every Linux.
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
+    /// What the first of a kind took, and the processor's part.
+    #[derive(Default)]
     struct Measure {
-        base: Option<Duration>,
+        base: Option<(Duration, Duration)>,
     }
 
     impl Measure {
         /// Prints how long something took, and how often as long as the first of its kind.
-        fn tell(&mut self, what: &str, took: Duration) {
-            let base = *self.base.get_or_insert(took);
-            let ratio = took.as_secs_f64() / base.as_secs_f64();
-            println!("  {what:<44} {:>8.0} ms  {ratio:>6.2}", took.as_secs_f64() * 1e3);
+        fn tell(&mut self, what: &str, began: (Instant, Duration)) {
+            let (took, worked) = (began.0.elapsed(), processor() - began.1);
+            let base = *self.base.get_or_insert((took, worked));
+            let times = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
+            println!(
+                "  {what:<40} {:>8.0} ms {:>6.2}   processor {:>8.0} ms {:>6.2}",
+                took.as_secs_f64() * 1e3,
+                times(took, base.0),
+                worked.as_secs_f64() * 1e3,
+                times(worked, base.1),
+            );
         }
 
         fn of<T>(&mut self, what: &str, run: impl FnOnce() -> T) -> T {
-            let began = Instant::now();
+            let began = (Instant::now(), processor());
             let out = run();
-            self.tell(what, began.elapsed());
+            self.tell(what, began);
             out
         }
 
         /// The same of a program, unless it is not there.
         fn program(&mut self, what: &str, dir: &Path, lines: &[&str]) {
-            let began = Instant::now();
+            let began = (Instant::now(), processor());
             for line in lines {
                 let mut command = Command::new("sh");
                 command.args(["-c", line]).current_dir(dir);
@@ -101,7 +120,7 @@ mod linux {
                     return;
                 }
             }
-            self.tell(what, began.elapsed());
+            self.tell(what, began);
         }
     }
 
@@ -145,11 +164,11 @@ mod linux {
     }
 
     fn measure(at: &Path) {
-        let mut m = [Measure { base: None }, Measure { base: None }];
+        let mut m = [Measure::default(), Measure::default()];
         println!(" (the first of each kind is 1.00)");
         // Once, so that all find the same in memory.
         let _ = Command::new("sh")
-            .args(["-c", "cat $(find from -type f) >/dev/null; sync -f ."])
+            .args(["-c", "find from -type f -exec cat {} + >/dev/null; sync -f ."])
             .current_dir(at)
             .status();
         m[0].program("cp -a; sync", at, &["cp -a from cp", "sync -f ."]);
@@ -162,7 +181,7 @@ mod linux {
         let add = [
             "git init -q git.git --bare",
             "git --git-dir=git.git --work-tree=from add -A",
-            "git --git-dir=git.git -c user.name=x -c user.email=x commit -qm x",
+            "git --git-dir=git.git --work-tree=from -c user.name=x -c user.email=x commit -qm x",
             "sync -f .",
         ];
         m[0].program("git add; git commit; sync", at, &add);
