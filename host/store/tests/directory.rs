@@ -156,11 +156,15 @@ fn killed_at_any_moment_every_object_is_whole() {
             .spawn()
             .unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
+        let (begins, began) = std::sync::mpsc::channel();
         let reading = std::thread::spawn(move || {
             let lines = out.lines().map_while(Result::ok);
-            lines.filter_map(|l| l.strip_prefix("wrote ").map(str::to_owned)).collect::<Vec<_>>()
+            let wrote = lines.filter_map(|l| l.strip_prefix("wrote ").map(str::to_owned));
+            wrote.inspect(|_| _ = begins.send(())).collect::<Vec<_>>()
         });
-        std::thread::sleep(Duration::from_millis(60 + rng.below(120)));
+        // On a busy machine it takes its time to begin.
+        let _ = began.recv();
+        std::thread::sleep(Duration::from_millis(20 + rng.below(120)));
         child.kill().unwrap();
         child.wait().unwrap();
         said.extend(reading.join().unwrap());
