@@ -32,6 +32,7 @@ mod pack;
 mod project;
 mod runner;
 mod session;
+mod spots;
 pub mod tree;
 mod upload;
 mod url;

@@ -1,7 +1,7 @@
 //! Blobs and nodes of a project, wherever they lie: in memory, on the disk near, at their key,
 //! in a pack.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, RwLock};
 
@@ -11,10 +11,11 @@ use futures_util::future::try_join_all;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 
-use crate::backend::{PAGE, Shared};
+use crate::backend::{Listed, PAGE, Shared};
 use crate::cache::{DiskCache, Tier};
 use crate::key::{Keys, Kind, hash_of};
 use crate::pack::{Index, Spot};
+use crate::spots::Spots;
 use crate::tree::{Node, Nodes};
 use crate::{Error, Hash, Result, envelope};
 
@@ -26,7 +27,7 @@ pub(crate) struct Objects {
     nodes: Memory<Hash, Arc<Node>>,
     disk: Option<DiskCache>,
     near: Vec<Arc<dyn Tier>>,
-    packs: RwLock<HashMap<(Kind, Hash), (Hash, Spot)>>,
+    packs: RwLock<Spots>,
     /// Indexes that were read; the lock is held while more are, so that they are read once.
     indexes: tokio::sync::Mutex<Option<HashSet<Hash>>>,
 }
@@ -35,6 +36,10 @@ pub(crate) struct Objects {
 /// the same is asked.
 type Plain = BuildHasherDefault<DefaultHasher>;
 type Memory<K, V> = Cache<K, V, Length, Plain>;
+
+/// Bytes of indexes that are read at once, or one of them; and how many.
+const INDEXES: u64 = 8 << 20;
+const INDEXES_AT_ONCE: usize = 64;
 
 /// Parts of a memory, each with a lock of its own. Not more on a larger machine: what does not
 /// fit into a part is not kept at all.
@@ -191,7 +196,7 @@ impl Objects {
 
     pub(crate) fn spot(&self, kind: Kind, hash: &Hash) -> Option<(Hash, Spot)> {
         let packs = self.packs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        packs.get(&(kind, *hash)).copied()
+        packs.get(kind, hash)
     }
 
     /// Reads the indexes that were not read yet; without `again`, only if none ever was.
@@ -202,19 +207,45 @@ impl Objects {
         }
         let mut seen = known.clone().unwrap_or_default();
         let listed = list_all(&self.backend, &self.keys.indexes()).await?;
-        let new: Vec<Hash> = listed
-            .iter()
-            .filter_map(|l| hash_of(&l.key))
-            .filter(|pack| !seen.contains(pack))
-            .collect();
-        for some in new.chunks(64) {
-            let read = try_join_all(some.iter().map(|pack| self.read_index(pack))).await?;
-            for index in read.into_iter().flatten() {
-                self.add_index(&index);
-                seen.insert(index.pack);
+        let is_new = |l: &Listed| hash_of(&l.key).is_some_and(|pack| !seen.contains(&pack));
+        let new: Vec<Listed> = listed.into_iter().filter(is_new).collect();
+        self.spots().reserve(new.iter().map(|l| l.size).sum());
+        self.each_index(&new, &mut |_, index| {
+            self.add_index(&index);
+            seen.insert(index.pack);
+        })
+        .await?;
+        *known = Some(seen);
+        Ok(())
+    }
+
+    /// Shows indexes that were listed, in order and but for those that are gone; many are read at
+    /// once where they are small.
+    pub(crate) async fn each_index(
+        &self,
+        listed: &[Listed],
+        see: &mut (dyn FnMut(&Listed, Index) + Send),
+    ) -> Result<()> {
+        let mut rest = listed;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |l: &&Listed| {
+                bytes += l.size;
+                bytes <= INDEXES
+            };
+            let n = rest.iter().take(INDEXES_AT_ONCE).take_while(fits).count().max(1);
+            let (some, after) = rest.split_at(n);
+            rest = after;
+            let read = some.iter().map(|l| async move {
+                match hash_of(&l.key) {
+                    Some(pack) => self.read_index(&pack).await,
+                    None => Ok(None),
+                }
+            });
+            for (listed, index) in some.iter().zip(try_join_all(read).await?) {
+                index.into_iter().for_each(|index| see(listed, index));
             }
         }
-        *known = Some(seen);
         Ok(())
     }
 
@@ -228,19 +259,22 @@ impl Objects {
     /// Blobs that lie in packs, as far as indexes were read.
     pub(crate) fn packed_blobs(&self) -> HashSet<Hash> {
         let packs = self.packs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        packs.keys().filter(|(kind, _)| *kind == Kind::Blob).map(|(_, hash)| *hash).collect()
+        packs.blobs().copied().collect()
     }
 
     /// Forgets what lies in packs: some may be gone.
     pub(crate) async fn forget_indexes(&self) {
         let mut known = self.indexes.lock().await;
         *known = None;
-        self.packs.write().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        *self.packs.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Spots::default();
+    }
+
+    fn spots(&self) -> std::sync::RwLockWriteGuard<'_, Spots> {
+        self.packs.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn add_index(&self, index: &Index) {
-        let mut packs = self.packs.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        packs.extend(index.entries.iter().map(|(key, spot)| (*key, (index.pack, *spot))));
+        self.spots().add(index, true);
     }
 }
 
@@ -264,19 +298,27 @@ pub(crate) fn empty_tree() -> Hash {
     *EMPTY.get_or_init(|| Hash::of(&Node::assemble(0, 0, &[])))
 }
 
-/// All pages of a listing.
-pub(crate) async fn list_all(
+/// All of a listing.
+pub(crate) async fn list_all(backend: &Shared, prefix: &str) -> Result<Vec<Listed>> {
+    let mut out = Vec::new();
+    each_listed(backend, prefix, |l| out.push(l)).await?;
+    Ok(out)
+}
+
+/// Shows what a listing has, page by page: of a million objects it would be hundreds of megabytes.
+pub(crate) async fn each_listed(
     backend: &Shared,
     prefix: &str,
-) -> Result<Vec<crate::backend::Listed>> {
-    let mut out: Vec<crate::backend::Listed> = Vec::new();
+    mut see: impl FnMut(Listed),
+) -> Result<()> {
+    let mut after: Option<String> = None;
     loop {
-        let after = out.last().map(|l| l.key.clone());
         let page = backend.list(prefix, after.as_deref()).await?;
-        let last = page.len() < PAGE;
-        out.extend(page);
-        if last {
-            return Ok(out);
+        let end = page.len() < PAGE;
+        after = page.last().map(|l| l.key.clone());
+        page.into_iter().for_each(&mut see);
+        if end {
+            return Ok(());
         }
     }
 }

@@ -12,7 +12,7 @@ const INDEX_MAGIC: &[u8; 8] = b"BRIOPIDX";
 const VERSION: u32 = 1;
 const HEADER: usize = 12;
 const INDEX_HEADER: usize = 56;
-const INDEX_ENTRY: usize = 45;
+pub(crate) const INDEX_ENTRY: usize = 45;
 /// Envelopes of one pack, at most, but for the last.
 pub(crate) const FULL: usize = 16 << 20;
 

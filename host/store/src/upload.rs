@@ -24,7 +24,7 @@ use crate::backend::Put;
 use crate::file::blobs_of;
 use crate::gc;
 use crate::key::Kind;
-use crate::objects::list_all;
+use crate::objects::{each_listed, list_all};
 use crate::pack::Packer;
 use crate::{AttemptId, Compression, Content, Error, Hash, Project, Result, doc, envelope, key};
 
@@ -220,8 +220,10 @@ impl Upload {
         let objects = self.project.objects();
         objects.load_indexes(true).await?;
         let mut there = objects.packed_blobs();
-        let listed = list_all(&objects.backend, &objects.keys.objects(Kind::Blob)).await?;
-        there.extend(listed.iter().filter_map(|l| key::hash_of(&l.key)));
+        each_listed(&objects.backend, &objects.keys.objects(Kind::Blob), |l| {
+            there.extend(key::hash_of(&l.key));
+        })
+        .await?;
         Ok(there)
     }
 
@@ -380,8 +382,10 @@ impl Upload {
         if loose.len() > 256 {
             let mut there = HashSet::new();
             for kind in [Kind::Blob, Kind::Tree] {
-                let listed = list_all(&o.backend, &o.keys.objects(kind)).await?;
-                there.extend(listed.iter().filter_map(|l| Some((kind, key::hash_of(&l.key)?))));
+                each_listed(&o.backend, &o.keys.objects(kind), |l| {
+                    there.extend(key::hash_of(&l.key).map(|hash| (kind, hash)));
+                })
+                .await?;
             }
             return Ok(loose.iter().any(|w| !there.contains(*w)));
         }

@@ -1,19 +1,20 @@
 //! Where objects lie, also where an index does not say it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 
 use super::{Damage, Fsck, Mend, Severity};
 use crate::key::{Kind, hash_of};
-use crate::objects::list_all;
-use crate::pack::{Index, Spot};
+use crate::objects::{each_listed, list_all};
+use crate::pack::Index;
+use crate::spots::Spots;
 use crate::{Error, Hash, Result, envelope};
 
 #[derive(Default)]
 pub(super) struct Places {
     loose: HashSet<(Kind, Hash)>,
-    packed: HashMap<(Kind, Hash), (Hash, Spot)>,
+    packed: Spots,
     /// Packs whose index is lost or bad, and what it should say.
     pub(super) rebuilt: BTreeMap<Hash, Index>,
     /// Those of them in which something is needed.
@@ -32,15 +33,17 @@ impl Fsck<'_> {
     pub(super) async fn places(&mut self) -> Result<()> {
         let o = self.project.objects();
         for kind in [Kind::Tree, Kind::Blob] {
-            let listed = list_all(&o.backend, &o.keys.objects(kind)).await?;
-            let found = listed.iter().filter_map(|l| Some((kind, hash_of(&l.key)?)));
-            self.places.loose.extend(found);
+            each_listed(&o.backend, &o.keys.objects(kind), |l| {
+                self.places.loose.extend(hash_of(&l.key).map(|hash| (kind, hash)));
+            })
+            .await?;
         }
         let sizes = |l: Vec<crate::Listed>| -> BTreeMap<Hash, u64> {
             l.into_iter().filter_map(|l| Some((hash_of(&l.key)?, l.size))).collect()
         };
         let packs = sizes(list_all(&o.backend, &o.keys.packs()).await?);
         let indexes = sizes(list_all(&o.backend, &o.keys.indexes()).await?);
+        self.places.packed.reserve(indexes.values().sum());
         for hash in indexes.keys() {
             let index = match o.read_index(hash).await {
                 Ok(Some(index)) => index,
@@ -61,16 +64,14 @@ impl Fsck<'_> {
                     format!("it has {size} bytes, and its index says {}", index.size)
                 }
                 Some(_) => {
-                    let spots = index.entries.into_iter().map(|(key, s)| (key, (*hash, s)));
-                    self.places.packed.extend(spots);
+                    self.places.packed.add(&index, true);
                     continue;
                 }
             };
             // Whether something in it is needed is seen by what is missing.
             self.find(Damage::Pack { pack: *hash, why }, Severity::Warning, None);
             if packs.contains_key(hash) {
-                let spots = index.entries.into_iter().map(|(key, s)| (key, (*hash, s)));
-                self.places.packed.extend(spots);
+                self.places.packed.add(&index, true);
             }
         }
         let bad = |d: &Damage, hash: &Hash| matches!(d, Damage::Index { pack, .. } if pack == hash);
@@ -83,9 +84,7 @@ impl Fsck<'_> {
                 continue;
             }
             let Some(index) = self.read_pack(hash).await? else { continue };
-            for (key, spot) in &index.entries {
-                self.places.packed.entry(*key).or_insert((*hash, *spot));
-            }
+            self.places.packed.add(&index, false);
             self.places.rebuilt.insert(*hash, index);
         }
         Ok(())
@@ -111,17 +110,16 @@ impl Fsck<'_> {
     }
 
     pub(super) fn is_listed(&self, kind: Kind, hash: &Hash) -> bool {
-        self.places.loose.contains(&(kind, *hash))
-            || self.places.packed.contains_key(&(kind, *hash))
+        self.places.loose.contains(&(kind, *hash)) || self.places.packed.has(kind, hash)
     }
 
     /// Something in a pack without an index is needed.
     pub(super) fn uses(&mut self, kind: Kind, hash: &Hash) {
-        if let Some((pack, _)) = self.places.packed.get(&(kind, *hash))
-            && self.places.rebuilt.contains_key(pack)
+        if let Some((pack, _)) = self.places.packed.get(kind, hash)
+            && self.places.rebuilt.contains_key(&pack)
             && !self.places.loose.contains(&(kind, *hash))
         {
-            self.places.used.insert(*pack);
+            self.places.used.insert(pack);
         }
     }
 
@@ -130,10 +128,10 @@ impl Fsck<'_> {
         let o = self.project.objects();
         let mut corrupt = None;
         let open = |bytes: Bytes| envelope::open(&bytes, kind.as_str(), hash);
-        if let Some((pack, spot)) = self.places.packed.get(&(kind, *hash)) {
+        if let Some((pack, spot)) = self.places.packed.get(kind, hash) {
             let length = u64::from(spot.length);
             if let Some(bytes) =
-                o.backend.get_range(&o.keys.pack(pack), spot.offset, length).await?
+                o.backend.get_range(&o.keys.pack(&pack), spot.offset, length).await?
             {
                 match open(bytes) {
                     Ok(content) => return Ok(Found::Whole(content)),

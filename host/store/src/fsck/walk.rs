@@ -1,4 +1,4 @@
-//! Trees, contents, directories.
+//! Trees and contents.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,8 +12,8 @@ use crate::gc::Root;
 use crate::hash::Hasher;
 use crate::key::Kind;
 use crate::objects::empty_tree;
-use crate::tree::{Child, Entry, Items, Key, Node, Tree, diff};
-use crate::{Content, Error, Hash, Result};
+use crate::tree::{Child, Entry, Items, Node};
+use crate::{Content, Hash, Result};
 
 /// Objects that are read at a time.
 const AT_ONCE: usize = 16;
@@ -21,8 +21,37 @@ const AT_ONCE: usize = 16;
 /// Contents that trees name.
 #[derive(Default)]
 pub(super) struct Contents {
-    blobs: HashSet<Hash>,
+    blobs: Hashes,
     chunked: HashSet<Content>,
+}
+
+/// Hashes that are told again and again, and then gone through: of a set, a list in order, and
+/// what came since.
+#[derive(Default)]
+struct Hashes {
+    all: Vec<Hash>,
+    /// How many are in order, each once.
+    sorted: usize,
+}
+
+impl Hashes {
+    fn add(&mut self, hash: Hash) {
+        self.all.push(hash);
+        if self.all.len() > self.sorted + self.sorted / 2 + (64 << 10) {
+            self.sort();
+        }
+    }
+
+    fn sort(&mut self) {
+        self.all.sort_unstable();
+        self.all.dedup();
+        self.sorted = self.all.len();
+    }
+
+    fn in_order(mut self) -> Vec<Hash> {
+        self.sort();
+        self.all
+    }
 }
 
 /// What a parent may say of a node.
@@ -102,15 +131,14 @@ impl Fsck<'_> {
     /// Looks for every blob; reads it, if data is to be read.
     pub(super) async fn blobs(
         &mut self,
-        contents: &Contents,
+        contents: Contents,
         see: &mut (dyn FnMut(FsckProgress) + Send),
     ) -> Result<()> {
-        let mut wanted = contents.blobs.clone();
-        for content in &contents.chunked {
+        let Contents { blobs: mut wanted, chunked } = contents;
+        for content in &chunked {
             self.lists(content, &mut wanted).await?;
         }
-        let mut wanted: Vec<Hash> = wanted.into_iter().collect();
-        wanted.sort_unstable();
+        let wanted = wanted.in_order();
         let all = wanted.len() as u64;
         self.report.blobs = all;
         for (n, some) in wanted.chunks(AT_ONCE).enumerate() {
@@ -139,7 +167,7 @@ impl Fsck<'_> {
             see(FsckProgress::Blobs((n * AT_ONCE + some.len()) as u64, all));
         }
         if self.options.read_data {
-            for content in &contents.chunked {
+            for content in &chunked {
                 self.file(content).await?;
             }
         }
@@ -147,8 +175,8 @@ impl Fsck<'_> {
     }
 
     /// Reads the lists of a chunked file, and adds what they name.
-    async fn lists(&mut self, content: &Content, wanted: &mut HashSet<Hash>) -> Result<()> {
-        wanted.insert(content.root);
+    async fn lists(&mut self, content: &Content, wanted: &mut Hashes) -> Result<()> {
+        wanted.add(content.root);
         let mut pieces = vec![content.root];
         let mut size = 0;
         for _ in 0..content.depth {
@@ -176,7 +204,7 @@ impl Fsck<'_> {
             };
             size = found.iter().map(|c| u64::from(c.length)).sum();
             pieces = found.iter().map(|c| c.hash).collect();
-            wanted.extend(&pieces);
+            pieces.iter().for_each(|hash| wanted.add(*hash));
         }
         if size != content.size {
             let why = format!("its chunks are {size} bytes, and the tree says {}", content.size);
@@ -214,37 +242,6 @@ impl Fsck<'_> {
         }
         if hasher.finish() != content.hash {
             self.bad_content(content, "its chunks are another content".into());
-        }
-        Ok(())
-    }
-
-    /// Whether every entry has its directory: of the first tree all are looked at, of each other
-    /// one what differs from a tree that was looked at.
-    pub(super) async fn directories(&mut self) -> Result<()> {
-        let mut last: Option<Tree> = None;
-        let mut seen = HashSet::new();
-        for (root, hash) in self.roots.clone() {
-            if !seen.insert(hash) {
-                continue;
-            }
-            let tree = self.project.tree(hash);
-            let found = match &last {
-                None => orphans(&tree).await,
-                Some(last) => new_orphans(last, &tree).await,
-            };
-            match found {
-                Ok(found) => {
-                    for key in found {
-                        let path = key.to_string();
-                        let damage = Damage::NoDirectory { tree: hash, path: path.clone() };
-                        self.find(damage, Severity::Error, None).needed(&root, Some(path));
-                    }
-                    last = Some(tree);
-                }
-                // A node of it is lost, which was told.
-                Err(Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. }) => {}
-                Err(e) => return Err(e),
-            }
         }
         Ok(())
     }
@@ -332,7 +329,7 @@ impl Contents {
         match content {
             // Nobody reads the blob of nothing.
             Content { size: 0, .. } => {}
-            Content { depth: 0, root, .. } => _ = self.blobs.insert(*root),
+            Content { depth: 0, root, .. } => self.blobs.add(*root),
             content => _ = self.chunked.insert(*content),
         }
     }
@@ -354,40 +351,4 @@ impl Contents {
             }
         }
     }
-}
-
-/// Entries without a directory around them.
-async fn orphans(tree: &Tree) -> Result<Vec<Key>> {
-    let mut dirs: HashSet<Vec<u8>> = HashSet::from([Vec::new()]);
-    let mut out = Vec::new();
-    tree.each(|key, entry| {
-        if !dirs.contains(key.dir()) {
-            out.push(key.clone());
-        }
-        if entry.is_dir() {
-            dirs.insert(key.path());
-        }
-    })
-    .await?;
-    Ok(out)
-}
-
-/// As [`orphans`], of what differs from a tree that was looked at.
-async fn new_orphans(known: &Tree, tree: &Tree) -> Result<Vec<Key>> {
-    let mut out = Vec::new();
-    for d in diff(known, tree).await? {
-        if d.before.is_none()
-            && let Some(parent) = d.key.parent()
-            && !tree.get(&parent).await?.is_some_and(|e| e.is_dir())
-        {
-            out.push(d.key.clone());
-        }
-        let was = d.before.is_some_and(|e| e.is_dir());
-        if was && !d.after.is_some_and(|e| e.is_dir()) {
-            out.extend(tree.list(&d.key.path()).await?.into_iter().map(|(key, _)| key));
-        }
-    }
-    out.sort();
-    out.dedup();
-    Ok(out)
 }

@@ -1,16 +1,16 @@
 //! What lies in a project's store, as far as it could be removed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::future::try_join_all;
 use time::OffsetDateTime;
 
 use super::mark::Live;
 use super::roots::{AT_ONCE, Looker, Roots};
-use crate::backend::{Listed, PAGE};
+use crate::backend::Listed;
 use crate::history::parse_landing;
 use crate::key::{Kind, hash_of};
-use crate::pack::Index;
+use crate::objects::each_listed;
 use crate::tree::{Entry, Items, Node};
 use crate::upload::PIN_HOLDS;
 use crate::{Error, Hash, Project, Result, envelope};
@@ -24,8 +24,18 @@ pub(crate) struct Pack {
     pub(crate) index: Option<u64>,
     /// A part of it is not old.
     young: bool,
-    /// What its index says that it holds.
-    holds: Vec<(Kind, Hash)>,
+    /// There are nodes in it.
+    pub(crate) nodes: bool,
+    /// What stands for it where there are many.
+    number: u32,
+}
+
+/// An object in a pack: 40 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Held {
+    hash: Hash,
+    kind: Kind,
+    pack: u32,
 }
 
 /// What is old, and was not reached when it was listed.
@@ -37,6 +47,9 @@ pub(crate) struct Inventory {
     pub(crate) lists: HashSet<Hash>,
     pub(crate) blobs: Vec<(Hash, u64)>,
     pub(crate) packs: BTreeMap<Hash, Pack>,
+    /// What indexes say, in order: what lies in several packs is in a row.
+    held: Vec<Held>,
+    numbers: u32,
     /// What lies by itself and in a pack.
     twice: HashSet<(Kind, Hash)>,
     pub(crate) landings: Vec<(String, u64)>,
@@ -61,6 +74,8 @@ impl Inventory {
             lists: HashSet::new(),
             blobs: Vec::new(),
             packs: BTreeMap::new(),
+            held: Vec::new(),
+            numbers: 0,
             twice: HashSet::new(),
             landings: Vec::new(),
             pins: Vec::new(),
@@ -68,12 +83,15 @@ impl Inventory {
             proofs: Vec::new(),
         };
         let o = project.objects();
-        let packed = new.packs(project).await?;
+        new.packs(project).await?;
+        // An index alone holds nothing.
+        let whole: HashSet<u32> =
+            new.packs.values().filter(|p| p.size.is_some()).map(|p| p.number).collect();
         let mut nodes = Vec::new();
         for kind in [Kind::Tree, Kind::Blob] {
-            each(project, &o.keys.objects(kind), |l| {
+            each_listed(&o.backend, &o.keys.objects(kind), |l| {
                 let Some(hash) = hash_of(&l.key) else { return };
-                if packed.contains(&(kind, hash)) {
+                if new.places(kind, &hash).iter().any(|h| whole.contains(&h.pack)) {
                     new.twice.insert((kind, hash));
                 }
                 if l.modified < cutoff && !live.has(kind, &hash) {
@@ -86,7 +104,7 @@ impl Inventory {
             .await?;
         }
         new.levels(project, nodes).await?;
-        each(project, &o.keys.landings(), |l| {
+        each_listed(&o.backend, &o.keys.landings(), |l| {
             let Some((position, id)) = parse_landing(&l.key) else { return };
             let won = looker.chain.get(&position).is_none_or(|link| link.id.as_str() == id);
             if l.modified < cutoff && position <= roots.position && !won {
@@ -94,14 +112,14 @@ impl Inventory {
             }
         })
         .await?;
-        each(project, &o.keys.pins(), |l| {
+        each_listed(&o.backend, &o.keys.pins(), |l| {
             if l.modified < cutoff.min(now - PIN_HOLDS) {
                 new.pins.push((l.key, l.size));
             }
         })
         .await?;
         let sessions = o.keys.sessions();
-        each(project, &sessions, |l| {
+        each_listed(&o.backend, &sessions, |l| {
             let id = l.key.strip_prefix(&sessions).and_then(|k| k.strip_suffix("/tree.json"));
             let Some(id) = id.map(str::to_owned) else { return };
             if l.modified < cutoff && !roots.sessions.contains(&id) {
@@ -109,7 +127,7 @@ impl Inventory {
             }
         })
         .await?;
-        each(project, "proofs/", |l| {
+        each_listed(&o.backend, "proofs/", |l| {
             if l.modified < cutoff {
                 new.proofs.push((l.key, l.size));
             }
@@ -123,46 +141,67 @@ impl Inventory {
         self.twice.remove(&(kind, *hash));
     }
 
-    /// Lists packs and indexes, and reads the indexes; what lies in packs.
-    async fn packs(&mut self, project: &Project) -> Result<HashSet<(Kind, Hash)>> {
+    /// Where in packs an object lies.
+    fn places(&self, kind: Kind, hash: &Hash) -> &[Held] {
+        let of = |h: &Held| (h.hash, h.kind);
+        let from = self.held.partition_point(|h| of(h) < (*hash, kind));
+        let n = self.held[from..].iter().take_while(|h| of(h) == (*hash, kind)).count();
+        &self.held[from..from + n]
+    }
+
+    /// Lists packs and indexes, and reads the indexes.
+    async fn packs(&mut self, project: &Project) -> Result<()> {
         let o = project.objects();
         let cutoff = self.cutoff;
-        each(project, &o.keys.packs(), |l| {
+        each_listed(&o.backend, &o.keys.packs(), |l| {
             let Some(hash) = hash_of(&l.key) else { return };
-            let pack = self.packs.entry(hash).or_default();
+            let pack = self.pack(hash);
             pack.size = Some(l.size);
             pack.young |= l.modified >= cutoff;
         })
         .await?;
-        self.read_indexes(project).await?;
-        let whole = self.packs.values().filter(|p| p.size.is_some());
-        Ok(whole.flat_map(|p| p.holds.iter().copied()).collect())
+        self.read_indexes(project).await
+    }
+
+    fn pack(&mut self, hash: Hash) -> &mut Pack {
+        let numbers = &mut self.numbers;
+        self.packs.entry(hash).or_insert_with(|| {
+            *numbers += 1;
+            Pack { number: *numbers, ..Pack::default() }
+        })
     }
 
     /// Reads the indexes that are not known yet.
     pub(crate) async fn read_indexes(&mut self, project: &Project) -> Result<()> {
         let o = project.objects();
         let mut new: Vec<Listed> = Vec::new();
-        each(project, &o.keys.indexes(), |l| {
+        each_listed(&o.backend, &o.keys.indexes(), |l| {
             let known = hash_of(&l.key).and_then(|h| self.packs.get(&h));
             if known.is_none_or(|p| p.index.is_none()) {
                 new.push(l);
             }
         })
         .await?;
-        for some in new.chunks(AT_ONCE) {
-            let read = some.iter().filter_map(|l| Some((hash_of(&l.key)?, l)));
-            let read = read.map(|(hash, l)| async move {
-                let index: Option<Index> = o.read_index(&hash).await?;
-                Ok::<_, Error>((hash, l, index))
-            });
-            for (hash, listed, index) in try_join_all(read).await? {
-                let Some(index) = index else { continue };
-                let pack = self.packs.entry(hash).or_default();
-                pack.index = Some(listed.size);
-                pack.young |= listed.modified >= self.cutoff;
-                pack.holds = index.entries.into_keys().collect();
-            }
+        let cutoff = self.cutoff;
+        let before = self.held.len();
+        o.each_index(&new, &mut |listed, index| {
+            let pack = self.pack(index.pack);
+            pack.index = Some(listed.size);
+            pack.young |= listed.modified >= cutoff;
+            pack.nodes = index.entries.keys().any(|(kind, _)| *kind == Kind::Tree);
+            let pack = pack.number;
+            self.held.reserve_exact(index.entries.len());
+            self.held.extend(index.entries.into_keys().map(|(kind, hash)| Held {
+                hash,
+                kind,
+                pack,
+            }));
+        })
+        .await?;
+        if self.held.len() > before {
+            self.held.sort_unstable();
+            // One that was read again.
+            self.held.dedup();
         }
         Ok(())
     }
@@ -193,50 +232,45 @@ impl Inventory {
         Ok(())
     }
 
+    /// Shows the places in packs of each object that is live and does not lie by itself.
+    fn each_needed(&self, live: &Live, mut see: impl FnMut(&[Held])) {
+        for places in self.held.chunk_by(|a, b| (a.hash, a.kind) == (b.hash, b.kind)) {
+            let Held { hash, kind, .. } = &places[0];
+            if live.has(*kind, hash) && !self.twice.contains(&(*kind, *hash)) {
+                see(places);
+            }
+        }
+    }
+
     /// The packs in which nothing lies that is live and not elsewhere too; also halves of packs.
     pub(crate) fn dead_packs(&self, live: &Live) -> Vec<(&Hash, &Pack)> {
-        let mut kept: HashSet<(Kind, Hash)> = self.twice.clone();
-        let mut dead = Vec::new();
-        let mut old: Vec<(usize, &Hash, &Pack)> = Vec::new();
-        for (hash, pack) in &self.packs {
-            let needed = pack.holds.iter().filter(|(k, h)| live.has(*k, h));
-            match (pack.size, pack.young) {
-                (Some(_), true) => kept.extend(needed),
-                (Some(_), false) => old.push((needed.count(), hash, pack)),
-                (None, true) => {}
-                (None, false) => dead.push((hash, pack)),
+        let whole: Vec<&Pack> = self.packs.values().filter(|p| p.size.is_some()).collect();
+        let mut kept: HashSet<u32> = whole.iter().filter(|p| p.young).map(|p| p.number).collect();
+        let mut needed: HashMap<u32, u64> = whole.iter().map(|p| (p.number, 0)).collect();
+        // What is needed and in one place keeps its pack.
+        self.each_needed(live, |places| {
+            let mut n = 0;
+            for held in places {
+                if let Some(needed) = needed.get_mut(&held.pack) {
+                    (*needed, n) = (*needed + 1, n + 1);
+                }
             }
-        }
-        old.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-        for (_, hash, pack) in old {
-            let needed: BTreeSet<_> =
-                pack.holds.iter().copied().filter(|(k, h)| live.has(*k, h)).collect();
-            match needed.iter().all(|n| kept.contains(n)) {
-                true => dead.push((hash, pack)),
-                false => kept.extend(needed),
+            let whole = places.iter().map(|h| h.pack).filter(|p| needed.contains_key(p));
+            if n == 1 {
+                kept.extend(whole);
             }
-        }
-        dead
-    }
-}
-
-impl Pack {
-    pub(crate) fn holds_nodes(&self) -> bool {
-        self.holds.iter().any(|(kind, _)| *kind == Kind::Tree)
-    }
-}
-
-/// Shows what a listing has, page by page.
-async fn each(project: &Project, prefix: &str, mut see: impl FnMut(Listed)) -> Result<()> {
-    let o = project.objects();
-    let mut after: Option<String> = None;
-    loop {
-        let page = o.backend.list(prefix, after.as_deref()).await?;
-        let end = page.len() < PAGE;
-        after = page.last().map(|l| l.key.clone());
-        page.into_iter().for_each(&mut see);
-        if end {
-            return Ok(());
-        }
+        });
+        // Of what is in several one stays: that in which most is needed, so that it is few.
+        self.each_needed(live, |places| {
+            let whole = places.iter().map(|h| h.pack).filter(|p| needed.contains_key(p));
+            if !whole.clone().any(|p| kept.contains(&p)) {
+                kept.extend(whole.max_by_key(|p| (needed.get(p), *p)));
+            }
+        });
+        let is_dead = |p: &Pack| match p.size {
+            Some(_) => !kept.contains(&p.number),
+            None => !p.young,
+        };
+        self.packs.iter().filter(|(_, p)| is_dead(p)).collect()
     }
 }

@@ -13,11 +13,13 @@ use crate::{Content, Error, Hash, Project, Result};
 /// Nodes that are read at a time.
 const AT_ONCE: usize = 32;
 
-/// What is reached: a hash of 32 bytes for each object, in tables that are at most twice as large.
+/// What is reached, in tables that are at most twice as large: a hash for each node, and of each
+/// blob the first half, for these are many. If ever two blobs had the same half, and one of them
+/// were needed, the other would stay too.
 #[derive(Default)]
 pub(crate) struct Live {
     trees: HashSet<Hash>,
-    blobs: HashSet<Hash>,
+    blobs: HashSet<[u8; 16]>,
     /// Lists whose chunks were marked: the same bytes may also be some file's whole content.
     lists: HashSet<(Hash, u8)>,
     /// Of no known kind.
@@ -28,7 +30,7 @@ impl Live {
     pub(crate) fn has(&self, kind: Kind, hash: &Hash) -> bool {
         self.pinned.contains(hash)
             || match kind {
-                Kind::Blob => self.blobs.contains(hash),
+                Kind::Blob => self.blobs.contains(&half(hash)),
                 Kind::Tree => self.trees.contains(hash),
             }
     }
@@ -57,7 +59,7 @@ impl Live {
         }
         for (root, content) in &roots.contents {
             match content.depth {
-                0 => _ = self.blobs.insert(content.root),
+                0 => _ = self.blobs.insert(half(&content.root)),
                 _ => self.content(project, content).await.map_err(|e| unmarked(root, e))?,
             }
         }
@@ -85,7 +87,7 @@ impl Live {
                         for (_, entry) in v {
                             let Entry::File { content, .. } = entry else { continue };
                             match content.depth {
-                                0 => _ = self.blobs.insert(content.root),
+                                0 => _ = self.blobs.insert(half(&content.root)),
                                 _ => chunked.push(*content),
                             }
                         }
@@ -103,10 +105,16 @@ impl Live {
     async fn content(&mut self, project: &Project, content: &Content) -> Result<()> {
         if self.lists.insert((content.root, content.depth)) {
             let blobs = &mut self.blobs;
-            blobs_of(project, content, &mut |hash| _ = blobs.insert(hash)).await?;
+            blobs_of(project, content, &mut |hash| _ = blobs.insert(half(&hash))).await?;
         }
         Ok(())
     }
+}
+
+fn half(hash: &Hash) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.as_bytes()[..16]);
+    half
 }
 
 fn unmarked(root: &Root, e: Error) -> Error {

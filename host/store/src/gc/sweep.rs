@@ -100,7 +100,7 @@ pub(crate) fn steps(
     out.extend(gone.map(|(k, _, n)| (Step::Projection(k.clone()), *n)));
     out.extend(i.proofs.iter().map(|(k, n)| (Step::Proof(k.clone()), *n)));
     for (hash, pack) in i.dead_packs(live) {
-        let nodes = pack.holds_nodes();
+        let nodes = pack.nodes;
         out.extend(pack.index.map(|n| match nodes {
             true => (Step::NodeIndex(*hash), n),
             false => (Step::Index(*hash), n),

@@ -100,6 +100,19 @@ pub async fn diff(before: &Tree, after: &Tree) -> Result<Vec<Difference>> {
     Ok(out)
 }
 
+/// As [`diff`], one after the other.
+pub(crate) async fn each_difference(
+    before: &Tree,
+    after: &Tree,
+    mut see: impl FnMut(Difference) + Send,
+) -> Result<()> {
+    compare(before, after, None, &mut |d| {
+        see(d);
+        true
+    })
+    .await
+}
+
 /// Whether two trees differ in what lies in a directory, at any depth; nodes that hold nothing of
 /// it are not read.
 ///

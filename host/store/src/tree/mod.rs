@@ -11,6 +11,7 @@ mod path;
 mod read;
 
 pub use builder::{Builder, Built, build};
+pub(crate) use diff::each_difference;
 pub use diff::{Difference, diff, differs_below};
 pub use edit::{Edits, edit};
 pub use node::{Child, Entry, Items, Node};
