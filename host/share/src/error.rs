@@ -50,13 +50,13 @@ pub enum ShareError {
         source: FsError,
     },
     /// The base belongs to no project of a store.
-    #[error("NOT_BOUND: {} belongs to no project of a store", base.display())]
+    #[error("NOT_BOUND: {} belongs to no project in a store; `brio project init --store` has it belong to one", base.display())]
     NotBound {
         /// The base.
         base: std::path::PathBuf,
     },
     /// The base belongs to a project, and never held any state of it.
-    #[error("NOT_SYNCED: {} belongs to project {project} and holds no state of it yet: import it, or check the project out there", base.display())]
+    #[error("NOT_SYNCED: {} belongs to project {project} and holds no state of it yet; store what it holds: `brio project import`, or check the project out into an empty directory", base.display())]
     NotSynced {
         /// The base.
         base: std::path::PathBuf,

@@ -238,7 +238,11 @@ impl Place {
             return Ok(());
         }
         let mut conflicts = match isolation {
-            Isolation::Serializable => session.reads_changed(&head.1)?,
+            Isolation::Serializable => {
+                // What the writer read of it by itself is known with the rest only then.
+                writer.view().sync().map_err(ShareError::path(&RelPath::root()))?;
+                session.reads_changed(&head.1)?
+            }
             _ => Vec::new(),
         };
         if conflicts.is_empty() {

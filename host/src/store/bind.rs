@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use brio_landing::{
-    BeginError, BeginOptions, Domain, HeadError, LowerOptions, StoreBinding, WantedLower,
+    BeginError, BeginOptions, Domain, DomainError, HeadError, LowerOptions, StoreBinding,
+    WantedLower,
 };
 use brio_share::ShareError;
-use brio_store::ProjectId;
+use brio_store::{ProjectId, StoreUrl};
 
 use super::{LOCAL, ProjectHere, StoreError};
 use crate::Brio;
@@ -39,16 +40,17 @@ impl Brio {
     /// # Errors
     /// [`StoreError`]; then the directory belongs to what it did.
     pub fn init_store(&self, dir: &Path, to: &InitStore) -> Result<Bound, StoreError> {
+        // What is wrong by itself leaves no trace.
+        let named = to.project.as_deref().map(project_id).transpose()?;
+        if let Some(url) = to.store.as_deref().filter(|store| *store != LOCAL) {
+            url.parse::<StoreUrl>().map_err(ShareError::from)?;
+        }
         let (domain, _) = self.domain(dir, true)?;
-        let project = match &to.project {
-            Some(name) => name.clone(),
-            None => match domain.store_binding()? {
-                Some(binding) => binding.project,
-                None => name_of(domain.root_path()),
-            },
+        let id = match (named, domain.store_binding()?) {
+            (Some(id), _) => id,
+            (None, Some(binding)) => project_id(&binding.project)?,
+            (None, None) => project_id(&name_of(domain.root_path()))?,
         };
-        let id: ProjectId =
-            project.parse().map_err(|_| StoreError::Name { name: project.clone() })?;
         let from = std::env::current_dir()
             .map_err(|source| StoreError::Host { what: "the current directory".into(), source })?;
         let wanted = to.store.as_deref().unwrap_or(LOCAL);
@@ -76,7 +78,14 @@ impl Brio {
     /// # Errors
     /// `NOT_BOUND`; [`StoreError`].
     pub fn project_here(&self, dir: &Path) -> Result<ProjectHere, StoreError> {
-        self.project_in(self.domain(dir, false)?.0)
+        match self.domain(dir, false) {
+            Ok((domain, _)) => self.project_in(domain),
+            Err(DomainError::NoDomain { .. }) => {
+                let base = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+                Err(ShareError::NotBound { base }.into())
+            }
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Whether a directory belongs to a project in a store.
@@ -86,7 +95,7 @@ impl Brio {
     pub fn store_binding(&self, dir: &Path) -> Result<Option<StoreBinding>, StoreError> {
         match self.domain(dir, false) {
             Ok((domain, _)) => Ok(domain.store_binding()?),
-            Err(brio_landing::DomainError::NoDomain { .. }) => Ok(None),
+            Err(DomainError::NoDomain { .. }) => Ok(None),
             Err(e) => Err(e.into()),
         }
     }
@@ -111,14 +120,13 @@ impl Brio {
         store: Option<&str>,
         near: Option<&Path>,
     ) -> Result<ProjectHere, StoreError> {
-        let id: ProjectId =
-            project.parse().map_err(|_| StoreError::Name { name: project.to_owned() })?;
+        let id = project_id(project)?;
         let store = match store {
             None => None,
             Some(LOCAL) => Some(LOCAL.to_owned()),
             Some(url) => {
                 let here = std::env::current_dir().unwrap_or_default();
-                let url: brio_store::StoreUrl = url.parse().map_err(ShareError::from)?;
+                let url: StoreUrl = url.parse().map_err(ShareError::from)?;
                 Some(url.from_base(&here).to_string())
             }
         };
@@ -188,6 +196,10 @@ impl Brio {
         let lower = LowerOptions { wanted: WantedLower::Tree(head.1), ..options.lower };
         Ok(BeginOptions { lower, ..options })
     }
+}
+
+fn project_id(name: &str) -> Result<ProjectId, StoreError> {
+    name.parse().map_err(|_| StoreError::Name { name: name.chars().take(100).collect() })
 }
 
 /// A name for the project of a directory.

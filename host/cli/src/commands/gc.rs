@@ -45,7 +45,7 @@ pub(crate) struct Gc {
     /// of it names any more. Others may go on working in it meanwhile.
     #[arg(long, conflicts_with_all = ["forget_lost", "window", "quota"])]
     store: bool,
-    /// With --store: leave alone what is younger, at least a day.
+    /// With --store: leave alone what is younger, at least an hour.
     #[arg(long, value_name = "DURATION", requires = "store", default_value = "14d")]
     grace: String,
     /// With --store: keep the trees of so many landings, and of what sessions stand on [default:
