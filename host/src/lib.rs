@@ -35,6 +35,7 @@
 //! | `history` | what landed: listing, undoing, forgetting |
 //! | `doctor` | what a base and this machine are like |
 //! | `recovery` | finishing what a crash left, adopting a copied base |
+//! | `store`, [`stores`] | projects in stores that many machines share |
 mod agent_check;
 mod agents;
 mod binds;
