@@ -94,7 +94,7 @@ impl Brio {
     }
 
     /// The place of the project that a base belongs to.
-    fn place_of(&self, domain: &Domain) -> Result<Option<Place>, HeadError> {
+    pub(crate) fn place_of(&self, domain: &Domain) -> Result<Option<Place>, HeadError> {
         let binding = domain.store_binding().map_err(|e| ShareError::from(e).head())?;
         let place = binding.map(|b| self.stores().place(&b.store, &b.project));
         place.transpose().map_err(|e| e.head())

@@ -187,7 +187,7 @@ pub use sandbox::{BadSandbox, Enforced, Sandbox, probe_sandbox};
 pub use scaffold::{AgentProject, BadName, Language, ProjectError};
 pub use session::SessionHandle;
 pub use source::AgentSource;
-pub use store::{LOCAL, StoreError, StoreSettings};
+pub use store::{LOCAL, StoreEnv, StoreError, StoreSettings};
 pub use supervise::{
     Events, Pruned, SuperviseError, Supervisor, TaskRun, WorkOptions, outcome as outcome_of,
 };

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use brio_landing::{
-    Domain, DomainError, NotesAt, NotesAtError, NotesServer, SessionError, SessionNotes, Writer,
+    Domain, DomainError, HeadError, NotesAt, NotesAtError, NotesServer, SessionError, SessionNotes,
+    Writer,
 };
 use brio_mcp_notes::ServerError;
 use brio_project::{DirNotes, DirOptions, NoteChange, Notes, NotesError, Project};
+use brio_share::ShareError;
+use brio_store_notes::{StoreNotes, StoreNotesOptions};
 
 use crate::{Brio, SessionHandle};
 
@@ -31,6 +34,9 @@ pub enum OpenProjectError {
     /// They are said to be on a server that is not asked.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// They are said to be in a store that cannot be used.
+    #[error(transparent)]
+    Store(#[from] HeadError),
     /// Their directory cannot be made or opened.
     #[error("NOTES: the notes of {} cannot be opened ({source}); see whether its .brio can be written", base.display())]
     Host {
@@ -50,6 +56,7 @@ impl OpenProjectError {
             Self::Notes(e) => e.code(),
             Self::At(e) => e.code(),
             Self::Server(e) => e.code(),
+            Self::Store(e) => e.code,
             Self::Host { .. } => "NOTES",
         }
     }
@@ -88,8 +95,10 @@ impl Brio {
     /// [`OpenProjectError`]; then they are where they were.
     pub fn place_notes(&self, base: &Path, at: &NotesAt) -> Result<Project, OpenProjectError> {
         let (domain, _) = self.domain(base, true)?;
-        if let NotesAt::Mcp(server) = at {
-            self.remotes().get(server, &self.options().trust)?.check()?;
+        match at {
+            NotesAt::Mcp(server) => self.remotes().get(server, &self.options().trust)?.check()?,
+            NotesAt::Store => self.notes_in_store(&domain)?.check()?,
+            _ => {}
         }
         domain.set_notes_at(at)?;
         Ok(self.project_of(self.notes_brought(&domain)?))
@@ -122,6 +131,7 @@ impl Brio {
     pub(crate) fn notes(&self, domain: &Domain) -> Result<Arc<dyn Notes>, OpenProjectError> {
         match domain.notes_at()? {
             NotesAt::Mcp(server) => self.notes_on(&server),
+            NotesAt::Store => Ok(Arc::new(self.notes_in_store(domain)?)),
             _ => self.notes_here(domain),
         }
     }
@@ -133,6 +143,15 @@ impl Brio {
             tracing::warn!(%error, "Notes that landed are not yet where the project's notes are");
         }
         self.notes(domain)
+    }
+
+    fn notes_in_store(&self, domain: &Domain) -> Result<StoreNotes, OpenProjectError> {
+        let base = || domain.root_path().to_owned();
+        let place = self.place_of(domain)?.ok_or_else(|| ShareError::NotBound { base: base() });
+        let place = place.map_err(|e| e.head())?;
+        let by = self.options().stores.machine.clone();
+        let options = StoreNotesOptions { clock: SystemTime::now, by };
+        Ok(StoreNotes::new(place.project().clone(), place.runner().clone(), options))
     }
 
     fn notes_here(&self, domain: &Domain) -> Result<Arc<dyn Notes>, OpenProjectError> {

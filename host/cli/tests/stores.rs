@@ -497,3 +497,26 @@ fn machines_that_are_killed_lose_nothing() {
     b.ok(&["project", "fsck", "--read-data"]);
     println!("{rounds} rounds, {killed} killed or pushed only, {} landings", goals.len());
 }
+
+// Notes of the project are one truth too, where that is asked for.
+#[test]
+fn notes_can_be_in_the_projects_store() {
+    let team = Team::new();
+    let (a, b) = (&team.a, team.checked_out());
+    let unbound = TestEnvironment::new();
+    unbound.error(&["project", "init", "--notes", "store"], 2, "NOT_BOUND");
+    for machine in [a, &b] {
+        let said = machine.ok(&["project", "init", "--notes", "store"]);
+        assert!(said.contains("notes    the project's store"), "{said}");
+    }
+    a.ok(&["note", "write", "plans/next", "ship it"]);
+    assert_eq!(b.ok(&["note", "read", "plans/next"]), "ship it");
+    b.ok(&["project", "state", "set", "--mode", "coding"]);
+    assert_eq!(a.json(&["project", "state", "--json"]).1["currentMode"], "coding");
+    // What a session wrote is the project's when it lands.
+    let id = start(&b, "note");
+    b.ok(&["note", "write", "plans/later", "rest", "--session", &id]);
+    a.error(&["note", "read", "plans/later"], 2, "NOTE_UNKNOWN");
+    b.ok(&["session", "land", &id]);
+    assert_eq!(a.ok(&["note", "read", "plans/later"]), "rest");
+}

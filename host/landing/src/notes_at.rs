@@ -20,6 +20,8 @@ pub enum NotesAt {
     Here,
     /// On a server of MCP.
     Mcp(NotesServer),
+    /// In the store of the project that the base belongs to.
+    Store,
 }
 
 /// A server of MCP that keeps notes.
@@ -43,7 +45,16 @@ pub struct NotesServer {
 #[serde(deny_unknown_fields)]
 struct File {
     format: u32,
-    mcp: NotesServer,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mcp: Option<NotesServer>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    store: bool,
+}
+
+impl File {
+    fn of(mcp: Option<NotesServer>) -> Self {
+        Self { format: FORMAT, store: mcp.is_none(), mcp }
+    }
 }
 
 #[derive(Deserialize)]
@@ -99,11 +110,7 @@ impl Domain {
         let raw = disk::read(&self.state().dir, NAME);
         match raw.map_err(|source| NotesAtError::Host { base: base(), source })? {
             None => Ok(NotesAt::Here),
-            Some(raw) => {
-                let server =
-                    parse(&raw).map_err(|what| NotesAtError::Invalid { base: base(), what })?;
-                Ok(NotesAt::Mcp(server))
-            }
+            Some(raw) => parse(&raw).map_err(|what| NotesAtError::Invalid { base: base(), what }),
         }
     }
 
@@ -122,8 +129,11 @@ impl Domain {
                 Ok(()) => state.disk.sync_dir(dir),
                 Err(e) => Err(e),
             },
-            NotesAt::Mcp(server) => {
-                let file = File { format: FORMAT, mcp: server.clone() };
+            NotesAt::Mcp(_) | NotesAt::Store => {
+                let file = File::of(match at {
+                    NotesAt::Mcp(server) => Some(server.clone()),
+                    _ => None,
+                });
                 let raw = serde_json::to_vec(&file).map_err(io::Error::from);
                 raw.and_then(|raw| state.disk.replace(dir, NAME, &raw, true))
             }
@@ -132,17 +142,23 @@ impl Domain {
     }
 }
 
-fn parse(raw: &[u8]) -> Result<NotesServer, String> {
+fn parse(raw: &[u8]) -> Result<NotesAt, String> {
     let format =
         serde_json::from_slice::<AnyFormat>(raw).map_err(|e| format!("is damaged: {e}"))?;
     if format.format != FORMAT {
         return Err(format!("is of format {}, this program knows {FORMAT}", format.format));
     }
     let file: File = serde_json::from_slice(raw).map_err(|e| format!("is none: {e}"))?;
-    if file.mcp.token_file.as_ref().is_some_and(|path| !path.is_absolute()) {
-        return Err("names a token_file that is not absolute".to_owned());
+    match (file.mcp, file.store) {
+        (Some(server), false) => {
+            if server.token_file.as_ref().is_some_and(|path| !path.is_absolute()) {
+                return Err("names a token_file that is not absolute".to_owned());
+            }
+            Ok(NotesAt::Mcp(server))
+        }
+        (None, true) => Ok(NotesAt::Store),
+        _ => Err("is none: it names neither a server nor the store".to_owned()),
     }
-    Ok(file.mcp)
 }
 
 #[cfg(test)]
@@ -154,12 +170,19 @@ mod tests {
     fn it_is_what_is_documented_and_nothing_else_is_taken() {
         let whole =
             r#"{"format":1,"mcp":{"url":"https://n.example/mcp","project":"p","token_file":"/t"}}"#;
-        let server = parse(whole.as_bytes()).unwrap();
-        assert_eq!(serde_json::to_string(&File { format: 1, mcp: server }).unwrap(), whole);
+        let written = |at: &NotesAt| match at {
+            NotesAt::Mcp(server) => serde_json::to_string(&File::of(Some(server.clone()))).unwrap(),
+            _ => serde_json::to_string(&File::of(None)).unwrap(),
+        };
+        assert_eq!(written(&parse(whole.as_bytes()).unwrap()), whole);
+        let store = r#"{"format":1,"store":true}"#;
+        assert_eq!(parse(store.as_bytes()).unwrap(), NotesAt::Store);
+        assert_eq!(written(&NotesAt::Store), store);
         let least = r#"{"format":1,"mcp":{"url":"http://n.example/mcp","insecure":true}}"#;
-        let server = parse(least.as_bytes()).unwrap();
+        let at = parse(least.as_bytes()).unwrap();
+        let NotesAt::Mcp(server) = &at else { panic!("{at:?}") };
         assert!(server.insecure && server.project.is_none());
-        assert_eq!(serde_json::to_string(&File { format: 1, mcp: server }).unwrap(), least);
+        assert_eq!(written(&at), least);
         for (bad, why) in [
             (whole.replace(":1,", ":2,"), "format 2"),
             (whole.replace("\"project\"", "\"token\""), "unknown field `token`"),
@@ -168,6 +191,7 @@ mod tests {
             (whole[..20].to_owned(), "is damaged"),
             (String::new(), "is damaged"),
             ("{\"format\":1}".to_owned(), "is none"),
+            (whole.replace("}}", "},\"store\":true}"), "is none"),
         ] {
             let what = parse(bad.as_bytes()).unwrap_err();
             assert!(what.contains(why), "{bad}: {what}");

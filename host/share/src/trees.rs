@@ -103,6 +103,11 @@ impl Place {
         &self.url
     }
 
+    /// The threads that its work is done on.
+    pub fn runner(&self) -> &Arc<Runner> {
+        &self.runner
+    }
+
     /// Carries out work on it, and waits.
     ///
     /// # Errors

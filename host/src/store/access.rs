@@ -20,12 +20,15 @@ use crate::brio::make_private;
 /// The store of the home itself, as a binding names it.
 pub const LOCAL: &str = "local";
 
+/// Environment variables, by name.
+pub type StoreEnv = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// How stores are reached, and what is kept of them here.
 #[derive(Clone)]
 pub struct StoreSettings {
     /// What names the server of an `s3://` store and its keys: the variables of the usual AWS
     /// tools (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, `AWS_ENDPOINT_URL` and so on). None by default.
-    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Arc<StoreEnv>,
     /// Bytes of memory that may hold what was read of a project; 64 MiB by default.
     pub memory: u64,
     /// Bytes of the disk, in the home, that may hold what was read; 10 GiB by default.

@@ -9,7 +9,7 @@ mod here;
 mod tree;
 
 pub(crate) use access::Stores;
-pub use access::{LOCAL, StoreSettings};
+pub use access::{LOCAL, StoreEnv, StoreSettings};
 pub use bind::{Bound, InitStore};
 pub use error::StoreError;
 pub use here::{HeadInfo, ProjectHere, Pushed, Standing};

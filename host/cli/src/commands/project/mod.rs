@@ -29,8 +29,9 @@ pub(crate) struct Init {
     dir: Option<PathBuf>,
     /// Keep the record and the notes from now on at this server of the Model Context Protocol
     /// (streamable HTTP), which has the tools read_note, write_note and list_notes; `local`: in
-    /// the directory's .brio. A server is asked first. What is where they were stays there.
-    #[arg(long, value_name = "URL|local", conflicts_with = "store")]
+    /// the directory's .brio; `store`: in the store of the project that the directory belongs to
+    /// (--store). A server is asked first. What is where they were stays there.
+    #[arg(long, value_name = "URL|local|store", conflicts_with = "store")]
     notes: Option<String>,
     /// The name of the project there, for a server that keeps several.
     #[arg(long, value_name = "NAME", requires = "notes")]
@@ -207,11 +208,13 @@ fn is_url(text: &str) -> bool {
 /// Where the flags of `init` say that the notes are to be.
 fn place(init: &Init) -> Result<Option<NotesAt>, Failure> {
     let Some(notes) = init.notes.clone() else { return Ok(None) };
-    if notes == "local" {
-        return Ok(Some(NotesAt::Here));
+    match notes.as_str() {
+        "local" => return Ok(Some(NotesAt::Here)),
+        "store" => return Ok(Some(NotesAt::Store)),
+        _ => {}
     }
     if !is_url(&notes) {
-        let what = format!("`{notes}` is neither a URL nor `local`");
+        let what = format!("`{notes}` is neither a URL nor `local` nor `store`");
         let failure = Failure::new("NOTES_SERVER", what);
         return Err(failure.hint("give one as https://notes.example.com/mcp"));
     }
@@ -329,6 +332,7 @@ fn told(at: &NotesAt) -> String {
         NotesAt::Mcp(NotesServer { url, project: Some(project), .. }) => {
             format!("{url}, project {project}")
         }
+        NotesAt::Store => "the project's store".to_owned(),
         _ => "local".to_owned(),
     }
 }
