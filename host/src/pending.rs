@@ -36,7 +36,8 @@ impl Brio {
 
     /// After a landing: what cannot be brought there now is said.
     pub(crate) fn deliver_landed(&self, domain: &Domain, landed: &mut Landed) {
-        if landed.landing.is_none() || landed.notes.is_empty() {
+        // What landed in a parent is the parent's to bring.
+        if landed.parent.is_some() || landed.notes.is_empty() {
             return;
         }
         if let Err(e) = self.deliver_notes_of(domain) {

@@ -59,7 +59,7 @@ pub enum StoreBindingError {
     Domain(#[from] DomainError),
     /// It was written by a newer program, or by hand.
     #[error(
-        "STORE_BINDING: the store.json of {} {what}; say anew which store it belongs to", base.display()
+        "STORE_BINDING: the store.json of {} {what}; remove it, and say anew: `brio project init --store URL --name ORG/NAME`", base.display()
     )]
     Invalid {
         /// The base.

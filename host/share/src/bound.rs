@@ -63,7 +63,8 @@ impl Place {
         let (head, _) = self.head()?;
         let (tree, position) = (head.tree(), head.position());
         let at_root = ShareError::path(&RelPath::root());
-        let wanted = differences(self, from, tree).map_err(at_root)?;
+        let mut wanted = differences(self, from, tree).map_err(at_root)?;
+        wanted.iter_mut().for_each(without_set_ids);
         let (landing, kept) = self.bring(domain, &wanted, position)?;
         let synced = Some(Synced { tree: tree.to_string(), position });
         domain.set_store_binding(Some(&StoreBinding { synced, ..binding }))?;
@@ -84,15 +85,13 @@ impl Place {
         loop {
             round += 1;
             let goal = format!("follow {} to position {position}", self.project.id());
-            let metadata = Metadata { goal: Some(goal.clone()), ..Metadata::default() };
+            let metadata = Metadata { goal: Some(goal), ..Metadata::default() };
             let session = domain.begin(BeginOptions { metadata, ..BeginOptions::default() })?;
             let done = (|| {
                 let writer = session.writer("update", ViewOptions::default())?;
                 let kept = self.make_in(writer.view(), wanted)?;
                 writer.finish().map_err(ShareError::host("a session"))?;
-                let message = Some(goal);
-                let landed = domain
-                    .commit(session.id(), CommitOptions { message, ..CommitOptions::default() })?;
+                let landed = domain.commit(session.id(), CommitOptions::default())?;
                 Ok((landed.landing, kept))
             })();
             match done {
@@ -157,7 +156,19 @@ impl Place {
     }
 }
 
-/// Whether a view shows this at a path.
+/// The set-user-id and set-group-id bits of files are for a checkout that is asked for them: who
+/// follows does not have whoever lands run programs as him.
+const SET_IDS: u16 = 0o6000;
+
+fn without_set_ids(d: &mut Difference) {
+    for entry in [&mut d.before, &mut d.after] {
+        if let Some(Entry::File { mode, .. }) = entry {
+            *mode &= !SET_IDS;
+        }
+    }
+}
+
+/// Whether a view shows this at a path, set-id bits of files aside.
 fn is(view: &View, key: &Key, entry: &Option<Entry>) -> FsResult<bool> {
     let root = view.root();
     let meta = match view.stat_at(&root, &key.path(), false) {
@@ -166,7 +177,8 @@ fn is(view: &View, key: &Key, entry: &Option<Entry>) -> FsResult<bool> {
         Err(e) => return Err(e),
     };
     let Some(entry) = entry else { return Ok(false) };
-    let mode = meta.mode == u32::from(entry.mode());
+    let set_ids = if meta.kind == Kind::File { u32::from(SET_IDS) } else { 0 };
+    let mode = meta.mode & !set_ids == u32::from(entry.mode());
     match (entry, meta.kind) {
         (Entry::Dir { .. }, Kind::Dir) => Ok(mode),
         (Entry::Link { target }, Kind::Symlink) => {

@@ -41,6 +41,18 @@ pub enum ShareError {
         /// How.
         how: String,
     },
+    /// It landed, from another machine; what it is here is a copy that has not.
+    #[error(
+        "SESSION_ENDED: session {id} landed at position {position} of {project}, from another machine; what this copy changed since is in `brio session diff {id}`, and `brio session rollback {id}` throws it away"
+    )]
+    LandedElsewhere {
+        /// The session.
+        id: SessionId,
+        /// The project.
+        project: String,
+        /// Where.
+        position: u64,
+    },
     /// A path of the session cannot be read, or not be made.
     #[error("IO: {path}: {source}")]
     Path {
@@ -150,7 +162,7 @@ impl ShareError {
         match self {
             Self::Store(e) => e.code(),
             Self::NotShared { .. } | Self::Child { .. } => "NOT_SHARED",
-            Self::Ended { .. } => "SESSION_ENDED",
+            Self::Ended { .. } | Self::LandedElsewhere { .. } => "SESSION_ENDED",
             Self::Path { .. } => "IO",
             Self::NotBound { .. } => "NOT_BOUND",
             Self::NotSynced { .. } => "NOT_SYNCED",

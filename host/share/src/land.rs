@@ -267,6 +267,13 @@ impl Place {
         let base = crate::push::base_of(&info, base)?;
         self.name_who(&mut conflicts, base, &head.0);
         let (id, project) = (session.id().clone(), self.project.id().to_string());
+        let own = conflicts.iter().find_map(|c| match &c.theirs {
+            Theirs::Landing { number, session: by, .. } if by == session.id() => Some(*number),
+            _ => None,
+        });
+        if let Some(position) = own {
+            return Err(ShareError::LandedElsewhere { id, project, position });
+        }
         Err(ShareError::Conflicts { id, project, conflicts })
     }
 

@@ -119,19 +119,31 @@ impl Stores {
         Ok(place)
     }
 
-    /// The store at a URL, as it is to be written down, made if it is a directory.
-    pub(crate) fn make(&self, store: &str, from: &Path) -> Result<(String, Store), ShareError> {
-        let name = match store {
-            LOCAL => LOCAL.to_owned(),
-            url => url.parse::<StoreUrl>()?.from_base(from).to_string(),
-        };
-        if let StoreUrl::Directory(path) = self.how.url(&name)? {
+    /// A store as it is written down.
+    pub(crate) fn named(&self, store: &str, from: &Path) -> Result<String, ShareError> {
+        if store == LOCAL {
+            return Ok(LOCAL.to_owned());
+        }
+        Ok(match store.parse::<StoreUrl>()?.from_base(from) {
+            // Without `.` and what is above a directory by its name.
+            StoreUrl::Directory(path) => {
+                let real = path.canonicalize().unwrap_or_else(|_| path.components().collect());
+                StoreUrl::Directory(real)
+            }
+            url => url,
+        }
+        .to_string())
+    }
+
+    /// The store of this name, made if it is a directory.
+    pub(crate) fn make(&self, store: &str) -> Result<Store, ShareError> {
+        if let StoreUrl::Directory(path) = self.how.url(store)? {
             Directory::open(&path)?;
         }
         let places = self.places()?;
-        let made = places.store(&name)?;
-        self.prove(&places, &name)?;
-        Ok((name, made))
+        let made = places.store(store)?;
+        self.prove(&places, store)?;
+        Ok(made)
     }
 
     /// Tries out that a server honours the conditions that heads are moved by, once.

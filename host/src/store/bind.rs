@@ -53,20 +53,39 @@ impl Brio {
         };
         let from = std::env::current_dir()
             .map_err(|source| StoreError::Host { what: "the current directory".into(), source })?;
-        let wanted = to.store.as_deref().unwrap_or(LOCAL);
-        let (store, opened) = self.stores().make(wanted, &from)?;
-        if let Some(bound) = domain.store_binding()?
+        let bound = domain.store_binding()?;
+        let of_bound = bound.as_ref().map(|bound| bound.store.as_str());
+        let store =
+            self.stores().named(to.store.as_deref().or(of_bound).unwrap_or(LOCAL), &from)?;
+        if let Some(bound) = &bound
             && (&bound.store, bound.project.as_str()) != (&store, id.as_str())
         {
-            let base = domain.root_path().to_owned();
+            let (base, bound) = (domain.root_path().to_owned(), bound.clone());
             return Err(StoreError::Bound { base, project: bound.project, store: bound.store });
         }
+        if let Ok(StoreUrl::Directory(path)) = store.parse()
+            && store != LOCAL
+            && path.starts_with(domain.root_path())
+        {
+            let why = "it lies in the directory that is to be stored there".into();
+            return Err(ShareError::from(brio_store::Error::Url { url: store, why }).into());
+        }
+        let opened = self.stores().make(&store)?;
         let places = self.stores().places()?;
         let created = places.runner().run({
             let id = id.clone();
             async move { opened.create(&id).await.map(|(_, new)| new) }
         })?;
-        if domain.store_binding()?.is_none() {
+        if bound.is_none() {
+            let position = if created {
+                0
+            } else {
+                self.stores().place(&store, id.as_str())?.head()?.0.position()
+            };
+            if position > 0 {
+                let (base, project) = (domain.root_path().to_owned(), id.to_string());
+                return Err(StoreError::NeverSynced { base, project, position, store });
+            }
             domain.set_store_binding(Some(&StoreBinding::new(&store, id.as_str())))?;
         }
         let here = self.project_in(domain)?;
@@ -121,15 +140,8 @@ impl Brio {
         near: Option<&Path>,
     ) -> Result<ProjectHere, StoreError> {
         let id = project_id(project)?;
-        let store = match store {
-            None => None,
-            Some(LOCAL) => Some(LOCAL.to_owned()),
-            Some(url) => {
-                let here = std::env::current_dir().unwrap_or_default();
-                let url: StoreUrl = url.parse().map_err(ShareError::from)?;
-                Some(url.from_base(&here).to_string())
-            }
-        };
+        let here = std::env::current_dir().unwrap_or_default();
+        let store = store.map(|store| self.stores().named(store, &here)).transpose()?;
         let fits = |b: &StoreBinding| {
             b.project == id.as_str() && store.as_ref().is_none_or(|store| *store == b.store)
         };

@@ -33,14 +33,16 @@ pub enum StoreError {
         store: String,
     },
     /// No name, and none can be made of the directory's.
-    #[error("PROJECT_NAME: `{name}` is no name of a project; give one as `--name org/project`")]
+    #[error(
+        "PROJECT_NAME: `{name}` is no name of a project; give one as org/project, in lower-case letters, digits, `.`, `_` and `-`"
+    )]
     Name {
         /// What was given, or made.
         name: String,
     },
     /// The project has something, and the directory never held any state of it.
     #[error(
-        "NOT_SYNCED: project {project} is at position {position}, and {} was never a state of it, so what it does not have is not to be removed there; check the project out into an empty directory, and bring there what is to go in",
+        "NOT_SYNCED: project {project} is at position {position}, and {} was never a state of it, so what it does not have is not to be removed there; check the project out into an empty directory and bring there what is to go in: `brio project checkout DIR --project {project} --store {store}`",
         base.display()
     )]
     NeverSynced {
@@ -48,6 +50,8 @@ pub enum StoreError {
         base: PathBuf,
         /// The project.
         project: String,
+        /// Its store.
+        store: String,
         /// Where its head is.
         position: u64,
     },
@@ -65,7 +69,9 @@ pub enum StoreError {
         paths: Vec<String>,
     },
     /// A tree that is none.
-    #[error("TREE_INVALID: `{tree}` is no tree: {why}; give one as sha256:…, as `brio log` shows")]
+    #[error(
+        "TREE_INVALID: `{tree}` is no tree: {why}; give one as `brio project status` and every landing show it, sha256:…"
+    )]
     Tree {
         /// What was given.
         tree: String,

@@ -131,8 +131,9 @@ impl ProjectHere {
             None => {
                 let (head, _) = self.place().head()?;
                 if head.position() > 0 {
-                    let (project, position) = (self.name().to_owned(), head.position());
-                    return Err(StoreError::NeverSynced { base: base(), project, position });
+                    let (project, store) = (self.name().to_owned(), self.store().to_owned());
+                    let position = head.position();
+                    return Err(StoreError::NeverSynced { base: base(), project, store, position });
                 }
                 head.base()
             }
@@ -140,7 +141,7 @@ impl ProjectHere {
         let (dir, how) = (open(self.base())?, self.scan_options(&options.watch));
         let why = Why {
             who: self.brio().options().stores.who.clone(),
-            goal: Some(format!("import {}", self.base().display())),
+            goal: Some("import".to_owned()),
             message: options.message.clone(),
             ..Why::default()
         };
@@ -158,8 +159,15 @@ impl ProjectHere {
         };
         // What the directory held is what it stood on and its own: the difference from there to
         // the head has nothing to do where both made the same.
-        if binding.synced.is_none() {
-            let synced = Some(Synced { tree: on.tree.to_string(), position: on.position });
+        let holds = match &landed {
+            // Nobody landed in between: the directory is what the head is.
+            Some(r) if r.position == on.position + 1 => {
+                Base { tree: r.new_tree, position: r.position }
+            }
+            _ => on,
+        };
+        if binding.synced.is_none() || holds != on {
+            let synced = Some(Synced { tree: holds.tree.to_string(), position: holds.position });
             self.domain().set_store_binding(Some(&StoreBinding { synced, ..binding }))?;
         }
         let updated = self.update()?;

@@ -75,7 +75,7 @@ pub enum Error {
     },
     /// Something in the store is not what its name or its format says.
     #[error(
-        "STORE_CORRUPT: {what}: {why}; a check of the project (fsck) tells what else is, and what can be mended"
+        "STORE_CORRUPT: {what}: {why}; `brio project fsck` tells what else is, and what can be mended"
     )]
     Corrupt {
         /// Which object.
@@ -84,9 +84,7 @@ pub enum Error {
         why: String,
     },
     /// Something that must be there is not.
-    #[error(
-        "STORE_MISSING: {what} is not in the store; a check of the project (fsck) tells what needs it"
-    )]
+    #[error("STORE_MISSING: {what} is not in the store; `brio project fsck` tells what needs it")]
     Missing {
         /// Which object.
         what: String,
@@ -112,7 +110,9 @@ pub enum Error {
         known: u64,
     },
     /// There is no such project.
-    #[error("PROJECT_UNKNOWN: {store} has no project {project}; check its name, or make it first")]
+    #[error(
+        "PROJECT_UNKNOWN: {store} has no project {project}; name the store that has it (`--store URL`), or make it: `brio project init --store URL --name {project}`"
+    )]
     NoProject {
         /// The store.
         store: String,
@@ -121,7 +121,7 @@ pub enum Error {
     },
     /// There is no such session.
     #[error(
-        "SESSION_UNKNOWN: project {project} has no session {id} in {store}; it must be pushed from where it is"
+        "SESSION_UNKNOWN: project {project} has no session {id} in {store}; `brio session push` brings it there from where it is"
     )]
     NoSession {
         /// The store.

@@ -213,11 +213,13 @@ impl Project {
 
 fn moved(ours: &SessionDoc, there: &SessionDoc) -> Error {
     let by = there.machine.as_deref().unwrap_or("another machine");
+    let at = there.pushed_at.replace_nanosecond(0).unwrap_or(there.pushed_at);
+    let at = at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
     Error::Moved {
         what: format!("session {}", ours.id),
         now: format!(
-            "it was stored {} times, last by {by} at {}, and this copy knows {}",
-            there.seq, there.pushed_at, ours.seq
+            "it was stored {} times, last by {by} at {at}, and this copy knows {}; what it has is kept: `brio session export {} DIR` takes it out",
+            there.seq, ours.seq, ours.id
         ),
     }
 }

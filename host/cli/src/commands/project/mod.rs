@@ -45,10 +45,10 @@ pub(crate) struct Init {
     notes_insecure: bool,
     /// Have the directory belong to a project in a store that many machines can share: a
     /// directory, `file:///DIR`, `s3://BUCKET/PREFIX` (keys and server from the usual AWS
-    /// variables and files), or `local`, in the home. Made where it is not there; a server is
-    /// tried out first. From then on sessions begin on the project's head, and land there.
-    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "local")]
-    store: Option<String>,
+    /// variables and files), or `local`, in the home, which is also the one without a URL. Made
+    /// where it is not there; a server is tried out first. From then on sessions begin on the project's head, and land there.
+    #[arg(long, value_name = "URL", num_args = 0..=1)]
+    store: Option<Option<String>>,
     /// The project's name there, as org/project [default: local/ and the directory's name]
     #[arg(long, value_name = "ORG/PROJECT", requires = "store")]
     name: Option<String>,
@@ -227,8 +227,8 @@ impl Init {
         let at = place(&self)?;
         let brio = open::brio(&Places::from_env()?)?;
         let base = base_or_here(self.dir);
-        if self.store.is_some() {
-            return bind(ui, &brio, &base, &InitStore { store: self.store, project: self.name });
+        if let Some(store) = self.store {
+            return bind(ui, &brio, &base, &InitStore { store, project: self.name });
         }
         let project = match at {
             None => brio.project(&base)?,
@@ -252,14 +252,8 @@ fn bind(ui: &Ui, brio: &Brio, base: &Path, to: &InitStore) -> Result<Exit, Failu
     let made = if bound.created { "made" } else { "found" };
     ui.say(format_args!("{made}: project {} in {}", here.name(), here.store()));
     ui.say(format_args!("{} belongs to it", here.base().display()));
-    match (&standing.synced, standing.head.position) {
-        (Some(_), _) => {}
-        (None, 0) => ui.say("`brio project import` stores what the directory holds"),
-        (None, position) => ui.say(format_args!(
-            "it is at position {position}; `brio project checkout DIR --project {}` makes a \
-             directory of that",
-            here.name()
-        )),
+    if standing.synced.is_none() {
+        ui.say("`brio project import` stores what the directory holds");
     }
     ui.line(here.name())?;
     Ok(Exit::Ok)

@@ -55,6 +55,12 @@ impl Push {
             })?;
             return Ok(Exit::Ok);
         }
+        match session.note_changes()?.len() {
+            0 => {}
+            n => ui.warn(format_args!(
+                "notes that were written in it stay on this machine until it lands here: {n}"
+            )),
+        }
         ui.say(format_args!(
             "pushed: {} to {} in {} ({} sent)",
             done.session,

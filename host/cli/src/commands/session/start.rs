@@ -15,7 +15,7 @@ use crate::ui::Ui;
 /// Begin a session on the head of a project in a store, without or with a directory here.
 ///
 /// Prints its id and the tree that it stands on. Nothing is copied and nothing fetched; files are
-/// as they are read. `brio session exec ID -- COMMAND`, `brio session mount ID DIR` and
+/// as they are read. `brio session exec ID -- COMMAND`, `brio session path ID` and
 /// `brio run --session ID` work in it, `brio session push ID` brings it to other machines, and
 /// `brio session land ID` lands it on the head.
 #[derive(Debug, clap::Args)]
