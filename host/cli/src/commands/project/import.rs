@@ -93,7 +93,7 @@ impl Import {
             }
         }
         told_of_update(ui, &done.updated);
-        ui.line(&done.tree)?;
+        ui.line(done.tree)?;
         Ok(Exit::Ok)
     }
 }
