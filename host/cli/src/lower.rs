@@ -1,7 +1,11 @@
 //! What a session sees of its base: the flags that ask for it, and how it is told.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
+use brio_host::stores::Watch;
 use brio_host::{Access, Brio, LowerInfo, LowerOptions, TreeInfo, WantedLower};
 use serde::Serialize;
 
@@ -186,5 +190,42 @@ pub(crate) fn warn_of_others(ui: &Ui, brio: &Brio, base: &Path) {
         0 => {}
         1 => ui.say(format_args!("warning: 1 existing session on {base}")),
         n => ui.say(format_args!("warning: {n} existing sessions on {base}")),
+    }
+}
+
+/// So long it is looked whether a directory has what its project does not.
+const LOOKS: Duration = Duration::from_millis(300);
+
+/// Says when a directory of a project has changes that sessions do not see, as far as that is
+/// found quickly: a begin waits for nothing that the size of a project, or a store, could make
+/// long.
+pub(crate) fn warn_of_drift(ui: &Ui, brio: &Brio, base: &Path) {
+    if ui.quiet || !matches!(brio.store_binding(base), Ok(Some(_))) {
+        return;
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let watch = Watch { told: None, stop: Some(stop.clone()) };
+    let (tell, told) = mpsc::channel();
+    let (brio, dir) = (brio.clone(), base.to_owned());
+    let looks = move || {
+        let found = brio.project_here(&dir).and_then(|project| project.not_imported(&watch));
+        let _ = tell.send(found);
+    };
+    if std::thread::Builder::new().name("brio-looks".into()).spawn(looks).is_err() {
+        return;
+    }
+    let found = told.recv_timeout(LOOKS);
+    stop.store(true, Ordering::Relaxed);
+    match found {
+        Ok(Ok(Some(n))) if n > 0 => {
+            let paths = if n == 1 { "1 path is".to_owned() } else { format!("{n} paths are") };
+            ui.say(format_args!(
+                "warning: {paths} changed in {} and not imported: sessions see the project's \
+                 head; `brio project status` lists them",
+                base.display()
+            ));
+        }
+        Ok(Err(e)) => tracing::debug!("what was not imported is not known: {e}"),
+        _ => {}
     }
 }

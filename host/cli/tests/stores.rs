@@ -164,7 +164,7 @@ fn a_session_goes_on_on_another_machine() {
     // Only the whole id says which one is meant that was never here.
     b.error(&["session", "show", &id[..12]], 2, "SESSION_UNKNOWN");
     let (_, shown) = b.json(&["session", "show", &id, "--json"]);
-    assert_eq!(shown["goal"], "colours", "{shown}");
+    assert_eq!((&shown["goal"], &shown["title"]), (&"colours".into(), &"colours".into()));
     assert_eq!(exported(a, &id), exported(&b, &id));
     let told = b.ok(&["journal", &base_of(&b, &id), "--session", &id]);
     assert!(told.contains("american spelling, please"), "{told}");
@@ -263,8 +263,10 @@ fn a_directory_follows_and_drift_stays() {
     replace(&b, &id, "s/one/eins/", &["notes.txt"]);
     replace(&b, &id, "s/TODO/DONE/", &["src/lib.rs"]);
     b.ok(&["session", "land", &id]);
-    // A session sees the head, not what lies in the directory.
-    let on_head = a.begin();
+    // A session sees the head, not what lies in the directory, and that is said.
+    let begun = a.brio(&["session", "begin"]);
+    assert!(begun.stderr.contains("1 path is changed"), "{}", begun.stderr);
+    let on_head = begun.stdout.trim_end().to_owned();
     let shown = exported(a, &on_head);
     assert!(shown.iter().any(|(_, text)| text == b"eins\ntwo\nthree\n"), "{shown:?}");
     let e = a.error(&["project", "import"], 3, "CONFLICT");

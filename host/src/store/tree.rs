@@ -97,9 +97,25 @@ impl ProjectHere {
             Some(synced) => tree_of(&synced.tree)?,
             None => standing.head.tree,
         };
-        let (dir, options) = (open(self.base())?, self.scan_options(watch));
-        let drift = self.worktree(|p| async move { drift(&p, &dir, tree, &options).await })?;
+        let drift = self.drift(tree, watch)?;
         Ok(StoreStatus { head: standing.head, synced: standing.synced, drift })
+    }
+
+    fn drift(&self, tree: Hash, watch: &Watch) -> Result<Drift, StoreError> {
+        let (dir, options) = (open(self.base())?, self.scan_options(watch));
+        Ok(self.worktree(|p| async move { drift(&p, &dir, tree, &options).await })?)
+    }
+
+    /// How many paths of the directory were changed and not imported: sessions do not see that.
+    /// `None`: it never held a state of the project. The store is asked for what is not near.
+    ///
+    /// # Errors
+    /// [`StoreError`]; `INTERRUPTED` where `watch` stopped it.
+    pub fn not_imported(&self, watch: &Watch) -> Result<Option<usize>, StoreError> {
+        let Some(synced) = self.domain().store_binding()?.and_then(|b| b.synced) else {
+            return Ok(None);
+        };
+        Ok(Some(self.drift(tree_of(&synced.tree)?, watch)?.paths.len()))
     }
 
     fn worktree<T, F>(

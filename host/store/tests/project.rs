@@ -100,8 +100,8 @@ async fn a_landing_makes_a_new_tree_and_leaves_the_old_one() {
     assert_eq!(other.changes_of(&log[0]).await.unwrap().len(), 2);
 }
 
-/// Disjoint changes land side by side; the same path is a conflict that says what is there and
-/// who made it.
+/// M-090: disjoint changes land side by side; the same path is a conflict that says what is there
+/// and who made it.
 #[tokio::test]
 async fn conflicts_are_by_path() {
     let backend = Arc::<Watched>::default();

@@ -29,7 +29,7 @@ pub(crate) struct Log {
     /// are kept.
     #[arg(long, value_name = "PATH")]
     path: Option<PathBuf>,
-    /// Print `{schema, landings: [{landing, time, session, goal, agent, task_id, message, added,
+    /// Print `{schema, landings: [{landing, time, session, goal, agent, task_id, message, who, added,
     /// modified, removed, notes, decisions: [{session, time, title}], undo_of, undone_by, undoable}]}`.
     #[arg(long)]
     json: bool,

@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, one_line};
 use crate::interrupt::Interrupt;
 use crate::json::{self, Changes, SCHEMA};
-use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_others};
+use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_drift, warn_of_others};
 use crate::open;
 use crate::summary::{diffstat, names};
 use crate::terminal::Harmless;
@@ -194,6 +194,7 @@ impl Run {
         if session.is_none() {
             warn_of_access(ui, &base);
             warn_of_others(ui, &brio, &base);
+            warn_of_drift(ui, &brio, &base);
         }
         let interrupt = Interrupt::watch()?;
         let net = self.net(&places)?;

@@ -49,6 +49,10 @@ pub(crate) struct Shown {
     pub(crate) schema: u32,
     #[serde(flatten)]
     pub(crate) session: Session,
+    /// A short name for people.
+    pub(crate) title: Option<String>,
+    /// The goal at length.
+    pub(crate) description: Option<String>,
     /// The landing whose base it sees.
     pub(crate) landing: u64,
     pub(crate) children: Vec<String>,

@@ -17,6 +17,8 @@ pub struct Landing {
     agent: Option<String>,
     task_id: Option<String>,
     message: Option<String>,
+    /// Who landed it, where a project's head says so.
+    who: Option<String>,
     /// Paths.
     added: u64,
     modified: u64,
@@ -42,6 +44,7 @@ impl From<&LogEntry> for Landing {
             agent: l.agent.clone(),
             task_id: l.task_id.clone(),
             message: l.message.clone(),
+            who: l.who.clone(),
             added: l.added,
             modified: l.modified,
             removed: l.removed,

@@ -10,7 +10,7 @@ use crate::config::{Config, Places};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::SCHEMA;
-use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_others};
+use crate::lower::{Lower, LowerArgs, describe, warn_of_access, warn_of_drift, warn_of_others};
 use crate::open;
 use crate::ui::Ui;
 
@@ -79,6 +79,7 @@ impl Begin {
                 let config = Config::load(&places, Some(&base), &self.lower.flags())?;
                 warn_of_access(ui, &base);
                 warn_of_others(ui, &brio, &base);
+                warn_of_drift(ui, &brio, &base);
                 let options = BeginOptions { lower: self.lower.options(&config), ..options };
                 if self.reuse {
                     let begun = brio.begin_or_reuse(&base, options)?;

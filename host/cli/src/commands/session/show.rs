@@ -19,7 +19,7 @@ pub(crate) struct Show {
     /// The session; a unique prefix is enough. The current one when left out.
     #[arg(default_value = brio_host::CURRENT, hide_default_value = true)]
     id: String,
-    /// Print the fields of `session list`, and schema, landing, children, checkpoints, binds,
+    /// Print the fields of `session list`, and schema, title, description, landing, children, checkpoints, binds,
     /// isolation, operations, clean, unresolved, lower, excludes, frozen_only, base_gone, drift,
     /// debug; changes and notes are the paths.
     #[arg(long)]
@@ -52,6 +52,8 @@ impl Show {
             ui.json(&Shown {
                 schema: SCHEMA,
                 session: Session::from(&row),
+                title: info.title,
+                description: info.description,
                 landing: info.landing,
                 children: info.children.iter().map(ToString::to_string).collect(),
                 checkpoints: info.checkpoints.iter().map(Checkpoint::from).collect(),
@@ -75,14 +77,20 @@ impl Show {
             })?;
             return Ok(Exit::Ok);
         }
+        let base = match info.lower {
+            LowerInfo::Tree(_) if info.parent.is_none() => row.base.display().to_string(),
+            _ => format!("{} as of landing {}", row.base.display(), info.landing),
+        };
         let mut lines = vec![
             ("session", row.id.clone()),
             ("state", row.state.clone()),
-            ("base", format!("{} as of landing {}", row.base.display(), info.landing)),
+            ("base", base),
             ("begun", crate::time::rfc3339(row.created_at)),
         ];
         let optional = [
+            ("title", info.title.filter(|title| Some(title) != row.goal.as_ref())),
             ("goal", row.goal),
+            ("about", info.description),
             ("agent", row.agent),
             ("task", row.task_id),
             ("parent", row.parent),
