@@ -69,6 +69,12 @@ impl TestEnvironment {
             .env("BRIO_HOME", self.home())
             .env("TMPDIR", self.path())
             .stdin(Stdio::null());
+        // A server that a harness started (`tests/harness/s3`).
+        if let Some(server) = std::env::var_os("BRIO_S3_ENDPOINT") {
+            command.env("AWS_ENDPOINT_URL", server);
+            command
+                .envs(std::env::vars_os().filter(|(k, _)| k.to_string_lossy().starts_with("AWS_")));
+        }
         // The tests that `in_process.rs` takes in.
         if module_path!().starts_with("in_process::") {
             command.env("BRIO_SANDBOX", "process");
