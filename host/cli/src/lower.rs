@@ -215,6 +215,7 @@ pub(crate) fn warn_of_drift(ui: &Ui, brio: &Brio, base: &Path) {
         return;
     }
     let found = told.recv_timeout(LOOKS);
+    let base = base.canonicalize().unwrap_or_else(|_| base.to_owned());
     stop.store(true, Ordering::Relaxed);
     match found {
         Ok(Ok(Some(n))) if n > 0 => {
