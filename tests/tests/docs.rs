@@ -87,3 +87,18 @@ fn the_readme_embeds_as_the_example_does() {
     }
     assert!(block.len() > 10 && example.len() < 40, "{} {}", block.len(), example.len());
 }
+
+// M-095
+#[test]
+fn the_stores_sources_are_named() {
+    let architecture =
+        std::fs::read_to_string(brio_tests::root().join("ARCHITECTURE.md")).expect("there");
+    let format =
+        std::fs::read_to_string(brio_tests::root().join("host/store/FORMAT.md")).expect("there");
+    for source in ["Venti", "Copy-on-write", "prolly trees of Noms", "FastCDC (Xia et al."] {
+        assert!(architecture.contains(source), "ARCHITECTURE.md does not name {source}");
+    }
+    for source in ["FastCDC (Xia et al", "prolly tree", "RFC 8878"] {
+        assert!(format.contains(source), "host/store/FORMAT.md does not name {source}");
+    }
+}

@@ -133,7 +133,7 @@ fn head(machine: &TestEnvironment) -> (u64, String) {
     (head["position"].as_u64().unwrap(), head["tree"].as_str().unwrap().to_owned())
 }
 
-// M-042, M-043, M-070, M-072: the worked example of the contract.
+// M-040, M-042, M-043, M-070, M-072: the worked example of the contract.
 #[test]
 fn a_landing_makes_the_next_tree_and_leaves_the_one_before() {
     let team = Team::new();

@@ -9,6 +9,7 @@
 //! Calls block, and may come from any thread, those of an executor too: the store's work is done
 //! on threads of its own ([`Runner`]).
 
+mod ahead;
 mod attempts;
 mod bound;
 mod error;

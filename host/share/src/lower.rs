@@ -18,6 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 use brio_store::Runner;
 
+use crate::ahead::Ahead;
+
 /// Bytes of memory for the directories of one tree.
 const DIRECTORIES: u64 = 32 << 20;
 
@@ -53,12 +55,13 @@ pub(crate) struct TreeLower {
     project: Project,
     tree: Tree,
     directories: Cache<RelPath, Listing, Size>,
+    ahead: Ahead,
 }
 
 impl TreeLower {
     pub(crate) fn new(runner: Arc<Runner>, project: Project, tree: Tree) -> Self {
         let directories = Cache::with_weighter(1024, DIRECTORIES, Size);
-        Self { runner, project, tree, directories }
+        Self { runner, project, tree, directories, ahead: Ahead::default() }
     }
 
     /// What lies in a directory; nothing where there is none.
@@ -93,9 +96,22 @@ impl TreeLower {
         Err(FsError::NotFound)
     }
 
+    /// What may be read next is fetched meanwhile.
+    fn was_read(&self, path: &RelPath) {
+        let Some((dir, name)) = path.split() else { return };
+        let Ok(listing) = self.listing(&dir) else { return };
+        if let Ok(at) = listing.binary_search_by(|(k, _)| k.name().cmp(name)) {
+            self.ahead.read((&self.runner, &self.project), &dir, at, &listing);
+        }
+    }
+
     fn file(&self, path: &RelPath) -> FsResult<Source> {
         match self.entry(path)? {
-            Entry::File { content, .. } => source(&self.runner, &self.project, content),
+            Entry::File { content, .. } => {
+                let found = source(&self.runner, &self.project, content)?;
+                self.was_read(path);
+                Ok(found)
+            }
             Entry::Dir { .. } => Err(FsError::IsDirectory),
             Entry::Link { .. } => Err(FsError::Loop),
         }

@@ -19,6 +19,7 @@ over_every_place! {
     what_was_done_after_a_lost_answer_lands_too,
     a_push_whose_answer_was_lost_is_found,
     a_session_works_offline_as_far_as_it_was_read,
+    what_is_read_next_is_fetched_ahead,
     children_land_in_their_parents,
     many_land_at_once,
 }
@@ -302,6 +303,44 @@ fn a_session_works_offline_as_far_as_it_was_read(new: New) {
     assert!(e.to_string().starts_with("STORE_UNREACHABLE"), "{e}");
     line.mend();
     assert_eq!(land(&b.place, &s).position, 2);
+}
+
+/// Who reads one file after another of a directory finds the next ones near.
+fn what_is_read_next_is_fetched_ahead(new: New) {
+    let line = new();
+    let a = machine(&line);
+    let s = a.begin("many");
+    let files: Vec<(String, Vec<u8>)> =
+        (0..40).map(|n| (format!("d/{n:02}"), format!("file {n}").into_bytes())).collect();
+    let edits: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), Some(&text[..]))).collect();
+    edit(&s, &edits);
+    land(&a.place, &s);
+    let b = machine(&line);
+    let s = b.begin("reads");
+    let v = s.view(ViewOptions::default()).unwrap();
+    let (first, rest) = files.split_at(2);
+    for (path, text) in first {
+        assert_eq!(read(&v, path), *text);
+    }
+    let tree = b.place.project().tree(b.place.head().unwrap().0.tree());
+    let entries = b.place.run(move |_| async move { tree.list(b"d").await }).unwrap();
+    let near = || {
+        entries.iter().all(|(_, e)| match e {
+            brio_store::tree::Entry::File { content, .. } => {
+                b.place.project().kept_file(&content.root).is_some()
+            }
+            _ => true,
+        })
+    };
+    let begun = std::time::Instant::now();
+    while !near() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "nothing was fetched");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    line.cut();
+    for (path, text) in rest {
+        assert_eq!(read(&v, path), *text);
+    }
 }
 
 /// A child lands in its parent, and the parent on the head.

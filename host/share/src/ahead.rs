@@ -1,0 +1,132 @@
+//! Files of a directory fetched before they are asked for: whoever reads one after another of
+//! them, as a search or a build does, waits for the store once in a while and not for each.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brio_session::RelPath;
+use brio_store::tree::{Entry, Key};
+use brio_store::{Hash, Project, Runner};
+use futures_util::StreamExt as _;
+
+/// Files that are fetched ahead of the one that was asked for.
+const FILES: usize = 64;
+/// Larger ones are not: they may not be read whole.
+const LARGEST: u64 = 256 << 10;
+/// Requests at a time.
+const AT_ONCE: usize = 16;
+/// Directories in which somebody reads.
+const DIRECTORIES: usize = 256;
+
+/// How far somebody is in directories.
+#[derive(Default)]
+pub(crate) struct Ahead(Mutex<HashMap<RelPath, Far>>);
+
+#[derive(Clone, Copy)]
+struct Far {
+    /// The entry that was read last.
+    last: usize,
+    /// The first that was not asked for.
+    next: usize,
+}
+
+impl Ahead {
+    /// A file was read, the one at `at` in the listing of its directory: which of the next ones
+    /// are to be fetched. None, before a second one is read that comes after a first.
+    fn wanted(&self, dir: &RelPath, at: usize, listing: &[(Key, Entry)]) -> Vec<Hash> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(far) = all.get_mut(dir) else {
+            if all.len() >= DIRECTORIES {
+                all.clear();
+            }
+            all.insert(dir.clone(), Far { last: at, next: at + 1 });
+            return Vec::new();
+        };
+        let goes_on = at > far.last;
+        far.last = at;
+        // Half of what was fetched is still before whoever reads.
+        if !goes_on || far.next > at + FILES / 2 {
+            return Vec::new();
+        }
+        let from = far.next.max(at + 1);
+        let until = (at + 1 + FILES).min(listing.len());
+        far.next = until.max(far.next);
+        let small = |entry: &Entry| match entry {
+            Entry::File { content, .. } if content.depth == 0 && content.size <= LARGEST => {
+                (content.size > 0).then_some(content.root)
+            }
+            _ => None,
+        };
+        listing.get(from..until).unwrap_or_default().iter().filter_map(|(_, e)| small(e)).collect()
+    }
+
+    /// Says that a file was read, and fetches what may be next. Does not wait.
+    pub(crate) fn read(
+        &self,
+        (runner, project): (&Runner, &Project),
+        dir: &RelPath,
+        at: usize,
+        listing: &Arc<Vec<(Key, Entry)>>,
+    ) {
+        let wanted = self.wanted(dir, at, listing);
+        if wanted.is_empty() {
+            return;
+        }
+        let project = project.clone();
+        runner.spawn(async move {
+            let fetch = |hash: Hash| {
+                let project = project.clone();
+                async move {
+                    // Whoever reads it asks again, and is told why it cannot be had.
+                    let _ = project.blob(&hash).await;
+                }
+            };
+            futures_util::stream::iter(wanted).map(fetch).buffer_unordered(AT_ONCE).count().await;
+        });
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use brio_store::Content;
+
+    fn listing(count: usize) -> Vec<(Key, Entry)> {
+        let entry = |i: usize| {
+            let root = Hash::of(i.to_string().as_bytes());
+            let content = Content { hash: root, size: 1, depth: 0, root };
+            (
+                Key::new(format!("d/{i:04}").as_bytes()).unwrap(),
+                Entry::File { mode: 0o644, content },
+            )
+        };
+        (0..count).map(entry).collect()
+    }
+
+    #[test]
+    fn who_reads_one_after_another_is_expected() {
+        let (ahead, all, dir) = (Ahead::default(), listing(200), RelPath::new(b"d").unwrap());
+        let mut fetched = 0;
+        let mut asked = Vec::new();
+        for at in 0..200 {
+            let wanted = ahead.wanted(&dir, at, &all);
+            if !wanted.is_empty() {
+                asked.push(at);
+            }
+            fetched += wanted.len();
+        }
+        // Each once, in a few goes, and nothing for the first one.
+        assert_eq!((fetched, asked[0]), (198, 1));
+        assert!(asked.len() <= 8, "{asked:?}");
+    }
+
+    #[test]
+    fn who_reads_one_or_goes_back_is_not() {
+        let (ahead, all, dir) = (Ahead::default(), listing(200), RelPath::new(b"d").unwrap());
+        for at in [150, 100, 100, 3, 1] {
+            assert!(ahead.wanted(&dir, at, &all).is_empty(), "{at}");
+        }
+        assert!(ahead.wanted(&dir, 199, &all).is_empty(), "there is no next one");
+    }
+}
