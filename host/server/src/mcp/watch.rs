@@ -11,6 +11,7 @@ use brio_host::project::NotePath;
 use tokio::sync::broadcast;
 
 use super::desk::{Desk, Owner};
+use super::failure::Failure;
 use super::name::Named;
 use super::resources::{self, Key};
 
@@ -74,6 +75,8 @@ pub(super) struct Watch {
 #[derive(Default)]
 struct Known {
     listed: Option<BTreeSet<Key>>,
+    /// How often this process changed that: a list that was read meanwhile may be an older one.
+    changes: u64,
     stamps: HashMap<String, Option<String>>,
 }
 
@@ -114,8 +117,8 @@ impl Desk {
     /// resources. Reads.
     pub(super) fn remember(&self, uris: impl IntoIterator<Item = String>) {
         let unknown = self.watch.known().listed.is_none();
-        if unknown && let Ok(keys) = resources::keys(self) {
-            self.watch.known().listed.get_or_insert(keys);
+        if unknown && let Ok((keys, mut known)) = self.listed_now() {
+            known.listed.get_or_insert(keys);
         }
         for uri in uris {
             let mut known = self.watch.known();
@@ -139,15 +142,27 @@ impl Desk {
         Named::parse(uri).and_then(|named| resources::stamp(self, &named))
     }
 
-    /// Tells that something came to the list or went.
-    fn tell_listed(&self, key: Key, there: bool) {
-        let new = match &mut self.watch.known().listed {
+    /// The list as it is while what is known is held: nothing that this process did is missing.
+    fn listed_now(&self) -> Result<(BTreeSet<Key>, MutexGuard<'_, Known>), Failure> {
+        let mut changes = self.watch.known().changes;
+        loop {
+            let keys = resources::keys(self)?;
+            let known = self.watch.known();
+            if known.changes == changes {
+                return Ok((keys, known));
+            }
+            changes = known.changes;
+        }
+    }
+
+    /// Remembers that something came to the list or went; whether that was not known.
+    fn listed(&self, key: Key, there: bool) -> bool {
+        let mut known = self.watch.known();
+        known.changes += 1;
+        match &mut known.listed {
             Some(listed) if there => listed.insert(key),
             Some(listed) => listed.remove(&key),
             None => true,
-        };
-        if new {
-            let _ = self.watch.news.send(News::List);
         }
     }
 
@@ -159,7 +174,9 @@ impl Desk {
                 let Ok(Some(root)) = self.root(base) else { return };
                 let uri = Named::Note(root.clone(), path.clone()).to_string();
                 self.tell(News::Note(root, path));
-                self.tell_listed(resources::note_key(&uri), there);
+                if self.listed(resources::note_key(&uri), there) {
+                    let _ = self.watch.news.send(News::List);
+                }
             }
         }
     }
@@ -192,13 +209,16 @@ impl Desk {
 
     fn hear(&self, event: SessionEvent) {
         match event {
+            // Whoever looked may have found it before it was heard of: it is told all the same.
             SessionEvent::Begun(id) => {
-                self.tell_listed(resources::session_key(id.as_str()), true);
+                self.listed(resources::session_key(id.as_str()), true);
+                let _ = self.watch.news.send(News::List);
             }
             SessionEvent::State(id, state) => {
                 self.tell(News::Session(id.to_string()));
                 if matches!(state.as_str(), "landed" | "rolled-back") {
-                    self.tell_listed(resources::session_key(id.as_str()), false);
+                    self.listed(resources::session_key(id.as_str()), false);
+                    let _ = self.watch.news.send(News::List);
                 }
             }
             SessionEvent::RunBegan(id) | SessionEvent::RunEnded(id) => {
@@ -211,12 +231,14 @@ impl Desk {
     /// Looks for what others did since it was last looked.
     fn look(&self) {
         if self.watch.news.receiver_count() == 0 {
-            *self.watch.known() = Known::default();
+            let mut known = self.watch.known();
+            (known.listed, known.stamps) = (None, HashMap::new());
             return;
         }
-        match resources::keys(self) {
-            Ok(keys) => {
-                let before = self.watch.known().listed.replace(keys.clone());
+        match self.listed_now() {
+            Ok((keys, mut known)) => {
+                let before = known.listed.replace(keys.clone());
+                drop(known);
                 if before.is_some_and(|before| before != keys) {
                     let _ = self.watch.news.send(News::List);
                 }
