@@ -120,7 +120,7 @@ pub mod stores {
 
     pub use crate::store::{Bound, HeadInfo, InitStore, ProjectHere, Pushed, Standing};
     #[cfg(target_os = "linux")]
-    pub use crate::store::{CheckoutRequest, Imported, StoreStatus, TreeImportOptions};
+    pub use crate::store::{CheckoutRequest, ImportOptions, Imported, StoreStatus};
 }
 
 /// What a task is made of, and what becomes of it.

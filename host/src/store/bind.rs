@@ -37,6 +37,35 @@ impl Brio {
     /// that heads are moved by is tried out first. Nothing of the directory is stored yet:
     /// [`ProjectHere::import`] does that.
     ///
+    /// ```
+    /// # use brio_host::stores::{ImportOptions, InitStore};
+    /// # use brio_host::{Brio, CommitOptions, Handle, Metadata, OpenOptions, ViewOptions};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let base = dir.path().join("base");
+    /// # std::fs::create_dir(&base)?;
+    /// # std::fs::write(base.join("index.html"), "Hello")?;
+    /// let brio = Brio::open(dir.path().join("home"))?;
+    /// let to = InitStore { project: Some("acme/site".into()), ..InitStore::default() };
+    /// let project = brio.init_store(&base, &to)?.here;
+    /// project.import(&ImportOptions::default())?;
+    ///
+    /// let session = brio.begin(&base, Metadata::default())?;
+    /// let writer = session.writer("example", ViewOptions::default())?;
+    /// let view = writer.view();
+    /// let how = OpenOptions { write: true, truncate: true, ..OpenOptions::default() };
+    /// if let Handle::File(file) = view.open_at(&view.root(), b"index.html", &how)? {
+    ///     file.write_at(b"Bread and rolls", 0)?;
+    /// }
+    /// writer.finish()?;
+    /// // From here on any machine that reaches the store can go on with it …
+    /// session.push()?;
+    /// // … or it lands, and this directory follows.
+    /// let landed = session.commit(CommitOptions::default())?;
+    /// assert_eq!(landed.landing, Some(2));
+    /// assert_eq!(std::fs::read_to_string(base.join("index.html"))?, "Bread and rolls");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError`]; then the directory belongs to what it did.
     pub fn init_store(&self, dir: &Path, to: &InitStore) -> Result<Bound, StoreError> {

@@ -14,4 +14,4 @@ pub use bind::{Bound, InitStore};
 pub use error::StoreError;
 pub use here::{HeadInfo, ProjectHere, Pushed, Standing};
 #[cfg(target_os = "linux")]
-pub use tree::{CheckoutRequest, ImportOptions as TreeImportOptions, Imported, StoreStatus};
+pub use tree::{CheckoutRequest, ImportOptions, Imported, StoreStatus};

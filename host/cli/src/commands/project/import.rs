@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use brio_host::stores::TreeImportOptions;
+use brio_host::stores::ImportOptions;
 use serde::Serialize;
 
 use crate::args::base_or_here;
@@ -58,7 +58,7 @@ impl Import {
         let project = brio.project_here(&base_or_here(self.dir))?;
         let done = {
             let (_shown, watch) = Shown::files(ui, &interrupt, "import");
-            project.import(&TreeImportOptions { message: self.message, watch })?
+            project.import(&ImportOptions { message: self.message, watch })?
         };
         if self.json {
             ui.json(&Json {
