@@ -381,7 +381,7 @@ fn what_is_wrong_is_said() {
             "PROJECT_NAME",
         );
     }
-    for url in ["ftp://x/y", "s3://", "s3://b/../c", "file:store"] {
+    for url in ["ftp://x/y", "htp:/x", "s3://", "s3://b/../c", "file:store"] {
         fresh.error(&["project", "init", "--store", url, "--name", "acme/x"], 2, "STORE_URL");
     }
     fresh.error(&["project", "status"], 2, "NOT_BOUND");

@@ -1,7 +1,6 @@
 //! The stores of a home, each opened when it is first used.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -138,6 +137,10 @@ impl Stores {
     /// The store of this name, made if it is a directory.
     pub(crate) fn make(&self, store: &str) -> Result<Store, ShareError> {
         if let StoreUrl::Directory(path) = self.how.url(store)? {
+            if path.exists() && !path.is_dir() {
+                let why = "it is no directory; give one, or a name that is free".into();
+                return Err(Error::Url { url: store.into(), why }.into());
+            }
             Directory::open(&path)?;
         }
         let places = self.places()?;
@@ -200,8 +203,8 @@ impl How {
                 if store != LOCAL && !path.is_dir() {
                     return Err(Error::Unreachable {
                         store: store.into(),
-                        what: "the directory".into(),
-                        why: io::Error::from(io::ErrorKind::NotFound).to_string(),
+                        what: "look into it".into(),
+                        why: "there is no such directory, perhaps it is not mounted".into(),
                     });
                 }
                 Arc::new(Directory::open(&path)?)

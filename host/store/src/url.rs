@@ -43,11 +43,17 @@ impl FromStr for StoreUrl {
             Some((scheme, _)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+') => {
                 Err("its scheme is not known")
             }
-            _ if text.starts_with("file:") || text.starts_with("s3:") => Err("`://` is missing"),
+            _ if is_half_a_url(text) => Err("`://` is missing, or `./` before a directory's name"),
             _ => Ok(Self::Directory(text.into())),
         };
         parsed.map_err(|why| Error::Url { url: text.chars().take(300).collect(), why: why.into() })
     }
+}
+
+/// Whether it begins as a URL does. One letter is a drive.
+fn is_half_a_url(text: &str) -> bool {
+    let scheme = |s: &str| s.len() > 1 && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+');
+    text.split_once(':').is_some_and(|(before, _)| scheme(before))
 }
 
 fn directory(rest: &str) -> Result<StoreUrl, &'static str> {
@@ -184,6 +190,7 @@ mod tests {
             &long,
             "s3:bucket/a",
             "file:/srv",
+            "htp:/x",
             "file://host/srv",
             "file://srv",
             "file:///a%2",
