@@ -209,7 +209,7 @@ fn who_opens_a_session_knows_its_attempts(new: New) {
         // Who comes back is told the truth, and changes nothing.
         match a.place.land(&s, &LandOptions::default()) {
             Ok(done) => assert_eq!(done.record.unwrap().position, 2),
-            Err(e) => assert!(e.to_string().starts_with("CONFLICT"), "{e}"),
+            Err(e) => assert!(e.to_string().starts_with("SESSION_ENDED"), "{e}"),
         }
         assert_eq!(on_the_head(&line), want);
         let c = machine(&line);
