@@ -44,7 +44,8 @@ fn a_landing_is_logged_and_undone() {
             "time",
             "undo_of",
             "undoable",
-            "undone_by"
+            "undone_by",
+            "who"
         ]
     );
     assert_eq!(
