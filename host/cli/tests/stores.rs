@@ -215,6 +215,13 @@ fn base_of(machine: &TestEnvironment, id: &str) -> String {
     shown["base"].as_str().unwrap_or_else(|| panic!("{shown}")).to_owned()
 }
 
+/// How often the journal of the directory says that a session conflicts.
+fn conflicts_noted(machine: &TestEnvironment, id: &str) -> usize {
+    let said = machine.ok(&["journal", "--session", id, "--json"]);
+    let lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["what"] == "conflict").count()
+}
+
 // M-036, M-050
 #[test]
 fn of_two_machines_one_is_told_why_and_settles_it() {
@@ -231,6 +238,10 @@ fn of_two_machines_one_is_told_why_and_settles_it() {
     assert!(e.contains("notes.txt") && e.contains("landing 2") && e.contains("german"), "{e}");
     assert_eq!(head(&b).0, 2);
     assert_eq!(b.read("notes.txt"), "one\ntwo\nthree\n");
+    // The journal has each try once, whoever found out.
+    assert_eq!(conflicts_noted(&b, &of_b), 1);
+    b.error(&["session", "land", &of_b, "--policy", "merge"], 3, "CONFLICT");
+    assert_eq!(conflicts_noted(&b, &of_b), 2);
     b.ok(&["session", "resolve", &of_b, "--take", "ours", "notes.txt"]);
     let said = b.brio(&["session", "land", &of_b]);
     assert_eq!(said.status, 0, "{}", said.stderr);

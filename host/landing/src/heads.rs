@@ -13,7 +13,7 @@ use crate::seal::broken;
 use crate::session::Session;
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, Conflict, Domain, Isolation, Landed, LeaseError, Moved,
+    CommitError, CommitOptions, Conflict, Domain, Isolation, Landed, LeaseError, Moved, Policy,
     RebaseOptions, Rebased, ResolveError, ResolveOptions, Resolved, RollbackError, Seal, SessionId,
     SessionInfo, TreeInfo, Warning, Writer,
 };
@@ -106,12 +106,20 @@ pub(crate) fn land(
     if let Err(e) = &landed
         && let Ok(mut m) = meta::load_open(state, &m.id)
     {
-        if let CommitError::Conflict { conflicts, .. } = e {
+        if let CommitError::Conflict { conflicts, .. } = e
+            && !noted_by_rebase(conflicts, options)
+        {
             note_conflict(state, &mut m, conflicts, options);
         }
         note_broken(state, &m, options, e);
     }
     landed
+}
+
+/// Whether conflicts are what a rebase by the policy could not settle: it noted them itself. Those
+/// of reads, and those with what landed before what this session landed, no policy was asked.
+fn noted_by_rebase(conflicts: &[Conflict], options: &CommitOptions) -> bool {
+    options.policy != Policy::Reject && conflicts.iter().any(|c| c.unmerged.is_some())
 }
 
 /// See [`Session::conflicts`].

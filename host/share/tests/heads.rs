@@ -1,0 +1,85 @@
+//! A domain that is told of heads commits what stands on one as it commits anything else.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use brio_landing::{
+    BeginOptions, CommitError, CommitOptions, Domain, Isolation, OpenOptions, Policy, Session,
+};
+use brio_session::ViewOptions;
+use brio_share::LandOptions;
+use common::{Machine, edit, machine, project, read};
+
+/// The machine's domain, opened by who knows its stores.
+fn told(m: &Machine) -> Domain {
+    let options = OpenOptions {
+        boot_id: "boot-1".into(),
+        trees: Some(m.places.clone()),
+        heads: Some(m.places.clone()),
+        ..OpenOptions::default()
+    };
+    Domain::open(&m.dir.path().join("base"), options).unwrap().0
+}
+
+fn begin(m: &Machine, domain: &Domain, isolation: Isolation) -> Session {
+    m.place.begin(domain, BeginOptions { isolation, ..BeginOptions::default() }).unwrap()
+}
+
+fn land(m: &Machine, files: &[(&str, Option<&[u8]>)]) {
+    let s = m.begin("a change");
+    edit(&s, files);
+    m.place.land(&s, &LandOptions::default()).unwrap();
+}
+
+/// How often the journal says that a session conflicts.
+fn noted(domain: &Domain, s: &Session) -> usize {
+    let lines = domain.journal_entries().unwrap();
+    lines.iter().filter(|e| e.what == "conflict" && e.session.as_ref() == Some(s.id())).count()
+}
+
+fn refused(domain: &Domain, s: &Session, policy: Policy) -> Vec<String> {
+    let options = CommitOptions { policy, ..CommitOptions::default() };
+    match domain.commit(s.id(), options).unwrap_err() {
+        CommitError::Conflict { conflicts, .. } => {
+            conflicts.iter().map(|c| c.path.to_string()).collect()
+        }
+        e => panic!("{e}"),
+    }
+}
+
+/// Whoever finds a conflict, the journal has it once.
+#[test]
+fn a_conflict_is_noted_once() {
+    let line = project();
+    let (a, b) = (machine(&line), machine(&line));
+    land(&a, &[("f", Some(b"0")), ("h", Some(b"0")), ("read", Some(b"0"))]);
+    let domain = told(&a);
+    let s = begin(&a, &domain, Isolation::Snapshot);
+    edit(&s, &[("f", Some(b"ours"))]);
+    let reads = begin(&a, &domain, Isolation::Serializable);
+    let w = reads.writer("test", ViewOptions::default()).unwrap();
+    read(w.view(), "read");
+    common::write(w.view(), "mine", b"1");
+    w.finish().unwrap();
+    // One that landed and does not know it yet, and went on with what was changed before that.
+    let late = begin(&a, &domain, Isolation::Snapshot);
+    edit(&late, &[("g", Some(b"ours"))]);
+    land(&b, &[("h", Some(b"theirs"))]);
+    line.hold("/head");
+    domain.commit(late.id(), CommitOptions::default()).unwrap_err();
+    line.mend();
+    line.deliver();
+    edit(&late, &[("h", Some(b"ours"))]);
+    land(&b, &[("f", Some(b"theirs")), ("read", Some(b"theirs"))]);
+
+    let tries = [Policy::Reject, Policy::Merge, Policy::Reject];
+    for (n, policy) in (1..).zip(tries) {
+        assert_eq!(refused(&domain, &s, policy), ["f"]);
+        assert_eq!(noted(&domain, &s), n, "{policy:?}");
+        assert_eq!(refused(&domain, &reads, policy), ["read"]);
+        assert_eq!(noted(&domain, &reads), n, "reads, {policy:?}");
+        assert_eq!(refused(&domain, &late, policy), ["h"]);
+        assert_eq!(noted(&domain, &late), n, "late, {policy:?}");
+    }
+}
