@@ -58,7 +58,7 @@ impl Brio {
         let mut done = match self.place_of(&domain).map_err(CommitError::from)? {
             None => domain.undo(landing, options),
             Some(place) => match place.undo(&domain, landing, options) {
-                Ok(landed) => Ok(place.as_landed(&domain, landed, &RelPath::root())),
+                Ok(landed) => Ok(place.as_landed(&domain, landed)),
                 Err(ShareError::Undo(e)) => Err(e),
                 Err(ShareError::Commit(e)) => Err(e.into()),
                 Err(e) => Err(CommitError::from(e.head()).into()),

@@ -23,9 +23,9 @@ use crate::reads::Reads;
 use crate::stage::{Staged, stage};
 use crate::state::State;
 use crate::{
-    CommitError, CommitOptions, Conflict, HostError, JournalEntry, Landed, Policy, SessionId, gc,
-    heads, isolation, layers, lower, meta, nesting, notes, policy, preflight, recover, resolve,
-    undo,
+    CommitError, CommitOptions, Conflict, HostError, JournalEntry, Landed, Policy, SessionId,
+    Warning, gc, heads, isolation, layers, lower, meta, nesting, notes, policy, preflight, recover,
+    resolve, undo,
 };
 
 /// How often a plan is made anew because other landings got in between.
@@ -414,8 +414,13 @@ impl Commit {
     }
 }
 
-/// Whether tools run what is at a path without being asked to.
-pub(crate) fn executes(c: &Change) -> bool {
+/// Warns of what tools run without being asked to.
+pub(crate) fn executed(set: &ChangeSet) -> impl Iterator<Item = Warning> {
+    let changes = set.changes.iter().filter(|c| executes(c));
+    changes.map(|c| Warning::Executes { path: c.path.clone() })
+}
+
+fn executes(c: &Change) -> bool {
     if c.after.is_none() {
         return false;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use brio_session::ViewOptions;
 
-use crate::commit::{executes, lands_here, note_broken, note_conflict, prepare};
+use crate::commit::{executed, lands_here, note_broken, note_conflict, prepare, rebased};
 use crate::lease::{Ask, Hold, Lease};
 use crate::meta::{self, Meta};
 use crate::onto_tree::stands_on;
@@ -15,7 +15,7 @@ use crate::state::State;
 use crate::{
     CommitError, CommitOptions, Conflict, Domain, Isolation, Landed, LeaseError, Moved, Policy,
     RebaseOptions, Rebased, ResolveError, ResolveOptions, Resolved, RollbackError, Seal, SessionId,
-    SessionInfo, TreeInfo, Warning, Writer,
+    SessionInfo, TreeInfo, Writer,
 };
 
 /// The heads of projects in stores.
@@ -27,7 +27,8 @@ pub trait Heads: Send + Sync {
     fn head(&self, of: &TreeInfo) -> Result<TreeInfo, HeadError>;
 
     /// Lands a session on its project's head, as [`Domain::commit`] lands one in a base: all of
-    /// it or nothing, and durable when it returns. Takes the session's lease.
+    /// it or nothing, and durable when it returns. Takes the session's lease. The paths of what
+    /// changed are relative to the directory that the session branches.
     ///
     /// # Errors
     /// As a commit's.
@@ -98,10 +99,8 @@ pub(crate) fn land(
     let session = Session::new(state.clone(), m.id.clone());
     let mut landed = heads.land(&Domain::of(state), &session, options);
     if let Ok(landed) = &mut landed {
-        let executed = landed.changes.changes.iter().filter(|c| executes(c));
-        let executed: Vec<_> =
-            executed.map(|c| Warning::Executes { path: c.path.clone() }).collect();
-        landed.warnings.extend(executed);
+        landed.changes = rebased(std::mem::take(&mut landed.changes), &m.subdir);
+        landed.warnings.extend(executed(&landed.changes));
     }
     if let Err(e) = &landed
         && let Ok(mut m) = meta::load_open(state, &m.id)

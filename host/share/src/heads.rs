@@ -5,7 +5,6 @@ use brio_landing::{
     CommitError, CommitOptions, Domain, HeadError, Heads, Landed, OnHead, Session, SessionInfo,
     TreeInfo, Warning,
 };
-use brio_session::{ChangeSet, RelPath};
 
 use crate::push::tree_of;
 use crate::{LandOptions, LandedOnHead, Place, Places, ShareError, Story, Updated};
@@ -29,8 +28,7 @@ impl Places {
         session: &Session,
         options: &CommitOptions,
     ) -> Result<Landed, ShareError> {
-        let info = session.info()?;
-        let place = self.of(tree_of(&info)?)?;
+        let place = self.of(tree_of(&session.info()?)?)?;
         let landed = place.land(
             session,
             &LandOptions {
@@ -43,7 +41,7 @@ impl Places {
                 story: self.story(session)?,
             },
         )?;
-        Ok(place.as_landed(domain, landed, &info.subdir))
+        Ok(place.as_landed(domain, landed))
     }
 
     /// What is told to a store of a session here.
@@ -59,10 +57,10 @@ impl Places {
 impl Place {
     /// What a landing on the head is to whoever knows landings in a base: the directory follows,
     /// and what stands against that is told.
-    pub fn as_landed(&self, domain: &Domain, landed: LandedOnHead, subdir: &RelPath) -> Landed {
+    pub fn as_landed(&self, domain: &Domain, landed: LandedOnHead) -> Landed {
         let mut done = Landed {
             landing: None,
-            changes: up(landed.changes, subdir),
+            changes: landed.changes,
             notes: landed.notes,
             warnings: Vec::new(),
             parent: None,
@@ -88,15 +86,6 @@ impl Place {
         }
         done
     }
-}
-
-/// Changes below a directory, as changes of the root.
-fn up(mut set: ChangeSet, subdir: &RelPath) -> ChangeSet {
-    for c in &mut set.changes {
-        c.path = subdir.join_path(&c.path);
-        c.hard_link_of = c.hard_link_of.take().map(|p| subdir.join_path(&p));
-    }
-    set
 }
 
 impl Heads for Places {

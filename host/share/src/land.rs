@@ -50,7 +50,7 @@ pub struct LandedOnHead {
     pub notes: Vec<NotePath>,
     /// Paths that both sides had changed, as the policy settled them.
     pub settled: Vec<RelPath>,
-    /// What the session changed.
+    /// What the session changed, relative to the directory that it branches.
     pub changes: ChangeSet,
     /// The position of the head that it stood on.
     pub from: u64,

@@ -5,9 +5,9 @@
 mod common;
 
 use brio_landing::{
-    BeginOptions, CommitError, CommitOptions, Domain, Isolation, OpenOptions, Policy, Session,
+    BeginOptions, CommitError, CommitOptions, Domain, Isolation, OpenOptions, Policy, Session, Warning,
 };
-use brio_session::ViewOptions;
+use brio_session::{RelPath, ViewOptions};
 use brio_share::LandOptions;
 use common::{Machine, edit, machine, project, read};
 
@@ -46,6 +46,26 @@ fn refused(domain: &Domain, s: &Session, policy: Policy) -> Vec<String> {
         }
         e => panic!("{e}"),
     }
+}
+
+/// Paths are those of the project, wherever in it the session is; what tools run is warned of once.
+#[test]
+fn a_session_below_the_root_lands_under_the_projects_paths() {
+    let line = project();
+    let a = machine(&line);
+    land(&a, &[("d/f", Some(b"0"))]);
+    let domain = told(&a);
+    let subdir = RelPath::new(b"d").unwrap();
+    let s = a.place.begin(&domain, BeginOptions { subdir, ..BeginOptions::default() }).unwrap();
+    edit(&s, &[("f", Some(b"1")), (".envrc", Some(b"1"))]);
+    let landed = domain.commit(s.id(), CommitOptions::default()).unwrap();
+    let paths: Vec<String> = landed.changes.changes.iter().map(|c| c.path.to_string()).collect();
+    assert_eq!(paths, ["d/.envrc", "d/f"]);
+    let envrc = RelPath::new(b"d/.envrc").unwrap();
+    assert_eq!(landed.warnings, [Warning::Executes { path: envrc }]);
+    let look = a.begin("look");
+    let v = look.view(ViewOptions::default()).unwrap();
+    assert_eq!((read(&v, "d/f"), read(&v, "d/.envrc")), (b"1".into(), b"1".into()));
 }
 
 /// Whoever finds a conflict, the journal has it once.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use brio_session::{RelPath, is_stop};
 
 use crate::apply::{Failed, Work};
-use crate::commit::{Commit, entry, executes};
+use crate::commit::{Commit, entry, executed};
 use crate::errors::Doing;
 use crate::finish::{empty_trash, finish};
 use crate::history;
@@ -361,8 +361,7 @@ impl Sealed {
             }
             Err(e) => warnings.push(Warning::FinishPending { reason: e.to_string() }),
         }
-        let executed = c.set.changes.iter().filter(|c| executes(c));
-        warnings.extend(executed.map(|c| Warning::Executes { path: c.path.clone() }));
+        warnings.extend(executed(&c.set));
         let (landing, changes) = (Some(self.number), c.set.clone());
         let notes = c.notes.iter().map(|change| change.path.clone()).collect();
         Landed { landing, changes, notes, warnings, parent: None, head: None, children: Vec::new() }
