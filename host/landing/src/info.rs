@@ -140,10 +140,6 @@ pub struct SessionRecord {
     pub agent: Option<String>,
     /// The task it belongs to.
     pub task_id: Option<String>,
-    /// A short name for people.
-    pub title: Option<String>,
-    /// The goal at length.
-    pub description: Option<String>,
     /// When it began.
     pub created_at: Time,
     /// The session it branches.

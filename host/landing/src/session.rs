@@ -411,8 +411,6 @@ pub(crate) fn record(domain: &Domain, id: &SessionId) -> Result<SessionRecord, S
         goal: meta.metadata.goal,
         agent: meta.metadata.agent,
         task_id: meta.metadata.task_id,
-        title: meta.metadata.title,
-        description: meta.metadata.description,
         created_at: meta.created,
         parent: meta.parent,
         lower: meta.lower,
