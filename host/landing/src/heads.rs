@@ -196,12 +196,8 @@ fn seal_on(state: &Arc<State>, m: &Meta, head: &TreeInfo) -> Result<Seal, Commit
     Ok(Seal { session: m.id.clone(), landing: head.position, parent: None, digest })
 }
 
-/// Whether a session may be thrown away, as far as heads say; and who is to be told then.
-#[expect(clippy::type_complexity, reason = "said once")]
-pub(crate) fn may_go(
-    state: &Arc<State>,
-    m: &Meta,
-) -> Result<Option<(Arc<dyn Heads>, SessionInfo)>, RollbackError> {
+/// Whether a session may be thrown away, as far as heads say; what they are told of it then.
+pub(crate) fn may_go(state: &Arc<State>, m: &Meta) -> Result<Option<SessionInfo>, RollbackError> {
     let (Some(heads), Some(pushed), Ok(_)) = (&state.options.heads, &m.pushed, stands_on(m)) else {
         return Ok(None);
     };
@@ -209,7 +205,7 @@ pub(crate) fn may_go(
     if !pushed.landings.is_empty() {
         heads.settle(&session)?;
     }
-    Ok(Some((heads.clone(), session.info()?)))
+    Ok(Some(session.info()?))
 }
 
 /// See [`Writer::check_seal`].

@@ -70,7 +70,7 @@ fn attempt(state: &Arc<State>, id: &SessionId, stop: bool) -> Result<RolledBack,
     // Unlinking its open lease file frees nothing before it is closed.
     drop(lease);
     freed += empty_trash(state).doing(id)?;
-    if let Some((heads, was)) = stored {
+    if let (Some(heads), Some(was)) = (&state.options.heads, stored) {
         heads.gone(&was);
     }
     Ok(RolledBack { bytes_freed: freed })

@@ -31,8 +31,8 @@ pub struct Seal {
     pub session: SessionId,
     /// The newest number of the base, which the session stands on: nothing landed between the
     /// landing that it sees the base as of and this. A commit under the seal is the next landing
-    /// that is done. Of a child it says only what its family sees; `parent` is what counts. Of a session
-    /// on a tree it is the position of the project's head.
+    /// that is done. Of a child it says only what its family sees; `parent` is what counts. Of a
+    /// session on a tree it is the position of the project's head.
     pub landing: u64,
     /// What a child stands on instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
