@@ -231,7 +231,7 @@ impl Project {
     /// The store's.
     pub async fn renew_head(&self, head: &Head) -> Result<Option<Head>> {
         let o = self.objects();
-        let doc = HeadDoc { attempt: AttemptId::random()?, ..head.doc.clone() };
+        let doc = HeadDoc { attempt: self.new_attempt()?, ..head.doc.clone() };
         let value = doc::encode(&doc)?;
         match o.backend.swap_ref(&o.keys.head(), head.version.as_ref(), value).await? {
             Swap::Done(version) => Ok(Some(Head { doc, version: Some(version) })),
