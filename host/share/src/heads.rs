@@ -33,7 +33,6 @@ impl Places {
             session,
             &LandOptions {
                 message: options.message.clone(),
-                who: self.who().map(str::to_owned),
                 policy: options.policy,
                 isolation: options.isolation,
                 sealed: options.sealed.clone(),

@@ -27,8 +27,6 @@ pub(crate) const ATTEMPTS: u32 = 100;
 pub struct LandOptions {
     /// What the record says of it.
     pub message: Option<String>,
-    /// Who does it.
-    pub who: Option<String>,
     /// What becomes of paths that others changed too.
     pub policy: Policy,
     /// What is validated of what it read; `None`: what it began with.
@@ -181,7 +179,7 @@ impl Place {
             }
             let why = Why {
                 session: Some(info.id.to_string()),
-                who: options.who.clone(),
+                who: self.who.clone(),
                 agent: info.agent.clone(),
                 goal: info.goal.clone(),
                 message: options.message.clone(),

@@ -51,10 +51,6 @@ impl Places {
         Self { who, machine, ..self }
     }
 
-    pub(crate) fn who(&self) -> Option<&str> {
-        self.who.as_deref()
-    }
-
     pub(crate) fn machine(&self) -> Option<&str> {
         self.machine.as_deref()
     }

@@ -88,7 +88,6 @@ impl Place {
             Ok(()) => {
                 let how = LandOptions {
                     message: options.message.clone(),
-                    who: self.who.clone(),
                     policy: options.policy,
                     ..LandOptions::default()
                 };
