@@ -38,7 +38,7 @@ struct Inner {
     meter: Arc<Meter>,
     workers: Workers,
     remotes: Remotes,
-    stores: Arc<Stores>,
+    stores: Stores,
 }
 
 impl Brio {
@@ -80,7 +80,7 @@ impl Brio {
         }
         let workers = Workers::new(options.workers);
         let (home, user_home) = (options.home.clone(), options.user_home.clone());
-        let stores = Arc::new(Stores::new(home, user_home, options.stores.clone()));
+        let stores = Stores::new(home, user_home, options.stores.clone());
         Ok(Self(Arc::new(Inner {
             options,
             registry,
@@ -221,8 +221,8 @@ impl Brio {
             trust_uid: None,
             retention: (o.retention)(base),
             notes: NotesOptions { observer: self.meter().clone(), ..NotesOptions::default() },
-            trees: Some(self.0.stores.clone()),
-            heads: Some(self.0.stores.clone()),
+            trees: Some(self.0.stores.places().clone()),
+            heads: Some(self.0.stores.places().clone()),
         }
     }
 

@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use brio_landing::{TreeInfo, Trees};
 use brio_session::{FsError, FsResult, Lower};
-use brio_store::{Project, ProjectId, Result, Store};
+use brio_store::{Error, Project, ProjectId, Result, Runner, Store};
 
 use crate::lower::{TreeLower, fs_error};
-use brio_store::Runner;
 
 /// Opens the store at a URL, as a session's record or a base's binding names it. It asks nobody.
 pub type Opener = dyn Fn(&str) -> Result<Store> + Send + Sync;
 
 /// The stores that a home uses.
 pub struct Places {
-    runner: Arc<Runner>,
+    /// Made when one is first needed: most commands need none.
+    runner: Mutex<Option<Arc<Runner>>>,
     open: Box<Opener>,
     who: Option<String>,
     machine: Option<String>,
@@ -28,21 +28,15 @@ pub struct Place {
     pub(crate) runner: Arc<Runner>,
     pub(crate) project: Project,
     pub(crate) url: Arc<str>,
-    /// Who lands.
+    /// Who lands, as its records say.
     pub(crate) who: Option<String>,
 }
 
 impl Places {
-    /// Stores that `open` opens.
-    ///
-    /// # Errors
-    /// When no threads can be had.
-    pub fn new(
-        open: impl Fn(&str) -> Result<Store> + Send + Sync + 'static,
-    ) -> std::io::Result<Self> {
-        let runner = Arc::new(Runner::new()?);
-        let (open, known) = (Box::new(open), Mutex::default());
-        Ok(Self { runner, open, who: None, machine: None, known })
+    /// Stores that `open` opens, each when it is first needed.
+    pub fn new(open: impl Fn(&str) -> Result<Store> + Send + Sync + 'static) -> Self {
+        let (runner, known) = (Mutex::default(), Mutex::default());
+        Self { runner, open: Box::new(open), who: None, machine: None, known }
     }
 
     /// With who lands, and on which machine sessions are, as stores are told.
@@ -58,8 +52,10 @@ impl Places {
     /// A project at a URL. The store is not asked.
     ///
     /// # Errors
-    /// When the URL is none, or has no credentials.
+    /// When the URL is none, or has no credentials; when no threads can be had.
     pub fn get(&self, url: &str, id: &ProjectId) -> Result<Place> {
+        let threads = |source| Error::Host { what: "threads for stores".into(), source };
+        let runner = self.runner().map_err(threads)?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (url.to_owned(), id.clone());
         let project = match known.get(&key) {
@@ -70,8 +66,7 @@ impl Places {
                 project
             }
         };
-        let (runner, who) = (self.runner.clone(), self.who.clone());
-        Ok(Place { runner, project, url: url.into(), who })
+        Ok(Place { runner, project, url: url.into(), who: self.who.clone() })
     }
 
     /// The store at a URL, for what is about no project in it.
@@ -82,9 +77,16 @@ impl Places {
         (self.open)(url)
     }
 
-    /// The threads.
-    pub fn runner(&self) -> &Runner {
-        &self.runner
+    /// The threads that the work is done on.
+    ///
+    /// # Errors
+    /// When none can be had.
+    pub fn runner(&self) -> std::io::Result<Arc<Runner>> {
+        let mut runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*runner {
+            Some(runner) => Ok(runner.clone()),
+            None => Ok(runner.insert(Arc::new(Runner::new()?)).clone()),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl World {
             let disk = Some(DiskCache::open(&cache, 1 << 30)?);
             Ok(Store::new(backend.clone(), StoreOptions { disk, ..StoreOptions::default() }))
         });
-        let places = Arc::new(places.unwrap());
+        let places = Arc::new(places);
         let place = places.get(URL, &id()).unwrap();
         let trees = Some(places as Arc<dyn brio_landing::Trees>);
         let options = OpenOptions { boot_id: "boot-1".into(), trees, ..OpenOptions::default() };

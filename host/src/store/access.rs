@@ -2,13 +2,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use brio_landing::{
-    CommitError, CommitOptions, Domain, HeadError, Heads, Landed, Session, SessionInfo, TreeInfo,
-    Trees,
-};
-use brio_session::{FsError, FsResult, Lower};
 use brio_share::{Place, Places, ShareError};
 use brio_store::backend::{Directory, S3, S3Options, prove};
 use brio_store::{Backend, Compression, DiskCache, Error, Store, StoreOptions, StoreUrl};
@@ -76,8 +71,7 @@ fn host_name() -> Option<String> {
 /// The stores of a home.
 pub(crate) struct Stores {
     how: How,
-    /// Made when a store is first needed: most commands need none.
-    places: Mutex<Option<Arc<Places>>>,
+    places: Arc<Places>,
 }
 
 #[derive(Clone)]
@@ -89,20 +83,25 @@ struct How {
 
 impl Stores {
     pub(crate) fn new(home: PathBuf, user_home: Option<PathBuf>, settings: StoreSettings) -> Self {
-        Self { how: How { home, user_home, settings }, places: Mutex::default() }
+        let (who, machine) = (settings.who.clone(), settings.machine.clone());
+        let how = How { home, user_home, settings };
+        let opener = how.clone();
+        let places = Places::new(move |url| opener.open(url)).told_by(who, machine);
+        Self { how, places: Arc::new(places) }
     }
 
-    /// All of them.
-    pub(crate) fn places(&self) -> Result<Arc<Places>, ShareError> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = &*places {
-            return Ok(places.clone());
-        }
-        let how = self.how.clone();
-        let (who, machine) = (how.settings.who.clone(), how.settings.machine.clone());
-        let made = Places::new(move |url| how.open(url))
-            .map_err(|source| ShareError::Host { what: "threads for stores".into(), source })?;
-        Ok(places.insert(Arc::new(made.told_by(who, machine))).clone())
+    /// All of them, each opened when it is first needed.
+    pub(crate) fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+
+    /// Carries out work on a store, and waits.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, ShareError> {
+        let threads = |source| ShareError::Host { what: "threads for stores".into(), source };
+        Ok(self.places.runner().map_err(threads)?.run(work)?)
     }
 
     /// A project in a store that a binding names. That the store honours conditions is proven
@@ -112,9 +111,8 @@ impl Stores {
             path: project.to_owned(),
             why: e.to_string(),
         })?;
-        let places = self.places()?;
-        let place = places.get(store, &id)?;
-        self.prove(&places, store)?;
+        let place = self.places.get(store, &id)?;
+        self.prove(store)?;
         Ok(place)
     }
 
@@ -143,14 +141,13 @@ impl Stores {
             }
             Directory::open(&path)?;
         }
-        let places = self.places()?;
-        let made = places.store(store)?;
-        self.prove(&places, store)?;
+        let made = self.places.store(store)?;
+        self.prove(store)?;
         Ok(made)
     }
 
     /// Tries out that a server honours the conditions that heads are moved by, once.
-    fn prove(&self, places: &Places, store: &str) -> Result<(), ShareError> {
+    fn prove(&self, store: &str) -> Result<(), ShareError> {
         if !matches!(self.how.url(store)?, StoreUrl::S3 { .. }) {
             return Ok(());
         }
@@ -161,8 +158,8 @@ impl Stores {
         if proven.exists() {
             return Ok(());
         }
-        let backend = places.store(store)?.backend().clone();
-        places.runner().run(async move { prove(&*backend).await })?;
+        let backend = self.places.store(store)?.backend().clone();
+        self.run(async move { prove(&*backend).await })?;
         let write = || {
             make_private(&self.how.home.join("stores"))?;
             std::fs::write(&proven, format!("{store}\n{endpoint}\n"))
@@ -224,38 +221,5 @@ impl How {
         let (memory, compression) = (self.settings.memory, self.settings.compression);
         let options = StoreOptions { compression, memory, disk, ..StoreOptions::default() };
         Ok(Store::new(backend, options))
-    }
-}
-
-impl Trees for Stores {
-    fn open(&self, tree: &TreeInfo) -> FsResult<Arc<dyn Lower>> {
-        let places = self.places().map_err(|_| FsError::Unreachable)?;
-        Trees::open(&*places, tree)
-    }
-}
-
-impl Heads for Stores {
-    fn head(&self, of: &TreeInfo) -> Result<TreeInfo, HeadError> {
-        self.places().map_err(|e| e.head())?.head(of)
-    }
-
-    fn land(
-        &self,
-        domain: &Domain,
-        session: &Session,
-        options: &CommitOptions,
-    ) -> Result<Landed, CommitError> {
-        self.places().map_err(|e| e.head())?.land(domain, session, options)
-    }
-
-    fn settle(&self, session: &Session) -> Result<(), HeadError> {
-        self.places().map_err(|e| e.head())?.settle(session)
-    }
-
-    fn gone(&self, was: &SessionInfo) {
-        match self.places() {
-            Ok(places) => places.gone(was),
-            Err(e) => tracing::warn!("session {}: the store still has it: {e}", was.id),
-        }
     }
 }

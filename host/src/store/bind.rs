@@ -100,8 +100,7 @@ impl Brio {
             return Err(ShareError::from(brio_store::Error::Url { url: store, why }).into());
         }
         let opened = self.stores().make(&store)?;
-        let places = self.stores().places()?;
-        let created = places.runner().run({
+        let created = self.stores().run({
             let id = id.clone();
             async move { opened.create(&id).await.map(|(_, new)| new) }
         })?;

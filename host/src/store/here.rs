@@ -209,7 +209,7 @@ impl SessionHandle {
     pub fn push(&self) -> Result<Pushed, StoreError> {
         let place = self.place()?;
         let session = self.session()?;
-        let story = self.brio().stores().places()?.story(&session)?;
+        let story = self.brio().stores().places().story(&session)?;
         let PushedSession { session, stored } = place.push(&session, &story)?;
         Ok(Pushed {
             session: self.id().clone(),

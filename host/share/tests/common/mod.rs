@@ -209,14 +209,11 @@ pub fn machine(line: &Arc<Line>) -> Machine {
 /// The same machine, started again: what it had in memory is gone.
 pub fn restarted(dir: tempfile::TempDir, line: &Arc<Line>) -> Machine {
     let (backend, cache) = (line.open(), dir.path().join("cache"));
-    let places = Arc::new(
-        Places::new(move |url| {
-            assert_eq!(url, URL);
-            let disk = Some(DiskCache::open(&cache, 1 << 30)?);
-            Ok(Store::new(backend.clone(), StoreOptions { disk, ..StoreOptions::default() }))
-        })
-        .unwrap(),
-    );
+    let places = Arc::new(Places::new(move |url| {
+        assert_eq!(url, URL);
+        let disk = Some(DiskCache::open(&cache, 1 << 30)?);
+        Ok(Store::new(backend.clone(), StoreOptions { disk, ..StoreOptions::default() }))
+    }));
     let place = places.get(URL, &id()).unwrap();
     let options = OpenOptions {
         boot_id: "boot-1".into(),

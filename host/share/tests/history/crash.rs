@@ -19,7 +19,7 @@ const FATAL: &str = "BRIO_TEST_FATAL";
 /// A machine over a directory store.
 fn open(work: &Path, fatal: Option<u64>) -> (Place, Domain) {
     let tapped = Tapped::new(Arc::new(Directory::open(&work.join("store")).unwrap()), fatal);
-    let places = Arc::new(Places::new(move |_| Ok(tapped.store(StoreOptions::default()))).unwrap());
+    let places = Arc::new(Places::new(move |_| Ok(tapped.store(StoreOptions::default()))));
     let place = places.get("test://store", &id()).unwrap();
     let options =
         OpenOptions { boot_id: "boot-1".into(), trees: Some(places), ..OpenOptions::default() };

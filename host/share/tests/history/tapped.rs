@@ -43,7 +43,7 @@ impl Tapped {
     pub(crate) fn machine(&self) -> Place {
         let tapped = self.clone();
         let places = Places::new(move |_| Ok(tapped.store(StoreOptions::default())));
-        places.unwrap().get("memory://tapped", &id()).unwrap()
+        places.get("memory://tapped", &id()).unwrap()
     }
 
     /// Since it was asked last.
