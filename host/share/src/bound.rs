@@ -5,8 +5,8 @@ use brio_landing::{
     BeginOptions, CommitError, CommitOptions, Domain, Metadata, StoreBinding, Synced,
 };
 use brio_session::{FsError, FsResult, Kind, RelPath, View, ViewOptions};
-use brio_store::Hash;
 use brio_store::tree::{Difference, Entry, Key};
+use brio_store::{Base, Hash};
 
 use crate::fill::{differences, fill_where_it_fits};
 use crate::{Place, ShareError};
@@ -26,19 +26,22 @@ pub struct Updated {
 }
 
 impl Place {
-    /// As [`update`](Self::update), for a base that may belong to another project, or to none, or
-    /// hold no state of it: `None` then, and nothing is done.
+    /// Brings a base that belongs to this project, and holds a state of it, to a state that the
+    /// head had, as right after a landing: the store is not asked where the head is. `None`: it
+    /// belongs to another project, or to none, or holds no state of it, or is there already, or
+    /// beyond; then nothing is done.
     ///
     /// # Errors
     /// As [`update`](Self::update).
-    pub fn follow(&self, domain: &Domain) -> Result<Option<Updated>, ShareError> {
-        let own = |b: &StoreBinding| {
-            b.store == self.url() && b.project == self.project.id().as_str() && b.synced.is_some()
-        };
-        match domain.store_binding()?.as_ref().is_some_and(own) {
-            true => self.update(domain).map(Some),
-            false => Ok(None),
+    pub fn follow(&self, domain: &Domain, to: Base) -> Result<Option<Updated>, ShareError> {
+        let own =
+            |b: &StoreBinding| b.store == self.url() && b.project == self.project.id().as_str();
+        let Some(binding) = domain.store_binding()?.filter(own) else { return Ok(None) };
+        let Some(from) = held(&binding)? else { return Ok(None) };
+        if from.position >= to.position {
+            return Ok(None);
         }
+        self.bring(domain, binding, from, to).map(Some)
     }
 
     /// Brings the base of a domain from the state of the project that it held last to the head's,
@@ -52,27 +55,39 @@ impl Place {
         let base = || domain.root_path().to_owned();
         let binding =
             domain.store_binding()?.ok_or_else(|| ShareError::NotBound { base: base() })?;
-        let Some(synced) = binding.synced.clone() else {
+        let Some(from) = held(&binding)? else {
             return Err(ShareError::NotSynced { base: base(), project: binding.project });
         };
-        let bad = |e: brio_store::NoHash| ShareError::Corrupt {
-            id: "store.json".into(),
-            what: e.to_string(),
-        };
-        let from: Hash = synced.tree.parse().map_err(bad)?;
-        let (head, _) = self.head()?;
-        let (tree, position) = (head.tree(), head.position());
+        let to = self.head()?.0.base();
+        self.bring(domain, binding, from, to)
+    }
+
+    /// As [`update`](Self::update), from a state that the base is known to hold, whatever its
+    /// binding says, to another one.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub fn bring(
+        &self,
+        domain: &Domain,
+        binding: StoreBinding,
+        from: Base,
+        to: Base,
+    ) -> Result<Updated, ShareError> {
         let at_root = ShareError::path(&RelPath::root());
-        let mut wanted = differences(self, from, tree).map_err(at_root)?;
+        let mut wanted = differences(self, from.tree, to.tree).map_err(at_root)?;
         wanted.iter_mut().for_each(without_set_ids);
-        let (landing, kept) = self.bring(domain, &wanted, position)?;
-        let synced = Some(Synced { tree: tree.to_string(), position });
-        domain.set_store_binding(Some(&StoreBinding { synced, ..binding }))?;
-        Ok(Updated { position, landing, kept })
+        wanted.retain(|d| d.before != d.after);
+        let (landing, kept) = self.land_here(domain, &wanted, to.position)?;
+        let synced = Some(Synced { tree: to.tree.to_string(), position: to.position });
+        if binding.synced != synced {
+            domain.set_store_binding(Some(&StoreBinding { synced, ..binding }))?;
+        }
+        Ok(Updated { position: to.position, landing, kept })
     }
 
     /// Lands the differences, where the base is as their first side says.
-    fn bring(
+    fn land_here(
         &self,
         domain: &Domain,
         wanted: &[Difference],
@@ -154,6 +169,16 @@ impl Place {
         kept.dedup();
         Ok(kept)
     }
+}
+
+/// The state of the project that a base held last.
+fn held(binding: &StoreBinding) -> Result<Option<Base>, ShareError> {
+    let Some(synced) = &binding.synced else { return Ok(None) };
+    let bad = |e: brio_store::NoHash| ShareError::Corrupt {
+        id: "store.json".into(),
+        what: e.to_string(),
+    };
+    Ok(Some(Base { tree: synced.tree.parse().map_err(bad)?, position: synced.position }))
 }
 
 /// The set-user-id and set-group-id bits of files are for a checkout that is asked for them: who

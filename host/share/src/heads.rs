@@ -54,8 +54,8 @@ impl Places {
 }
 
 impl Place {
-    /// What a landing on the head is to whoever knows landings in a base: the directory follows,
-    /// and what stands against that is told.
+    /// What a landing on the head is to whoever knows landings in a base: the directory follows to
+    /// there, and what stands against that is told.
     pub fn as_landed(&self, domain: &Domain, landed: LandedOnHead) -> Landed {
         let mut done = Landed {
             landing: None,
@@ -67,7 +67,7 @@ impl Place {
             children: Vec::new(),
         };
         if let Some(record) = &landed.record {
-            let followed = match self.follow(domain) {
+            let followed = match self.follow(domain, record.base_after()) {
                 Ok(Some(Updated { landing, position, kept })) => {
                     let drifted = |path| Warning::Drifted { path, position };
                     done.warnings.extend(kept.into_iter().map(drifted));

@@ -5,11 +5,13 @@
 
 mod common;
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use brio_landing::{StoreBinding, Synced};
 use brio_share::{LandOptions, ShareError};
+use brio_store::tree::{Entry, Key};
+use brio_store::{Landing, Project, Why};
 use common::{Machine, URL, edit, id, machine, project};
 
 fn base(m: &Machine) -> PathBuf {
@@ -68,7 +70,10 @@ fn a_directory_follows_the_head() {
     assert_eq!(std::fs::read_link(base(&a).join("turns/link")).unwrap().to_str(), Some("../f"));
     assert_eq!(base(&a).join("f").metadata().unwrap().permissions().mode() & 0o777, 0o755);
 
+    let written = || base(&a).join(".brio/store.json").metadata().unwrap().ino();
+    let before = written();
     let again = a.place.update(&a.domain).unwrap();
+    assert_eq!(written(), before, "what is so is not written again");
     assert_eq!((again.position, again.landing, again.kept), (2, None, Vec::new()));
     assert_eq!(a.domain.store_binding().unwrap().unwrap().synced.unwrap().position, 2);
 }
@@ -130,6 +135,41 @@ fn what_somebody_did_here_stays() {
     assert!(base(&a).join("replaced").is_symlink());
     assert_eq!(text(&a, "fine").as_deref(), Some("2"), "the rest follows");
     assert_eq!(text(&a, "same").as_deref(), Some("2"));
+}
+
+/// Lands another mode of a file.
+fn set_mode(m: &Machine, path: &'static str, mode: u16) {
+    let landed = m.place.run(move |p: Project| async move {
+        let (on, key) = (p.head().await?.base(), Key::new(path.as_bytes())?);
+        let Some(Entry::File { content, .. }) = p.tree(on.tree).get(&key).await? else {
+            panic!("{path} is no file")
+        };
+        let edits = [(key, Some(Entry::File { mode, content }))].into();
+        p.land(on, &edits, &Why::default(), p.upload()).await
+    });
+    assert!(matches!(landed.unwrap(), Landing::Landed(_)));
+}
+
+/// A change of which the directory takes nothing is no landing there, and nothing to tell.
+#[test]
+fn set_id_bits_alone_are_nothing_to_do() {
+    let line = project();
+    let (a, b) = (machine(&line), machine(&line));
+    bind(&a);
+    land(&b, &[("tool", Some(b"1"))]);
+    set_mode(&b, "tool", 0o4755);
+    let update = || {
+        let done = a.place.update(&a.domain).unwrap();
+        (done.position, done.landing, done.kept.len())
+    };
+    let mode = || base(&a).join("tool").metadata().unwrap().permissions().mode() & 0o7777;
+    assert_eq!((update(), mode()), ((2, Some(1), 0), 0o755));
+    set_mode(&b, "tool", 0o6755);
+    assert_eq!((update(), mode()), ((3, None, 0), 0o755));
+    std::fs::write(base(&a).join("tool"), "mine").unwrap();
+    set_mode(&b, "tool", 0o755);
+    assert_eq!(update(), (4, None, 0));
+    assert_eq!(text(&a, "tool").as_deref(), Some("mine"));
 }
 
 /// Without a binding, or a state that it held, nothing is guessed.

@@ -5,11 +5,12 @@
 mod common;
 
 use brio_landing::{
-    BeginOptions, CommitError, CommitOptions, Domain, Isolation, OpenOptions, Policy, Session, Warning,
+    BeginOptions, CommitError, CommitOptions, Domain, Isolation, OpenOptions, Policy, Session,
+    StoreBinding, Synced, Warning,
 };
 use brio_session::{RelPath, ViewOptions};
 use brio_share::LandOptions;
-use common::{Machine, edit, machine, project, read};
+use common::{Machine, URL, edit, id, machine, project, read};
 
 /// The machine's domain, opened by who knows its stores.
 fn told(m: &Machine) -> Domain {
@@ -102,4 +103,48 @@ fn a_conflict_is_noted_once() {
         assert_eq!(refused(&domain, &late, policy), ["h"]);
         assert_eq!(noted(&domain, &late), n, "late, {policy:?}");
     }
+}
+
+/// The directory is brought to where its landing left the head, which nobody is asked for again;
+/// and never back to where an older one did.
+#[test]
+fn a_directory_follows_its_own_landing() {
+    let line = project();
+    let (a, b) = (machine(&line), machine(&line));
+    let domain = told(&a);
+    let position = || domain.store_binding().unwrap().unwrap().synced.unwrap().position;
+    let text = |path: &str| std::fs::read_to_string(a.dir.path().join("base").join(path)).ok();
+    let commit = |files: &[(&str, Option<&[u8]>)]| {
+        let s = begin(&a, &domain, Isolation::Snapshot);
+        edit(&s, files);
+        let before = line.heads_asked();
+        let landed = domain.commit(s.id(), CommitOptions::default()).unwrap();
+        (landed, line.heads_asked() - before)
+    };
+    let (_, unbound) = commit(&[("f", Some(b"1"))]);
+    let head = a.place.head().unwrap().0;
+    let synced = Some(Synced { tree: head.tree().to_string(), position: head.position() });
+    let binding = StoreBinding { synced, ..StoreBinding::new(URL, id().as_str()) };
+    domain.set_store_binding(Some(&binding)).unwrap();
+    std::fs::write(a.dir.path().join("base/f"), "1").unwrap();
+    land(&b, &[("g", Some(b"2"))]);
+    let (landed, asked) = commit(&[("f", Some(b"3"))]);
+    assert_eq!(asked, unbound);
+    assert_eq!(landed.head.unwrap().followed, Some(1));
+    assert_eq!((position(), text("f"), text("g")), (3, Some("3".into()), Some("2".into())));
+
+    // It landed at 4, and that is found out when the directory is at 5.
+    let late = begin(&a, &domain, Isolation::Snapshot);
+    edit(&late, &[("f", Some(b"4"))]);
+    line.hold("/head");
+    domain.commit(late.id(), CommitOptions::default()).unwrap_err();
+    line.mend();
+    line.deliver();
+    land(&b, &[("f", Some(b"5"))]);
+    a.place.update(&domain).unwrap();
+    assert_eq!((position(), text("f")), (5, Some("5".into())));
+    let landed = domain.commit(late.id(), CommitOptions::default()).unwrap();
+    assert_eq!((landed.landing, landed.head.unwrap().followed), (Some(4), None));
+    assert_eq!((position(), text("f")), (5, Some("5".into())));
+    assert!(landed.warnings.is_empty(), "{:?}", landed.warnings);
 }

@@ -175,18 +175,13 @@ impl ProjectHere {
         };
         // What the directory held is what it stood on and its own: the difference from there to
         // the head has nothing to do where both made the same.
-        let holds = match &landed {
+        let (holds, head) = match &landed {
             // Nobody landed in between: the directory is what the head is.
-            Some(r) if r.position == on.position + 1 => {
-                Base { tree: r.new_tree, position: r.position }
-            }
-            _ => on,
+            Some(r) if r.position == on.position + 1 => (r.base_after(), r.base_after()),
+            Some(r) => (on, r.base_after()),
+            None => (on, self.place().head()?.0.base()),
         };
-        if binding.synced.is_none() || holds != on {
-            let synced = Some(Synced { tree: holds.tree.to_string(), position: holds.position });
-            self.domain().set_store_binding(Some(&StoreBinding { synced, ..binding }))?;
-        }
-        let updated = self.update()?;
+        let updated = self.place().bring(self.domain(), binding, holds, head)?;
         Ok(Imported {
             position: landed.as_ref().map(|r| r.position),
             tree: landed.as_ref().map_or(on.tree, |r| r.new_tree),

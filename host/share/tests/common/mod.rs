@@ -7,7 +7,7 @@ pub mod places;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -31,6 +31,7 @@ struct Cuts {
     hold: Mutex<Option<String>>,
     held: Mutex<Vec<Held>>,
     before: Mutex<Option<String>>,
+    heads: AtomicU64,
 }
 
 /// A swap that is on its way.
@@ -78,6 +79,11 @@ impl Line {
         self.state.down.store(false, Ordering::SeqCst);
         *self.state.after.lock().unwrap() = None;
         *self.state.hold.lock().unwrap() = None;
+    }
+
+    /// How often somebody asked where the head is.
+    pub fn heads_asked(&self) -> u64 {
+        self.state.heads.load(Ordering::SeqCst)
     }
 
     /// As a machine opens it.
@@ -149,6 +155,9 @@ impl Backend for End {
     }
     async fn read_ref(&self, name: &str) -> Result<Option<(Bytes, Version)>> {
         self.up()?;
+        if name.ends_with("/head") {
+            self.cuts.heads.fetch_add(1, Ordering::SeqCst);
+        }
         self.backend.read_ref(name).await
     }
     async fn swap_ref(&self, name: &str, expected: Option<&Version>, value: Bytes) -> Result<Swap> {
