@@ -2,7 +2,7 @@
 //! them, as a search or a build does, waits for the store once in a while and not for each.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use brio_session::RelPath;
 use brio_store::tree::{Entry, Key};
@@ -30,18 +30,34 @@ struct Far {
     next: usize,
 }
 
+/// A file that was read.
+#[derive(Clone, Copy)]
+pub(crate) struct Read {
+    /// Which of its directory's entries it is.
+    pub(crate) at: usize,
+    /// It was not near.
+    pub(crate) missed: bool,
+}
+
 impl Ahead {
     /// A file was read, the one at `at` in the listing of its directory: which of the next ones
-    /// are to be fetched. None, before a second one is read that comes after a first.
-    fn wanted(&self, dir: &RelPath, at: usize, listing: &[(Key, Entry)]) -> Vec<Hash> {
+    /// are to be fetched. None, before a second one is missed that comes after a first; from then
+    /// on also what was fetched ahead says how far the reader is.
+    fn wanted(&self, dir: &RelPath, read: Read, listing: &[(Key, Entry)]) -> Vec<Hash> {
+        let Read { at, missed } = read;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(far) = all.get_mut(dir) else {
-            if all.len() >= DIRECTORIES {
-                all.clear();
+            if missed {
+                if all.len() >= DIRECTORIES {
+                    all.clear();
+                }
+                all.insert(dir.clone(), Far { last: at, next: at + 1 });
             }
-            all.insert(dir.clone(), Far { last: at, next: at + 1 });
             return Vec::new();
         };
+        if !missed && at >= far.next {
+            return Vec::new();
+        }
         let goes_on = at > far.last;
         far.last = at;
         // Half of what was fetched is still before whoever reads.
@@ -65,10 +81,11 @@ impl Ahead {
         &self,
         (runner, project): (&Runner, &Project),
         dir: &RelPath,
-        at: usize,
-        listing: &Arc<Vec<(Key, Entry)>>,
+        read: Read,
+        listing: &[(Key, Entry)],
     ) {
-        let wanted = self.wanted(dir, at, listing);
+        let mut wanted = self.wanted(dir, read, listing);
+        wanted.retain(|hash| !project.is_near(hash));
         if wanted.is_empty() {
             return;
         }
@@ -104,15 +121,25 @@ mod tests {
         (0..count).map(entry).collect()
     }
 
+    fn miss(at: usize) -> Read {
+        Read { at, missed: true }
+    }
+
+    fn hit(at: usize) -> Read {
+        Read { at, missed: false }
+    }
+
     #[test]
     fn who_reads_one_after_another_is_expected() {
         let (ahead, all, dir) = (Ahead::default(), listing(200), RelPath::new(b"d").unwrap());
-        let mut fetched = 0;
+        let (mut fetched, mut near) = (0, 0);
         let mut asked = Vec::new();
         for at in 0..200 {
-            let wanted = ahead.wanted(&dir, at, &all);
+            let read = Read { at, missed: at >= near };
+            let wanted = ahead.wanted(&dir, read, &all);
             if !wanted.is_empty() {
                 asked.push(at);
+                near = at + 1 + FILES;
             }
             fetched += wanted.len();
         }
@@ -125,8 +152,20 @@ mod tests {
     fn who_reads_one_or_goes_back_is_not() {
         let (ahead, all, dir) = (Ahead::default(), listing(200), RelPath::new(b"d").unwrap());
         for at in [150, 100, 100, 3, 1] {
-            assert!(ahead.wanted(&dir, at, &all).is_empty(), "{at}");
+            assert!(ahead.wanted(&dir, miss(at), &all).is_empty(), "{at}");
         }
-        assert!(ahead.wanted(&dir, 199, &all).is_empty(), "there is no next one");
+        assert!(ahead.wanted(&dir, miss(199), &all).is_empty(), "there is no next one");
+    }
+
+    #[test]
+    fn where_all_is_near_nothing_is_fetched() {
+        let (ahead, all, dir) = (Ahead::default(), listing(200), RelPath::new(b"d").unwrap());
+        assert!((0..200).all(|at| ahead.wanted(&dir, hit(at), &all).is_empty()));
+        // So before and behind what was fetched ahead.
+        assert!(ahead.wanted(&dir, miss(10), &all).is_empty());
+        assert!((11..50).all(|at| ahead.wanted(&dir, hit(at), &all).is_empty()));
+        assert_eq!(ahead.wanted(&dir, miss(50), &all).len(), FILES);
+        assert!((51 + FILES..200).all(|at| ahead.wanted(&dir, hit(at), &all).is_empty()));
+        assert!(!ahead.wanted(&dir, hit(50 + FILES), &all).is_empty(), "the last that was");
     }
 }

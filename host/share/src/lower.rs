@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use brio_store::Runner;
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Read};
 
 /// Bytes of memory for the directories of one tree.
 const DIRECTORIES: u64 = 32 << 20;
@@ -73,43 +73,46 @@ impl TreeLower {
         })
     }
 
+    /// Where an entry of a directory is: in which listing, and there.
+    fn locate(&self, dir: &RelPath, name: &[u8]) -> FsResult<Option<(Listing, usize)>> {
+        let listing = self.listing(dir)?;
+        let found = listing.binary_search_by(|(k, _)| k.name().cmp(name));
+        Ok(found.ok().map(|at| (listing, at)))
+    }
+
     fn find(&self, path: &RelPath) -> FsResult<Option<Entry>> {
         let Some((dir, name)) = path.split() else {
             return Ok(Some(Entry::Dir { mode: 0o755 }));
         };
-        let listing = self.listing(&dir)?;
-        let found = listing.binary_search_by(|(k, _)| k.name().cmp(name));
-        Ok(found.ok().map(|i| listing[i].1.clone()))
+        Ok(self.locate(&dir, name)?.map(|(listing, at)| listing[at].1.clone()))
     }
 
     fn entry(&self, path: &RelPath) -> FsResult<Entry> {
-        if let Some(found) = self.find(path)? {
-            return Ok(found);
-        }
+        self.find(path)?.map_or_else(|| Err(self.absent(path)), Ok)
+    }
+
+    /// Why nothing is at a path.
+    fn absent(&self, path: &RelPath) -> FsError {
         for up in path.ancestors() {
-            match self.find(&up)? {
-                Some(e) if !e.is_dir() => return Err(FsError::NotDirectory),
-                Some(_) => {}
-                None => break,
+            match self.find(&up) {
+                Ok(Some(e)) if !e.is_dir() => return FsError::NotDirectory,
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(e) => return e,
             }
         }
-        Err(FsError::NotFound)
+        FsError::NotFound
     }
 
-    /// What may be read next is fetched meanwhile.
-    fn was_read(&self, path: &RelPath) {
-        let Some((dir, name)) = path.split() else { return };
-        let Ok(listing) = self.listing(&dir) else { return };
-        if let Ok(at) = listing.binary_search_by(|(k, _)| k.name().cmp(name)) {
-            self.ahead.read((&self.runner, &self.project), &dir, at, &listing);
-        }
-    }
-
+    /// A file to read. What may be read next is fetched meanwhile.
     fn file(&self, path: &RelPath) -> FsResult<Source> {
-        match self.entry(path)? {
+        let (dir, name) = path.split().ok_or(FsError::IsDirectory)?;
+        let (listing, at) = self.locate(&dir, name)?.ok_or_else(|| self.absent(path))?;
+        match &listing[at].1 {
             Entry::File { content, .. } => {
-                let found = source(&self.runner, &self.project, content)?;
-                self.was_read(path);
+                let (found, missed) = open(&self.runner, &self.project, *content)?;
+                let read = Read { at, missed };
+                self.ahead.read((&self.runner, &self.project), &dir, read, &listing);
                 Ok(found)
             }
             Entry::Dir { .. } => Err(FsError::IsDirectory),
@@ -124,18 +127,25 @@ pub(crate) fn source(
     project: &Project,
     content: Content,
 ) -> FsResult<Source> {
+    Ok(open(runner, project, content)?.0)
+}
+
+/// As [`source`]; and whether it had to be fetched for that.
+fn open(runner: &Arc<Runner>, project: &Project, content: Content) -> FsResult<(Source, bool)> {
+    let mut missed = false;
     if content.depth == 0 && content.size > 0 {
         if let Some((file, _)) = project.kept_file(&content.root) {
-            return Ok(Source::File(file));
+            return Ok((Source::File(file), false));
         }
+        missed = !project.is_near(&content.root);
         let (from, root) = (project.clone(), content.root);
         runner.run(async move { from.blob(&root).await.map(drop) }).map_err(|e| fs_error(&e))?;
         if let Some((file, _)) = project.kept_file(&content.root) {
-            return Ok(Source::File(file));
+            return Ok((Source::File(file), missed));
         }
     }
     let file = project.file(content);
-    Ok(Source::Lazy(Arc::new(Fetched { runner: runner.clone(), file })))
+    Ok((Source::Lazy(Arc::new(Fetched { runner: runner.clone(), file })), missed))
 }
 
 struct Fetched {
@@ -271,5 +281,36 @@ impl Lower for TreeLower {
 
     fn base(&self) -> &dyn Lower {
         self
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use brio_store::backend::Memory;
+    use brio_store::{Hash, ProjectId, Store, StoreOptions};
+
+    #[test]
+    fn a_file_is_missed_where_it_is_not_near() {
+        let (backend, runner) = (Arc::new(Memory::default()), Arc::new(Runner::new().unwrap()));
+        let id: ProjectId = "org/name".parse().unwrap();
+        let project = || {
+            let store = Store::new(backend.clone(), StoreOptions::default());
+            let id = id.clone();
+            runner.run(async move { store.create(&id).await.map(|(p, _)| p) }).unwrap()
+        };
+        let hash = Hash::of(b"text");
+        let mut upload = project().upload();
+        runner
+            .run(async move {
+                upload.blob(hash, bytes::Bytes::from_static(b"text")).await?;
+                upload.finish().await.map(drop)
+            })
+            .unwrap();
+        let there = project();
+        let content = Content { hash, size: 4, depth: 0, root: hash };
+        let missed = || open(&runner, &there, content).unwrap().1;
+        assert_eq!([missed(), missed()], [true, false]);
     }
 }

@@ -81,6 +81,11 @@ impl DiskCache {
         Some((file, path))
     }
 
+    /// Whether a content is there, as far as its name says.
+    pub fn has(&self, kind: Kind, hash: &Hash) -> bool {
+        self.path(kind, hash).exists()
+    }
+
     /// A content; `None`: it is not there.
     pub fn get(&self, kind: Kind, hash: &Hash) -> Option<Bytes> {
         let path = self.path(kind, hash);

@@ -104,6 +104,11 @@ impl Objects {
         self.disk.as_ref()
     }
 
+    pub(crate) fn is_near(&self, kind: Kind, hash: &Hash) -> bool {
+        self.contents.peek(&(kind, *hash)).is_some()
+            || self.disk.as_ref().is_some_and(|disk| disk.has(kind, hash))
+    }
+
     /// A verified content.
     pub(crate) async fn get(&self, kind: Kind, hash: &Hash) -> Result<Bytes> {
         self.contents.get_or_insert_async(&(kind, *hash), self.fetch(kind, hash)).await

@@ -271,6 +271,12 @@ impl Project {
         self.objects().disk()?.file(Kind::Blob, hash)
     }
 
+    /// Whether a blob can be had without asking anybody: it is in memory, or on the disk near.
+    /// It may be gone at once.
+    pub fn is_near(&self, hash: &Hash) -> bool {
+        self.objects().is_near(Kind::Blob, hash)
+    }
+
     /// The tree with these edits; its new nodes are added to `upload`.
     ///
     /// # Errors
