@@ -122,6 +122,15 @@ pub(crate) fn entries(domain: &State) -> io::Result<Vec<Entry>> {
     Ok(parse(&disk::read(&domain.dir, JOURNAL)?.unwrap_or_default()))
 }
 
+/// Those of them in which one of these stands. The others are not parsed: a journal is kept for
+/// good, and grows.
+pub(crate) fn entries_with(domain: &State, any: &[&str]) -> io::Result<Vec<Entry>> {
+    let raw = disk::read(&domain.dir, JOURNAL)?.unwrap_or_default();
+    let has = |l: &&[u8]| std::str::from_utf8(l).is_ok_and(|l| any.iter().any(|w| l.contains(w)));
+    let lines = raw.split(|b| *b == b'\n').filter(has);
+    Ok(lines.filter_map(|l| serde_json::from_slice(l).ok()).collect())
+}
+
 pub(crate) fn parse(raw: &[u8]) -> Vec<Entry> {
     raw.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()).collect()
 }

@@ -86,9 +86,14 @@ pub(crate) fn decide(
     write(state, id, "decided", detail)
 }
 
+/// One of these stands in every line that tells of words, or of who landed in whom: a kind, or,
+/// in lines of before there were kinds, what happened.
+const TELLING: [&str; 5] =
+    ["\"conversation\"", "\"decision\"", "\"said\"", "\"decided\"", "\"landed-in-parent\""];
+
 /// See [`Session::words`](crate::Session::words).
 pub(crate) fn of(state: &State, id: &SessionId) -> std::io::Result<Vec<JournalEntry>> {
-    let all = journal::entries(state)?;
+    let all = journal::entries_with(state, &TELLING)?;
     let mut family = HashSet::from([id.clone()]);
     // What landed in a child landed before the child did.
     for e in all.iter().rev().filter(|e| e.what == "landed-in-parent") {
@@ -114,6 +119,9 @@ pub(crate) fn carry(
     id: &SessionId,
     words: &[JournalEntry],
 ) -> Result<(), HostError> {
+    if !words.iter().any(is_word) {
+        return Ok(());
+    }
     let known = of(state, id).doing("the journal")?;
     let same = |a: &JournalEntry, b: &JournalEntry| {
         (&a.time, &a.what, &a.session, &a.detail) == (&b.time, &b.what, &b.session, &b.detail)

@@ -6,7 +6,9 @@ mod common;
 
 use std::io::Write;
 
-use brio_landing::{BeginOptions, Decision, Domain, JournalKind, JournalLine, LogFilter, Session};
+use brio_landing::{
+    BeginOptions, Decision, Domain, JournalEntry, JournalKind, JournalLine, LogFilter, Session,
+};
 use common::{begin, commit, edit, open, writer};
 
 fn decision(title: &str) -> Decision {
@@ -122,6 +124,45 @@ fn a_reader_follows_whole_lines_and_drops_none_of_a_newer_version() {
     file.write_all(b"{\"time\":{\"secs\":1,\"nanos\":0},\"what\":\"conflict\"}\n").unwrap();
     let lines = reader.more().unwrap();
     assert_eq!((&lines[0].entry.kind, lines[0].entry.kind()), (&None, JournalKind::Audit));
+}
+
+/// A session's words are its own and those of what landed in it, also a caller's, and also in
+/// lines of before there were kinds.
+#[test]
+fn the_words_of_a_session_are_all_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = open(dir.path());
+    let (s, other) = (begin(&d, "said"), begin(&d, "decided"));
+    let child =
+        d.begin(BeginOptions { parent: Some(s.id().clone()), ..BeginOptions::default() }).unwrap();
+    s.say("ann", "a \"conversation\"").unwrap();
+    child.decide("b", &decision("in the child")).unwrap();
+    other.say("ann", "elsewhere").unwrap();
+    edit(&child, &[("f", b"child")]);
+    commit(&d, child.id()).unwrap();
+    let entry = |kind: Option<JournalKind>, what: &str| JournalEntry {
+        kind,
+        session: Some(s.id().clone()),
+        ..JournalEntry::new(brio_session::Time::default(), what)
+    };
+    d.journal(&entry(Some(JournalKind::Decision), "picked")).unwrap();
+    d.journal(&entry(Some(JournalKind::Operation), "counted")).unwrap();
+    let old = serde_json::to_string(&entry(None, "said")).unwrap();
+    let path = dir.path().join(".brio/journal");
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(format!("{{torn\n{old}\n").as_bytes()).unwrap();
+    let whats = |s: &Session| -> Vec<_> {
+        s.words().unwrap().into_iter().map(|e| (e.kind(), e.what)).collect()
+    };
+    use JournalKind as K;
+    let expected = [
+        (K::Conversation, "said"),
+        (K::Decision, "decided"),
+        (K::Decision, "picked"),
+        (K::Conversation, "said"),
+    ];
+    assert_eq!(whats(&s), expected.map(|(k, w)| (k, w.to_owned())));
+    assert_eq!(whats(&other), [(K::Conversation, "said".to_owned())]);
 }
 
 #[test]
