@@ -7,6 +7,8 @@
 //! processes use it at once. Whoever works on a job is its *owner*; every change to a running job
 //! names the owner and does nothing when that is another by now.
 
+mod decisions;
+mod error;
 mod flush;
 mod job;
 mod owner;
@@ -18,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
 
+pub use error::QueueError;
 pub use job::{Back, Decision, Job, JobState, NewJob};
 pub use owner::{Owner, is_alive};
 pub use prune::dead_owners;
@@ -27,62 +30,6 @@ use crate::schema;
 use flush::Flush;
 use job::COLUMNS;
 
-/// The queue could not be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum QueueError {
-    /// The file was written by another version of Brio.
-    #[error(
-        "FORMAT_UNKNOWN: the queue {} has version {found}, this brio knows {known}; use a newer brio",
-        path.display()
-    )]
-    UnknownVersion {
-        /// The database file.
-        path: PathBuf,
-        /// The version it says it has.
-        found: i64,
-        /// The version this code reads and writes.
-        known: i64,
-    },
-    /// A prefix fits several jobs.
-    #[error("TASK_AMBIGUOUS: {prefix} fits {count} tasks; give more of the id")]
-    Ambiguous {
-        /// The prefix as it was given.
-        prefix: String,
-        /// How many it fits.
-        count: usize,
-    },
-    /// It could not be made durable. What was asked for may have been done.
-    #[error("QUEUE: the queue {} cannot be made durable: {source}", path.display())]
-    Flush {
-        /// The database file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// SQLite refused.
-    #[error("QUEUE: the queue {} cannot be used: {source}", path.display())]
-    Database {
-        /// The database file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: rusqlite::Error,
-    },
-}
-
-impl QueueError {
-    /// The stable code that the text begins with.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::UnknownVersion { .. } => "FORMAT_UNKNOWN",
-            Self::Ambiguous { .. } => "TASK_AMBIGUOUS",
-            Self::Flush { .. } | Self::Database { .. } => "QUEUE",
-        }
-    }
-}
-
 /// The open queue.
 #[derive(Debug)]
 pub struct Queue {
@@ -90,9 +37,6 @@ pub struct Queue {
     db: Mutex<Connection>,
     flush: Option<Flush>,
 }
-
-const LOOK_AGAIN: &str = "UPDATE jobs SET state = 'queued', not_before = 0 \
-                          WHERE state = 'waiting' AND session = ?1";
 
 type Result<T> = std::result::Result<T, QueueError>;
 
@@ -297,64 +241,6 @@ impl Queue {
         self.rows(ids, [owner], |row| row.get(0))
     }
 
-    /// Records what a person said of a session, and queues the job that waits for it. False: none
-    /// waits, and nothing is recorded.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn decide(&self, decision: &Decision) -> Result<bool> {
-        self.durably(|db| {
-            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            if tx.execute(LOOK_AGAIN, [&decision.session])? == 0 {
-                return Ok(false);
-            }
-            tx.execute(
-                "INSERT INTO decisions (session, seal, approved, comment, author, at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    decision.session,
-                    decision.seal,
-                    decision.approved,
-                    decision.comment,
-                    decision.author,
-                    decision.at
-                ],
-            )?;
-            tx.commit()?;
-            Ok(true)
-        })
-    }
-
-    /// The state in which a job asks about a session, if one waits for a decision about it.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn asked(&self, session: &str) -> Result<Option<String>> {
-        let asked = "SELECT coalesce(asked, '') FROM jobs WHERE session = ?1 AND state = 'waiting'";
-        Ok(self.rows(asked, [session], |row| row.get(0))?.pop())
-    }
-
-    /// Queues the job that waits for a decision about a session, to look at it again. False: none
-    /// waits.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn look_again(&self, session: &str) -> Result<bool> {
-        self.change(LOOK_AGAIN, [session])
-    }
-
-    /// What persons said of a session, oldest first.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn decisions(&self, session: &str) -> Result<Vec<Decision>> {
-        let said = "SELECT session, seal, approved, comment, author, at FROM decisions \
-                    WHERE session = ?1 ORDER BY number";
-        let said = self.rows(said, [session], Decision::read)?;
-        self.settled(!said.is_empty())?;
-        Ok(said)
-    }
-
     /// The owners of running jobs, each once.
     ///
     /// # Errors
@@ -406,57 +292,6 @@ impl Queue {
         );
         drop(db);
         read.map_err(|e| self.fail(e))
-    }
-
-    /// The job whose id is `prefix` or, alone, begins with it. `task-` may be left out.
-    ///
-    /// # Errors
-    /// [`QueueError::Ambiguous`] when several begin with it.
-    pub fn find(&self, prefix: &str) -> Result<Option<Job>> {
-        let full =
-            if prefix.starts_with("task-") { prefix.to_owned() } else { format!("task-{prefix}") };
-        if let Some(job) = self.job(&full)? {
-            return Ok(Some(job));
-        }
-        // substr, not LIKE: a prefix is no pattern.
-        let like = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE id >= ?1 AND substr(id, 1, length(?1)) = ?1 \
-             AND id < ?1 || char(0x10ffff)"
-        );
-        let mut found = self.all(&like, [&full])?;
-        // Those of a group begin as it does.
-        if found.iter().filter(|job| job.parent.is_none()).count() == 1 {
-            found.retain(|job| job.parent.is_none());
-        }
-        match found.len() {
-            0 | 1 => Ok(found.pop()),
-            count => Err(QueueError::Ambiguous { prefix: prefix.to_owned(), count }),
-        }
-    }
-
-    /// One job.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn job(&self, id: &str) -> Result<Option<Job>> {
-        self.one(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"), [id])
-    }
-
-    /// The jobs that are not done, or all, in the order in which they were submitted.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn jobs(&self, ended: bool) -> Result<Vec<Job>> {
-        let which = if ended { "" } else { "WHERE state IN ('queued', 'running', 'waiting')" };
-        self.all(&format!("SELECT {COLUMNS} FROM jobs {which} ORDER BY number"), [])
-    }
-
-    /// The children of a group, in the order in which they were submitted.
-    ///
-    /// # Errors
-    /// See [`open`](Self::open).
-    pub fn children(&self, id: &str) -> Result<Vec<Job>> {
-        self.all(&format!("SELECT {COLUMNS} FROM jobs WHERE parent = ?1 ORDER BY number"), [id])
     }
 
     fn one(&self, sql: &str, params: impl Params) -> Result<Option<Job>> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::job::COLUMNS;
-use super::{Job, JobState, Queue, Result};
+use super::{Job, JobState, Queue, QueueError, Result};
 use crate::rows::count;
 
 /// How many jobs are where, of those that have not ended.
@@ -18,6 +18,57 @@ pub struct JobCounts {
 }
 
 impl Queue {
+    /// The job whose id is `prefix` or, alone, begins with it. `task-` may be left out.
+    ///
+    /// # Errors
+    /// [`QueueError::Ambiguous`] when several begin with it.
+    pub fn find(&self, prefix: &str) -> Result<Option<Job>> {
+        let full =
+            if prefix.starts_with("task-") { prefix.to_owned() } else { format!("task-{prefix}") };
+        if let Some(job) = self.job(&full)? {
+            return Ok(Some(job));
+        }
+        // substr, not LIKE: a prefix is no pattern.
+        let like = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE id >= ?1 AND substr(id, 1, length(?1)) = ?1 \
+             AND id < ?1 || char(0x10ffff)"
+        );
+        let mut found = self.all(&like, [&full])?;
+        // Those of a group begin as it does.
+        if found.iter().filter(|job| job.parent.is_none()).count() == 1 {
+            found.retain(|job| job.parent.is_none());
+        }
+        match found.len() {
+            0 | 1 => Ok(found.pop()),
+            count => Err(QueueError::Ambiguous { prefix: prefix.to_owned(), count }),
+        }
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn job(&self, id: &str) -> Result<Option<Job>> {
+        self.one(&format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1"), [id])
+    }
+
+    /// The jobs that are not done, or all, in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn jobs(&self, ended: bool) -> Result<Vec<Job>> {
+        let which = if ended { "" } else { "WHERE state IN ('queued', 'running', 'waiting')" };
+        self.all(&format!("SELECT {COLUMNS} FROM jobs {which} ORDER BY number"), [])
+    }
+
+    /// The children of a group, in the order in which they were submitted.
+    ///
+    /// # Errors
+    /// See [`open`](Self::open).
+    pub fn children(&self, id: &str) -> Result<Vec<Job>> {
+        self.all(&format!("SELECT {COLUMNS} FROM jobs WHERE parent = ?1 ORDER BY number"), [id])
+    }
+
     /// How many jobs are where.
     ///
     /// # Errors
