@@ -52,10 +52,11 @@ impl Brio {
         let mut trouble = None;
         let bases = near.map(Path::to_owned).into_iter().chain(self.home_projects());
         for base in bases.collect::<Vec<_>>() {
-            if !matches!(self.store_binding(&base), Ok(Some(_))) {
+            let Ok((domain, _)) = self.domain(&base, false) else { continue };
+            if !matches!(domain.store_binding(), Ok(Some(_))) {
                 continue;
             }
-            match self.project_here(&base).and_then(|project| project.open_session(&known)) {
+            match self.project_in(domain).and_then(|project| project.open_session(&known)) {
                 Ok(session) => return Ok(session),
                 Err(e) if e.code() == "SESSION_UNKNOWN" => {}
                 Err(e) => trouble = trouble.or(Some(e)),

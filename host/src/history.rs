@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use brio_landing::{
-    Blame, BlameError, Collected, CommitError, Domain, DomainError, GcOptions, HeadError, Landed,
-    Log, LogFilter, SessionError, UndoError, UndoOptions,
+    Blame, BlameError, Collected, CommitError, Domain, DomainError, GcOptions, Landed, Log,
+    LogFilter, SessionError, UndoError, UndoOptions,
 };
 use brio_registry::{RegistryError, SessionRow};
 use brio_session::{RelPath, from_os};
-use brio_share::{Place, ShareError};
+use brio_share::ShareError;
 
 use crate::Brio;
 use crate::observe::WatchedLanding;
@@ -36,7 +36,7 @@ impl Brio {
     ) -> Result<Log, SessionError> {
         let (domain, _) = self.domain(base, false)?;
         let path = path.map(|p| inside(&domain, p)).transpose()?;
-        if let Some(place) = self.place_of(&domain)? {
+        if let Some(place) = self.place_of(&domain).map_err(|e| e.head())? {
             return Ok(place.log(limit, path.as_ref()).map_err(|e| e.head())?);
         }
         domain.log(&LogFilter { limit, path })
@@ -55,7 +55,7 @@ impl Brio {
     ) -> Result<Landed, UndoError> {
         let (domain, _) = self.domain(base, false)?;
         let watched = WatchedLanding::undo(self, domain.root_path(), landing);
-        let mut done = match self.place_of(&domain).map_err(CommitError::from)? {
+        let mut done = match self.place_of(&domain).map_err(|e| CommitError::from(e.head()))? {
             None => domain.undo(landing, options),
             Some(place) => match place.undo(&domain, landing, options) {
                 Ok(landed) => Ok(place.as_landed(&domain, landed)),
@@ -84,20 +84,13 @@ impl Brio {
         let base = if file.file_name().is_some() { dir } else { file };
         let (domain, below) = self.domain(base, false)?;
         let path = file.file_name().map_or(below.clone(), |name| below.join(from_os(name)));
-        match self.place_of(&domain)? {
+        match self.place_of(&domain).map_err(|e| e.head())? {
             None => domain.blame(&path),
             Some(place) => place.blame(&path).map_err(|e| match e {
                 ShareError::Blame(e) => e,
                 e => e.head().into(),
             }),
         }
-    }
-
-    /// The place of the project that a base belongs to.
-    pub(crate) fn place_of(&self, domain: &Domain) -> Result<Option<Place>, HeadError> {
-        let binding = domain.store_binding().map_err(|e| ShareError::from(e).head())?;
-        let place = binding.map(|b| self.stores().place(&b.store, &b.project));
-        place.transpose().map_err(|e| e.head())
     }
 
     /// Deletes what nobody needs any more in the domain that `base` lies in, and in the one that

@@ -10,7 +10,6 @@ use brio_landing::{
 };
 use brio_mcp_notes::ServerError;
 use brio_project::{DirNotes, DirOptions, NoteChange, Notes, NotesError, Project};
-use brio_share::ShareError;
 use brio_store_notes::{StoreNotes, StoreNotesOptions};
 
 use crate::{Brio, SessionHandle};
@@ -146,9 +145,7 @@ impl Brio {
     }
 
     fn notes_in_store(&self, domain: &Domain) -> Result<StoreNotes, OpenProjectError> {
-        let base = || domain.root_path().to_owned();
-        let place = self.place_of(domain)?.ok_or_else(|| ShareError::NotBound { base: base() });
-        let place = place.map_err(|e| e.head())?;
+        let place = self.bound_place(domain).map_err(|e| e.head())?;
         let by = self.options().stores.machine.clone();
         let options = StoreNotesOptions { clock: SystemTime::now, by };
         Ok(StoreNotes::new(place.project().clone(), place.runner().clone(), options))

@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use brio_landing::StoreBinding;
 use brio_share::{Place, Places, ShareError};
 use brio_store::backend::{Directory, S3, S3Options, prove};
-use brio_store::{Backend, Compression, DiskCache, Error, Store, StoreOptions, StoreUrl};
-use sha2::{Digest as _, Sha256};
+use brio_store::{Backend, Compression, DiskCache, Error, Hash, Store, StoreOptions, StoreUrl};
 
 use crate::brio::make_private;
 
@@ -116,6 +116,11 @@ impl Stores {
         Ok(place)
     }
 
+    /// The project that a base belongs to.
+    pub(crate) fn bound(&self, to: &StoreBinding) -> Result<Place, ShareError> {
+        self.place(&to.store, &to.project)
+    }
+
     /// A store as it is written down.
     pub(crate) fn named(&self, store: &str, from: &Path) -> Result<String, ShareError> {
         if store == LOCAL {
@@ -152,8 +157,7 @@ impl Stores {
             return Ok(());
         }
         let endpoint = self.how.s3(store)?.endpoint.unwrap_or_default();
-        let name = Sha256::digest(format!("{store}\n{endpoint}"));
-        let name: String = name.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let name = file_name(format!("{store}\n{endpoint}").as_bytes());
         let proven = self.how.home.join("stores").join(name);
         if proven.exists() {
             return Ok(());
@@ -170,6 +174,13 @@ impl Stores {
         }
         Ok(())
     }
+}
+
+/// A name for a file in the home about what has no name that fits.
+pub(super) fn file_name(of: &[u8]) -> String {
+    let mut name = Hash::of(of).hex();
+    name.truncate(32);
+    name
 }
 
 impl How {

@@ -6,7 +6,7 @@ use brio_landing::{
     BeginError, BeginOptions, Domain, DomainError, HeadError, LowerOptions, StoreBinding,
     WantedLower,
 };
-use brio_share::ShareError;
+use brio_share::{Place, ShareError};
 use brio_store::{ProjectId, StoreUrl};
 
 use super::{LOCAL, ProjectHere, StoreError};
@@ -147,12 +147,20 @@ impl Brio {
         }
     }
 
-    fn project_in(&self, domain: Domain) -> Result<ProjectHere, StoreError> {
-        let Some(binding) = domain.store_binding()? else {
-            return Err(ShareError::NotBound { base: domain.root_path().to_owned() }.into());
-        };
-        let place = self.stores().place(&binding.store, &binding.project)?;
+    pub(crate) fn project_in(&self, domain: Domain) -> Result<ProjectHere, StoreError> {
+        let place = self.bound_place(&domain)?;
         Ok(ProjectHere::new(self.clone(), domain, place))
+    }
+
+    /// The place of the project that a base belongs to; `None`: to none.
+    pub(crate) fn place_of(&self, domain: &Domain) -> Result<Option<Place>, ShareError> {
+        domain.store_binding()?.map(|binding| self.stores().bound(&binding)).transpose()
+    }
+
+    /// As [`place_of`](Self::place_of), where it must belong to one.
+    pub(crate) fn bound_place(&self, domain: &Domain) -> Result<Place, ShareError> {
+        let none = || ShareError::NotBound { base: domain.root_path().to_owned() };
+        self.place_of(domain)?.ok_or_else(none)
     }
 
     /// A project by its name: that of the directory, if it belongs to that; else one for which
@@ -231,8 +239,8 @@ impl Brio {
             let (base, project) = (base.to_owned(), binding.project);
             return Err(refused(ShareError::NotSynced { base, project }.into()).into());
         }
-        let place = self.stores().place(&binding.store, &binding.project);
-        let head = place.and_then(|place| place.head()).map_err(|e| e.head())?;
+        let head =
+            self.stores().bound(&binding).and_then(|place| place.head()).map_err(|e| e.head())?;
         let lower = LowerOptions { wanted: WantedLower::Tree(head.1), ..options.lower };
         Ok(BeginOptions { lower, ..options })
     }

@@ -104,13 +104,20 @@ impl ProjectHere {
         Ok(HeadInfo { position: head.position(), tree: head.tree(), at: info.at })
     }
 
+    /// The state of the project that the directory held last; `None`: none yet. Asks nobody.
+    ///
+    /// # Errors
+    /// When its binding cannot be read.
+    pub fn synced(&self) -> Result<Option<Synced>, StoreError> {
+        Ok(self.domain.store_binding()?.and_then(|b| b.synced))
+    }
+
     /// Where the directory is beside the head. One request.
     ///
     /// # Errors
     /// The store's.
     pub fn standing(&self) -> Result<Standing, StoreError> {
-        let synced = self.domain.store_binding()?.and_then(|b| b.synced);
-        Ok(Standing { synced, head: self.head()? })
+        Ok(Standing { synced: self.synced()?, head: self.head()? })
     }
 
     /// Begins a session on the head, in the directory. It costs one request.

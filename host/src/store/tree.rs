@@ -11,9 +11,9 @@ use brio_store::worktree::{
 use brio_store::{Base, Counts, Hash, Landing, Why};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
-use sha2::{Digest as _, Sha256};
 
 use super::StoreError;
+use super::access::file_name;
 use super::here::{HeadInfo, ProjectHere};
 use crate::brio::make_private;
 
@@ -74,11 +74,10 @@ impl ProjectHere {
     fn stat_cache(&self, dir: &Path) -> Option<PathBuf> {
         let real = dir.canonicalize().ok()?;
         let of = (self.store(), self.name(), real.as_os_str().as_encoded_bytes());
-        let name = Sha256::digest([of.0.as_bytes(), b"\n", of.1.as_bytes(), b"\n", of.2].concat());
-        let name: String = name.iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let of = [of.0.as_bytes(), b"\n", of.1.as_bytes(), b"\n", of.2].concat();
         let caches = self.brio().home().join("cache").join("stat");
         make_private(&caches).ok()?;
-        Some(caches.join(name))
+        Some(caches.join(file_name(&of)))
     }
 
     fn scan_options(&self, watch: &Watch) -> ScanOptions {
@@ -112,7 +111,7 @@ impl ProjectHere {
     /// # Errors
     /// [`StoreError`]; `INTERRUPTED` where `watch` stopped it.
     pub fn not_imported(&self, watch: &Watch) -> Result<Option<usize>, StoreError> {
-        let Some(synced) = self.domain().store_binding()?.and_then(|b| b.synced) else {
+        let Some(synced) = self.synced()? else {
             return Ok(None);
         };
         Ok(Some(self.drift(tree_of(&synced.tree)?, watch)?.paths.len()))

@@ -248,11 +248,11 @@ impl Init {
 /// Has a directory belong to a project in a store.
 fn bind(ui: &Ui, brio: &Brio, base: &Path, to: &InitStore) -> Result<Exit, Failure> {
     let bound = brio.init_store(base, to)?;
-    let (here, standing) = (&bound.here, bound.here.standing()?);
+    let here = &bound.here;
     let made = if bound.created { "made" } else { "found" };
     ui.say(format_args!("{made}: project {} in {}", here.name(), here.store()));
     ui.say(format_args!("{} belongs to it", here.base().display()));
-    if standing.synced.is_none() {
+    if here.synced()?.is_none() {
         ui.say("`brio project import` stores what the directory holds");
     }
     ui.line(here.name())?;
