@@ -67,14 +67,14 @@ pub(crate) enum Command {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Project {
-    Init(commands::project::Init),
+    Init(commands::project::init::Init),
     Status(commands::project::status::Status),
     Import(commands::project::import::Import),
     Checkout(commands::project::checkout::Checkout),
     Update(commands::project::status::Update),
     Fsck(commands::project::fsck::Fsck),
-    State(commands::project::State),
-    Migrate(commands::project::Migrate),
+    State(commands::project::state::State),
+    Migrate(commands::project::migrate::Migrate),
 }
 
 #[derive(Debug, clap::Subcommand)]

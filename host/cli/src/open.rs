@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use brio_host::net::Trust;
+use brio_host::stores::ProjectHere;
 use brio_host::tasks::Job;
 use brio_host::{
     Brio, BrioBuilder, Retention, Sandbox, SessionHandle, SessionLimits, Supervisor, probe_sandbox,
@@ -63,6 +64,19 @@ pub(crate) fn session(id: &str) -> Result<SessionHandle, Failure> {
     let brio = brio(&Places::from_env()?)?;
     named(id)?;
     Ok(brio.find(id, Some(Path::new(".")))?)
+}
+
+/// The project in a store that flags name; else that which the directory belongs to.
+pub(crate) fn project(
+    name: Option<&str>,
+    store: Option<&str>,
+    dir: &Path,
+) -> Result<ProjectHere, Failure> {
+    let brio = brio(&Places::from_env()?)?;
+    Ok(match name {
+        Some(name) => brio.project_named(name, store, Some(Path::new(".")))?,
+        None => brio.project_here(dir)?,
+    })
 }
 
 /// A session's id that is not there at all begins that of every session.

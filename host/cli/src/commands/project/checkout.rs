@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use brio_host::stores::CheckoutRequest;
 use serde::Serialize;
 
-use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -58,11 +57,8 @@ struct Json {
 impl Checkout {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let interrupt = Interrupt::watch()?;
-        let brio = open::brio(&Places::from_env()?)?;
-        let project = match &self.project {
-            Some(name) => brio.project_named(name, self.store.as_deref(), Some(Path::new(".")))?,
-            None => brio.project_here(Path::new("."))?,
-        };
+        let (name, store) = (self.project.as_deref(), self.store.as_deref());
+        let project = open::project(name, store, Path::new("."))?;
         let bound = self.tree.is_none();
         let (tree, done) = {
             let (_shown, watch) = Shown::files(ui, &interrupt, "checkout");

@@ -1,12 +1,11 @@
 //! `brio project fsck`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use brio_host::stores::{Finding, FsckOptions, FsckProgress, Severity};
 use serde::Serialize;
 
 use crate::args::base_or_here;
-use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::SCHEMA;
@@ -93,11 +92,8 @@ impl From<&Finding> for Found {
 
 impl Fsck {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let brio = open::brio(&Places::from_env()?)?;
-        let project = match &self.project {
-            Some(name) => brio.project_named(name, self.store.as_deref(), Some(Path::new(".")))?,
-            None => brio.project_here(&base_or_here(self.dir))?,
-        };
+        let (name, store) = (self.project.as_deref(), self.store.as_deref());
+        let project = open::project(name, store, &base_or_here(self.dir))?;
         let report = {
             let (_shown, far) = Shown::counting(ui, "fsck", "objects");
             let options = FsckOptions { read_data: self.read_data, repair: self.repair };

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::args::base_or_here;
 use crate::commands::project::told_of_update;
-use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -54,8 +53,7 @@ struct Json {
 impl Import {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let interrupt = Interrupt::watch()?;
-        let brio = open::brio(&Places::from_env()?)?;
-        let project = brio.project_here(&base_or_here(self.dir))?;
+        let project = open::project(None, None, &base_or_here(self.dir))?;
         let done = {
             let (_shown, watch) = Shown::files(ui, &interrupt, "import");
             project.import(&ImportOptions { message: self.message, watch })?

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::args::base_or_here;
 use crate::commands::project::told_of_update;
-use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -70,8 +69,7 @@ fn word(change: Change) -> &'static str {
 impl Status {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
         let interrupt = Interrupt::watch()?;
-        let brio = open::brio(&Places::from_env()?)?;
-        let project = brio.project_here(&base_or_here(self.dir))?;
+        let project = open::project(None, None, &base_or_here(self.dir))?;
         let status = {
             let (_shown, watch) = Shown::files(ui, &interrupt, "compare");
             project.status(&watch)?
@@ -160,8 +158,7 @@ struct Updated {
 
 impl Update {
     pub(crate) fn run(self, ui: &Ui) -> Result<Exit, Failure> {
-        let brio = open::brio(&Places::from_env()?)?;
-        let project = brio.project_here(&base_or_here(self.dir))?;
+        let project = open::project(None, None, &base_or_here(self.dir))?;
         let done = project.update()?;
         if self.json {
             ui.json(&Updated {
