@@ -1,8 +1,12 @@
 //! Ways to reach Brio that are no command line. Each is a feature, each only translates: what is
 //! shown is `brio-host`'s.
 //! [`json`] is what they show as the command line does.
+#[cfg(feature = "mcp")]
+mod bases;
 #[cfg(any(feature = "mcp", feature = "metrics"))]
 mod bind;
+#[cfg(feature = "mcp")]
+mod calls;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "mcp")]
@@ -11,6 +15,8 @@ pub mod mcp;
 pub mod metrics;
 #[cfg(feature = "json")]
 pub mod time;
+#[cfg(feature = "mcp")]
+mod waiting;
 
 #[cfg(any(feature = "mcp", feature = "metrics"))]
 pub use bind::BindError;

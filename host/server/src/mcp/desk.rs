@@ -1,8 +1,7 @@
 //! What every connection works with: the home, the bases that clients may use, the calls that go on.
 
-use std::collections::{BTreeSet, HashMap};
-use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use brio_host::project::Project;
@@ -16,6 +15,8 @@ use super::failure::Failure;
 use super::tools::AgentTool;
 use super::watch::{News, Watch};
 use super::{Options, SetupError};
+use crate::bases::{BaseError, Bases};
+use crate::calls::{Calls, GoingOn};
 
 /// Bytes that one answer, one file that is written or one that is edited may hold.
 pub(super) const MOST_BYTES: usize = 4 << 20;
@@ -32,16 +33,8 @@ pub(super) struct Desk {
     pub(super) calls: Semaphore,
     pub(super) runs: Semaphore,
     pub(super) watch: Watch,
-    live: Mutex<Live>,
-}
-
-/// Calls that go on.
-#[derive(Default)]
-struct Live {
-    /// No other begins.
-    ended: bool,
-    next: u64,
-    stops: HashMap<u64, StopToken>,
+    bases: Bases,
+    live: Calls,
 }
 
 /// Whose notes.
@@ -63,14 +56,9 @@ pub(super) struct Caller {
 
 impl Desk {
     pub(super) fn new(brio: Brio, mut options: Options) -> Result<Self, SetupError> {
-        for base in &mut options.bases {
-            let fail = |source| SetupError::Base { path: base.clone(), source };
-            let real = base.canonicalize().map_err(fail)?;
-            if !real.is_dir() {
-                return Err(fail(std::io::ErrorKind::NotADirectory.into()));
-            }
-            *base = real;
-        }
+        let bases = std::mem::take(&mut options.bases);
+        let bases =
+            Bases::new(bases).map_err(|(path, source)| SetupError::Base { path, source })?;
         let agents = options.agents.iter().map(|file| AgentTool::load(&brio, file));
         let agents = agents.collect::<Result<Vec<_>, _>>()?;
         for (i, agent) in agents.iter().enumerate() {
@@ -79,8 +67,8 @@ impl Desk {
             }
         }
         let (calls, runs) = (Semaphore::new(CALLS), Semaphore::new(RUNS));
-        let (watch, live) = (Watch::default(), Mutex::default());
-        Ok(Self { brio, options, agents, calls, runs, watch, live })
+        let (watch, live) = (Watch::default(), Calls::default());
+        Ok(Self { brio, options, agents, calls, runs, watch, bases, live })
     }
 
     /// The directory that a client names, as it is: below one of the bases that clients may use.
@@ -88,37 +76,15 @@ impl Desk {
         &self,
         asked: Option<&P>,
     ) -> Result<PathBuf, Failure> {
-        let first = self.options.bases.first();
-        let Some(first) = first else {
-            return Err(Failure::new("BASE_REFUSED", "this server has no base"));
-        };
-        let Some(asked) = asked.map(AsRef::as_ref) else { return Ok(first.clone()) };
-        let refused = || self.refused(&asked.display().to_string());
-        if asked.as_os_str().as_encoded_bytes().contains(&0) {
-            return Err(refused());
-        }
-        let path = first.join(asked);
-        let up = |c| matches!(c, Component::ParentDir);
-        match path.canonicalize() {
-            Ok(real) if self.may_use(&real) => Ok(real),
-            Err(_) if self.may_use(&path) && !asked.components().any(up) => {
-                Err(DomainError::Missing { path }.into())
-            }
-            _ => Err(refused()),
-        }
+        Ok(self.bases.find(asked.map(AsRef::as_ref))?)
     }
 
     pub(super) fn may_use(&self, path: &Path) -> bool {
-        self.options.bases.iter().any(|base| path.starts_with(base))
+        self.bases.have(path)
     }
 
     fn refused(&self, what: &str) -> Failure {
-        let bases: Vec<_> = self.options.bases.iter().map(|b| b.display().to_string()).collect();
-        let what = format!("{what} is not below a base of this server");
-        Failure::new("BASE_REFUSED", what).hint(format!(
-            "work in one of {}; whoever starts the server names others with --base",
-            bases.join(", ")
-        ))
+        self.bases.refused(what).into()
     }
 
     /// The root of the domain that a base lies in, where all of that may be used; `None` where
@@ -154,7 +120,7 @@ impl Desk {
 
     /// The roots of the domains that there are at the bases, where all of those may be used.
     pub(super) fn roots(&self) -> BTreeSet<PathBuf> {
-        self.options.bases.iter().filter_map(|base| self.root(base).ok().flatten()).collect()
+        self.bases.iter().filter_map(|base| self.root(base).ok().flatten()).collect()
     }
 
     /// An open session, by its id or a unique beginning of that.
@@ -163,8 +129,7 @@ impl Desk {
             let e = brio_host::SessionError::Unknown { id: "\"\"".into() };
             return Err(e.into());
         }
-        let near = self.options.bases.first().map(PathBuf::as_path);
-        let session = self.brio.find(id, near)?;
+        let session = self.brio.find(id, self.bases.first())?;
         let base = session.base()?;
         let base = base.canonicalize().unwrap_or(base);
         match self.may_use(&base) {
@@ -214,32 +179,20 @@ impl Desk {
         }
     }
 
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Has a call end with the server.
-    pub(super) fn begins(&self, stop: &StopToken) -> Result<Ending<'_>, Failure> {
-        let mut live = self.live();
-        if live.ended {
-            return Err(Failure::new("STOPPED", "the server ends").hint("call it again later"));
-        }
-        live.next += 1;
-        let key = live.next;
-        live.stops.insert(key, stop.clone());
-        Ok(Ending { desk: self, key })
+    pub(super) fn begins(&self, stop: &StopToken) -> Result<GoingOn<'_>, Failure> {
+        let ended = || Failure::new("STOPPED", "the server ends").hint("call it again later");
+        self.live.begins(stop).ok_or_else(ended)
     }
 
     /// Ends every call that goes on, and begins no other.
     pub(super) fn end(&self) {
-        let mut live = self.live();
-        live.ended = true;
-        live.stops.values().for_each(StopToken::stop);
+        self.live.end();
     }
 
     /// Whether a call goes on.
     pub(super) fn works(&self) -> bool {
-        !self.live().stops.is_empty()
+        self.live.go_on()
     }
 
     /// The agent that a client names: a bundled one, one of this server's own, or a file below one
@@ -251,23 +204,24 @@ impl Desk {
         if brio_host::bundled_agent(name).is_some() {
             return Ok(AgentSource::Named(name.into()));
         }
-        let first = self.options.bases.first().map(PathBuf::as_path).unwrap_or(Path::new("."));
-        let file = (!name.contains('\0')).then(|| first.join(name).canonicalize().ok()).flatten();
-        match file {
-            Some(file) if self.may_use(&file) && file.is_file() => Ok(AgentSource::Named(file)),
-            _ => Err(brio_host::RunError::UnknownAgent { name: name.into() }.into()),
+        match self.bases.file(name) {
+            Some(file) => Ok(AgentSource::Named(file)),
+            None => Err(brio_host::RunError::UnknownAgent { name: name.into() }.into()),
         }
     }
 }
 
-/// A call that goes on.
-pub(super) struct Ending<'a> {
-    desk: &'a Desk,
-    key: u64,
-}
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.desk.live().stops.remove(&self.key);
+impl From<BaseError> for Failure {
+    fn from(e: BaseError) -> Self {
+        match e {
+            BaseError::None => Self::new("BASE_REFUSED", "this server has no base"),
+            BaseError::Refused { what, bases } => {
+                let what = format!("{what} is not below a base of this server");
+                Self::new("BASE_REFUSED", what).hint(format!(
+                    "work in one of {bases}; whoever starts the server names others with --base"
+                ))
+            }
+            BaseError::Missing(e) => e.into(),
+        }
     }
 }

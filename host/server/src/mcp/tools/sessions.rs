@@ -1,8 +1,6 @@
 //! Beginning, listing and ending sessions.
 
-use brio_host::{
-    BeginOptions, CommitOptions, Isolation, ListFilter, Metadata, Policy, SessionHandle, SessionId,
-};
+use brio_host::{BeginOptions, CommitOptions, Isolation, ListFilter, Metadata, Policy, SessionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +8,7 @@ use super::{Does, ToolDef, tool};
 use crate::mcp::desk::{Caller, Desk};
 use crate::mcp::failure::Failure;
 use crate::mcp::json::{self, Changes, ListedSession, Session};
+use crate::waiting::{ended_by_hand, of_task};
 
 /// So many sessions are listed.
 const MOST_LISTED: usize = 500;
@@ -223,7 +222,7 @@ fn commit(desk: &Desk, _: &Caller, asked: Commit) -> Result<Committed, Failure> 
     let options =
         CommitOptions { message, policy, cascade: asked.cascade, ..CommitOptions::default() };
     let landed = session.commit(options).map_err(|e| Failure::from(&e))?;
-    ended_by_hand(desk, &session, of_task);
+    ended_by_hand(&desk.brio, &session, of_task);
     let unchanged = landed.landing.is_none() && landed.parent.is_none();
     Ok(Committed {
         session: session.id().to_string(),
@@ -261,7 +260,7 @@ fn rollback(desk: &Desk, _: &Caller, asked: Rollback) -> Result<RolledBack, Fail
         true => session.rollback_cascade(false)?,
         false => (session.rollback(false)?, Vec::new()),
     };
-    ended_by_hand(desk, &session, of_task);
+    ended_by_hand(&desk.brio, &session, of_task);
     Ok(RolledBack {
         session: session.id().to_string(),
         children: ids(&children),
@@ -271,26 +270,4 @@ fn rollback(desk: &Desk, _: &Caller, asked: Rollback) -> Result<RolledBack, Fail
 
 fn ids(sessions: &[SessionId]) -> Vec<String> {
     sessions.iter().map(ToString::to_string).collect()
-}
-
-/// Whether a task may ask about a session.
-fn of_task(session: &SessionHandle) -> bool {
-    let record = session.record();
-    record.is_ok_and(|record| record.task_id.is_some_and(|label| label.starts_with("task-")))
-}
-
-/// Has a task go on that asks about a session, which was landed or rolled back here.
-fn ended_by_hand(desk: &Desk, session: &SessionHandle, of_task: bool) {
-    if !of_task {
-        return;
-    }
-    let told = desk.brio.supervisor(Vec::new()).and_then(|supervisor| {
-        if supervisor.look_again(session.id().as_str())? {
-            let _ = supervisor.wake();
-        }
-        Ok(())
-    });
-    if let Err(error) = told {
-        tracing::warn!(session = %session.id(), %error, "its task is not told");
-    }
 }
