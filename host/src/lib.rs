@@ -182,7 +182,7 @@ pub use patch::{PatchCounts, PatchError, PatchKind, PatchLine, Patches};
 pub use plain::PlainError;
 pub use purge::{PurgeFilter, Purgeable, Purged, Spared};
 pub use reuse::Begun;
-pub use run::{Ending, Grants, Place, Ran, Role, RunRequest};
+pub use run::{Ending, Grants, Place, Ran, Role, RunRequest, TellSession};
 pub use sandbox::{BadSandbox, Enforced, Sandbox, probe_sandbox};
 pub use scaffold::{AgentProject, BadName, Language, ProjectError};
 pub use session::SessionHandle;

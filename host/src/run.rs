@@ -66,6 +66,9 @@ pub enum Role {
     Reviewer,
 }
 
+/// Is told of a session.
+pub type TellSession = Box<dyn FnOnce(&SessionId) + Send>;
+
 /// One run.
 pub struct RunRequest {
     /// The agent.
@@ -117,6 +120,8 @@ pub struct RunRequest {
     pub require_sandbox: bool,
     /// Ends the run from outside.
     pub stop: StopToken,
+    /// Is told, once, which session it is, when that is there and before the agent runs.
+    pub begun: Option<TellSession>,
 }
 
 impl RunRequest {
@@ -147,6 +152,7 @@ impl RunRequest {
             sandbox: None,
             require_sandbox: false,
             stop: StopToken::default(),
+            begun: None,
         }
     }
 }
@@ -228,6 +234,9 @@ impl Brio {
             }
             Place::Session(session) => (session.clone(), false),
         };
+        if let Some(begun) = request.begun.take() {
+            begun(session.id());
+        }
         let lower = session.record().map(|r| r.lower).unwrap_or_default();
         let ends = fresh && !request.keep;
         let watched = WatchedRun::agent(&session, Some(&task_id), &name);

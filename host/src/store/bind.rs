@@ -207,8 +207,8 @@ impl Brio {
         self.project_in(domain)
     }
 
-    /// Where bases of projects lie that have no directory here.
-    pub(crate) fn projects_dir(&self) -> PathBuf {
+    /// Where bases of projects lie that have no directory here: `ORG/NAME` below it, empty.
+    pub fn projects_dir(&self) -> PathBuf {
         self.home().join("projects")
     }
 
