@@ -88,7 +88,7 @@ fn crates_do_not_know_what_they_must_not() {
 }
 
 #[test]
-fn one_crate_names_wasmtime_and_two_the_sdk_of_mcp() {
+fn one_crate_names_wasmtime_one_grpc_and_two_the_sdk_of_mcp() {
     let graph = Graph::read();
     let naming = |wanted: &str| -> Vec<_> {
         let ours = graph.names.values().filter(|name| name.starts_with("brio-"));
@@ -97,4 +97,5 @@ fn one_crate_names_wasmtime_and_two_the_sdk_of_mcp() {
     assert_eq!(naming("wasmtime"), ["brio-runtime"]);
     // The client, and the server.
     assert_eq!(naming("rmcp"), ["brio-mcp-notes", "brio-server"]);
+    assert_eq!(naming("tonic"), ["brio-server"]);
 }

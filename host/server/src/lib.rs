@@ -1,12 +1,14 @@
 //! Ways to reach Brio that are no command line. Each is a feature, each only translates: what is
 //! shown is `brio-host`'s.
 //! [`json`] is what they show as the command line does.
-#[cfg(feature = "mcp")]
+#[cfg(any(feature = "grpc", feature = "mcp"))]
 mod bases;
-#[cfg(any(feature = "mcp", feature = "metrics"))]
+#[cfg(any(feature = "grpc", feature = "mcp", feature = "metrics"))]
 mod bind;
-#[cfg(feature = "mcp")]
+#[cfg(any(feature = "grpc", feature = "mcp"))]
 mod calls;
+#[cfg(feature = "grpc")]
+pub mod grpc;
 #[cfg(feature = "json")]
 pub mod json;
 #[cfg(feature = "mcp")]
@@ -15,8 +17,8 @@ pub mod mcp;
 pub mod metrics;
 #[cfg(feature = "json")]
 pub mod time;
-#[cfg(feature = "mcp")]
+#[cfg(any(feature = "grpc", feature = "mcp"))]
 mod waiting;
 
-#[cfg(any(feature = "mcp", feature = "metrics"))]
+#[cfg(any(feature = "grpc", feature = "mcp", feature = "metrics"))]
 pub use bind::BindError;

@@ -16,6 +16,8 @@ use prometheus_client::registry::{Registry, Unit};
 /// What is known at one moment, written as text.
 pub struct Exposition {
     supervisor: Supervisor,
+    #[cfg(feature = "grpc")]
+    grpc: Option<crate::grpc::Counts>,
 }
 
 /// What one moment looks like.
@@ -24,6 +26,8 @@ struct Moment {
     done: Metrics,
     jobs: JobCounts,
     sessions: Vec<(String, u64)>,
+    /// Requests, by their method and how they ended.
+    requests: Option<Vec<(&'static str, &'static str, u64)>>,
     #[cfg(target_os = "linux")]
     process: Option<super::process::Process>,
 }
@@ -40,7 +44,18 @@ const ENDS: [&str; 4] = ["landed", "unchanged", "failed", "stopped"];
 impl Exposition {
     /// Of this home, and of what this process does in it.
     pub fn new(supervisor: Supervisor) -> Self {
-        Self { supervisor }
+        Self {
+            supervisor,
+            #[cfg(feature = "grpc")]
+            grpc: None,
+        }
+    }
+
+    /// And of what this process answers by gRPC.
+    #[cfg(feature = "grpc")]
+    pub fn with_grpc(mut self, counts: crate::grpc::Counts) -> Self {
+        self.grpc = Some(counts);
+        self
     }
 
     /// Its media type.
@@ -56,6 +71,10 @@ impl Exposition {
             done: self.supervisor.brio().metrics(),
             jobs: self.supervisor.job_counts()?,
             sessions: self.supervisor.session_counts()?,
+            #[cfg(feature = "grpc")]
+            requests: self.grpc.as_ref().map(crate::grpc::Counts::now),
+            #[cfg(not(feature = "grpc"))]
+            requests: None,
             #[cfg(target_os = "linux")]
             process: super::process::Process::now()
                 .inspect_err(|error| tracing::warn!(%error, "/proc cannot be read"))
@@ -186,6 +205,17 @@ impl Collector for Moment {
             all.labelled(family, "resolution", &[], lww)?;
         }
 
+        if let Some(requests) = &self.requests {
+            let what =
+                "Requests by gRPC that are over, by their method and the name of their status";
+            let (name, kind) = ("brio_grpc_requests", MetricType::Counter);
+            let mut family = all.0.encode_descriptor(name, what, None, kind)?;
+            for (method, code, n) in requests {
+                let labels = [("method", *method), ("code", *code)];
+                ConstCounter::new(*n).encode(family.encode_family(&labels)?)?;
+            }
+        }
+
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         let mut info =
             all.0.encode_descriptor("brio_build", "This brio", None, MetricType::Info)?;
@@ -212,6 +242,7 @@ mod tests {
                 done,
                 jobs: JobCounts::default(),
                 sessions: Vec::new(),
+                requests: None,
                 #[cfg(target_os = "linux")]
                 process: None,
             };

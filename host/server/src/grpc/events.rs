@@ -1,0 +1,381 @@
+//! What becomes of sessions: what this process does to them, at once; what others do, by looking
+//! while somebody watches. And of tasks, as the server of the home tells it.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use brio_host::tasks::{Base, Event as TaskTold, Task};
+use brio_host::{FindError, SessionEvent, StopToken, Subscription, Supervisor, Update};
+use futures_core::Stream as _;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, Sender, channel};
+
+use super::answers::Teller;
+use super::desk::{Desk, stopped};
+use super::fault::Fault;
+use super::proto::watch_events_response::Event;
+use super::status::shortened;
+use super::{convert, proto, sessions};
+
+/// How often it is looked, unless that costs over one part in `SHARE` of a processor.
+const EVERY: Duration = Duration::from_secs(1);
+const SHARE: u32 = 50;
+const SELDOM: Duration = Duration::from_secs(60);
+/// Events that who watches may be behind.
+const BEHIND: usize = 1024;
+/// Those who watch at one time.
+const WATCHERS: usize = 256;
+/// Bytes of the text of a task's event.
+const LONGEST: usize = 4096;
+
+#[derive(Debug, Clone)]
+enum News {
+    Told(Event),
+    /// There will be no more.
+    End,
+}
+
+/// Who watches, and which sessions there were when it was last looked.
+pub(super) struct Watch {
+    news: Sender<News>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// States by id; `None`: nobody watches.
+    states: Option<BTreeMap<String, String>>,
+    /// How often this process changed that: a list that was read meanwhile may be an older one.
+    changes: u64,
+    ended: bool,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        let (news, _) = channel(BEHIND);
+        Self { news, known: Mutex::default() }
+    }
+}
+
+impl Watch {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: Event) {
+        let _ = self.news.send(News::Told(event));
+    }
+
+    /// Ends all streams.
+    pub(super) fn end(&self) {
+        self.known().ended = true;
+        let _ = self.news.send(News::End);
+    }
+}
+
+fn changed(id: &str, word: &str) -> Event {
+    let state = convert::state(word).into();
+    Event::SessionChanged(proto::SessionChanged { session_id: id.to_owned(), state })
+}
+
+fn has_ended(word: &str) -> bool {
+    matches!(word, "landed" | "rolled-back")
+}
+
+impl Desk {
+    /// Listens to what this process does to sessions, and looks for what others do, until the
+    /// desk is gone.
+    pub(super) fn listen(self: &Arc<Self>) -> std::io::Result<()> {
+        let (events, desk) = (self.brio.session_events(), Arc::downgrade(self));
+        let tell = move || {
+            for event in events {
+                let Some(desk) = desk.upgrade() else { return };
+                desk.hear(event);
+            }
+        };
+        std::thread::Builder::new().name("brio-grpc-events".into()).spawn(tell)?;
+        let desk = Arc::downgrade(self);
+        let look = move || {
+            let mut pause = EVERY;
+            loop {
+                std::thread::sleep(pause);
+                let Some(desk) = desk.upgrade() else { return };
+                let begun = Instant::now();
+                desk.look();
+                pause = (begun.elapsed() * SHARE).clamp(EVERY, SELDOM);
+            }
+        };
+        std::thread::Builder::new().name("brio-grpc-watch".into()).spawn(look)?;
+        Ok(())
+    }
+
+    fn hear(&self, event: SessionEvent) {
+        if self.watch.known().states.is_none() {
+            return;
+        }
+        match event {
+            SessionEvent::Begun(id) => {
+                let row = self.session(id.as_str()).and_then(|session| Ok(session.row()?));
+                let Ok(row) = row else { return };
+                let mut known = self.watch.known();
+                known.changes += 1;
+                let Some(states) = &mut known.states else { return };
+                if states.insert(row.id.clone(), row.state.clone()).is_none() {
+                    let session = Some(self.told(&row));
+                    self.watch.tell(Event::SessionBegan(proto::SessionBegan { session }));
+                }
+            }
+            SessionEvent::State(id, word) => {
+                let mut known = self.watch.known();
+                known.changes += 1;
+                let Some(states) = &mut known.states else { return };
+                let Some(state) = states.get_mut(id.as_str()) else { return };
+                if std::mem::replace(state, word.clone()) != word {
+                    self.watch.tell(changed(id.as_str(), &word));
+                }
+                if has_ended(&word) {
+                    states.remove(id.as_str());
+                }
+            }
+            SessionEvent::RunBegan(id) => self.run(id.as_str(), true),
+            SessionEvent::RunEnded(id) => self.run(id.as_str(), false),
+            _ => {}
+        }
+    }
+
+    fn run(&self, id: &str, running: bool) {
+        let known = self.watch.known();
+        if known.states.as_ref().is_some_and(|states| states.contains_key(id)) {
+            let session_id = id.to_owned();
+            self.watch.tell(Event::SessionRun(proto::SessionRun { session_id, running }));
+        }
+    }
+
+    /// Looks for what others did since it was last looked.
+    fn look(&self) {
+        if self.watch.news.receiver_count() == 0 {
+            self.watch.known().states = None;
+            return;
+        }
+        if self.watch.known().states.is_some()
+            && let Err(error) = self.look_again()
+        {
+            tracing::debug!(%error, "sessions cannot be looked at");
+        }
+    }
+
+    fn look_again(&self) -> Result<(), brio_host::RegistryError> {
+        let before = self.watch.known().changes;
+        let rows = sessions::open(self, None)?;
+        let mut known = self.watch.known();
+        if known.changes != before {
+            // The list may be older than what is known: it is looked again soon.
+            return Ok(());
+        }
+        let Some(states) = &mut known.states else { return Ok(()) };
+        let now: BTreeMap<_, _> = rows.iter().map(|r| (r.id.clone(), r.state.clone())).collect();
+        let was = std::mem::replace(states, now);
+        for row in &rows {
+            match was.get(&row.id) {
+                None => {
+                    let session = Some(self.told(row));
+                    self.watch.tell(Event::SessionBegan(proto::SessionBegan { session }));
+                }
+                Some(state) if *state != row.state => {
+                    self.watch.tell(changed(&row.id, &row.state));
+                }
+                Some(_) => {}
+            }
+        }
+        for id in was.keys().filter(|id| !states.contains_key(*id)) {
+            let word = match self.brio.find(id, None) {
+                Err(FindError::Ended { state, .. }) => state,
+                _ => "lost".to_owned(),
+            };
+            self.watch.tell(changed(id, &word));
+        }
+        Ok(())
+    }
+
+    /// From here on is told what happens. Reads.
+    fn watching(&self) -> Result<Receiver<News>, Fault> {
+        if self.watch.news.receiver_count() >= WATCHERS {
+            let what = format!("{WATCHERS} clients watch already; watch with fewer, or later");
+            return Err(Fault::new("GRPC_WATCHERS", what));
+        }
+        let told = self.watch.news.subscribe();
+        loop {
+            let before = {
+                let known = self.watch.known();
+                match known.ended {
+                    true => return Err(stopped()),
+                    false if known.states.is_some() => return Ok(told),
+                    false => known.changes,
+                }
+            };
+            let rows = sessions::open(self, None)?;
+            let mut known = self.watch.known();
+            if known.states.is_none() && known.changes == before {
+                let states = rows.into_iter().map(|row| (row.id, row.state));
+                known.states = Some(states.collect());
+            }
+        }
+    }
+
+    /// Whether clients may be told of a task: it is one on a directory that they may use.
+    fn may_tell(&self, supervisor: &Supervisor, job: &str) -> bool {
+        let job = supervisor.job(job).ok();
+        let task = job.and_then(|job| serde_json::from_str::<Task>(&job.task).ok());
+        match task.and_then(|task| task.base) {
+            Some(Base::Directory(dir)) => self.may_use(&dir.canonicalize().unwrap_or(dir)),
+            _ => false,
+        }
+    }
+}
+
+/// What a stream of events is opened with. Reads.
+pub(super) struct Opened {
+    told: Receiver<News>,
+    /// Only that session.
+    only: Option<String>,
+    tasks: Option<(Supervisor, Subscription)>,
+}
+
+pub(super) fn open(
+    desk: &Desk,
+    asked: &proto::WatchEventsRequest,
+    stop: &StopToken,
+) -> Result<Opened, Fault> {
+    let only = match asked.session_id.as_str() {
+        "" => None,
+        id => Some(desk.session(id)?.id().to_string()),
+    };
+    let told = desk.watching()?;
+    let tasks = asked.tasks.then(|| {
+        let supervisor = desk.brio.supervisor(Vec::new())?;
+        let subscription = supervisor.subscribe(stop)?;
+        Ok::<_, brio_host::SuperviseError>((supervisor, subscription))
+    });
+    Ok(Opened { told, only, tasks: tasks.transpose()? })
+}
+
+/// Tells what happens until the client is gone or the server ends.
+pub(super) async fn watch(desk: Arc<Desk>, opened: Opened, to: Teller<proto::WatchEventsResponse>) {
+    let Opened { mut told, only, mut tasks } = opened;
+    let mut say = Some(Event::Watching(proto::Watching {}));
+    let mut known = BTreeMap::new();
+    loop {
+        if let Some(event) = say.take()
+            && concerns(&event, only.as_deref())
+        {
+            let (time_ms, event) = (now(), Some(event));
+            if !to.say(proto::WatchEventsResponse { time_ms, event }).await {
+                return;
+            }
+        }
+        tokio::select! {
+            news = told.recv() => match news {
+                Ok(News::Told(event)) => say = Some(event),
+                Ok(News::End) | Err(RecvError::Closed) => return to.fail(stopped()).await,
+                Err(RecvError::Lagged(count)) => {
+                    say = Some(Event::Missed(proto::EventsMissed { count }));
+                }
+            },
+            update = next(&mut tasks) => match update {
+                Some(update) => say = task(&desk, &tasks, &mut known, update).await,
+                None => tasks = None,
+            },
+            () = to.closed() => return,
+        }
+    }
+}
+
+fn concerns(event: &Event, only: Option<&str>) -> bool {
+    let Some(only) = only else { return true };
+    match event {
+        Event::SessionBegan(began) => {
+            began.session.as_ref().is_some_and(|session| session.session_id == only)
+        }
+        Event::SessionChanged(changed) => changed.session_id == only,
+        Event::SessionRun(run) => run.session_id == only,
+        Event::Watching(_) | Event::Missed(_) | Event::Task(_) => true,
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The next update of tasks; never, where nobody asked.
+async fn next(tasks: &mut Option<(Supervisor, Subscription)>) -> Option<Update> {
+    match tasks {
+        Some((_, updates)) => poll_fn(|cx| Pin::new(&mut *updates).poll_next(cx)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An update, if it is one of a task that clients may be told of.
+async fn task(
+    desk: &Arc<Desk>,
+    tasks: &Option<(Supervisor, Subscription)>,
+    known: &mut BTreeMap<String, bool>,
+    update: Update,
+) -> Option<Event> {
+    let event = match update {
+        Update::Event(event) => event,
+        Update::Missed { count } => return Some(Event::Missed(proto::EventsMissed { count })),
+        _ => return None,
+    };
+    let ended = matches!(event, TaskTold::Ended { .. });
+    let told = of_task(event)?;
+    let job = told.task_id.clone();
+    let may = match known.get(&job) {
+        Some(may) => *may,
+        None => {
+            let (desk, supervisor, job) = (desk.clone(), tasks.as_ref()?.0.clone(), job.clone());
+            let ask = move || desk.may_tell(&supervisor, &job);
+            tokio::task::spawn_blocking(ask).await.unwrap_or(false)
+        }
+    };
+    match ended {
+        true => known.remove(&job),
+        false => known.insert(job, may),
+    };
+    may.then_some(Event::Task(told))
+}
+
+fn of_task(event: TaskTold) -> Option<proto::TaskEvent> {
+    let mut told = proto::TaskEvent::default();
+    let (job, what, message) = match event {
+        TaskTold::Began { job, attempt, session } => {
+            told.session_id = session;
+            (job, "began", format!("attempt {attempt}"))
+        }
+        TaskTold::PartBegan { job, part } => {
+            told.part = part;
+            (job, "part-began", String::new())
+        }
+        TaskTold::Part { job, part, failed, message } => {
+            told.part = part;
+            let failed = failed.map(|kind| format!("{}: ", kind.as_str())).unwrap_or_default();
+            (job, "part", failed + &message)
+        }
+        TaskTold::Waits { job, session, .. } => {
+            told.session_id = session;
+            (job, "waits", String::new())
+        }
+        TaskTold::Again { job, why, .. } => (job, "again", why),
+        TaskTold::Ended { job, outcome } => (job, "ended", outcome.name),
+        TaskTold::Error { job: Some(job), code, message } => {
+            let message = message.strip_prefix(&format!("{code}: ")).unwrap_or(&message).to_owned();
+            (job, "error", format!("{code}: {message}"))
+        }
+        _ => return None,
+    };
+    let message = shortened(&message, LONGEST);
+    Some(proto::TaskEvent { task_id: job, what: what.to_owned(), message, ..told })
+}
