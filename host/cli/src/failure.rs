@@ -134,7 +134,7 @@ from_typed! {
     brio_host::LeaseError,
     brio_host::OpenError, brio_host::PatchError, brio_host::ProjectError, brio_host::RecoverError, brio_host::RegistryError,
     brio_host::project::NotesError, brio_host::project::OpenProjectError, brio_host::project::ProjectError,
-    brio_server::BindError, brio_server::mcp::SetupError, brio_server::mcp::TokenError,
+    brio_server::BindError, brio_server::grpc::EndpointError, brio_server::grpc::SetupError, brio_server::mcp::SetupError, brio_server::mcp::TokenError,
     brio_host::RollbackError, brio_host::RunError, brio_host::SessionError, brio_host::SuperviseError,
 }
 

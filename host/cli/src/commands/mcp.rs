@@ -50,21 +50,23 @@ pub(crate) fn server(
     mut bases: Vec<PathBuf>,
     agents: Vec<PathBuf>,
 ) -> Result<Server, Failure> {
-    let config = Config::load(places, None, &[])?;
+    let (limits, disk, files) = limits(places)?;
     if bases.is_empty() {
         bases.push(PathBuf::from("."));
     }
-    let options = Options {
-        bases,
-        agents,
-        limits: RunLimits {
-            memory: config.size("memory"),
-            wall: config.duration("timeout"),
-            cpu: config.duration("cpu"),
-            ..RunLimits::default()
-        },
-        disk: Some(config.size("disk")),
-        files: Some(config.number("files")),
-    };
+    let options = Options { bases, agents, limits, disk, files };
     Ok(Server::new(brio, options)?)
+}
+
+/// What agents may use that a client runs, and the bytes and files that they may write, as the
+/// home is set up.
+pub(crate) fn limits(places: &Places) -> Result<(RunLimits, Option<u64>, Option<u64>), Failure> {
+    let config = Config::load(places, None, &[])?;
+    let limits = RunLimits {
+        memory: config.size("memory"),
+        wall: config.duration("timeout"),
+        cpu: config.duration("cpu"),
+        ..RunLimits::default()
+    };
+    Ok((limits, Some(config.size("disk")), Some(config.number("files"))))
 }

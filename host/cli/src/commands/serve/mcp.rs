@@ -49,10 +49,6 @@ impl McpArgs {
     /// They, as arguments.
     pub(super) fn options(&self) -> Vec<String> {
         let Some(address) = self.mcp else { return Vec::new() };
-        let absolute = |path: &PathBuf| {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-            path.display().to_string()
-        };
         // Whoever reads a unit is somewhere else.
         let here = [PathBuf::from(".")];
         let bases = if self.mcp_base.is_empty() { &here[..] } else { &self.mcp_base };
@@ -98,6 +94,12 @@ impl Clients {
             }
         }
     }
+}
+
+/// A path that means the same to whoever is somewhere else.
+pub(super) fn absolute(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.display().to_string()
 }
 
 fn token(path: &Path) -> Result<Token, Failure> {

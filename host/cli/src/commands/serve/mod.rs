@@ -1,5 +1,6 @@
 //! `brio serve`
 mod events;
+mod grpc;
 mod mcp;
 mod status;
 pub(crate) mod systemd;
@@ -48,17 +49,19 @@ pub(crate) struct Serve {
     metrics_public: bool,
     #[command(flatten)]
     mcp: mcp::McpArgs,
+    #[command(flatten)]
+    grpc: grpc::GrpcArgs,
     /// End the one that serves this home.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "sandbox", "require_sandbox"])]
     stop: bool,
     /// Say how the one that serves this home is. The status is 1 when nobody does.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "sandbox", "require_sandbox"])]
     status: bool,
     /// Show what happens to tasks, as the one that serves this home tells it, until Ctrl-C.
     ///
     /// It may end and begin again meanwhile. Where nobody serves, the beginnings and ends of tasks
     /// are read from the queue.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "sandbox", "require_sandbox"])]
     events: bool,
     /// With --status: print `{schema, served, pid, version, since, jobs: {queued, running,
     /// waiting}, sessions}`. With --events: print `{schema, event, …}` a line.
@@ -108,7 +111,12 @@ impl Serve {
         let sandbox = self.sandbox.clone().map(|sandbox| ["--sandbox".to_owned(), sandbox]);
         let required = self.require_sandbox.then(|| "--require-sandbox".to_owned());
         let pairs = jobs.into_iter().chain(metrics).chain(sandbox).flatten();
-        pairs.chain(public).chain(self.mcp.options()).chain(required).collect()
+        pairs
+            .chain(public)
+            .chain(self.mcp.options())
+            .chain(self.grpc.options())
+            .chain(required)
+            .collect()
     }
 
     fn serve(self, ui: &Ui, supervisor: &Supervisor) -> Result<Exit, Failure> {
@@ -127,26 +135,32 @@ impl Serve {
             self.metrics.map(|at| Endpoint::bind(at, self.metrics_public)).transpose()?;
         let mut metrics = None;
         let mut clients = self.mcp.prepare(supervisor)?;
-        let mut serving = None;
+        let mut programs = self.grpc.prepare(supervisor)?;
+        let counts = programs.as_ref().map(grpc::Clients::counts);
+        let (mut serving, mut answering) = (None, None);
         supervisor.serve(options, &interrupt.token(), |state| match state {
             ServerState::Ready => {
                 ui.say("serving; Ctrl-C ends it, and what runs is put back");
-                metrics = endpoint.take().and_then(|at| publish(ui, supervisor, at));
+                metrics = endpoint.take().and_then(|at| {
+                    let figures = Exposition::new(supervisor.clone());
+                    publish(ui, at, counts.iter().cloned().fold(figures, Exposition::with_grpc))
+                });
                 serving = clients.take().and_then(|clients| clients.serve(ui));
+                answering = programs.take().and_then(|programs| programs.serve(ui));
                 manager.ready(supervisor, &interrupt.token());
             }
             ServerState::Stopping => manager.stopping(),
             _ => {}
         })?;
-        drop((metrics, serving));
+        drop((metrics, serving, answering));
         Ok(Exit::Ok)
     }
 }
 
 /// Begins to answer who asks for metrics. Tasks are worked on all the same where that fails.
-fn publish(ui: &Ui, supervisor: &Supervisor, endpoint: Endpoint) -> Option<Serving> {
+fn publish(ui: &Ui, endpoint: Endpoint, figures: Exposition) -> Option<Serving> {
     let address = endpoint.address();
-    match endpoint.serve(Exposition::new(supervisor.clone())) {
+    match endpoint.serve(figures) {
         Ok(serving) => {
             ui.say(format_args!("metrics: http://{address}/metrics"));
             Some(serving)
