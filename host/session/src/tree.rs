@@ -177,6 +177,10 @@ impl Tree {
                 (n.names.is_empty() && old != ROOT).then_some(old)
             }
             Record::Observed { base, observed } => {
+                // The next original is not to look for a free name behind all that are there.
+                if let Some(original) = observed.original {
+                    self.next = self.next.max(original + 1);
+                }
                 merge_observed(&mut self.observed, base, observed);
                 None
             }

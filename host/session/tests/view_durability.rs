@@ -238,6 +238,43 @@ fn reopened_as_it_was() {
     );
 }
 
+/// The original of each file that is removed gets a name that is free, at the first try.
+#[test]
+fn an_original_has_its_name_at_once() {
+    const FILES: usize = 200;
+    let f = Fixture::new(|b| {
+        for i in 0..FILES {
+            std::fs::write(b.join(i.to_string()), "text").unwrap();
+        }
+    });
+    for half in [0..FILES / 2, FILES / 2..FILES] {
+        let tries = Arc::new(Creates::default());
+        let door = Door::with_hook(tries.clone());
+        let v = f.view_with(ViewOptions { door, ..ViewOptions::default() });
+        for i in half {
+            v.unlink(&i.to_string()).unwrap();
+        }
+        let n = tries.0.load(Ordering::SeqCst);
+        assert!((FILES / 2..FILES).contains(&n), "{n} files created for {} removed", FILES / 2);
+    }
+    assert_eq!(
+        f.view().changes().unwrap().observed.values().filter_map(|o| o.original).count(),
+        FILES
+    );
+}
+
+#[derive(Default)]
+struct Creates(AtomicUsize);
+
+impl Hook for Creates {
+    fn verdict(&self, op: Op) -> Verdict {
+        if op == Op::Create {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        Verdict::Go
+    }
+}
+
 /// Blocks are shared where the file system can; elsewhere the same content is copied.
 #[test]
 fn reflink_or_copy() {
