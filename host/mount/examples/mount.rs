@@ -12,8 +12,8 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::sync::Arc;
 
-    use brio_mount::{Fixed, Mount, Options};
-    use brio_session::{DirLower, INDEX, View, ViewOptions};
+    use brio_mount::{Mount, Options};
+    use brio_session::{DirLower, Fixed, INDEX, View, ViewOptions};
     use cap_std::ambient_authority;
     use cap_std::fs::Dir;
 

@@ -68,7 +68,7 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_ASYNC_DIO,
             InitFlags::FUSE_CACHE_SYMLINKS,
         ];
-        if self.served.source.is_exclusive() {
+        if self.served.lender.is_exclusive() {
             let how = InitFlags::FUSE_NO_OPENDIR_SUPPORT;
             self.caches_listings = config.add_capabilities(how).is_ok();
         } else {
@@ -91,7 +91,7 @@ impl Filesystem for Adapter {
         let mut found = self.served.run(|s| s.lookup(parent.0, name));
         if let Err(e) = &found
             && e.code() == Errno::ENOENT.code()
-            && self.served.source.is_exclusive()
+            && self.served.lender.is_exclusive()
         {
             // Number 0: that nothing is there may be remembered.
             found = Ok(crate::attr::nothing());

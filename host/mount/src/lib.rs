@@ -15,7 +15,7 @@
 //! All files belong to one user and group. Permission bits are checked by the kernel
 //! (`default_permissions`), locks are the kernel's own, and there are no devices and no extended
 //! attributes. FIFOs and sockets can be made where nobody else shows the view
-//! ([`Source::is_exclusive`]), and are gone when the mount is; the base's are shown as sockets.
+//! ([`Lender::is_exclusive`](brio_session::Lender::is_exclusive)), and are gone when the mount is; the base's are shown as sockets.
 //!
 //! On systems other than Linux the crate is empty.
 
@@ -34,13 +34,9 @@ mod open;
 #[cfg(target_os = "linux")]
 mod ops;
 #[cfg(target_os = "linux")]
-mod source;
-#[cfg(target_os = "linux")]
 mod special;
 #[cfg(target_os = "linux")]
 mod table;
 
 #[cfg(target_os = "linux")]
 pub use mount::{DEVICE, Mount, MountError, Options, mount_data, unmount_at};
-#[cfg(target_os = "linux")]
-pub use source::{Fixed, Lent, Source};

@@ -13,9 +13,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, unmount};
 
-use crate::Source;
 use crate::fs::Adapter;
 use crate::ops::{Served, Shared};
+use brio_session::Lender;
 
 /// The kernel's FUSE device.
 pub const DEVICE: &str = "/dev/fuse";
@@ -109,11 +109,11 @@ impl Mount {
     /// `Session`.
     pub fn serve(
         device: OwnedFd,
-        source: impl Source,
+        lender: impl Lender,
         options: &Options,
     ) -> Result<Self, MountError> {
         let kept = device.try_clone().map_err(MountError::Session)?;
-        let (served, adapter) = adapter(source, options);
+        let (served, adapter) = adapter(lender, options);
         // Who may enter is the kernel's to say.
         let config = config(options, SessionACL::All);
         let session = Session::from_fd(adapter, device, SessionACL::All, config);
@@ -125,7 +125,7 @@ impl Mount {
     ///
     /// # Errors
     /// `NoDevice`, `NoHelper`, `At`, `Session`.
-    pub fn at(at: &Path, source: impl Source, options: &Options) -> Result<Self, MountError> {
+    pub fn at(at: &Path, lender: impl Lender, options: &Options) -> Result<Self, MountError> {
         let failed = |source: io::Error| MountError::At { at: at.into(), source };
         let at = at.canonicalize().map_err(failed)?;
         let device = match OpenOptions::new().read(true).write(true).open(DEVICE) {
@@ -134,7 +134,7 @@ impl Mount {
         };
         match by_system_call(&at, &device, options) {
             Ok(()) => {
-                let mount = Self::serve(device.into(), source, options);
+                let mount = Self::serve(device.into(), lender, options);
                 match mount {
                     Ok(mount) => {
                         *mount.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
@@ -146,16 +146,16 @@ impl Mount {
                     }
                 }
             }
-            Err(Errno::PERM) => Self::by_helper(at, source, options),
+            Err(Errno::PERM) => Self::by_helper(at, lender, options),
             Err(e) => Err(failed(e.into())),
         }
     }
 
-    fn by_helper(at: PathBuf, source: impl Source, options: &Options) -> Result<Self, MountError> {
+    fn by_helper(at: PathBuf, lender: impl Lender, options: &Options) -> Result<Self, MountError> {
         if Command::new(HELPER).arg("-V").output().is_err() {
             return Err(MountError::NoHelper);
         }
-        let (served, adapter) = adapter(source, options);
+        let (served, adapter) = adapter(lender, options);
         let acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
         let mut config = config(options, acl);
         config.mount_options = vec![
@@ -176,7 +176,7 @@ impl Mount {
         at: Option<PathBuf>,
     ) -> Result<Self, MountError> {
         let kernel = session.notifier();
-        if !served.source.is_exclusive() {
+        if !served.lender.is_exclusive() {
             let (send, moves) = mpsc::channel();
             *served.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(send);
             tell_moves(&served, kernel.clone(), moves).map_err(MountError::Session)?;
@@ -194,13 +194,13 @@ impl Mount {
         }
     }
 
-    /// Tells the kernel to forget what it has cached, as when the epoch moves. For a source that
-    /// knows of a change before the next operation does. Of an exclusive source: nothing.
+    /// Tells the kernel to forget what it has cached, as when the epoch moves. For a lender that
+    /// knows of a change before the next operation does. Of an exclusive lender: nothing.
     pub fn invalidate(&self) {
         self.served.invalidate();
     }
 
-    /// Has the kernel hand over what it still holds: stores to mapped pages. For a source that is
+    /// Has the kernel hand over what it still holds: stores to mapped pages. For a lender that is
     /// about to let others change the session; not from a thread that is lending.
     pub fn sync(&self) {
         // `syncfs` does not wait for FUSE. To drop a page, the kernel writes it and waits; and a
@@ -285,9 +285,9 @@ pub fn unmount_at(at: &Path, lazily: bool) -> Result<bool, MountError> {
     take_down(at, lazily).map(|()| true)
 }
 
-fn adapter(source: impl Source, options: &Options) -> (Shared, Adapter) {
+fn adapter(lender: impl Lender, options: &Options) -> (Shared, Adapter) {
     let served = Arc::new(Served {
-        source: Box::new(source),
+        lender: Box::new(lender),
         owner: (options.uid, options.gid),
         nodes: Default::default(),
         open: Default::default(),

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use brio_session::{FileHandle, FsError, FsResult, OpenOptions};
-
-use crate::Lent;
 use crate::table::Table;
+use brio_session::{FileHandle, FsError, FsResult, Lent, OpenOptions};
 
 /// Files that are open.
 #[derive(Default)]

@@ -8,19 +8,17 @@ use std::time::Duration;
 use std::{ffi::OsStr, panic};
 
 use brio_session::{
-    DirHandle, FileHandle, FsError, FsResult, Handle, Meta, NodeHandle, OpenOptions, Rename,
-    SetTime,
+    DirHandle, FileHandle, FsError, FsResult, Handle, Lender, Lent, Listings, Meta, NodeHandle,
+    OpenOptions, Rename, SetTime,
 };
 use fuser::{Errno, FileAttr, OpenFlags, RenameFlags};
 use rustix::fs::OFlags;
 
 use crate::attr::file_attr;
 use crate::errno::errno;
-use crate::listing::Listings;
 use crate::open::OpenFiles;
 use crate::special::Specials;
 use crate::table::Table;
-use crate::{Lent, Source};
 
 /// Where nobody else changes anything, the kernel need not ask twice.
 const FOR_EVER: Duration = Duration::from_secs(1 << 30);
@@ -28,7 +26,7 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// A mount's state.
 pub(crate) struct Served {
-    pub source: Box<dyn Source>,
+    pub lender: Box<dyn Lender>,
     pub owner: (u32, u32),
     pub nodes: Table,
     pub open: OpenFiles,
@@ -64,28 +62,28 @@ impl Served {
 
     /// How long the kernel may keep what it is told.
     pub(crate) fn ttl(&self) -> Duration {
-        if self.source.is_exclusive() { FOR_EVER } else { A_MOMENT }
+        if self.lender.is_exclusive() { FOR_EVER } else { A_MOMENT }
     }
 
     pub(crate) fn read(&self) -> FsResult<Lent> {
-        self.source.read().inspect(|lent| self.seen(lent))
+        self.lender.read().inspect(|lent| self.seen(lent))
     }
 
     pub(crate) fn write(&self) -> FsResult<Lent> {
-        self.source.write().inspect(|lent| self.seen(lent))
+        self.lender.write().inspect(|lent| self.seen(lent))
     }
 
     /// For an operation that makes, moves or removes a name.
     fn names(&self) -> FsResult<Lent> {
         let lent = self.write()?;
-        if !self.source.is_exclusive() && self.nodes.settle(&lent) {
+        if !self.lender.is_exclusive() && self.nodes.settle(&lent) {
             self.open.settle(&lent, &self.nodes);
         }
         Ok(lent)
     }
 
     fn seen(&self, lent: &Lent) {
-        if !self.source.is_exclusive() && self.nodes.moved(lent.epoch) {
+        if !self.lender.is_exclusive() && self.nodes.moved(lent.epoch) {
             self.invalidate();
         }
     }
@@ -271,7 +269,7 @@ impl Served {
         let lent = self.write()?;
         let file = self.open.file(fh, &lent, &self.nodes)?;
         // The kernel knows the end only as of when it last asked.
-        let n = if append && !self.source.is_exclusive() {
+        let n = if append && !self.lender.is_exclusive() {
             file.append(bytes)?
         } else {
             file.write_at(bytes, offset)?

@@ -43,7 +43,7 @@ impl Served {
         mode: u32,
         kind: FileType,
     ) -> FsResult<FileAttr> {
-        if !self.source.is_exclusive() {
+        if !self.lender.is_exclusive() {
             return Err(FsError::NotPermitted);
         }
         let lent = self.write()?;

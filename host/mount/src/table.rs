@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use brio_session::{FsError, FsResult, NodeHandle};
-
-use crate::Lent;
+use brio_session::{FsError, FsResult, Lent, NodeHandle};
 
 /// FUSE's own number for the root.
 pub(crate) const ROOT: u64 = 1;

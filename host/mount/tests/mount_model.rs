@@ -12,8 +12,9 @@ mod model;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use brio_mount::{Fixed, Lent, Source};
-use brio_session::{DirLower, Door, FsResult, Lower, Sealed, View, ViewOptions};
+use brio_session::{
+    DirLower, Door, Fixed, FsResult, Lender, Lent, Lower, Sealed, View, ViewOptions,
+};
 use common::open;
 use model::memory::Memory;
 use model::ops::{self, Op};
@@ -25,7 +26,7 @@ use model::{Outcome, Rng, Subject, Value, apply, base, mask, permitted};
 #[derive(Clone)]
 struct Moving(Arc<Mutex<(View, u64)>>);
 
-impl Source for Moving {
+impl Lender for Moving {
     fn read(&self) -> FsResult<Lent> {
         let (view, epoch) = self.0.lock().unwrap().clone();
         Ok(Lent::new(view, epoch))

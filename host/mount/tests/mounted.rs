@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use brio_mount::{Fixed, MountError};
-use brio_session::{Door, Hook, Op, RelPath, Verdict, ViewOptions};
+use brio_mount::MountError;
+use brio_session::{Door, Fixed, Hook, Op, RelPath, Verdict, ViewOptions};
 use common::{Branch, Mapped};
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;

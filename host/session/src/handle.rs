@@ -340,6 +340,9 @@ pub struct OpenOptions {
     pub directory: bool,
     /// Follows a link in the last component.
     pub follow: bool,
+    /// A file without a single write bit may be written all the same: by who made it so and goes
+    /// on to write in it, where a protocol has no open files to do that through.
+    pub owner: bool,
     /// The permission bits of a file that is made; `None`: [`NEW_FILE_MODE`](crate::NEW_FILE_MODE).
     pub mode: Option<u32>,
 }
@@ -421,7 +424,7 @@ impl View {
             Kind::Other => Err(FsError::NotSupported),
             _ if how.write || how.truncate => {
                 self.writable(protected)?;
-                if meta.mode & 0o222 == 0 { Err(FsError::Access) } else { Ok(()) }
+                if meta.mode & 0o222 == 0 && !how.owner { Err(FsError::Access) } else { Ok(()) }
             }
             _ => Ok(()),
         }

@@ -35,6 +35,7 @@ fn how(text: &str) -> OpenOptions {
         truncate: text.contains('t'),
         directory: text.contains('d'),
         follow: text.contains('f'),
+        owner: false,
         mode: None,
     }
 }

@@ -3,9 +3,7 @@
 use brio_confine::{Access, Bind, Room};
 use brio_landing::BindError;
 #[cfg(target_os = "linux")]
-use brio_mount::{Lent, Source};
-#[cfg(target_os = "linux")]
-use brio_session::{FsError, FsResult, View};
+use brio_session::{FsError, FsResult, Lender, Lent, View};
 
 use super::ExecError;
 use crate::SessionHandle;
@@ -77,7 +75,7 @@ pub(super) fn with_copies(
 pub(super) struct Still(View);
 
 #[cfg(target_os = "linux")]
-impl Source for Still {
+impl Lender for Still {
     fn read(&self) -> FsResult<Lent> {
         Ok(Lent::new(self.0.clone(), 0))
     }

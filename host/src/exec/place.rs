@@ -107,7 +107,7 @@ impl Place {
         let mut running = room.spawn(command)?;
         #[cfg(target_os = "linux")]
         if let Some(device) = running.fuse.take() {
-            let source = brio_mount::Fixed(seen.view.clone());
+            let source = brio_session::Fixed(seen.view.clone());
             self.mount = Some(brio_mount::Mount::serve(device, source, &Default::default())?);
         }
         #[cfg(target_os = "linux")]
@@ -163,7 +163,7 @@ impl Place {
         brio_mount::unmount_at(&at, true)?;
         crate::brio::make_private(&at).map_err(ExecError::host(at.display().to_string()))?;
         self.at = Some(at.clone());
-        let source = brio_mount::Fixed(view.clone());
+        let source = brio_session::Fixed(view.clone());
         match brio_mount::Mount::at(&at, source, &Default::default()) {
             Ok(mount) => {
                 self.mount = Some(mount);

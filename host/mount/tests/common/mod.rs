@@ -11,8 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use brio_mount::{Fixed, Mount, MountError, Options, Source};
-use brio_session::{DirLower, Lower, Tracked, View, ViewOptions};
+use brio_mount::{Mount, MountError, Options};
+use brio_session::{DirLower, Fixed, Lender, Lower, Tracked, View, ViewOptions};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
@@ -34,7 +34,7 @@ impl Branch {
         Self::with(test, fill, ViewOptions::default(), Fixed)
     }
 
-    pub fn with<S: Source>(
+    pub fn with<S: Lender>(
         test: &str,
         fill: impl FnOnce(&Path),
         options: ViewOptions,
@@ -65,8 +65,8 @@ impl Branch {
     }
 }
 
-pub fn mount(test: &str, at: &Path, source: impl Source) -> Option<Mount> {
-    match Mount::at(at, source, &Options::default()) {
+pub fn mount(test: &str, at: &Path, lender: impl Lender) -> Option<Mount> {
+    match Mount::at(at, lender, &Options::default()) {
         Ok(mount) => Some(mount),
         Err(e @ (MountError::NoDevice(_) | MountError::NoHelper)) => {
             skip(test, &e.to_string());

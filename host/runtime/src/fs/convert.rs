@@ -88,6 +88,7 @@ pub(super) fn open(
         truncate: open.contains(OpenFlags::TRUNCATE),
         directory,
         follow: follow(path),
+        owner: false,
         mode: None,
     })
 }

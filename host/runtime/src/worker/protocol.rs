@@ -70,7 +70,7 @@ pub(super) struct Done {
     pub(super) usage: Usage,
 }
 
-/// How something is opened. No mode: a guest has none to give.
+/// How something is opened. No mode and no owner: a guest has none to give.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct How {
     read: bool,
@@ -84,8 +84,7 @@ pub(super) struct How {
 
 impl From<&OpenOptions> for How {
     fn from(how: &OpenOptions) -> Self {
-        let OpenOptions { read, write, create, exclusive, truncate, directory, follow, mode: _ } =
-            *how;
+        let OpenOptions { read, write, create, exclusive, truncate, directory, follow, .. } = *how;
         Self { read, write, create, exclusive, truncate, directory, follow }
     }
 }
@@ -93,7 +92,7 @@ impl From<&OpenOptions> for How {
 impl From<How> for OpenOptions {
     fn from(how: How) -> Self {
         let How { read, write, create, exclusive, truncate, directory, follow } = how;
-        Self { read, write, create, exclusive, truncate, directory, follow, mode: None }
+        Self { read, write, create, exclusive, truncate, directory, follow, ..Self::default() }
     }
 }
 

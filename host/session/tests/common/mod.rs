@@ -118,6 +118,7 @@ pub fn how(words: &str) -> OpenOptions {
         truncate: words.contains('t'),
         directory: words.contains('d'),
         follow: !words.contains('n'),
+        owner: false,
         mode: None,
     }
 }

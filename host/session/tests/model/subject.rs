@@ -49,6 +49,7 @@ impl ViewSubject {
             truncate: how.truncate,
             directory: false,
             follow: how.follow,
+            owner: false,
             mode: None,
         };
         Ok(match self.view().open_at(&self.view().root(), path, &how)? {

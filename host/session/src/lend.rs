@@ -1,14 +1,14 @@
-//! Where a mount gets its view from.
+//! Where those who show a view to others get it from.
 
-use brio_session::{FsResult, View};
+use crate::{FsResult, View};
 
-/// Lends the view that a mount shows, one operation at a time.
+/// Lends the view that a mount or an export shows, one operation at a time.
 ///
-/// A source that moves to another state of its session (another stack, a view that was opened
-/// anew) says so by another epoch. Then a mount finds what the kernel knows again by the paths
-/// that it had; what is not there, or is of another kind now, is `ESTALE`. The kernel's caches
-/// are told. The epoch moves only while nothing is lent of the one before.
-pub trait Source: Send + Sync + 'static {
+/// A lender that moves to another state of its session (another stack, a view that was opened
+/// anew) says so by another epoch. Then whoever shows it finds what its clients know again by the
+/// paths that it had; what is not there, or is something else now, is `ESTALE`. The epoch moves
+/// only while nothing is lent of the one before.
+pub trait Lender: Send + Sync + 'static {
     /// For an operation that changes nothing.
     ///
     /// # Errors
@@ -21,8 +21,8 @@ pub trait Source: Send + Sync + 'static {
     /// As [`read`](Self::read); `ReadOnly`.
     fn write(&self) -> FsResult<Lent>;
 
-    /// Whether nobody else changes what the view shows for as long as the mount lives, and the
-    /// epoch never moves: then the kernel caches without end.
+    /// Whether nobody else changes what the view shows for as long as it is shown, and the epoch
+    /// never moves: then a client may cache without end.
     fn is_exclusive(&self) -> bool {
         false
     }
@@ -52,7 +52,7 @@ impl Lent {
 /// One view for ever, which nobody else changes.
 pub struct Fixed(pub View);
 
-impl Source for Fixed {
+impl Lender for Fixed {
     fn read(&self) -> FsResult<Lent> {
         Ok(Lent::new(self.0.clone(), 0))
     }

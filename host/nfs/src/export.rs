@@ -1,0 +1,340 @@
+//! One export: the nodes that clients have handles of.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use brio_session::{
+    DirEntry, FileHandle, FsError, FsResult, Kind, Lender, Lent, Listings, Meta, NodeHandle,
+    OpenOptions,
+};
+
+use crate::handles::{Handles, Seen, Told};
+
+/// Nodes that are kept at hand, twice as many at most.
+const NODES: usize = 32 << 10;
+/// Files that are kept open, and for how long after they were last used.
+const FILES: usize = 64;
+const IDLE: Duration = Duration::from_secs(2);
+/// Changes of one file wait for each other; files share these.
+const LOCKS: usize = 64;
+
+/// A view that is shown.
+pub(crate) struct Export {
+    pub id: u32,
+    /// `<directory>/<name>`, with `/@` behind it where it is what that stands on.
+    pub name: String,
+    pub root: Told,
+    pub listings: Listings,
+    lender: Arc<dyn Lender>,
+    handles: Arc<Handles>,
+    known: Mutex<Known>,
+    open: Mutex<VecDeque<OpenFile>>,
+    names: Mutex<()>,
+    files: [Mutex<()>; LOCKS],
+    used: Mutex<Instant>,
+}
+
+/// What was found lately. All of it is of one epoch.
+#[derive(Default)]
+struct Known {
+    epoch: u64,
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Default)]
+struct Generation {
+    nodes: HashMap<u64, (NodeHandle, Told)>,
+    ids: HashMap<NodeHandle, u64>,
+}
+
+struct OpenFile {
+    id: u64,
+    epoch: u64,
+    write: bool,
+    file: FileHandle,
+    used: Instant,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The table of handles failed: what depends on it cannot be answered.
+fn broken(error: rusqlite::Error) -> FsError {
+    tracing::error!(%error, "the table of NFS handles");
+    FsError::Io(0)
+}
+
+impl Known {
+    fn at(&mut self, epoch: u64) -> &mut Self {
+        if self.epoch != epoch {
+            *self = Self { epoch, ..Self::default() };
+        }
+        self
+    }
+
+    fn node(&mut self, id: u64) -> Option<(NodeHandle, Told)> {
+        if let Some(found) = self.young.nodes.get(&id) {
+            return Some(found.clone());
+        }
+        let (node, told) = self.old.nodes.remove(&id)?;
+        self.old.ids.remove(&node);
+        self.put(node.clone(), told);
+        Some((node, told))
+    }
+
+    fn told(&mut self, node: &NodeHandle) -> Option<Told> {
+        let id = self.young.ids.get(node).or_else(|| self.old.ids.get(node)).copied()?;
+        self.node(id).map(|(_, told)| told)
+    }
+
+    fn put(&mut self, node: NodeHandle, told: Told) {
+        if self.young.nodes.len() >= NODES {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.ids.insert(node.clone(), told.id);
+        self.young.nodes.insert(told.id, (node, told));
+    }
+
+    fn forget(&mut self, id: u64) {
+        for generation in [&mut self.young, &mut self.old] {
+            if let Some((node, _)) = generation.nodes.remove(&id) {
+                generation.ids.remove(&node);
+            }
+        }
+    }
+}
+
+impl Export {
+    pub(crate) fn new(
+        name: String,
+        lender: Arc<dyn Lender>,
+        handles: Arc<Handles>,
+    ) -> FsResult<Self> {
+        let id = handles.export(&name).map_err(broken)?;
+        // Whatever its number in the view is, or becomes, it is the root.
+        let seen = Seen { export: id, parent: 0, name: name.as_bytes(), ino: 0, kind: Kind::Dir };
+        let root = handles.tell(seen).map_err(broken)?;
+        Ok(Self {
+            id,
+            name,
+            root,
+            listings: Listings::default(),
+            lender,
+            handles,
+            known: Mutex::default(),
+            open: Mutex::default(),
+            names: Mutex::default(),
+            files: std::array::from_fn(|_| Mutex::default()),
+            used: Mutex::new(Instant::now()),
+        })
+    }
+
+    pub(crate) fn read(&self) -> FsResult<Lent> {
+        *lock(&self.used) = Instant::now();
+        self.lender.read()
+    }
+
+    pub(crate) fn write(&self) -> FsResult<Lent> {
+        *lock(&self.used) = Instant::now();
+        self.lender.write()
+    }
+
+    /// Held while names are made, moved and removed, so that what is told of a directory before
+    /// and after belongs together.
+    pub(crate) fn names(&self) -> MutexGuard<'_, ()> {
+        lock(&self.names)
+    }
+
+    /// Held while a file is changed, likewise.
+    pub(crate) fn file_lock(&self, id: u64) -> MutexGuard<'_, ()> {
+        lock(&self.files[(id % LOCKS as u64) as usize])
+    }
+
+    /// Closes what nobody used for a moment. Whether nobody used the export for so long.
+    pub(crate) fn rest(&self, idle: Duration) -> bool {
+        let gone: VecDeque<_> = {
+            let mut open = lock(&self.open);
+            let (kept, gone) =
+                std::mem::take(&mut *open).into_iter().partition(|f| f.used.elapsed() < IDLE);
+            *open = kept;
+            gone
+        };
+        drop(gone);
+        lock(&self.used).elapsed() >= idle
+    }
+
+    /// What a handle stands for.
+    ///
+    /// # Errors
+    /// `Stale` when it is not there any more; the host's.
+    pub(crate) fn node(&self, lent: &Lent, id: u64, salt: u64) -> FsResult<NodeHandle> {
+        if let Some((node, told)) = lock(&self.known).at(lent.epoch).node(id) {
+            return if told.salt == salt { Ok(node) } else { Err(FsError::Stale) };
+        }
+        // A client that asks for what it has looked up has seen it already.
+        let (node, told) = lent.view.unnoted(|| self.find(lent, id, 0))?;
+        if told.salt == salt { Ok(node) } else { Err(FsError::Stale) }
+    }
+
+    /// By its names, from the nearest directory that is at hand.
+    fn find(&self, lent: &Lent, id: u64, depth: usize) -> FsResult<(NodeHandle, Told)> {
+        if let Some(found) = lock(&self.known).at(lent.epoch).node(id) {
+            return Ok(found);
+        }
+        // No view is so deep. What the table says in a circle ends here.
+        if depth > 1024 {
+            return Err(FsError::Stale);
+        }
+        let (told, names) = self.handles.get(self.id, id).map_err(broken)?.ok_or(FsError::Stale)?;
+        if id == self.root.id {
+            let node = lent.view.root().node();
+            lock(&self.known).at(lent.epoch).put(node.clone(), told);
+            return Ok((node, told));
+        }
+        let mut missing = FsError::Stale;
+        for (parent, name) in names {
+            let found = self.find(lent, parent, depth + 1).and_then(|(dir, _)| {
+                lent.view.node_at(&dir.as_dir().ok_or(FsError::Stale)?, &name, false)
+            });
+            match found {
+                Ok((node, meta)) if meta.ino == told.ino && meta.kind == told.kind => {
+                    lock(&self.known).at(lent.epoch).put(node.clone(), told);
+                    return Ok((node, told));
+                }
+                Ok(_) | Err(FsError::NotFound | FsError::NotDirectory) => {}
+                Err(e) => missing = e,
+            }
+        }
+        Err(missing)
+    }
+
+    /// What a client is told of a node that it found at a name.
+    pub(crate) fn tell(
+        &self,
+        lent: &Lent,
+        (parent, name): (u64, &[u8]),
+        node: &NodeHandle,
+        meta: &Meta,
+    ) -> FsResult<Told> {
+        if let Some(told) = lock(&self.known).at(lent.epoch).told(node) {
+            return Ok(told);
+        }
+        let told = match self.other_name(lent, node, meta.ino, meta.nlink)? {
+            Some(told) => {
+                self.handles.name(parent, name, told.id).map_err(broken)?;
+                told
+            }
+            None => {
+                self.handles.tell(self.seen(parent, name, meta.ino, meta.kind)).map_err(broken)?
+            }
+        };
+        lock(&self.known).at(lent.epoch).put(node.clone(), told);
+        Ok(told)
+    }
+
+    /// What a client is told of what a listing shows, in its order. `None`: it may be something
+    /// that is known under another name, and must be looked at.
+    pub(crate) fn tell_names(
+        &self,
+        parent: u64,
+        entries: &[&DirEntry],
+    ) -> FsResult<Vec<Option<Told>>> {
+        let seen = entries.iter().map(|e| self.seen(parent, &e.name, e.ino, e.kind));
+        self.handles.tell_all(seen).map_err(broken)
+    }
+
+    fn seen<'a>(&self, parent: u64, name: &'a [u8], ino: u64, kind: Kind) -> Seen<'a> {
+        Seen { export: self.id, parent, name, ino, kind }
+    }
+
+    /// The number that it has by another of its names. Hard links of a base are files of their own
+    /// in a view, though they share an inode number: so it is looked which node each of them is.
+    fn other_name(
+        &self,
+        lent: &Lent,
+        node: &NodeHandle,
+        ino: u64,
+        links: u64,
+    ) -> FsResult<Option<Told>> {
+        if node.kind() == Kind::Dir || links < 2 {
+            return Ok(None);
+        }
+        for told in self.handles.of_ino(self.id, ino).map_err(broken)? {
+            let found = lent.view.unnoted(|| self.find(lent, told.id, 0));
+            if found.is_ok_and(|(known, _)| known == *node) {
+                return Ok(Some(told));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The number of the directory that something was told in; a directory has one.
+    pub(crate) fn parent(&self, id: u64) -> FsResult<u64> {
+        let (_, names) = self.handles.get(self.id, id).map_err(broken)?.ok_or(FsError::Stale)?;
+        names.first().map(|(parent, _)| *parent).ok_or(FsError::Stale)
+    }
+
+    pub(crate) fn told(&self, id: u64) -> FsResult<Told> {
+        let found = self.handles.get(self.id, id).map_err(broken)?;
+        found.map(|(told, _)| told).ok_or(FsError::Stale)
+    }
+
+    pub(crate) fn linked(&self, parent: u64, name: &[u8], id: u64) -> FsResult<()> {
+        self.handles.name(parent, name, id).map_err(broken)
+    }
+
+    pub(crate) fn removed(&self, parent: u64, name: &[u8]) -> FsResult<()> {
+        let gone = self.handles.removed(parent, name).map_err(broken)?;
+        self.forget(gone);
+        Ok(())
+    }
+
+    pub(crate) fn renamed(&self, from: (u64, &[u8]), to: (u64, &[u8])) -> FsResult<()> {
+        let gone = self.handles.renamed(from, to).map_err(broken)?;
+        self.forget(gone);
+        Ok(())
+    }
+
+    fn forget(&self, id: Option<u64>) {
+        let Some(id) = id else { return };
+        lock(&self.known).forget(id);
+        let mut open = lock(&self.open);
+        let (gone, kept): (VecDeque<_>, _) =
+            std::mem::take(&mut *open).into_iter().partition(|f| f.id == id);
+        *open = kept;
+        drop((open, gone));
+    }
+
+    /// A file, opened, or open still.
+    pub(crate) fn open(
+        &self,
+        lent: &Lent,
+        (id, salt): (u64, u64),
+        write: bool,
+    ) -> FsResult<FileHandle> {
+        let node = self.node(lent, id, salt)?;
+        {
+            let mut open = lock(&self.open);
+            let fits =
+                |f: &&mut OpenFile| f.id == id && f.epoch == lent.epoch && (f.write || !write);
+            if let Some(found) = open.iter_mut().find(fits) {
+                found.used = Instant::now();
+                return Ok(found.file.clone());
+            }
+        }
+        // The client has judged by the permission bits who may do what.
+        let how = OpenOptions { read: true, write, owner: true, ..OpenOptions::default() };
+        let file = node.open(&how)?;
+        let mut open = lock(&self.open);
+        open.retain(|f| f.id != id && f.epoch == lent.epoch);
+        while open.len() >= FILES {
+            open.pop_front();
+        }
+        let used = Instant::now();
+        open.push_back(OpenFile { id, epoch: lent.epoch, write, file: file.clone(), used });
+        Ok(file)
+    }
+}

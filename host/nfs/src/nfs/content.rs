@@ -1,0 +1,138 @@
+//! What is in files: `READ`, `WRITE`, `COMMIT`.
+
+use brio_session::{FsResult, Kind};
+
+use super::attr::{Around, Attr, around, post_op};
+use super::{Done, Held, MOST, answer, attr_of, handle, patient};
+use crate::server::{Object, Server};
+use crate::status::Status;
+use crate::xdr::{Decoder, Encoder};
+
+const UNSTABLE: u32 = 0;
+const DATA_SYNC: u32 = 1;
+const FILE_SYNC: u32 = 2;
+
+fn regular(kind: Kind) -> Result<(), Status> {
+    match kind {
+        Kind::File => Ok(()),
+        Kind::Dir => Err(Status::IsDir),
+        _ => Err(Status::Inval),
+    }
+}
+
+pub(super) fn read(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> Done {
+    let handle = handle(d)?;
+    let (offset, count) = (d.u64()?, d.u32()?);
+    d.end()?;
+    let begun = out.len();
+    match read_into(server, handle, offset, count, out) {
+        Ok(bytes) => {
+            server.counts.read(bytes);
+            Ok(None)
+        }
+        Err(status) => {
+            out.truncate(begun);
+            let attr = attr_of(server, handle).ok();
+            answer::<()>(out, Err(status), |_, ()| {}, |out| post_op(out, server, attr.as_ref()))
+        }
+    }
+}
+
+fn read_into(
+    server: &Server,
+    handle: &[u8],
+    offset: u64,
+    count: u32,
+    out: &mut Encoder,
+) -> Result<u64, Status> {
+    let object = server.resolve(handle)?;
+    if matches!(object, Object::Own(_)) {
+        return Err(Status::IsDir);
+    }
+    let held = Held::new(object, false)?;
+    regular(held.node.kind())?;
+    let file = held.export.open(&held.lent, (held.id, held.salt), false)?;
+    let meta = file.meta()?;
+    out.u32(0);
+    post_op(out, server, Some(&Attr { id: held.id, meta }));
+    let at = out.len();
+    out.u32(0);
+    out.bool(false);
+    let most = (count as usize).min(MOST);
+    let done = out.fill(most, |to| file.read_at(to, offset))?;
+    out.set(at, done as u32);
+    out.set(at + 4, u32::from(offset.saturating_add(done as u64) >= meta.size));
+    Ok(done as u64)
+}
+
+pub(super) fn write(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> Done {
+    let handle = handle(d)?;
+    let (offset, count, stable) = (d.u64()?, d.u32()?, d.u32()?);
+    let data = d.opaque(MOST)?;
+    d.end()?;
+    let mut change = Around::default();
+    let mut act = || -> Result<(), Status> {
+        if count as usize > data.len() || stable > FILE_SYNC {
+            return Err(Status::Inval);
+        }
+        changing(server, handle, &mut change, |held| {
+            let file = held.export.open(&held.lent, (held.id, held.salt), true)?;
+            file.write_at(&data[..count as usize], offset)?;
+            if stable != UNSTABLE { file.sync(stable == DATA_SYNC) } else { Ok(()) }
+        })
+    };
+    let done = act();
+    if done.is_ok() {
+        server.counts.written(count.into());
+    }
+    answer(
+        out,
+        done,
+        |out, ()| {
+            around(out, server, &change);
+            out.u32(count);
+            out.u32(stable);
+            out.array(&server.verifier);
+        },
+        |out| around(out, server, &change),
+    )
+}
+
+/// All of the file is committed, whatever part was asked for.
+pub(super) fn commit(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> Done {
+    let handle = handle(d)?;
+    let (_offset, _count) = (d.u64()?, d.u32()?);
+    d.end()?;
+    let mut change = Around::default();
+    let done = changing(server, handle, &mut change, |held| {
+        held.export.open(&held.lent, (held.id, held.salt), true)?.sync(false)
+    });
+    answer(
+        out,
+        done,
+        |out, ()| {
+            around(out, server, &change);
+            out.array(&server.verifier);
+        },
+        |out| around(out, server, &change),
+    )
+}
+
+fn changing(
+    server: &Server,
+    handle: &[u8],
+    change: &mut Around,
+    act: impl FnOnce(&Held) -> FsResult<()>,
+) -> Result<(), Status> {
+    let Object::Node { export, id, salt } = server.resolve(handle)? else {
+        return Err(Status::IsDir);
+    };
+    let lent = export.write().map_err(patient)?;
+    let node = export.node(&lent, id, salt)?;
+    let held = Held { export, lent, node, id, salt };
+    let _alone = held.export.file_lock(held.id);
+    change.before = held.meta().ok();
+    let done = regular(held.node.kind()).and_then(|()| act(&held).map_err(patient));
+    change.after = held.attr();
+    done
+}

@@ -1,0 +1,78 @@
+//! Taking names away: `REMOVE`, `RMDIR`, `RENAME`.
+
+use super::attr::{Around, around};
+use super::{Done, answer, attr_of, component, in_directory, is_dots, place};
+use crate::server::{Object, Server};
+use crate::status::Status;
+use crate::xdr::{Decoder, Encoder};
+
+fn old_name(name: &[u8]) -> Result<(), Status> {
+    component(name)?;
+    if is_dots(name) { Err(Status::Inval) } else { Ok(()) }
+}
+
+pub(super) fn remove(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> Done {
+    taken(server, d, out, false)
+}
+
+pub(super) fn rmdir(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> Done {
+    taken(server, d, out, true)
+}
+
+fn taken(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder, is_dir: bool) -> Done {
+    let (dir, name) = place(d)?;
+    d.end()?;
+    let (dir, done) = in_directory(server, dir, |held, dir| {
+        if is_dir && name == b".." {
+            return Err(Status::NotEmpty);
+        }
+        old_name(name)?;
+        let view = &held.lent.view;
+        if is_dir { view.rmdir_at(dir, name) } else { view.unlink_at(dir, name) }?;
+        Ok(held.export.removed(held.id, name)?)
+    });
+    let tail = |out: &mut Encoder| around(out, server, &dir);
+    answer(out, done, |out, ()| tail(out), |out| tail(out))
+}
+
+pub(super) fn rename(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> Done {
+    let (from, old) = place(d)?;
+    let (to, new) = place(d)?;
+    d.end()?;
+    let mut target = Around::default();
+    let (source, done) = in_directory(server, from, |held, dir| {
+        old_name(old)?;
+        new_name(new)?;
+        let Object::Node { export, id, salt } = server.resolve(to)? else {
+            return Err(Status::RoFs);
+        };
+        if export.id != held.export.id {
+            return Err(Status::XDev);
+        }
+        let node = export.node(&held.lent, id, salt)?;
+        target.before = node.meta().ok();
+        let to_dir = node.as_dir().ok_or(Status::NotDir)?;
+        // Two names of one file: nothing happens, and both stay.
+        let same = |at, name: &[u8]| held.lent.view.node_at(at, name, false).map(|(node, _)| node);
+        let both = match (same(dir, old), same(&to_dir, new)) {
+            (Ok(a), Ok(b)) => a == b,
+            _ => false,
+        };
+        held.lent.view.rename_at(dir, old, &to_dir, new)?;
+        if !both {
+            export.renamed((held.id, old), (id, new))?;
+        }
+        Ok(())
+    });
+    target.after = attr_of(server, to).ok();
+    let tail = |out: &mut Encoder| {
+        around(out, server, &source);
+        around(out, server, &target);
+    };
+    answer(out, done, |out, ()| tail(out), |out| tail(out))
+}
+
+fn new_name(name: &[u8]) -> Result<(), Status> {
+    component(name)?;
+    if is_dots(name) { Err(Status::Inval) } else { Ok(()) }
+}
