@@ -18,7 +18,8 @@ use crate::gc::is_collected;
 use crate::intent::End;
 use crate::state::State;
 use crate::{
-    BindError, RecoverError, Session, SessionError, SessionId, disk, history, journal, lease, meta,
+    BindError, Domain, RecoverError, Session, SessionError, SessionId, disk, history, journal,
+    lease, meta,
 };
 
 const BINDS: &[u8] = b"binds";
@@ -163,6 +164,22 @@ impl Session {
     }
 }
 
+impl Domain {
+    /// The base as of a landing, with what was edited from outside since. Nothing is kept for it:
+    /// what was collected meanwhile is `SnapshotGone`, and never anything newer.
+    ///
+    /// # Errors
+    /// `LandingUnknown`, `LandingGone`; when the base is gone, or nothing can land in it.
+    pub fn as_of(&self, landing: u64) -> Result<Arc<dyn Lower>, BindError> {
+        let state = self.state();
+        check_landing(state, landing)?;
+        let view = |source| BindError::View { target: format!("landing:{landing}"), source };
+        let base = FrozenBase::open_unkept(state.clone(), landing).map_err(view)?;
+        base.stat(&RelPath::root()).map_err(view)?;
+        Ok(Arc::new(base))
+    }
+}
+
 fn load(state: &State, id: &SessionId) -> Result<Vec<Bind>, BindError> {
     let corrupt = |what: String| BindError::Corrupt { session: id.clone(), what };
     let raw = meta::dir(state, id).and_then(|dir| disk::read(dir, BINDS)).doing(id)?;
@@ -278,7 +295,8 @@ pub(crate) fn oldest_landing(state: &State, id: &SessionId) -> io::Result<u64> {
 }
 
 /// Whether the base can be seen as of a landing.
-fn check_landing(state: &State, landing: u64) -> Result<(), BindError> {
+/// Whether all is there that the base as of a landing needs.
+pub(crate) fn check_landing(state: &State, landing: u64) -> Result<(), BindError> {
     state.base_is_there().map_err(SessionError::from)?;
     state.may_land().map_err(SessionError::from)?;
     let newest = state.seq.get().doing("the landing sequence")?.landing();

@@ -13,6 +13,7 @@ use cap_std::fs::Dir;
 use rustix::fs::{FileType, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::binds;
 use crate::disk::{self, DIR};
 use crate::gc::is_collected;
 use crate::history::{self, History};
@@ -33,6 +34,8 @@ pub(crate) struct FrozenBase {
     state: Arc<State>,
     n: u64,
     prefix: RelPath,
+    /// No session keeps what later landings displaced.
+    unkept: bool,
     snapshot: RwLock<Arc<Snapshot>>,
 }
 
@@ -55,8 +58,15 @@ enum Place<'a> {
 
 impl FrozenBase {
     pub(crate) fn open(state: Arc<State>, n: u64, prefix: RelPath) -> FsResult<Self> {
-        let snapshot = RwLock::new(Arc::new(load(&state, n)?));
-        Ok(Self { state, n, prefix, snapshot })
+        let snapshot = RwLock::new(Arc::new(load(&state, n, false)?));
+        Ok(Self { state, n, prefix, unkept: false, snapshot })
+    }
+
+    /// As [`open`](Self::open), where nothing keeps what it needs: what was collected meanwhile is
+    /// `SnapshotGone`, and never anything newer.
+    pub(crate) fn open_unkept(state: Arc<State>, n: u64) -> FsResult<Self> {
+        let snapshot = RwLock::new(Arc::new(load(&state, n, true)?));
+        Ok(Self { state, n, prefix: RelPath::root(), unkept: true, snapshot })
     }
 
     /// Runs an operation, again and again until the sequence stood still meanwhile.
@@ -78,7 +88,7 @@ impl FrozenBase {
             if self.state.seq.get()? == snapshot.value {
                 return answer;
             }
-            let new = Arc::new(load(&self.state, self.n)?);
+            let new = Arc::new(load(&self.state, self.n, self.unkept)?);
             *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = new;
         }
     }
@@ -268,13 +278,18 @@ impl FrozenBase {
     }
 }
 
-fn load(state: &State, n: u64) -> FsResult<Snapshot> {
+fn load(state: &State, n: u64, unkept: bool) -> FsResult<Snapshot> {
     let value = state.seq.get()?;
     let history = if value.landing() <= n && value.quiet() {
         History::default()
     } else {
         History::load(state, n).map_err(|_| FsError::SnapshotGone)?
     };
+    // Collecting marks a landing before it takes anything of it away: what is not marked now was
+    // there when it was read.
+    if unkept {
+        binds::check_landing(state, n).map_err(|_| FsError::SnapshotGone)?;
+    }
     Ok(Snapshot { value, history, dirs: RwLock::default() })
 }
 

@@ -14,6 +14,11 @@ pub(crate) fn base(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> 
     lower::open(state, meta)
 }
 
+/// What a session began on: for a child, with its parent's layers of then.
+pub(crate) fn began_on(state: &Arc<State>, meta: &Meta) -> FsResult<Arc<dyn Lower>> {
+    seal_over(state, base(state, meta)?, &meta.layers[..meta.inherited.min(meta.layers.len())])
+}
+
 /// Whether what a session stands on can be opened here at all.
 pub(crate) fn check_store(state: &State, meta: &Meta) -> Result<(), SessionError> {
     match meta.lower.tree() {

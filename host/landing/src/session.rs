@@ -103,6 +103,15 @@ impl Session {
         against::changes(&self.domain, &self.meta()?)
     }
 
+    /// What it branches, as of its begin or its last rebase: its base, and for a child its parent's
+    /// work of then.
+    ///
+    /// # Errors
+    /// As [`view`](Self::view).
+    pub fn base(&self) -> FsResult<Arc<dyn Lower>> {
+        layers::began_on(&self.domain, &self.meta()?)
+    }
+
     /// The base as it is now, from the directory down that it branches.
     ///
     /// # Errors

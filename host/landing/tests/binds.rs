@@ -3,7 +3,7 @@
 
 mod common;
 
-use brio_landing::{Bind, BindAccess, BindError, BindSource, GcOptions, Session};
+use brio_landing::{BeginOptions, Bind, BindAccess, BindError, BindSource, GcOptions, Session};
 use brio_session::{FsError, Lower, RelPath, Verdict};
 use common::faults::{At, VERDICTS};
 use common::{begin, commit, edit, open, open_door, open_keeping};
@@ -196,4 +196,86 @@ fn a_mounted_landing_never_shows_anything_newer() {
     s.unbind("/as-of/1", "mount").unwrap();
     d.gc_with(&GcOptions { window, ..GcOptions::default() }).unwrap();
     assert!(!first.exists());
+}
+
+// M-033: the base as of a landing can be looked at though nothing keeps it: it is what it was, or
+// an error, and never something newer.
+#[test]
+fn a_landing_that_nobody_keeps_never_shows_anything_newer() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "0").unwrap();
+    let d = open_keeping(dir.path());
+    // Somebody else lands and collects.
+    let land = |path: &str, text: &str| {
+        let d = open_keeping(dir.path());
+        let s = begin(&d, "lands");
+        edit(&s, &[(path, text.as_bytes())]);
+        commit(&d, s.id()).unwrap();
+    };
+    land("f", "1");
+    land("g", "2");
+    assert!(matches!(d.as_of(3), Err(BindError::LandingUnknown { landing: 3 })));
+    let [zero, one, two] = [0, 1, 2].map(|k| d.as_of(k).unwrap());
+    land("f", "3");
+    let missing = || Err(FsError::NotFound);
+    let text = |t: &str| Ok(t.to_owned());
+    let all = |lower: &dyn Lower| ["f", "g", "new"].map(|path| content(lower, path));
+    let want = [
+        [text("0"), missing(), missing()],
+        [text("1"), missing(), missing()],
+        [text("1"), text("2"), missing()],
+    ];
+    assert_eq!([all(&*zero), all(&*one), all(&*two)], want);
+    let window = Some(std::time::Duration::ZERO);
+    for round in 0..3 {
+        // What comes between two looks is never seen, and collected.
+        for step in ["a", "b"] {
+            land("f", &format!("5 {round} {step}"));
+            land("g", &format!("6 {round} {step}"));
+            land("new", &format!("7 {round} {step}"));
+            let collector = open_keeping(dir.path());
+            collector.gc_with(&GcOptions { window, ..GcOptions::default() }).unwrap();
+        }
+        land("f", &format!("8 {round}"));
+        for (lower, want) in [&zero, &one, &two].into_iter().zip(&want) {
+            for (path, want) in ["f", "g", "new"].into_iter().zip(want) {
+                let found = content(&**lower, path);
+                let gone = found == Err(FsError::SnapshotGone);
+                assert!(gone || found == *want, "round {round}, {path}: {found:?}");
+            }
+            assert_eq!(content(&**lower, "f"), Err(FsError::SnapshotGone));
+        }
+    }
+    // Whatever is found of the landings that were collected, a new look is refused too.
+    d.gc_with(&GcOptions { window, ..GcOptions::default() }).unwrap();
+    for k in 0..=2 {
+        let refused = d.as_of(k).map(drop);
+        let gone = matches!(
+            refused,
+            Err(BindError::LandingGone { .. } | BindError::LandingUnknown { .. })
+        );
+        assert!(gone, "{k}: {refused:?}");
+    }
+}
+
+// M-035, M-043: what a session branches is what it was at the begin, whatever lands after that
+// and whatever the session writes; for a child with its parent's work of then.
+#[test]
+fn what_a_session_branches_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "0").unwrap();
+    let d = open(dir.path());
+    let parent = begin(&d, "parent");
+    edit(&parent, &[("f", b"parent"), ("p", b"p")]);
+    let child = BeginOptions { parent: Some(parent.id().clone()), ..BeginOptions::default() };
+    let child = d.begin(child).unwrap();
+    edit(&child, &[("f", b"child")]);
+    let other = begin(&d, "other");
+    edit(&other, &[("f", b"landed")]);
+    commit(&d, other.id()).unwrap();
+    let of = |s: &Session, path: &str| content(&*s.base().unwrap(), path);
+    assert_eq!(of(&parent, "f").as_deref(), Ok("0"));
+    assert_eq!(of(&parent, "p"), Err(FsError::NotFound));
+    assert_eq!(of(&child, "f").as_deref(), Ok("parent"));
+    assert_eq!(of(&child, "p").as_deref(), Ok("p"));
 }
