@@ -57,6 +57,10 @@ mod history;
 mod inputs;
 mod journal;
 mod kill;
+#[cfg(unix)]
+mod leased;
+#[cfg(unix)]
+mod lent;
 mod listing;
 mod manager;
 mod metadata;
@@ -154,8 +158,8 @@ pub use brio_runtime::{
     RunReport, Severity, StopToken, TaskOutput, Usage, Verdict, WasmFormat,
 };
 pub use brio_session::{
-    Change, ChangeKind, ChangeSet, Content, Door, FileHandle, FsError, Handle, Kind, Lower, Meta,
-    OpenOptions, RelPath, STATE_DIR, Time, View, ViewOptions,
+    Change, ChangeKind, ChangeSet, Content, Door, FileHandle, Fixed, FsError, FsResult, Handle,
+    Kind, Lender, Lent, Lower, Meta, OpenOptions, RelPath, STATE_DIR, Time, View, ViewOptions,
 };
 pub use builder::{BrioBuilder, SessionLimits};
 pub use bundled::{Bundled, bundled, bundled_agent};
@@ -171,6 +175,8 @@ pub use exec::{Confinement, ExecEnd, ExecError, ExecReport, ExecRequest, ShownAs
 pub use guard::SessionGuard;
 pub use inputs::InputError;
 pub use kill::{KillEnding, KillOptions, Killed};
+#[cfg(unix)]
+pub use lent::{LandingViewError, LentSession};
 pub use listing::{ListFilter, Listed};
 pub use manager::{ActiveSession, KillError, SessionLease, SessionManager};
 pub use metadata::SessionMetadata;

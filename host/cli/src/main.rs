@@ -8,6 +8,7 @@ mod interrupt;
 mod json;
 mod logging;
 mod lower;
+mod nfs;
 mod open;
 mod patch;
 mod progress;

@@ -3,7 +3,7 @@
 //! [`json`] is what they show as the command line does.
 #[cfg(any(feature = "grpc", feature = "mcp"))]
 mod bases;
-#[cfg(any(feature = "grpc", feature = "mcp", feature = "metrics"))]
+#[cfg(any(feature = "grpc", feature = "mcp", feature = "metrics", feature = "nfs"))]
 mod bind;
 #[cfg(any(feature = "grpc", feature = "mcp"))]
 mod calls;
@@ -15,10 +15,12 @@ pub mod json;
 pub mod mcp;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(all(feature = "nfs", unix))]
+pub mod nfs;
 #[cfg(feature = "json")]
 pub mod time;
 #[cfg(any(feature = "grpc", feature = "mcp"))]
 mod waiting;
 
-#[cfg(any(feature = "grpc", feature = "mcp", feature = "metrics"))]
+#[cfg(any(feature = "grpc", feature = "mcp", feature = "metrics", feature = "nfs"))]
 pub use bind::BindError;

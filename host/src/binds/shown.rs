@@ -1,11 +1,10 @@
 //! What a session shows, opened for one run.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use brio_landing::{Bind, BindAccess, BindError, BindSource};
 use brio_runtime::Files;
-use brio_session::{Direct, DirectOptions, Lower, View, ViewOptions};
+use brio_session::{Direct, DirectOptions, View};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
@@ -53,7 +52,7 @@ impl SessionHandle {
                         e => e,
                     })?;
                     let failed = |source| BindError::View { target: bind.target.clone(), source };
-                    let view = self.over(base).map_err(failed)?;
+                    let view = self.brio().view_over(base).map_err(failed)?;
                     shown.views.push((bind.target, view));
                 }
             }
@@ -107,32 +106,6 @@ impl SessionHandle {
             path: real,
         })
     }
-
-    /// A read-only view of a lower. Its empty layer is needed while it is opened, and no longer.
-    fn over(&self, lower: Arc<dyn Lower>) -> brio_session::FsResult<View> {
-        let scratch = tempfile_in(&self.brio().scratch())?;
-        let open = || {
-            let layer = Dir::open_ambient_dir(&scratch, ambient_authority())?;
-            let options = ViewOptions { read_only: true, ..ViewOptions::default() };
-            View::create_layer(&layer, &options.door)?;
-            View::open(layer, lower, options)
-        };
-        let view = open();
-        if let Err(error) = std::fs::remove_dir_all(&scratch) {
-            tracing::warn!(path = %scratch.display(), %error, "left behind");
-        }
-        view
-    }
-}
-
-/// A new private directory; unique while this process lives.
-fn tempfile_in(scratch: &Path) -> std::io::Result<PathBuf> {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let n = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let dir = scratch.join(format!("mount-{}-{n}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
-    crate::brio::make_private(&dir)?;
-    Ok(dir)
 }
 
 impl Shown {

@@ -5,7 +5,6 @@
 //! moment, or when somebody wants it. Then the mount shows the session read-only, and looks
 //! whether others moved it on.
 
-mod leased;
 mod seat;
 
 use std::io;
@@ -17,16 +16,9 @@ use brio_landing::LeaseError;
 use brio_mount::{Mount, MountError, Options};
 use brio_runtime::StopToken;
 
+use crate::leased::{IDLE_POLL, Leased, POLL, REST, State};
 use crate::{Brio, Grants, SessionHandle};
-use leased::{Leased, State};
 use seat::Seat;
-
-/// How long after the last change the lease is kept.
-const REST: Duration = Duration::from_secs(2);
-/// How often is looked whether somebody wants the lease.
-const POLL: Duration = Duration::from_millis(50);
-/// How often, while it is not held, whether the session is still there.
-const IDLE_POLL: Duration = Duration::from_millis(250);
 
 /// How a session is mounted.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +101,7 @@ impl SessionHandle {
         ready: impl FnOnce(&Path),
     ) -> Result<(), SessionMountError> {
         let mut seat = Seat::take(self)?;
-        let state = State::new(self.clone(), options.grants.vcs)?;
+        let state = State::new(self.clone(), "mount", options.grants.vcs)?;
         let mount = Mount::at(seat.at(), Leased(state.clone()), &Options::default())?;
         let served = Serving { mount, state };
         seat.say_ready(options.grants.vcs)?;

@@ -12,8 +12,9 @@ mod start;
 
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use brio_registry::RegistryError;
@@ -36,6 +37,8 @@ pub struct Supervisor {
     brio: Brio,
     queue: Arc<Queue>,
     runner: Arc<HostRunner>,
+    /// Where this process exports sessions.
+    nfs: Arc<OnceLock<SocketAddr>>,
 }
 
 /// How the queue is worked on.
@@ -163,7 +166,7 @@ impl Brio {
             open: Mutex::default(),
             left: Mutex::default(),
         });
-        Ok(Supervisor { brio: self.clone(), queue, runner })
+        Ok(Supervisor { brio: self.clone(), queue, runner, nfs: Arc::default() })
     }
 }
 
@@ -171,6 +174,12 @@ impl Supervisor {
     /// Whose tasks these are.
     pub fn brio(&self) -> &Brio {
         &self.brio
+    }
+
+    /// Has [`health`](Self::health) say where this process, which serves the home, exports sessions
+    /// by NFS.
+    pub fn announce_nfs(&self, address: SocketAddr) {
+        let _ = self.nfs.set(address);
     }
 
     /// Puts a task into the queue; its id. Durable when it returns.

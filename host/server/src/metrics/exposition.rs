@@ -18,6 +18,8 @@ pub struct Exposition {
     supervisor: Supervisor,
     #[cfg(feature = "grpc")]
     grpc: Option<crate::grpc::Counts>,
+    #[cfg(all(feature = "nfs", unix))]
+    nfs: Option<std::sync::Arc<crate::nfs::Counts>>,
 }
 
 /// What one moment looks like.
@@ -28,6 +30,8 @@ struct Moment {
     sessions: Vec<(String, u64)>,
     /// Requests, by their method and how they ended.
     requests: Option<Vec<(&'static str, &'static str, u64)>>,
+    #[cfg(all(feature = "nfs", unix))]
+    nfs: Option<std::sync::Arc<crate::nfs::Counts>>,
     #[cfg(target_os = "linux")]
     process: Option<super::process::Process>,
 }
@@ -48,6 +52,8 @@ impl Exposition {
             supervisor,
             #[cfg(feature = "grpc")]
             grpc: None,
+            #[cfg(all(feature = "nfs", unix))]
+            nfs: None,
         }
     }
 
@@ -55,6 +61,13 @@ impl Exposition {
     #[cfg(feature = "grpc")]
     pub fn with_grpc(mut self, counts: crate::grpc::Counts) -> Self {
         self.grpc = Some(counts);
+        self
+    }
+
+    /// And of what this process answers by NFS.
+    #[cfg(all(feature = "nfs", unix))]
+    pub fn with_nfs(mut self, counts: std::sync::Arc<crate::nfs::Counts>) -> Self {
+        self.nfs = Some(counts);
         self
     }
 
@@ -75,6 +88,8 @@ impl Exposition {
             requests: self.grpc.as_ref().map(crate::grpc::Counts::now),
             #[cfg(not(feature = "grpc"))]
             requests: None,
+            #[cfg(all(feature = "nfs", unix))]
+            nfs: self.nfs.clone(),
             #[cfg(target_os = "linux")]
             process: super::process::Process::now()
                 .inspect_err(|error| tracing::warn!(%error, "/proc cannot be read"))
@@ -118,7 +133,7 @@ impl Families<'_> {
         metric.encode(family)
     }
 
-    fn labelled<'n>(
+    pub(super) fn labelled<'n>(
         &mut self,
         (name, help, kind): (&str, &str, MetricType),
         label: &'static str,
@@ -216,6 +231,11 @@ impl Collector for Moment {
             }
         }
 
+        #[cfg(all(feature = "nfs", unix))]
+        if let Some(nfs) = &self.nfs {
+            super::exports::encode(&mut all, nfs)?;
+        }
+
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         let mut info =
             all.0.encode_descriptor("brio_build", "This brio", None, MetricType::Info)?;
@@ -243,6 +263,8 @@ mod tests {
                 jobs: JobCounts::default(),
                 sessions: Vec::new(),
                 requests: None,
+                #[cfg(all(feature = "nfs", unix))]
+                nfs: None,
                 #[cfg(target_os = "linux")]
                 process: None,
             };

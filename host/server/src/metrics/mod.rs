@@ -4,6 +4,8 @@
 //! for it, by HTTP/1.1.
 
 mod endpoint;
+#[cfg(all(feature = "nfs", unix))]
+mod exports;
 mod exposition;
 #[cfg(target_os = "linux")]
 mod process;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use brio_landing::{Log, LogEntry};
 use brio_session::RelPath;
-use brio_store::{LandingDoc, Project};
+use brio_store::{Hash, LandingDoc, Project};
 
 use super::changes::{Changes, UNDOS};
 use crate::push::to_time;
@@ -50,6 +50,17 @@ impl Place {
             landings: records.iter().map(entry).collect(),
             kept_since: (head.position() > 0).then_some(kept.max(1)),
         })
+    }
+}
+
+impl Place {
+    /// The tree that the project's head had at a position.
+    ///
+    /// # Errors
+    /// `STORE_MISSING` for one that it never had; the store's.
+    pub fn tree_at(&self, position: u64) -> Result<Hash, ShareError> {
+        let head = self.head()?.0;
+        Ok(self.run(|p: Project| async move { p.past(position, &head).await })?.base.tree)
     }
 }
 

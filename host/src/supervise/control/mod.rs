@@ -14,6 +14,7 @@ mod serve;
 mod subscription;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ pub struct Health {
     pub jobs: JobCounts,
     /// The sessions of the home that have not ended, as the index knows them.
     pub sessions: u64,
+    /// Where it exports sessions by NFS.
+    #[serde(default)]
+    pub nfs: Option<SocketAddr>,
 }
 
 /// What a subscriber is told: see [`Supervisor::subscribe`](crate::Supervisor::subscribe).

@@ -111,6 +111,7 @@ impl Supervisor {
             since,
             jobs: self.job_counts()?,
             sessions: states.iter().map(|(_, n)| n).sum(),
+            nfs: self.nfs.get().copied(),
         })
     }
 }

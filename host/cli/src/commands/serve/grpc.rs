@@ -53,8 +53,12 @@ impl GrpcArgs {
         ["--grpc".to_owned(), address].into_iter().chain(bases).collect()
     }
 
-    /// Takes the address, before anything is begun.
-    pub(super) fn prepare(&self, supervisor: &Supervisor) -> Result<Option<Clients>, Failure> {
+    /// Takes the address, before anything is begun. `nfs`: sessions are exported by NFS too.
+    pub(super) fn prepare(
+        &self,
+        supervisor: &Supervisor,
+        nfs: bool,
+    ) -> Result<Option<Clients>, Failure> {
         let Some(address) = &self.grpc else { return Ok(None) };
         let endpoint = Endpoint::bind(address)?;
         let mut bases = self.grpc_base.clone();
@@ -62,7 +66,7 @@ impl GrpcArgs {
             bases.push(PathBuf::from("."));
         }
         let (limits, disk, files) = commands::mcp::limits(&Places::from_env()?)?;
-        let options = Options { bases, limits, disk, files, ..Options::default() };
+        let options = Options { bases, limits, disk, files, nfs, ..Options::default() };
         let server = Server::new(supervisor.brio().clone(), options)?;
         Ok(Some(Clients { endpoint, server }))
     }

@@ -2,6 +2,8 @@
 mod events;
 mod grpc;
 mod mcp;
+#[cfg(unix)]
+mod nfs;
 mod status;
 pub(crate) mod systemd;
 mod unit;
@@ -49,22 +51,25 @@ pub(crate) struct Serve {
     metrics_public: bool,
     #[command(flatten)]
     mcp: mcp::McpArgs,
+    #[cfg(unix)]
+    #[command(flatten)]
+    nfs: nfs::NfsArgs,
     #[command(flatten)]
     grpc: grpc::GrpcArgs,
     /// End the one that serves this home.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "nfs", "sandbox", "require_sandbox"])]
     stop: bool,
     /// Say how the one that serves this home is. The status is 1 when nobody does.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "nfs", "sandbox", "require_sandbox"])]
     status: bool,
     /// Show what happens to tasks, as the one that serves this home tells it, until Ctrl-C.
     ///
     /// It may end and begin again meanwhile. Where nobody serves, the beginnings and ends of tasks
     /// are read from the queue.
-    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "sandbox", "require_sandbox"])]
+    #[arg(long, group = "instead", conflicts_with_all = ["jobs", "metrics", "mcp", "grpc", "nfs", "sandbox", "require_sandbox"])]
     events: bool,
     /// With --status: print `{schema, served, pid, version, since, jobs: {queued, running,
-    /// waiting}, sessions}`. With --events: print `{schema, event, …}` a line.
+    /// waiting}, sessions, nfs}`. With --events: print `{schema, event, …}` a line.
     #[arg(long)]
     json: bool,
     /// Print a systemd unit that serves this home with these options, for
@@ -115,6 +120,7 @@ impl Serve {
             .chain(public)
             .chain(self.mcp.options())
             .chain(self.grpc.options())
+            .chain(self.nfs.options())
             .chain(required)
             .collect()
     }
@@ -135,15 +141,19 @@ impl Serve {
             self.metrics.map(|at| Endpoint::bind(at, self.metrics_public)).transpose()?;
         let mut metrics = None;
         let mut clients = self.mcp.prepare(supervisor)?;
-        let mut programs = self.grpc.prepare(supervisor)?;
+        let mut exports = self.nfs.prepare(supervisor)?;
+        let mut programs = self.grpc.prepare(supervisor, exports.is_some())?;
         let counts = programs.as_ref().map(grpc::Clients::counts);
-        let (mut serving, mut answering) = (None, None);
+        let (mut serving, mut answering, mut exported) = (None, None, None);
         supervisor.serve(options, &interrupt.token(), |state| match state {
             ServerState::Ready => {
                 ui.say("serving; Ctrl-C ends it, and what runs is put back");
+                exported = exports.take().and_then(|exports| exports.serve(ui));
+                let files = exported.as_ref().map(|exported| exported.counts().clone());
                 metrics = endpoint.take().and_then(|at| {
                     let figures = Exposition::new(supervisor.clone());
-                    publish(ui, at, counts.iter().cloned().fold(figures, Exposition::with_grpc))
+                    let figures = counts.iter().cloned().fold(figures, Exposition::with_grpc);
+                    publish(ui, at, files.into_iter().fold(figures, Exposition::with_nfs))
                 });
                 serving = clients.take().and_then(|clients| clients.serve(ui));
                 answering = programs.take().and_then(|programs| programs.serve(ui));
@@ -152,7 +162,7 @@ impl Serve {
             ServerState::Stopping => manager.stopping(),
             _ => {}
         })?;
-        drop((metrics, serving, answering));
+        drop((metrics, serving, answering, exported));
         Ok(Exit::Ok)
     }
 }

@@ -19,6 +19,8 @@ struct Json {
     jobs: Jobs,
     /// Those that have not ended.
     sessions: u64,
+    /// Where they are exported by NFS.
+    nfs: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +51,7 @@ pub(super) fn status(ui: &Ui, supervisor: &Supervisor, json: bool) -> Result<Exi
             since: of.map(|h| rfc3339(h.since)),
             jobs: Jobs { queued: jobs.queued, running: jobs.running, waiting: jobs.waiting },
             sessions,
+            nfs: of.and_then(|h| h.nfs).map(|at| at.to_string()),
         })?;
         return Ok(exit);
     }
@@ -64,5 +67,8 @@ pub(super) fn status(ui: &Ui, supervisor: &Supervisor, json: bool) -> Result<Exi
         jobs.running, jobs.queued, jobs.waiting
     ))?;
     ui.line(format_args!("sessions: {sessions} open"))?;
+    if let Some(at) = health.as_ref().and_then(|health| health.nfs) {
+        ui.line(format_args!("NFS: {at}"))?;
+    }
     Ok(exit)
 }

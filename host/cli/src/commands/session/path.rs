@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::json::SCHEMA;
+use crate::nfs::Export;
 use crate::open;
 use crate::progress::Shown;
 use crate::ui::Ui;
@@ -22,6 +23,8 @@ use crate::units::parse_duration;
 /// It is mounted on demand, only for you, and unmounted when nobody uses it any more. What you
 /// change there is the session's at once; while an agent or a command works in the session, you
 /// can only read. What you start there has all your rights: `session exec` confines it.
+///
+/// While `brio serve --nfs` exports sessions, the command that mounts it so is said too.
 ///
 /// Without FUSE it is a copy, which is said; `session import` takes back what you changed there.
 #[derive(Debug, clap::Args)]
@@ -38,8 +41,8 @@ pub(crate) struct Path {
     /// Unmount it now.
     #[arg(long, conflicts_with_all = ["grant", "idle"])]
     unmount: bool,
-    /// Print `{schema, session, path, shown}`; shown is "mount" or "export", and with --unmount
-    /// path is null.
+    /// Print `{schema, session, path, shown, nfs_mount}`; shown is "mount" or "export", with
+    /// --unmount path is null, and nfs_mount is null while nobody exports it.
     #[arg(long)]
     json: bool,
     /// Serve the mount, and say on standard output when it is there.
@@ -54,6 +57,7 @@ struct Json {
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shown: Option<&'static str>,
+    nfs_mount: Option<String>,
 }
 
 /// What a server says once: nothing is wrong, or why it cannot serve.
@@ -97,15 +101,20 @@ impl Path {
         session: &SessionHandle,
         shown: Option<(PathBuf, &'static str)>,
     ) -> Result<Exit, Failure> {
+        let nfs_mount = Export::of(session.id()).mount_command();
         if self.json {
             ui.json(&Json {
                 schema: SCHEMA,
                 session: session.id().to_string(),
                 path: shown.as_ref().map(|(at, _)| at.display().to_string()),
                 shown: shown.map(|(_, how)| how),
+                nfs_mount,
             })?;
         } else if let Some((at, _)) = shown {
             ui.line(at.display())?;
+            if let Some(command) = nfs_mount {
+                ui.say(format_args!("or by NFS: {command}"));
+            }
         }
         Ok(Exit::Ok)
     }

@@ -9,13 +9,15 @@ use crate::config::Places;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json::SCHEMA;
+use crate::nfs::Export;
 use crate::open;
 use crate::ui::Ui;
 
 /// Begin a session on the head of a project in a store, without or with a directory here.
 ///
 /// Prints its id and the tree that it stands on. Nothing is copied and nothing fetched; files are
-/// as they are read. `brio session exec ID -- COMMAND`, `brio session path ID` and
+/// as they are read. While `brio serve --nfs` exports sessions, it also prints how this one is
+/// mounted. `brio session exec ID -- COMMAND`, `brio session path ID` and
 /// `brio run --session ID` work in it, `brio session push ID` brings it to other machines, and
 /// `brio session land ID` lands it on the head.
 #[derive(Debug, clap::Args)]
@@ -42,7 +44,8 @@ pub(crate) struct Start {
     /// Make it the current session of the project.
     #[arg(long)]
     current: bool,
-    /// Print `{schema, session, title, goal, project, store, base_tree, position}`.
+    /// Print `{schema, session, title, goal, project, store, base_tree, position, nfs_export,
+    /// nfs_mount}`; nfs_mount is null while nobody serves it.
     #[arg(long)]
     json: bool,
 }
@@ -57,6 +60,8 @@ struct Json {
     store: String,
     base_tree: String,
     position: u64,
+    nfs_export: String,
+    nfs_mount: Option<String>,
 }
 
 impl Start {
@@ -83,6 +88,7 @@ impl Start {
             let LowerInfo::Tree(tree) = info.lower else {
                 return Err(Failure::new("NOT_SHARED", "it stands on no tree of a store"));
             };
+            let export = Export::of(session.id());
             if self.json {
                 return ui.json(&Json {
                     schema: SCHEMA,
@@ -93,9 +99,21 @@ impl Start {
                     store: tree.store,
                     base_tree: tree.tree,
                     position: tree.position,
+                    nfs_mount: export.mount_command(),
+                    nfs_export: export.path,
                 });
             }
             ui.line(format_args!("Session ID: {}", session.id()))?;
+            match export.mount_command() {
+                Some(command) => {
+                    ui.line(format_args!("NFS Export: {}", export.path))?;
+                    ui.line(format_args!("Mount: {command}"))?;
+                }
+                None => ui.line(format_args!(
+                    "NFS Export: {} (while `brio serve --nfs` runs)",
+                    export.path
+                ))?,
+            }
             ui.line(format_args!(
                 "Base Tree: {} (position {} of {} in {})",
                 tree.tree, tree.position, tree.project, tree.store

@@ -1,15 +1,25 @@
-//! The source of such a mount: the session as it is, and the lease when somebody writes.
+//! A session that is shown for long: as it is now, and with the lease when somebody writes.
+//!
+//! The lease is taken at the first change. Whoever shows the session gives it back when no change
+//! came for a moment ([`REST`]), or when somebody wants it; then the session is shown read-only,
+//! and it is looked whether others moved it on.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use brio_landing::{Isolation, LeaseError, SessionMark, Writer};
-use brio_mount::{Lent, Source};
-use brio_session::{FsError, FsResult, View, ViewOptions};
+use brio_session::{FsError, FsResult, Lender, Lent, View, ViewOptions};
 
 use rustix::io::Errno;
 
 use crate::SessionHandle;
+
+/// How long after the last change the lease is kept.
+pub(crate) const REST: Duration = Duration::from_secs(2);
+/// How often is looked whether somebody wants the lease.
+pub(crate) const POLL: Duration = Duration::from_millis(50);
+/// How often, while it is not held, whether the session is still there.
+pub(crate) const IDLE_POLL: Duration = Duration::from_millis(250);
 
 /// How old an answer may be while somebody else writes in the session.
 const STALE: Duration = Duration::from_millis(100);
@@ -18,8 +28,9 @@ const REFUSED: Duration = Duration::from_secs(1);
 const BUSY: Errno = Errno::BUSY;
 
 /// What the threads that serve share.
-pub(super) struct State {
-    pub(super) session: SessionHandle,
+pub(crate) struct State {
+    pub(crate) session: SessionHandle,
+    purpose: &'static str,
     vcs: bool,
     /// Whether the session validates what it read.
     records: bool,
@@ -47,7 +58,12 @@ struct Held {
 }
 
 impl State {
-    pub(super) fn new(session: SessionHandle, vcs: bool) -> Result<Arc<Self>, LeaseError> {
+    /// `purpose` is what others are told who ask for the lease.
+    pub(crate) fn new(
+        session: SessionHandle,
+        purpose: &'static str,
+        vcs: bool,
+    ) -> Result<Arc<Self>, LeaseError> {
         let now = Instant::now();
         let held = Held {
             view: session.view()?,
@@ -66,6 +82,7 @@ impl State {
             session.info().map_err(LeaseError::from)?.isolation == Isolation::Serializable;
         Ok(Arc::new(Self {
             session,
+            purpose,
             vcs,
             records,
             held: Mutex::new(held),
@@ -78,23 +95,23 @@ impl State {
     }
 
     /// When it was last used, whether the lease is held, whether the session has ended.
-    pub(super) fn standing(&self) -> (Instant, bool, bool) {
+    pub(crate) fn standing(&self) -> (Instant, bool, bool) {
         let held = self.lock();
         (held.used, held.writer.is_some(), held.ended)
     }
 
     /// Whether somebody asked for the lease.
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         self.lock().writer.as_ref().is_some_and(Writer::stop_requested)
     }
 
     /// Whether no change came for so long.
-    pub(super) fn is_at_rest(&self, rest: Duration) -> bool {
+    pub(crate) fn is_at_rest(&self, rest: Duration) -> bool {
         self.lock().written.elapsed() >= rest
     }
 
     /// Waits for operations that are under way, makes the session durable, and lets go.
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         let mut held = self.lock();
         held.draining = true;
         while held.lent > 0 {
@@ -139,7 +156,7 @@ impl State {
         if held.writer.is_none() {
             let options = ViewOptions { vcs: self.vcs, ..ViewOptions::default() };
             let session = self.session.session().map_err(|_| FsError::Ended)?;
-            let writer = session.yielding_writer("mount", options).map_err(|e| match e {
+            let writer = session.yielding_writer(self.purpose, options).map_err(|e| match e {
                 LeaseError::Busy { .. } => BUSY.into(),
                 LeaseError::View { source, .. } => source,
                 _ => FsError::Ended,
@@ -159,10 +176,10 @@ impl State {
     }
 }
 
-/// What the mount asks.
-pub(super) struct Leased(pub(super) Arc<State>);
+/// What is asked for a view.
+pub(crate) struct Leased(pub(crate) Arc<State>);
 
-impl Source for Leased {
+impl Lender for Leased {
     fn read(&self) -> FsResult<Lent> {
         let mut held = self.0.open()?;
         // Reads are recorded with the lease. While a run has it, what a person looks at is not.
