@@ -65,22 +65,61 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// The user whose socket, on this machine, is the other end of a connection. `None` where the
-/// system does not tell, as for what is behind another network namespace.
-///
-/// Linux: `/proc/net/tcp` (proc(5)), by the two addresses of the client's end.
-pub(crate) fn user_of(client: SocketAddr, server: SocketAddr) -> Option<u32> {
-    let table = if client.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
-    let text = std::fs::read_to_string(table).ok()?;
-    let (local, remote) = (shown(client), shown(server));
-    text.lines().skip(1).find_map(|line| {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        if fields.get(1) == Some(&local.as_str()) && fields.get(2) == Some(&remote.as_str()) {
-            fields.get(7)?.parse().ok()
-        } else {
-            None
+/// Whose socket, on this machine, is the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    User(u32),
+    /// It is in no table: it was closed, or it is not this machine's.
+    Nobody,
+    /// The system has no such table.
+    Unknown,
+}
+
+/// How often the tables are read: while others come and go, a line may be missed.
+const LOOKS: usize = 3;
+
+/// Linux: `/proc/net/tcp` and `tcp6` (proc(5)), by the two addresses of the client's end. A socket
+/// of IPv6 can be connected to an address of IPv4, and is in the other table then.
+pub(crate) fn peer(client: SocketAddr, server: SocketAddr) -> Peer {
+    let (mut four, mut six) = (Vec::new(), Vec::new());
+    let plain = |a: SocketAddr| SocketAddr::new(a.ip().to_canonical(), a.port());
+    let (client, server) = (plain(client), plain(server));
+    if client.is_ipv4() && server.is_ipv4() {
+        four.push((shown(client), shown(server)));
+    }
+    six.push((shown(mapped(client)), shown(mapped(server))));
+    for _ in 0..LOOKS {
+        let mut read = false;
+        for (table, ends) in [("/proc/net/tcp", &four), ("/proc/net/tcp6", &six)] {
+            let Ok(text) = std::fs::read_to_string(table) else { continue };
+            read = true;
+            if let Some(user) = ends.iter().find_map(|ends| owner(&text, ends)) {
+                return Peer::User(user);
+            }
         }
+        if !read {
+            return Peer::Unknown;
+        }
+    }
+    Peer::Nobody
+}
+
+fn owner(table: &str, (local, remote): &(String, String)) -> Option<u32> {
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        // A socket that was closed belongs to no file any more (inode 0), and the table says root.
+        let is = fields.get(1) == Some(&local.as_str())
+            && fields.get(2) == Some(&remote.as_str())
+            && fields.get(9).is_some_and(|inode| *inode != "0");
+        if is { fields.get(7)?.parse().ok() } else { None }
     })
+}
+
+fn mapped(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(a) => SocketAddr::new(a.to_ipv6_mapped().into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 /// Words of four bytes, each as this machine has it in memory, and the port.
@@ -120,16 +159,26 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn the_user_of_a_socket_is_whoever_made_it() {
-        for any in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = std::net::TcpListener::bind(any) else { continue };
-            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (_server, from) = listener.accept().unwrap();
-            let at = client.peer_addr().unwrap();
-            let own =
-                std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
-            assert_eq!(user_of(from, at), Some(own));
-            assert_eq!(user_of(at, from), Some(own), "the other end is ours as well");
-            assert_eq!(user_of(from, "127.0.0.1:1".parse().unwrap()), None);
+        use std::net::{TcpListener, TcpStream};
+        let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
+        // A client may be of the other family than the server, and a server of both.
+        for (any, to) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+            ("127.0.0.1:0", "::ffff:127.0.0.1"),
+            ("[::]:0", "127.0.0.1"),
+            ("[::]:0", "::1"),
+        ] {
+            let Ok(listener) = TcpListener::bind(any) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let to: IpAddr = to.parse().unwrap();
+            let client = TcpStream::connect((to, port)).unwrap();
+            let (accepted, from) = listener.accept().unwrap();
+            let at = accepted.local_addr().unwrap();
+            assert_eq!(peer(from, at), Peer::User(own), "{any} {to}");
+            assert_eq!(peer(from, "127.0.0.1:1".parse().unwrap()), Peer::Nobody);
+            drop(client);
+            assert_eq!(peer(from, at), Peer::Nobody, "closed, it is nobody's");
         }
     }
 }

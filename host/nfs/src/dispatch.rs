@@ -75,6 +75,17 @@ pub(crate) fn repeated(record: &[u8]) -> Option<u32> {
     (call.program == nfs::PROGRAM && nfs::is_repeated(call.procedure)).then_some(call.xid)
 }
 
+/// How long the answer to a call is at most, or nearly. What reads ends with how much is asked for.
+pub(crate) fn largest_answer(record: &[u8]) -> usize {
+    let asked = record.last_chunk().map_or(0, |count| u32::from_be_bytes(*count) as usize);
+    match Call::parse(record) {
+        Ok(call) if call.program == nfs::PROGRAM && nfs::reads(call.procedure) => {
+            asked.min(nfs::MOST) + 512
+        }
+        _ => 4096,
+    }
+}
+
 impl Refusal {
     /// For the tests of what is no call.
     #[cfg(test)]

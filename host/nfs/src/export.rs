@@ -1,12 +1,12 @@
 //! One export: the nodes that clients have handles of.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use brio_session::{
-    DirEntry, FileHandle, FsError, FsResult, Kind, Lender, Lent, Listings, Meta, NodeHandle,
-    OpenOptions,
+    DirEntry, DirHandle, FileHandle, FsError, FsResult, Kind, Lender, Lent, Listings, Meta,
+    NodeHandle, OpenOptions,
 };
 
 use crate::handles::{Handles, Seen, Told};
@@ -30,7 +30,7 @@ pub(crate) struct Export {
     handles: Arc<Handles>,
     known: Mutex<Known>,
     open: Mutex<VecDeque<OpenFile>>,
-    names: Mutex<()>,
+    names: RwLock<()>,
     files: [Mutex<()>; LOCKS],
     used: Mutex<Instant>,
 }
@@ -126,7 +126,7 @@ impl Export {
             handles,
             known: Mutex::default(),
             open: Mutex::default(),
-            names: Mutex::default(),
+            names: RwLock::default(),
             files: std::array::from_fn(|_| Mutex::default()),
             used: Mutex::new(Instant::now()),
         })
@@ -144,8 +144,14 @@ impl Export {
 
     /// Held while names are made, moved and removed, so that what is told of a directory before
     /// and after belongs together.
-    pub(crate) fn names(&self) -> MutexGuard<'_, ()> {
-        lock(&self.names)
+    pub(crate) fn names(&self) -> RwLockWriteGuard<'_, ()> {
+        self.names.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held from looking at a name until what was found there is told: in between nobody may put
+    /// something else there, which would be told first, and then forgotten for the older one.
+    pub(crate) fn look(&self) -> RwLockReadGuard<'_, ()> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Held while a file is changed, likewise.
@@ -286,14 +292,60 @@ impl Export {
         self.handles.name(parent, name, id).map_err(broken)
     }
 
-    pub(crate) fn removed(&self, parent: u64, name: &[u8]) -> FsResult<()> {
-        let gone = self.handles.removed(parent, name).map_err(broken)?;
+    /// What is at a name that is about to go, if that may not be its only one.
+    pub(crate) fn with_others(
+        &self,
+        lent: &Lent,
+        dir: &DirHandle,
+        name: &[u8],
+    ) -> Option<NodeHandle> {
+        let (node, meta) = lent.view.unnoted(|| lent.view.node_at(dir, name, false)).ok()?;
+        (meta.kind != Kind::Dir && meta.nlink > 1).then_some(node)
+    }
+
+    /// Another place of what just lost a name. Somebody else may have made it, or a client that
+    /// was never told of it: then it must be told before the last name that was is forgotten.
+    fn other_place(&self, lent: &Lent, node: Option<NodeHandle>) -> Option<(u64, Vec<u8>)> {
+        let node = node?;
+        let path = node.path().ok()?;
+        let (above, name) = match path.as_bytes().iter().rposition(|b| *b == b'/') {
+            Some(slash) => (&path.as_bytes()[..slash], &path.as_bytes()[slash + 1..]),
+            None => (&b""[..], path.as_bytes()),
+        };
+        let mut at = (self.root.id, lent.view.root());
+        lent.view.unnoted(|| {
+            for component in above.split(|b| *b == b'/').filter(|c| !c.is_empty()) {
+                let (dir, meta) = lent.view.node_at(&at.1, component, false).ok()?;
+                at = (self.tell(lent, (at.0, component), &dir, &meta).ok()?.id, dir.as_dir()?);
+            }
+            let (found, _) = lent.view.node_at(&at.1, name, false).ok()?;
+            (found == node).then(|| (at.0, name.to_vec()))
+        })
+    }
+
+    /// A name is gone, which `with_others` was looked at for.
+    pub(crate) fn removed(
+        &self,
+        lent: &Lent,
+        (parent, name): (u64, &[u8]),
+        node: Option<NodeHandle>,
+    ) -> FsResult<()> {
+        let instead = self.other_place(lent, node);
+        let gone = self.handles.removed(parent, name, instead.as_ref()).map_err(broken)?;
         self.forget(gone);
         Ok(())
     }
 
-    pub(crate) fn renamed(&self, from: (u64, &[u8]), to: (u64, &[u8])) -> FsResult<()> {
-        let gone = self.handles.renamed(from, to).map_err(broken)?;
+    /// Likewise, of what a rename replaced.
+    pub(crate) fn renamed(
+        &self,
+        lent: &Lent,
+        from: (u64, &[u8]),
+        to: (u64, &[u8]),
+        replaced: Option<NodeHandle>,
+    ) -> FsResult<()> {
+        let instead = self.other_place(lent, replaced);
+        let gone = self.handles.renamed(from, to, instead.as_ref()).map_err(broken)?;
         self.forget(gone);
         Ok(())
     }

@@ -178,20 +178,18 @@ impl Handles {
     }
 
     /// Several at once, in one transaction: each as [`tell`](Self::tell), but `None` for what
-    /// shares its inode number with something that is known under another name.
+    /// shares its inode number with something that is known under another name, and where
+    /// something else is known under its name: it may be what is there now.
     pub(crate) fn tell_all<'a>(
         &self,
         all: impl IntoIterator<Item = Seen<'a>>,
     ) -> Answer<Vec<Option<Told>>> {
         let mut db = self.db();
         let tx = db.transaction()?;
-        let each = |seen: Seen<'a>| {
-            let known = named(&tx, &seen)?.filter(|known| known.is(&seen));
-            match known {
-                None if shares(&tx, &seen)? => Ok(None),
-                None => make(&tx, &seen).map(Some),
-                known => Ok(known),
-            }
+        let each = |seen: Seen<'a>| match named(&tx, &seen)? {
+            Some(known) => Ok(known.is(&seen).then_some(known)),
+            None if shares(&tx, &seen)? => Ok(None),
+            None => make(&tx, &seen).map(Some),
         };
         let told = all.into_iter().map(each).collect::<Answer<_>>()?;
         tx.commit()?;
@@ -219,20 +217,33 @@ impl Handles {
         tx.commit()
     }
 
-    /// A name is gone. The number of the node that has none left, if it was its last.
-    pub(crate) fn removed(&self, parent: u64, name: &[u8]) -> Answer<Option<u64>> {
+    /// A name is gone; another that the node has may be given instead. The number of the node
+    /// that has none left, if it was its last.
+    pub(crate) fn removed(
+        &self,
+        parent: u64,
+        name: &[u8],
+        instead: Option<&(u64, Vec<u8>)>,
+    ) -> Answer<Option<u64>> {
         let mut db = self.db();
         let tx = db.transaction()?;
+        put_instead(&tx, (parent, name), instead)?;
         let gone = unname(&tx, parent, name)?;
         tx.commit()?;
         Ok(gone)
     }
 
-    /// A name became another one, which replaced what had it. The number of what was replaced, if
-    /// that has no name left.
-    pub(crate) fn renamed(&self, from: (u64, &[u8]), to: (u64, &[u8])) -> Answer<Option<u64>> {
+    /// A name became another one, which replaced what had it; another name that this has may be
+    /// given instead. The number of what was replaced, if that has no name left.
+    pub(crate) fn renamed(
+        &self,
+        from: (u64, &[u8]),
+        to: (u64, &[u8]),
+        instead: Option<&(u64, Vec<u8>)>,
+    ) -> Answer<Option<u64>> {
         let mut db = self.db();
         let tx = db.transaction()?;
+        put_instead(&tx, to, instead)?;
         let moved: Option<i64> = tx
             .prepare_cached("DELETE FROM names WHERE parent = ?1 AND name = ?2 RETURNING node")?
             .query_row(params![from.0 as i64, from.1], |r| r.get(0))
@@ -312,6 +323,22 @@ fn put_name(tx: &Transaction<'_>, parent: u64, name: &[u8], node: u64) -> Answer
     tx.prepare_cached("INSERT INTO names (parent, name, node) VALUES (?1, ?2, ?3)")?
         .execute(params![parent as i64, name, node as i64])
         .map(drop)
+}
+
+/// Gives what is known at a place another name beside that.
+fn put_instead(
+    tx: &Transaction<'_>,
+    (parent, name): (u64, &[u8]),
+    instead: Option<&(u64, Vec<u8>)>,
+) -> Answer<()> {
+    let Some((dir, other)) = instead else { return Ok(()) };
+    let node: Option<i64> = tx
+        .prepare_cached("SELECT node FROM names WHERE parent = ?1 AND name = ?2")?
+        .query_row(params![parent as i64, name], |r| r.get(0))
+        .optional()?;
+    let Some(node) = node.filter(|_| (*dir, &other[..]) != (parent, name)) else { return Ok(()) };
+    unname(tx, *dir, other)?;
+    put_name(tx, *dir, other, node as u64)
 }
 
 fn unname(tx: &Transaction<'_>, parent: u64, name: &[u8]) -> Answer<Option<u64>> {
@@ -403,13 +430,13 @@ mod tests {
         let h = Handles::open(None).unwrap();
         let a = h.tell(seen(b"a", 5)).unwrap();
         h.name(70_000, b"b", a.id).unwrap();
-        assert_eq!(h.removed(70_000, b"a").unwrap(), None);
+        assert_eq!(h.removed(70_000, b"a", None).unwrap(), None);
         assert_eq!(h.get(1, a.id).unwrap(), Some((a, vec![(70_000, b"b".to_vec())])));
-        assert_eq!(h.renamed((70_000, b"b"), (70_001, b"c")).unwrap(), None);
+        assert_eq!(h.renamed((70_000, b"b"), (70_001, b"c"), None).unwrap(), None);
         let other = h.tell(seen(b"d", 6)).unwrap();
-        assert_eq!(h.renamed((70_000, b"d"), (70_001, b"c")).unwrap(), Some(a.id));
+        assert_eq!(h.renamed((70_000, b"d"), (70_001, b"c"), None).unwrap(), Some(a.id));
         assert_eq!(h.get(1, other.id).unwrap(), Some((other, vec![(70_001, b"c".to_vec())])));
-        assert_eq!(h.removed(70_001, b"c").unwrap(), Some(other.id));
+        assert_eq!(h.removed(70_001, b"c", None).unwrap(), Some(other.id));
         assert_eq!(h.of_ino(1, 6).unwrap(), []);
     }
 

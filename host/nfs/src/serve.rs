@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,18 +15,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::again::Again;
-use crate::client::user_of;
+use crate::client::{Peer, peer};
 use crate::counts::Counts;
-use crate::dispatch::{dispatch, repeated};
+use crate::dispatch::{dispatch, largest_answer, repeated};
 use crate::handles::HandlesError;
 use crate::server::Server;
 use crate::{Exports, Options, Users, record};
 
 /// So many connections are open at one time; a client makes a few.
 const CONNECTIONS: usize = 128;
-/// Calls under way, of all clients and of one connection. Each has at most 2 MiB in memory.
+/// Calls that are carried out at one time, of all clients.
 const CALLS: usize = 64;
-const CALLS_OF_ONE: usize = 32;
+/// What a connection has in memory, in KiB: calls, and answers that its client has not taken. Who
+/// takes none comes to a stop by that, and nobody else.
+const ROOM: u32 = 4 << 10;
+/// What a call counts for at least, so that there are not more than 32 of one connection.
+const SMALLEST: u32 = ROOM / 32;
 /// A call that has begun must have come by then, and its answer be taken.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A connection that says nothing is closed then: a client makes another.
@@ -149,14 +154,15 @@ async fn rest(server: Arc<Server>) {
 /// What connections share.
 struct Shared {
     server: Arc<Server>,
-    calls: Arc<Semaphore>,
+    calls: Semaphore,
     again: Again,
+    connections: AtomicU64,
 }
 
 async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let calls = Arc::new(Semaphore::new(CALLS));
-    let shared = Arc::new(Shared { server, calls, again: Again::default() });
+    let (calls, again) = (Semaphore::new(CALLS), Again::default());
+    let shared = Arc::new(Shared { server, calls, again, connections: AtomicU64::new(0) });
     while let Ok(place) = places.clone().acquire_owned().await {
         let (stream, client) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -197,10 +203,14 @@ fn admit(options: &Options, stream: &TcpStream, client: SocketAddr) -> bool {
     if options.users == Users::Anyone {
         return true;
     }
-    let user = stream.local_addr().ok().and_then(|server| user_of(client, server));
-    let owner = user.is_none_or(|user| user == 0 || user == options.uid);
+    let peer = stream.local_addr().map_or(Peer::Nobody, |server| peer(client, server));
+    let owner = match peer {
+        Peer::User(user) => user == 0 || user == options.uid,
+        Peer::Nobody => false,
+        Peer::Unknown => true,
+    };
     if !owner {
-        tracing::warn!(%client, user, "turned away: another user of this machine");
+        tracing::warn!(%client, ?peer, "turned away: another user of this machine");
     }
     owner
 }
@@ -208,23 +218,46 @@ fn admit(options: &Options, stream: &TcpStream, client: SocketAddr) -> bool {
 async fn converse(stream: TcpStream, client: IpAddr, shared: &Arc<Shared>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (from, to) = stream.into_split();
-    let (answers, waiting) = mpsc::channel(CALLS_OF_ONE);
-    let writer = tokio::spawn(write(to, waiting));
+    let who = (shared.connections.fetch_add(1, Ordering::Relaxed), client);
+    let (answers, waiting) = mpsc::channel((ROOM / SMALLEST) as usize);
+    let room =
+        Arc::new(Room { left: Arc::new(Semaphore::new(ROOM as usize)), open: AtomicU64::new(0) });
+    let writer = tokio::spawn(write(to, waiting, room.clone()));
     let done = tokio::select! {
-        done = read(from, client, shared, answers.clone()) => done,
+        done = read(from, who, shared, &room, answers.clone()) => done,
         // Nobody takes the answers any more.
-        () = answers.closed() => Ok(()),
+        () = answers.closed() => Ok(Ended::Broken),
     };
     drop(answers);
+    let answered = room.open.load(Ordering::SeqCst) == 0;
     let _ = writer.await;
-    done
+    if matches!(done, Ok(Ended::Well)) && answered {
+        shared.again.ended_well(who.0);
+    }
+    done.map(drop)
 }
 
-/// An answer, and what it holds until it has been sent. `None`: whoever asked is hung up on.
+/// What one connection has under way.
+struct Room {
+    left: Arc<Semaphore>,
+    /// Calls whose answer is not on its way.
+    open: AtomicU64,
+}
+
+/// How a connection came to its end.
+enum Ended {
+    /// Its client hung up, between two calls.
+    Well,
+    Broken,
+}
+
+/// An answer, and the room that it takes until it was sent. `None`: whoever asked is hung up on.
 type Answer = Option<(Vec<u8>, OwnedSemaphorePermit)>;
 
-async fn write(mut to: OwnedWriteHalf, mut answers: mpsc::Receiver<Answer>) {
+async fn write(mut to: OwnedWriteHalf, mut answers: mpsc::Receiver<Answer>, room: Arc<Room>) {
     while let Some(Some((answer, held))) = answers.recv().await {
+        // Before it is sent: its client may hang up as soon as it has it.
+        room.open.fetch_sub(1, Ordering::SeqCst);
         let head = record::framed(&answer);
         let sent = timeout(PATIENCE, async {
             to.write_all(&head).await?;
@@ -239,43 +272,42 @@ async fn write(mut to: OwnedWriteHalf, mut answers: mpsc::Receiver<Answer>) {
 
 async fn read(
     mut from: OwnedReadHalf,
-    client: IpAddr,
+    who: (u64, IpAddr),
     shared: &Arc<Shared>,
+    room: &Room,
     answers: mpsc::Sender<Answer>,
-) -> io::Result<()> {
-    let own = Arc::new(Semaphore::new(CALLS_OF_ONE));
+) -> io::Result<Ended> {
     loop {
-        let Ok(begun) = timeout(SILENCE, record::begin(&mut from)).await else { return Ok(()) };
-        let Some(head) = begun? else { return Ok(()) };
-        let (Ok(mine), Ok(place)) =
-            (own.clone().acquire_owned().await, shared.calls.clone().acquire_owned().await)
-        else {
-            return Ok(());
+        let Ok(begun) = timeout(SILENCE, record::begin(&mut from)).await else {
+            return Ok(Ended::Well);
         };
+        let Some(head) = begun? else { return Ok(Ended::Well) };
         let late = |_| io::Error::from(io::ErrorKind::TimedOut);
         let call = timeout(PATIENCE, record::finish(head, &mut from)).await.map_err(late)??;
+        let takes = u32::try_from((call.len() + largest_answer(&call)) >> 10).unwrap_or(ROOM);
+        let takes = takes.clamp(SMALLEST, ROOM);
+        let Ok(held) = room.left.clone().acquire_many_owned(takes).await else {
+            return Ok(Ended::Broken);
+        };
+        room.open.fetch_add(1, Ordering::SeqCst);
         let (shared, answers) = (shared.clone(), answers.clone());
         tokio::spawn(async move {
-            let answer = carry_out(&shared, client, call).await;
-            let _ = answers.send(answer.map(|answer| (answer, place))).await;
-            drop(mine);
+            let answer = carry_out(&shared, who, call).await;
+            let _ = answers.send(answer.map(|answer| (answer, held))).await;
         });
     }
 }
 
 /// Files are waited for on a thread that may wait. A call goes on when its client is gone.
-async fn carry_out(shared: &Arc<Shared>, client: IpAddr, call: Vec<u8>) -> Option<Vec<u8>> {
-    let server = shared.server.clone();
-    match repeated(&call) {
-        None => carried(server, call).await,
-        Some(xid) => {
-            let place = shared.again.place(client, xid, &call);
-            place.get_or_init(|| carried(server, call)).await.clone()
-        }
-    }
+async fn carry_out(shared: &Arc<Shared>, who: (u64, IpAddr), call: Vec<u8>) -> Option<Vec<u8>> {
+    let Some(xid) = repeated(&call) else { return carried(shared, call).await };
+    let place = shared.again.place(who, xid, &call);
+    place.get_or_init(|| carried(shared, call)).await.clone()
 }
 
-async fn carried(server: Arc<Server>, call: Vec<u8>) -> Option<Vec<u8>> {
+async fn carried(shared: &Shared, call: Vec<u8>) -> Option<Vec<u8>> {
+    let _place = shared.calls.acquire().await.ok()?;
+    let server = shared.server.clone();
     let done = tokio::task::spawn_blocking(move || dispatch(&server, &call));
     done.await.unwrap_or_default()
 }

@@ -82,14 +82,18 @@ impl Server {
 
     /// The handle of one of the server's own directories.
     pub(crate) fn own_handle(&self, id: u64) -> [u8; HANDLE] {
-        handle(0, id, self.handles.salt())
+        handle(0, id, self.own_salt(id))
+    }
+
+    fn own_salt(&self, id: u64) -> u64 {
+        self.handles.salt().rotate_left((id % 61) as u32)
     }
 
     pub(crate) fn resolve(&self, bytes: &[u8]) -> Result<Object, Status> {
         let (export, id, salt) = parse(bytes).ok_or(Status::BadHandle)?;
         if export == 0 {
             let most = DIRECTORIES + self.exports.directories().len() as u64;
-            let is = salt == self.handles.salt() && (ROOT..most).contains(&id);
+            let is = salt == self.own_salt(id) && (ROOT..most).contains(&id);
             return if is { Ok(Object::Own(id)) } else { Err(Status::Stale) };
         }
         if id < FIRST {

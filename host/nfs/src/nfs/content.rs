@@ -53,15 +53,21 @@ fn read_into(
     regular(held.node.kind())?;
     let file = held.export.open(&held.lent, (held.id, held.salt), false)?;
     let meta = file.meta()?;
+    if meta.nlink == 0 {
+        return Err(Status::Stale);
+    }
     out.u32(0);
     post_op(out, server, Some(&Attr { id: held.id, meta }));
     let at = out.len();
     out.u32(0);
     out.bool(false);
-    let most = (count as usize).min(MOST);
+    // Beyond the end there is nothing to ask for, however far that is. The file may have grown
+    // since: a read that is not filled is the end, whatever its size was.
+    let most = if offset < meta.size { (count as usize).min(MOST) } else { 0 };
+    let most = usize::try_from(meta.size - offset.min(meta.size)).unwrap_or(most).min(most);
     let done = out.fill(most, |to| file.read_at(to, offset))?;
     out.set(at, done as u32);
-    out.set(at + 4, u32::from(offset.saturating_add(done as u64) >= meta.size));
+    out.set(at + 4, u32::from(done < most || offset.saturating_add(done as u64) >= meta.size));
     Ok(done as u64)
 }
 
@@ -131,7 +137,7 @@ fn changing(
     let node = export.node(&lent, id, salt)?;
     let held = Held { export, lent, node, id, salt };
     let _alone = held.export.file_lock(held.id);
-    change.before = held.meta().ok();
+    change.before = Some(held.meta()?);
     let done = regular(held.node.kind()).and_then(|()| act(&held).map_err(patient));
     change.after = held.attr();
     done

@@ -162,8 +162,14 @@ fn node(server: &Server, object: Object, asked: &Asked, out: &mut Encoder) -> Re
             if held.id == held.export.root.id { held.id } else { held.export.parent(held.id)? };
         Ok(([dot(b".", held.id), dot(b"..", up)], dir.list()?))
     })?;
-    let part = Part::of(entries, from, asked)?;
-    let told = tell(&held, &part, asked.plus)?;
+    let _names = held.export.look();
+    let mut part = Part::of(entries, from, asked)?;
+    let mut told = tell(&held, &part, asked.plus)?;
+    // A client that is told nothing, and not that this is all, asks the same again for ever.
+    while told.iter().all(Option::is_none) && !part.is_last() {
+        part = Part::of(part.entries.clone(), part.to, asked)?;
+        told = tell(&held, &part, asked.plus)?;
+    }
     head(out, server, &Attr { id: held.id, meta: held.meta()? });
     for (listed, told) in part.entries().iter().zip(told) {
         let Some(told) = told else { continue };
@@ -195,7 +201,7 @@ fn tell(held: &Held, part: &Part, plus: bool) -> Result<Vec<Option<Entry>>, Stat
         let look = || held.lent.view.node_at(&dir, &e.name, false);
         let found = match told {
             Some(told) if !plus => Ok(Entry { id: told.id, more: None }),
-            // Several names may be one file's.
+            // Several names may be one file's, and what was listed may be something else by now.
             None if !plus => held.lent.view.unnoted(look).and_then(|(node, meta)| {
                 let told = held.export.tell(&held.lent, (held.id, &e.name), &node, &meta)?;
                 Ok(Entry { id: told.id, more: None })

@@ -74,7 +74,9 @@ fn create_in(held: &Held, dir: &DirHandle, name: &[u8], how: &How) -> Result<Mad
         let how = OpenOptions { create: true, exclusive, mode, ..OpenOptions::default() };
         match held.lent.view.open_at(dir, name, &how) {
             Ok(Handle::File(_)) => Ok(()),
-            Ok(Handle::Dir(_)) | Err(FsError::IsDirectory | FsError::Loop) => Err(Status::Exist),
+            Ok(Handle::Dir(_)) => Err(Status::Exist),
+            // There is something, and it is no file.
+            Err(FsError::IsDirectory | FsError::Loop | FsError::NotSupported) => Err(Status::Exist),
             Err(e) => Err(e.into()),
         }
     };

@@ -65,6 +65,12 @@ pub(crate) fn is_repeated(procedure: u32) -> bool {
     matches!(procedure, 2 | 7..=15)
 }
 
+/// Whether the last thing that it asks is how much is to be answered.
+pub(crate) fn reads(procedure: u32) -> bool {
+    // read, readdir, readdirplus
+    matches!(procedure, 6 | 16 | 17)
+}
+
 /// Carries out a call, and writes the answer. `Some`: it failed.
 pub(crate) fn call(
     server: &Server,
@@ -169,19 +175,21 @@ impl Held {
         Self::new(server.resolve(handle)?, true)
     }
 
+    /// What has no name left is gone: there are no open files here that would keep it.
     fn meta(&self) -> Result<Meta, Status> {
-        Ok(self.node.meta()?)
+        let meta = self.node.meta()?;
+        if meta.nlink == 0 { Err(Status::Stale) } else { Ok(meta) }
     }
 
     fn attr(&self) -> Option<Attr> {
-        Some(Attr { id: self.id, meta: self.node.meta().ok()? })
+        Some(Attr { id: self.id, meta: self.meta().ok()? })
     }
 
     fn dir(&self) -> Result<DirHandle, Status> {
         self.node.as_dir().ok_or(Status::NotDir)
     }
 
-    /// What a client is told of a name here.
+    /// What a client is told of a name here, where names are held.
     fn tell(&self, name: &[u8]) -> Result<(Told, Attr), Status> {
         let (node, meta) = self.lent.view.node_at(&self.dir()?, name, false)?;
         let told = self.export.tell(&self.lent, (self.id, name), &node, &meta)?;
@@ -219,7 +227,10 @@ fn in_directory<T>(
     };
     let _alone = held.export.names();
     let before = held.meta().ok();
-    let done = held.dir().and_then(|dir| act(&held, &dir));
+    let done = held.dir().and_then(|dir| match held.lent.view.is_read_only() {
+        true => Err(Status::RoFs),
+        false => act(&held, &dir),
+    });
     (Around { before, after: held.attr() }, done)
 }
 
@@ -307,7 +318,11 @@ impl Server {
         if name == b".." {
             return self.parent(held);
         }
-        match held.tell(name) {
+        let found = {
+            let _names = held.export.look();
+            held.tell(name)
+        };
+        match found {
             Ok((told, attr)) => {
                 let object = Object::Node { export: held.export, id: told.id, salt: told.salt };
                 Ok((object, attr))

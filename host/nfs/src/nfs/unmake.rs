@@ -28,8 +28,9 @@ fn taken(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder, is_dir: bool) 
         }
         old_name(name)?;
         let view = &held.lent.view;
+        let others = held.export.with_others(&held.lent, dir, name);
         if is_dir { view.rmdir_at(dir, name) } else { view.unlink_at(dir, name) }?;
-        Ok(held.export.removed(held.id, name)?)
+        Ok(held.export.removed(&held.lent, (held.id, name), others)?)
     });
     let tail = |out: &mut Encoder| around(out, server, &dir);
     answer(out, done, |out, ()| tail(out), |out| tail(out))
@@ -58,9 +59,10 @@ pub(super) fn rename(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) ->
             (Ok(a), Ok(b)) => a == b,
             _ => false,
         };
+        let others = export.with_others(&held.lent, &to_dir, new);
         held.lent.view.rename_at(dir, old, &to_dir, new)?;
         if !both {
-            export.renamed((held.id, old), (id, new))?;
+            export.renamed(&held.lent, (held.id, old), (id, new), others)?;
         }
         Ok(())
     });
