@@ -1,6 +1,7 @@
 //! Branches of a directory, served over NFS.
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     missing_docs,
     clippy::unwrap_used,
@@ -23,7 +24,7 @@ use brio_session::{
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-pub use client::{Client, Fh};
+pub use client::{Answer, Client, Fh};
 
 pub fn open(path: &Path) -> Dir {
     Dir::open_ambient_dir(path, ambient_authority()).unwrap()
