@@ -9,7 +9,7 @@ use brio_session::{
     NodeHandle, OpenOptions,
 };
 
-use crate::handles::{Handles, Seen, Told};
+use crate::handles::{Handles, Move, Seen, Told};
 
 /// Nodes that are kept at hand, twice as many at most.
 const NODES: usize = 32 << 10;
@@ -33,6 +33,7 @@ pub(crate) struct Export {
     names: RwLock<()>,
     files: [Mutex<()>; LOCKS],
     used: Mutex<Instant>,
+    settled: Mutex<bool>,
 }
 
 /// What was found lately. All of it is of one epoch.
@@ -129,17 +130,44 @@ impl Export {
             names: RwLock::default(),
             files: std::array::from_fn(|_| Mutex::default()),
             used: Mutex::new(Instant::now()),
+            settled: Mutex::new(false),
         })
     }
 
     pub(crate) fn read(&self) -> FsResult<Lent> {
         *lock(&self.used) = Instant::now();
-        self.lender.read()
+        self.settle(self.lender.read()?)
     }
 
     pub(crate) fn write(&self) -> FsResult<Lent> {
         *lock(&self.used) = Instant::now();
-        self.lender.write()
+        self.settle(self.lender.write()?)
+    }
+
+    /// Before anything else: where a rename left what it was about when the server was killed.
+    fn settle(&self, lent: Lent) -> FsResult<Lent> {
+        let mut settled = lock(&self.settled);
+        if *settled {
+            return Ok(lent);
+        }
+        if let Some((told, Move { from, to })) = self.handles.moving(self.id).map_err(broken)? {
+            let there = || {
+                let dir = self.find(&lent, to.0, 0)?.0.as_dir().ok_or(FsError::Stale)?;
+                lent.view.node_at(&dir, &to.1, false).map(|(_, meta)| meta)
+            };
+            let moved =
+                lent.view.unnoted(there).is_ok_and(|m| (m.ino, m.kind) == (told.ino, told.kind));
+            let done = match moved {
+                true => {
+                    self.handles.renamed(self.id, (from.0, &from.1), (to.0, &to.1), None).map(drop)
+                }
+                false => self.handles.not_renamed(self.id),
+            };
+            done.map_err(broken)?;
+        }
+        *settled = true;
+        drop(settled);
+        Ok(lent)
     }
 
     /// Held while names are made, moved and removed, so that what is told of a directory before
@@ -336,16 +364,22 @@ impl Export {
         Ok(())
     }
 
-    /// Likewise, of what a rename replaced.
-    pub(crate) fn renamed(
+    /// Renames by `act`, and what is told of names with that; `replaced` as above.
+    pub(crate) fn rename(
         &self,
         lent: &Lent,
         from: (u64, &[u8]),
         to: (u64, &[u8]),
         replaced: Option<NodeHandle>,
+        act: impl FnOnce() -> FsResult<()>,
     ) -> FsResult<()> {
+        self.handles.renaming(self.id, from, to).map_err(broken)?;
+        if let Err(e) = act() {
+            self.handles.not_renamed(self.id).map_err(broken)?;
+            return Err(e);
+        }
         let instead = self.other_place(lent, replaced);
-        let gone = self.handles.renamed(from, to, instead.as_ref()).map_err(broken)?;
+        let gone = self.handles.renamed(self.id, from, to, instead.as_ref()).map_err(broken)?;
         self.forget(gone);
         Ok(())
     }

@@ -31,6 +31,8 @@ const SCHEMA: &str = "
   CREATE TABLE names (parent INTEGER NOT NULL, name BLOB NOT NULL, node INTEGER NOT NULL,
     PRIMARY KEY (parent, name)) WITHOUT ROWID;
   CREATE INDEX names_by_node ON names (node);
+  CREATE TABLE moving (export INTEGER PRIMARY KEY, from_dir INTEGER NOT NULL, from_name BLOB NOT NULL,
+    to_dir INTEGER NOT NULL, to_name BLOB NOT NULL);
 ";
 
 /// The table could not be read or written.
@@ -147,6 +149,7 @@ impl Handles {
                 [id],
             )?;
             tx.execute("DELETE FROM nodes WHERE export = ?1", [id])?;
+            tx.execute("DELETE FROM moving WHERE export = ?1", [id])?;
             tx.execute("DELETE FROM exports WHERE id = ?1", [id])?;
             tx.commit()?;
         }
@@ -233,16 +236,49 @@ impl Handles {
         Ok(gone)
     }
 
+    /// What has this name is about to have another. A server that is killed before it has
+    /// `renamed` leaves this to the next one, which looks where it is.
+    pub(crate) fn renaming(&self, export: u32, from: (u64, &[u8]), to: (u64, &[u8])) -> Answer<()> {
+        let db = self.db();
+        let row = params![export, from.0 as i64, from.1, to.0 as i64, to.1];
+        db.prepare_cached("INSERT OR REPLACE INTO moving VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(row)
+            .map(drop)
+    }
+
+    /// It has kept its name.
+    pub(crate) fn not_renamed(&self, export: u32) -> Answer<()> {
+        let db = self.db();
+        db.prepare_cached("DELETE FROM moving WHERE export = ?1")?.execute([export]).map(drop)
+    }
+
+    /// What a server that was killed was renaming, and from where to where.
+    pub(crate) fn moving(&self, export: u32) -> Answer<Option<(Told, Move)>> {
+        let db = self.db();
+        db.prepare_cached(
+            "SELECT id, salt, ino, kind, from_dir, from_name, to_dir, to_name FROM moving
+             JOIN names ON parent = from_dir AND name = from_name JOIN nodes ON nodes.id = node
+             WHERE moving.export = ?1",
+        )?
+        .query_row([export], |r| {
+            let dir = |at| r.get::<_, i64>(at).map(|n| n as u64);
+            Ok((told(r)?, Move { from: (dir(4)?, r.get(5)?), to: (dir(6)?, r.get(7)?) }))
+        })
+        .optional()
+    }
+
     /// A name became another one, which replaced what had it; another name that this has may be
     /// given instead. The number of what was replaced, if that has no name left.
     pub(crate) fn renamed(
         &self,
+        export: u32,
         from: (u64, &[u8]),
         to: (u64, &[u8]),
         instead: Option<&(u64, Vec<u8>)>,
     ) -> Answer<Option<u64>> {
         let mut db = self.db();
         let tx = db.transaction()?;
+        tx.prepare_cached("DELETE FROM moving WHERE export = ?1")?.execute([export])?;
         put_instead(&tx, to, instead)?;
         let moved: Option<i64> = tx
             .prepare_cached("DELETE FROM names WHERE parent = ?1 AND name = ?2 RETURNING node")?
@@ -255,6 +291,13 @@ impl Handles {
         tx.commit()?;
         Ok(replaced)
     }
+}
+
+/// A name in a directory, and what it becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub from: (u64, Vec<u8>),
+    pub to: (u64, Vec<u8>),
 }
 
 impl Told {
@@ -432,9 +475,9 @@ mod tests {
         h.name(70_000, b"b", a.id).unwrap();
         assert_eq!(h.removed(70_000, b"a", None).unwrap(), None);
         assert_eq!(h.get(1, a.id).unwrap(), Some((a, vec![(70_000, b"b".to_vec())])));
-        assert_eq!(h.renamed((70_000, b"b"), (70_001, b"c"), None).unwrap(), None);
+        assert_eq!(h.renamed(1, (70_000, b"b"), (70_001, b"c"), None).unwrap(), None);
         let other = h.tell(seen(b"d", 6)).unwrap();
-        assert_eq!(h.renamed((70_000, b"d"), (70_001, b"c"), None).unwrap(), Some(a.id));
+        assert_eq!(h.renamed(1, (70_000, b"d"), (70_001, b"c"), None).unwrap(), Some(a.id));
         assert_eq!(h.get(1, other.id).unwrap(), Some((other, vec![(70_001, b"c".to_vec())])));
         assert_eq!(h.removed(70_001, b"c", None).unwrap(), Some(other.id));
         assert_eq!(h.of_ino(1, 6).unwrap(), []);

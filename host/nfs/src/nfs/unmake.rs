@@ -59,12 +59,12 @@ pub(super) fn rename(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) ->
             (Ok(a), Ok(b)) => a == b,
             _ => false,
         };
-        let others = export.with_others(&held.lent, &to_dir, new);
-        held.lent.view.rename_at(dir, old, &to_dir, new)?;
-        if !both {
-            export.renamed(&held.lent, (held.id, old), (id, new), others)?;
+        let act = || held.lent.view.rename_at(dir, old, &to_dir, new);
+        if both {
+            return Ok(act()?);
         }
-        Ok(())
+        let others = export.with_others(&held.lent, &to_dir, new);
+        Ok(export.rename(&held.lent, (held.id, old), (id, new), others, act)?)
     });
     target.after = attr_of(server, to).ok();
     let tail = |out: &mut Encoder| {

@@ -189,7 +189,13 @@ impl Served {
     }
 
     pub fn restart(&mut self) {
+        self.restart_after(|| {});
+    }
+
+    /// `act` happens while there is no server.
+    pub fn restart_after(&mut self, act: impl FnOnce()) {
         drop(self.serving.take());
+        act();
         let listener = TcpListener::bind(self.at).unwrap();
         let (sessions, options) = (self.sessions.clone(), self.options.clone());
         self.serving = Some(serve(listener, sessions, options, self.table.clone()).unwrap());

@@ -169,3 +169,36 @@ fn without_a_table_a_restart_makes_handles_stale() {
         assert!(leads_nowhere(&mut c, handle));
     }
 }
+
+/// A server that is killed in a rename leaves either of two things behind.
+#[test]
+fn a_rename_that_was_cut_short_costs_no_handle() {
+    for done in [true, false] {
+        let mut branch = Branch::new(|base| {
+            std::fs::create_dir(base.join("d")).unwrap();
+            std::fs::write(base.join("d/f"), "in it").unwrap();
+        });
+        let (mut c, root) = branch.mounted();
+        let d = c.lookup(&root, b"d").unwrap().0;
+        let f = c.lookup(&d, b"f").unwrap().0;
+        let (view, table) = (branch.view.clone(), branch.place.table());
+        branch.served.restart_after(|| {
+            let began =
+                "INSERT INTO moving SELECT export, parent, name, parent, CAST('new' AS BLOB)
+                FROM names JOIN nodes ON nodes.id = node WHERE name = CAST('d' AS BLOB)";
+            let table = rusqlite::Connection::open(&table).unwrap();
+            assert_eq!(table.execute(began, []).unwrap(), 1);
+            if done {
+                view.rename_at(&view.root(), b"d", &view.root(), b"new").unwrap();
+            }
+        });
+        let mut c = branch.served.client();
+        assert_eq!(c.read_all(&f).unwrap(), b"in it", "{done}");
+        let name = if done { &b"new"[..] } else { b"d" };
+        assert_eq!(c.lookup(&root, name).unwrap().0, d, "{done}");
+        assert_eq!(c.lookup(&d, b"..").unwrap().0, root);
+        c.rename((&root, name), (&root, b"at last")).unwrap();
+        branch.served.restart();
+        assert_eq!(branch.served.client().read_all(&f).unwrap(), b"in it");
+    }
+}
