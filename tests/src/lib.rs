@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod fuzz;
+#[cfg(target_os = "linux")]
+pub mod fuzz_nfs;
 pub mod mounted;
 pub mod promises;
 pub mod rng;

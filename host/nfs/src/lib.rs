@@ -29,6 +29,8 @@ mod counts;
 mod dispatch;
 mod export;
 mod exports;
+#[doc(hidden)]
+pub mod fuzz;
 mod handles;
 mod mount;
 mod nfs;
