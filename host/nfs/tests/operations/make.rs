@@ -117,10 +117,10 @@ fn there_are_no_devices() {
     let branch = Branch::new(fill);
     let (mut c, root) = branch.mounted();
     let fifo = || mknoddata3::NF3FIFO(sattr3::default());
-    assert_eq!(c.mknod(&root, b"fifo", fifo()), Err(NFS3ERR_NOTSUPP));
+    assert_eq!(c.mknod(&root, b"fifo", fifo()), Err(NFS3ERR_PERM));
     let spec = specdata3 { specdata1: 1, specdata2: 3 };
     let device = mknoddata3::NF3CHR(devicedata3 { dev_attributes: sattr3::default(), spec });
-    assert_eq!(c.mknod(&root, b"null", device), Err(NFS3ERR_NOTSUPP));
+    assert_eq!(c.mknod(&root, b"null", device), Err(NFS3ERR_PERM));
     assert!(c.lookup(&root, b"fifo").is_err());
 }
 
