@@ -41,7 +41,7 @@ fn is_hung_up(stream: &mut TcpStream) -> bool {
 #[test]
 fn who_sends_too_much_or_nonsense_is_hung_up_on() {
     let branch = branch();
-    let too_long = (LONGEST as u32 + 1 | 1 << 31).to_be_bytes().to_vec();
+    let too_long = ((LONGEST as u32 + 1) | (1 << 31)).to_be_bytes().to_vec();
     let pieces = [0u8; 4].repeat(65);
     let answer = record(&[&7u32.to_be_bytes()[..], &1u32.to_be_bytes(), &[0; 40]].concat());
     for bytes in [
@@ -123,7 +123,7 @@ fn who_takes_no_answers_holds_up_nobody() {
     }
     // What it did not take is kept, not done: about what there is room for was carried out.
     let (read, _) = branch.served.serving().counts().bytes();
-    assert!(read < 8 * 24 << 20, "{} MiB", read >> 20);
+    assert!(read < (8 * 24) << 20, "{} MiB", read >> 20);
     drop(greedy);
 }
 
@@ -146,7 +146,7 @@ fn calls_of_one_connection_are_answered_as_they_are_done() {
         let xid = word(&answer, 0);
         assert!(got.insert(xid), "{xid} is answered twice");
         assert_eq!(word(&answer, 6), 0);
-        assert_eq!(answer.len() > 1 << 20, xid % 5 == 0, "{xid}");
+        assert_eq!(answer.len() > 1 << 20, xid.is_multiple_of(5), "{xid}");
     }
     sender.join().unwrap();
     assert_eq!(got, (0..400).collect());
