@@ -1,6 +1,6 @@
 //! What is in files: `READ`, `WRITE`, `COMMIT`.
 
-use brio_session::{FsResult, Kind};
+use brio_session::{FsResult, Kind, Meta};
 
 use super::attr::{Around, Attr, around, post_op};
 use super::{Done, Held, MOST, answer, attr_of, handle, patient};
@@ -139,6 +139,17 @@ fn changing(
     let _alone = held.export.file_lock(held.id);
     change.before = Some(held.meta()?);
     let done = regular(held.node.kind()).and_then(|()| act(&held).map_err(patient));
+    let done = done.and_then(|()| without_privileges(&held, change.before.as_ref()));
     change.after = held.attr();
     done
+}
+
+/// Who writes to a file takes away what makes it run as another: as every file system does.
+pub(super) fn without_privileges(held: &Held, before: Option<&Meta>) -> Result<(), Status> {
+    let Some(meta) = before else { return Ok(()) };
+    let group = if meta.mode & 0o010 != 0 { 0o2000 } else { 0 };
+    match meta.mode & (0o4000 | group) {
+        0 => Ok(()),
+        bits => Ok(held.node.set_mode(meta.mode & !bits)?),
+    }
 }

@@ -3,6 +3,7 @@
 use brio_session::{Kind, OpenOptions, SetTime};
 
 use super::attr::{Around, Set, around, read_time};
+use super::content::without_privileges;
 use super::{Done, Held, answer, handle, patient};
 use crate::server::{Object, Server};
 use crate::status::Status;
@@ -49,7 +50,9 @@ pub(super) fn apply(held: &Held, set: &Set) -> Result<(), Status> {
             _ => return Err(Status::Inval),
         }
         let how = OpenOptions { write: true, owner: true, ..OpenOptions::default() };
+        let before = node.meta()?;
         node.open(&how)?.set_len(size)?;
+        without_privileges(held, Some(&before))?;
     }
     if let Some(mode) = set.mode {
         // A link has none, wherever it is asked for.

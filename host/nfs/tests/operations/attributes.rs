@@ -170,3 +170,19 @@ fn what_there_is_room_for() {
     let room = c.fsstat(&root).unwrap();
     assert!(room.tbytes >= room.fbytes && room.fbytes >= room.abytes && room.abytes > 0);
 }
+
+#[test]
+fn a_change_of_content_takes_the_set_id_bits_away() {
+    let branch = Branch::new(|base| std::fs::write(base.join("f"), "12345").unwrap());
+    let (mut c, root) = branch.mounted();
+    let (file, _) = c.lookup(&root, b"f").unwrap();
+    // Without the group's execute bit, set-group-id means something else.
+    for (set, left) in [(0o6755, 0o755), (0o4711, 0o711), (0o2745, 0o2745), (0o1644, 0o1644)] {
+        c.setattr(&file, mode(set)).unwrap();
+        c.write(&file, 0, b"x", stable_how::UNSTABLE).unwrap();
+        assert_eq!(c.getattr(&file).unwrap().mode, left, "{set:o}, written");
+        c.setattr(&file, mode(set)).unwrap();
+        c.setattr(&file, size(1)).unwrap();
+        assert_eq!(c.getattr(&file).unwrap().mode, left, "{set:o}, cut");
+    }
+}
