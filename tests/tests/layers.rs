@@ -76,6 +76,7 @@ fn crates_do_not_know_what_they_must_not() {
     without("brio-landing", &["brio-net", "brio-mcp-notes", "hyper", "rustls"]);
     without("brio-mcp-notes", &[&wasm[..], &["brio-landing", "rusqlite", "clap"]].concat());
     without("brio-supervisor", &["brio-net", "hyper", "rustls"]);
+    without("brio-nfs", &[&wasm[..], &["brio-landing", "clap"]].concat());
     without("brio-confine", &[&wasm[..], &["brio-session", "brio-landing"]].concat());
     without("brio-runtime", &["brio-landing", "brio-registry", "brio-supervisor"]);
     without("brio-server", &["clap", "brio-cli", "tracing-subscriber"]);
