@@ -8,9 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::OnceCell;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Answers that are kept; each is a few hundred bytes.
 const KEPT: usize = 2048;
@@ -20,7 +18,7 @@ const HEAD: usize = 512;
 
 /// Whose call, its number, and a digest of what it says.
 type Key = (IpAddr, u32, u64);
-type Answer = Arc<OnceCell<Option<Vec<u8>>>>;
+type Answer = Arc<OnceLock<Option<Vec<u8>>>>;
 
 #[derive(Default)]
 pub(crate) struct Again(Mutex<Kept>);

@@ -25,6 +25,7 @@
 
 mod again;
 mod client;
+mod connection;
 mod counts;
 mod dispatch;
 mod export;

@@ -1,9 +1,7 @@
 //! Records on a stream (RFC 5531, section 11): fragments, each behind four bytes that say how
 //! long it is and whether it is the last.
 
-use std::io;
-
-use tokio::io::{AsyncRead, AsyncReadExt};
+use std::io::{self, Read};
 
 use crate::nfs::MOST;
 
@@ -15,24 +13,23 @@ const LAST: u32 = 1 << 31;
 const STEP: u64 = 64 << 10;
 
 /// Waits for a record to begin. `None`: the client has hung up.
-pub(crate) async fn begin(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<u32>> {
+pub(crate) fn begin(stream: &mut impl Read) -> io::Result<Option<u32>> {
     let mut head = [0; 4];
     let mut have = 0;
     while have < head.len() {
-        match stream.read(&mut head[have..]).await? {
-            0 if have == 0 => return Ok(None),
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => have += n,
+        match stream.read(&mut head[have..]) {
+            Ok(0) if have == 0 => return Ok(None),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => have += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
     }
     Ok(Some(u32::from_be_bytes(head)))
 }
 
 /// Reads the rest of a record. A length that is claimed costs nothing before its bytes are there.
-pub(crate) async fn finish(
-    mut head: u32,
-    stream: &mut (impl AsyncRead + Unpin),
-) -> io::Result<Vec<u8>> {
+pub(crate) fn finish(mut head: u32, stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut record = Vec::new();
     for _ in 0..FRAGMENTS {
         let len = (head & !LAST) as usize;
@@ -43,14 +40,14 @@ pub(crate) async fn finish(
         record.reserve(len.min(STEP as usize));
         while record.len() < end {
             let left = (end - record.len()) as u64;
-            if (&mut *stream).take(left.min(STEP)).read_to_end(&mut record).await? == 0 {
+            if stream.by_ref().take(left.min(STEP)).read_to_end(&mut record)? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
         if head & LAST != 0 {
             return Ok(record);
         }
-        head = stream.read_u32().await?;
+        head = begin(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
     }
     Err(io::Error::new(io::ErrorKind::InvalidData, "a call in too many pieces"))
 }
@@ -65,13 +62,10 @@ mod tests {
     use super::*;
 
     fn read(mut bytes: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        runtime.block_on(async {
-            match begin(&mut bytes).await? {
-                Some(head) => finish(head, &mut bytes).await.map(Some),
-                None => Ok(None),
-            }
-        })
+        match begin(&mut bytes)? {
+            Some(head) => finish(head, &mut bytes).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn fragment(last: bool, bytes: &[u8]) -> Vec<u8> {
