@@ -68,14 +68,6 @@ struct State {
     over: bool,
 }
 
-/// What reading came to.
-enum Turn {
-    /// A call, and the room that it takes.
-    Call(Vec<u8>, usize),
-    /// There is nothing more to read, or others are enough.
-    Over,
-}
-
 impl Connection {
     pub(crate) fn new(
         stream: TcpStream,
@@ -128,22 +120,18 @@ impl Connection {
 
     /// What each of its threads does.
     pub(crate) fn work(self: &Arc<Self>) {
-        loop {
-            match self.turn() {
-                Turn::Call(call, takes) => {
-                    self.answer(&call);
-                    self.state().room += takes;
-                    self.room.notify_one();
-                }
-                Turn::Over => break,
-            }
+        while let Some((call, takes)) = self.turn() {
+            self.answer(&call);
+            self.state().room += takes;
+            self.room.notify_one();
         }
         self.state().threads -= 1;
         self.ended.notify_all();
     }
 
-    /// Waits for the turn, reads a call, and gives the turn on.
-    fn turn(self: &Arc<Self>) -> Turn {
+    /// Waits for the turn, reads a call, and gives the turn on. The call, and the room that it takes;
+    /// `None`: there is nothing more to read, or others are enough.
+    fn turn(self: &Arc<Self>) -> Option<(Vec<u8>, usize)> {
         let mut state = self.state();
         state.waiting += 1;
         let begun = Instant::now();
@@ -152,12 +140,12 @@ impl Connection {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             if state.reading && begun.elapsed() >= IDLE && state.waiting > 1 {
                 state.waiting -= 1;
-                return Turn::Over;
+                return None;
             }
         }
         state.waiting -= 1;
         if state.over {
-            return Turn::Over;
+            return None;
         }
         state.reading = true;
         drop(state);
@@ -173,7 +161,7 @@ impl Connection {
                 }
                 state.reading = false;
                 self.end(&mut state);
-                return Turn::Over;
+                return None;
             }
         };
         let takes = ((call.len() + largest_answer(&call)) >> 10).clamp(SMALLEST, ROOM);
@@ -183,7 +171,7 @@ impl Connection {
         }
         if state.over {
             state.reading = false;
-            return Turn::Over;
+            return None;
         }
         state.room -= takes;
         state.open += 1;
@@ -198,7 +186,7 @@ impl Connection {
         } else {
             self.turn.notify_one();
         }
-        Turn::Call(call, takes)
+        Some((call, takes))
     }
 
     fn another(self: &Arc<Self>) {

@@ -384,6 +384,29 @@ impl Export {
         Ok(())
     }
 
+    /// Makes what nothing has the name of, for whoever shows `verifier`: so that he is recognised,
+    /// also when this is cut short.
+    pub(crate) fn make_exclusively<E: From<FsError>>(
+        &self,
+        (parent, name): (u64, &[u8]),
+        verifier: &[u8],
+        act: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.handles.making(self.id, parent, name, verifier).map_err(broken)?;
+        let done = act();
+        self.handles.made(self.id).map_err(broken)?;
+        done
+    }
+
+    /// Whether making it so was cut short.
+    pub(crate) fn was_made_exclusively(
+        &self,
+        (parent, name): (u64, &[u8]),
+        verifier: &[u8],
+    ) -> FsResult<bool> {
+        self.handles.was_making(self.id, parent, name, verifier).map_err(broken)
+    }
+
     fn forget(&self, id: Option<u64>) {
         let Some(id) = id else { return };
         lock(&self.known).forget(id);

@@ -17,7 +17,7 @@ use brio_session::Kind;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// Of the tables. Another version's are made anew: its handles are `ESTALE`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Numbers below this one are the server's own directories.
 pub(crate) const FIRST: u64 = 1 << 16;
 
@@ -31,6 +31,8 @@ const SCHEMA: &str = "
   CREATE TABLE names (parent INTEGER NOT NULL, name BLOB NOT NULL, node INTEGER NOT NULL,
     PRIMARY KEY (parent, name)) WITHOUT ROWID;
   CREATE INDEX names_by_node ON names (node);
+  CREATE TABLE making (export INTEGER PRIMARY KEY, parent INTEGER NOT NULL, name BLOB NOT NULL,
+    verifier BLOB NOT NULL);
   CREATE TABLE moving (export INTEGER PRIMARY KEY, from_dir INTEGER NOT NULL, from_name BLOB NOT NULL,
     to_dir INTEGER NOT NULL, to_name BLOB NOT NULL);
 ";
@@ -150,6 +152,7 @@ impl Handles {
             )?;
             tx.execute("DELETE FROM nodes WHERE export = ?1", [id])?;
             tx.execute("DELETE FROM moving WHERE export = ?1", [id])?;
+            tx.execute("DELETE FROM making WHERE export = ?1", [id])?;
             tx.execute("DELETE FROM exports WHERE id = ?1", [id])?;
             tx.commit()?;
         }
@@ -244,6 +247,43 @@ impl Handles {
         db.prepare_cached("INSERT OR REPLACE INTO moving VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(row)
             .map(drop)
+    }
+
+    /// Nothing has this name, and whoever shows `verifier` is about to make it. A server that is
+    /// killed before it has `made` leaves this to the next one.
+    pub(crate) fn making(
+        &self,
+        export: u32,
+        parent: u64,
+        name: &[u8],
+        verifier: &[u8],
+    ) -> Answer<()> {
+        let db = self.db();
+        db.prepare_cached("INSERT OR REPLACE INTO making VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![export, parent as i64, name, verifier])
+            .map(drop)
+    }
+
+    /// Whether a server was killed while it made this, for whoever shows `verifier`.
+    pub(crate) fn was_making(
+        &self,
+        export: u32,
+        parent: u64,
+        name: &[u8],
+        verifier: &[u8],
+    ) -> Answer<bool> {
+        let db = self.db();
+        db.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM making
+             WHERE export = ?1 AND parent = ?2 AND name = ?3 AND verifier = ?4)",
+        )?
+        .query_row(params![export, parent as i64, name, verifier], |r| r.get(0))
+    }
+
+    /// It is made, or was not.
+    pub(crate) fn made(&self, export: u32) -> Answer<()> {
+        let db = self.db();
+        db.prepare_cached("DELETE FROM making WHERE export = ?1")?.execute([export]).map(drop)
     }
 
     /// It has kept its name.

@@ -1,7 +1,7 @@
 //! Making: `CREATE`, `MKDIR`, `SYMLINK`, `MKNOD`, `LINK`.
 
 use brio_session::{
-    DirHandle, FsError, Handle, Kind, Meta, NEW_DIR_MODE, NEW_FILE_MODE, OpenOptions, SetTime, Time,
+    DirHandle, FsError, Handle, Kind, NEW_DIR_MODE, NEW_FILE_MODE, OpenOptions, SetTime, Time,
 };
 
 use super::attr::{Attr, Set, around, post_op};
@@ -108,8 +108,9 @@ fn set_times_check(set: &Set) -> Result<(), Status> {
     if odd(set.atime) || odd(set.mtime) { Err(Status::Inval) } else { Ok(()) }
 }
 
-/// The verifier is kept where every server keeps it, in the times, which a client sets after that.
-/// Whoever asks again, since the answer was lost, finds it there.
+/// The verifier is kept where every server keeps it, in the times, which a client sets after that;
+/// until it is there, in the table of handles. Whoever asks again, since the answer was lost or the
+/// server killed, is recognised by it.
 fn exclusive(
     held: &Held,
     dir: &DirHandle,
@@ -122,19 +123,23 @@ fn exclusive(
         Time { secs: (u32::from_be_bytes(bytes) & 0x7fff_ffff).into(), nanos: 0 }
     };
     let (atime, mtime) = (half(0), half(4));
-    match open() {
-        Ok(()) => {}
-        Err(Status::Exist) => {
-            let found = held.lent.view.stat_at(dir, name, false)?;
-            let is = |m: &Meta| {
-                m.kind == Kind::File && m.size == 0 && (m.atime, m.mtime) == (atime, mtime)
-            };
-            return if is(&found) { told(held, name, None) } else { Err(Status::Exist) };
+    let (view, place) = (&held.lent.view, (held.id, name));
+    let shown = || view.set_times_at(dir, name, false, SetTime::At(atime), SetTime::At(mtime));
+    match view.stat_at(dir, name, false) {
+        Err(FsError::NotFound) => held.export.make_exclusively(place, verifier, || {
+            open()?;
+            Ok::<_, Status>(shown()?)
+        })?,
+        Ok(found) => {
+            let is_empty = found.kind == Kind::File && found.size == 0;
+            if is_empty && held.export.was_made_exclusively(place, verifier)? {
+                shown()?;
+            } else if !is_empty || (found.atime, found.mtime) != (atime, mtime) {
+                return Err(Status::Exist);
+            }
         }
-        Err(status) => return Err(status),
+        Err(e) => return Err(e.into()),
     }
-    // At once: for who asks again after a crash in between, the file is in the way.
-    held.lent.view.set_times_at(dir, name, false, SetTime::At(atime), SetTime::At(mtime))?;
     told(held, name, None)
 }
 
