@@ -14,7 +14,9 @@ fn a_landing_makes_the_next_tree_and_leaves_the_one_before() {
     assert_eq!(position, 1);
     let said = a.ok(&["session", "start", "Add auth", "--goal", "log people in"]);
     let id = said.lines().next().unwrap().strip_prefix("Session ID: ").unwrap().to_owned();
-    let tree = said.lines().nth(1).unwrap().strip_prefix("Base Tree: ").unwrap();
+    let export = format!("NFS Export: /exports/sessions/{id} (while `brio serve --nfs` runs)");
+    assert_eq!(said.lines().nth(1), Some(export.as_str()));
+    let tree = said.lines().nth(2).unwrap().strip_prefix("Base Tree: ").unwrap();
     assert!(tree.starts_with(&format!("{t0} (position 1 of {PROJECT} in ")), "{said}");
     add(a, &id, &[("auth.go", "package auth\n"), ("main.go", "package main\n")]);
     // What others see is what it was.
