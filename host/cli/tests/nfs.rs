@@ -111,8 +111,8 @@ fn id_of(started: &Value) -> String {
     started["session"].as_str().unwrap().to_owned()
 }
 
-// M-010, M-030 to M-035, M-043, M-070, M-071: a session is edited through its export, its base is
-// `@` there and never changes, and what lands is the next tree.
+// M-010, M-030, M-031, M-032, M-033, M-034, M-035, M-037, M-043, M-070, M-071: a session is edited
+// through its export, its base is `@` there and never changes, and what lands is the next tree.
 #[test]
 fn a_session_is_edited_in_its_export_and_lands() {
     let served = Served::of_project();

@@ -148,6 +148,7 @@ fn subvolume_base(m: &Mounted) -> PathBuf {
     base
 }
 
+// M-038: btrfs is used where it is there, and needed nowhere.
 #[test]
 fn a_subvolume_is_frozen_by_snapshot() {
     // B-030, B-072, T19
