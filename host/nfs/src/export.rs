@@ -9,7 +9,8 @@ use brio_session::{
     NodeHandle, OpenOptions,
 };
 
-use crate::handles::{Handles, Move, Seen, Told};
+use crate::handles::{Handles, Seen, Told};
+use crate::pending::Move;
 
 /// Nodes that are kept at hand, twice as many at most.
 const NODES: usize = 32 << 10;

@@ -45,7 +45,7 @@ pub struct HandlesError {
     source: rusqlite::Error,
 }
 
-type Answer<T> = Result<T, rusqlite::Error>;
+pub(crate) type Answer<T> = Result<T, rusqlite::Error>;
 
 pub(crate) struct Handles {
     db: Mutex<Connection>,
@@ -98,7 +98,7 @@ impl Handles {
         Ok(Self { db: Mutex::new(db), salt })
     }
 
-    fn db(&self) -> MutexGuard<'_, Connection> {
+    pub(crate) fn db(&self) -> MutexGuard<'_, Connection> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -229,7 +229,7 @@ impl Handles {
         &self,
         parent: u64,
         name: &[u8],
-        instead: Option<&(u64, Vec<u8>)>,
+        instead: Option<&Name>,
     ) -> Answer<Option<u64>> {
         let mut db = self.db();
         let tx = db.transaction()?;
@@ -239,74 +239,6 @@ impl Handles {
         Ok(gone)
     }
 
-    /// What has this name is about to have another. A server that is killed before it has
-    /// `renamed` leaves this to the next one, which looks where it is.
-    pub(crate) fn renaming(&self, export: u32, from: (u64, &[u8]), to: (u64, &[u8])) -> Answer<()> {
-        let db = self.db();
-        let row = params![export, from.0 as i64, from.1, to.0 as i64, to.1];
-        db.prepare_cached("INSERT OR REPLACE INTO moving VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(row)
-            .map(drop)
-    }
-
-    /// Nothing has this name, and whoever shows `verifier` is about to make it. A server that is
-    /// killed before it has `made` leaves this to the next one.
-    pub(crate) fn making(
-        &self,
-        export: u32,
-        parent: u64,
-        name: &[u8],
-        verifier: &[u8],
-    ) -> Answer<()> {
-        let db = self.db();
-        db.prepare_cached("INSERT OR REPLACE INTO making VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![export, parent as i64, name, verifier])
-            .map(drop)
-    }
-
-    /// Whether a server was killed while it made this, for whoever shows `verifier`.
-    pub(crate) fn was_making(
-        &self,
-        export: u32,
-        parent: u64,
-        name: &[u8],
-        verifier: &[u8],
-    ) -> Answer<bool> {
-        let db = self.db();
-        db.prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM making
-             WHERE export = ?1 AND parent = ?2 AND name = ?3 AND verifier = ?4)",
-        )?
-        .query_row(params![export, parent as i64, name, verifier], |r| r.get(0))
-    }
-
-    /// It is made, or was not.
-    pub(crate) fn made(&self, export: u32) -> Answer<()> {
-        let db = self.db();
-        db.prepare_cached("DELETE FROM making WHERE export = ?1")?.execute([export]).map(drop)
-    }
-
-    /// It has kept its name.
-    pub(crate) fn not_renamed(&self, export: u32) -> Answer<()> {
-        let db = self.db();
-        db.prepare_cached("DELETE FROM moving WHERE export = ?1")?.execute([export]).map(drop)
-    }
-
-    /// What a server that was killed was renaming, and from where to where.
-    pub(crate) fn moving(&self, export: u32) -> Answer<Option<(Told, Move)>> {
-        let db = self.db();
-        db.prepare_cached(
-            "SELECT id, salt, ino, kind, from_dir, from_name, to_dir, to_name FROM moving
-             JOIN names ON parent = from_dir AND name = from_name JOIN nodes ON nodes.id = node
-             WHERE moving.export = ?1",
-        )?
-        .query_row([export], |r| {
-            let dir = |at| r.get::<_, i64>(at).map(|n| n as u64);
-            Ok((told(r)?, Move { from: (dir(4)?, r.get(5)?), to: (dir(6)?, r.get(7)?) }))
-        })
-        .optional()
-    }
-
     /// A name became another one, which replaced what had it; another name that this has may be
     /// given instead. The number of what was replaced, if that has no name left.
     pub(crate) fn renamed(
@@ -314,7 +246,7 @@ impl Handles {
         export: u32,
         from: (u64, &[u8]),
         to: (u64, &[u8]),
-        instead: Option<&(u64, Vec<u8>)>,
+        instead: Option<&Name>,
     ) -> Answer<Option<u64>> {
         let mut db = self.db();
         let tx = db.transaction()?;
@@ -331,13 +263,6 @@ impl Handles {
         tx.commit()?;
         Ok(replaced)
     }
-}
-
-/// A name in a directory, and what it becomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Move {
-    pub from: (u64, Vec<u8>),
-    pub to: (u64, Vec<u8>),
 }
 
 impl Told {
@@ -412,7 +337,7 @@ fn put_name(tx: &Transaction<'_>, parent: u64, name: &[u8], node: u64) -> Answer
 fn put_instead(
     tx: &Transaction<'_>,
     (parent, name): (u64, &[u8]),
-    instead: Option<&(u64, Vec<u8>)>,
+    instead: Option<&Name>,
 ) -> Answer<()> {
     let Some((dir, other)) = instead else { return Ok(()) };
     let node: Option<i64> = tx
@@ -439,7 +364,7 @@ fn unname(tx: &Transaction<'_>, parent: u64, name: &[u8]) -> Answer<Option<u64>>
     Ok((gone > 0).then_some(node as u64))
 }
 
-fn told(r: &rusqlite::Row<'_>) -> Answer<Told> {
+pub(crate) fn told(r: &rusqlite::Row<'_>) -> Answer<Told> {
     let n = |at| r.get::<_, i64>(at).map(|n| n as u64);
     let kind = match r.get::<_, i64>(3)? {
         0 => Kind::File,

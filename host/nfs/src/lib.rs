@@ -35,6 +35,7 @@ pub mod fuzz;
 mod handles;
 mod mount;
 mod nfs;
+mod pending;
 mod record;
 mod rpc;
 mod serve;
