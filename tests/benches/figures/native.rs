@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use brio_landing::{BeginOptions, Domain, OpenOptions};
-use brio_mount::{Fixed, Mount, Options};
-use brio_session::ViewOptions;
+use brio_mount::{Mount, Options};
+use brio_session::{Fixed, ViewOptions};
 
 use super::measure::{Outcome, command, head, median, ms, row, time};
 use super::session::Sessions;

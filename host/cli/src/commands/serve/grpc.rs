@@ -66,7 +66,7 @@ impl GrpcArgs {
             bases.push(PathBuf::from("."));
         }
         let (limits, disk, files) = commands::mcp::limits(&Places::from_env()?)?;
-        let options = Options { bases, limits, disk, files, nfs, ..Options::default() };
+        let options = Options { bases, limits, disk, files, nfs };
         let server = Server::new(supervisor.brio().clone(), options)?;
         Ok(Some(Clients { endpoint, server }))
     }
