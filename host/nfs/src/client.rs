@@ -1,7 +1,7 @@
 //! Who may connect.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Addresses of machines: one, or all whose first bits are the same (`192.168.1.0/24`).
@@ -65,76 +65,6 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// Whose socket, on this machine, is the other end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Peer {
-    User(u32),
-    /// It is in no table: it was closed, or it is not this machine's.
-    Nobody,
-    /// The system has no such table.
-    Unknown,
-}
-
-/// How often the tables are read: while others come and go, a line may be missed.
-const LOOKS: usize = 3;
-
-/// Linux: `/proc/net/tcp` and `tcp6` (proc(5)), by the two addresses of the client's end. A socket
-/// of IPv6 can be connected to an address of IPv4, and is in the other table then.
-pub(crate) fn peer(client: SocketAddr, server: SocketAddr) -> Peer {
-    let (mut four, mut six) = (Vec::new(), Vec::new());
-    let plain = |a: SocketAddr| SocketAddr::new(a.ip().to_canonical(), a.port());
-    let (client, server) = (plain(client), plain(server));
-    if client.is_ipv4() && server.is_ipv4() {
-        four.push((shown(client), shown(server)));
-    }
-    six.push((shown(mapped(client)), shown(mapped(server))));
-    for _ in 0..LOOKS {
-        let mut read = false;
-        for (table, ends) in [("/proc/net/tcp", &four), ("/proc/net/tcp6", &six)] {
-            let Ok(text) = std::fs::read_to_string(table) else { continue };
-            read = true;
-            if let Some(user) = ends.iter().find_map(|ends| owner(&text, ends)) {
-                return Peer::User(user);
-            }
-        }
-        if !read {
-            return Peer::Unknown;
-        }
-    }
-    Peer::Nobody
-}
-
-fn owner(table: &str, (local, remote): &(String, String)) -> Option<u32> {
-    table.lines().skip(1).find_map(|line| {
-        let fields: Vec<_> = line.split_ascii_whitespace().collect();
-        // A socket that was closed belongs to no file any more (inode 0), and the table says root.
-        let is = fields.get(1) == Some(&local.as_str())
-            && fields.get(2) == Some(&remote.as_str())
-            && fields.get(9).is_some_and(|inode| *inode != "0");
-        if is { fields.get(7)?.parse().ok() } else { None }
-    })
-}
-
-fn mapped(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(a) => SocketAddr::new(a.to_ipv6_mapped().into(), address.port()),
-        IpAddr::V6(_) => address,
-    }
-}
-
-/// Words of four bytes, each as this machine has it in memory, and the port.
-fn shown(address: SocketAddr) -> String {
-    let bytes = match address.ip() {
-        IpAddr::V4(a) => a.octets().to_vec(),
-        IpAddr::V6(a) => a.octets().to_vec(),
-    };
-    let words = bytes.chunks_exact(4).map(|w| {
-        let word = u32::from_ne_bytes([w[0], w[1], w[2], w[3]]);
-        format!("{word:08X}")
-    });
-    format!("{}:{:04X}", words.collect::<String>(), address.port())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,32 +83,6 @@ mod tests {
             ["", "x", "10.0.0.0/33", "10.0.0.1/8", "::/129", "10.0.0.0/-1", "10.0.0.0/", "1.2.3"]
         {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn the_user_of_a_socket_is_whoever_made_it() {
-        use std::net::{TcpListener, TcpStream};
-        let own = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap());
-        // A client may be of the other family than the server, and a server of both.
-        for (any, to) in [
-            ("127.0.0.1:0", "127.0.0.1"),
-            ("[::1]:0", "::1"),
-            ("127.0.0.1:0", "::ffff:127.0.0.1"),
-            ("[::]:0", "127.0.0.1"),
-            ("[::]:0", "::1"),
-        ] {
-            let Ok(listener) = TcpListener::bind(any) else { continue };
-            let port = listener.local_addr().unwrap().port();
-            let to: IpAddr = to.parse().unwrap();
-            let client = TcpStream::connect((to, port)).unwrap();
-            let (accepted, from) = listener.accept().unwrap();
-            let at = accepted.local_addr().unwrap();
-            assert_eq!(peer(from, at), Peer::User(own), "{any} {to}");
-            assert_eq!(peer(from, "127.0.0.1:1".parse().unwrap()), Peer::Nobody);
-            drop(client);
-            assert_eq!(peer(from, at), Peer::Nobody, "closed, it is nobody's");
         }
     }
 }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use brio_peer::Peer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::again::Again;
-use crate::client::{Peer, peer};
 use crate::connection::{Connection, PATIENCE};
 use crate::counts::Counts;
 use crate::handles::HandlesError;
@@ -290,12 +290,8 @@ fn admit(options: &Options, stream: &TcpStream, client: SocketAddr) -> bool {
     if options.users == Users::Anyone {
         return true;
     }
-    let peer = stream.local_addr().map_or(Peer::Nobody, |server| peer(client, server));
-    let owner = match peer {
-        Peer::User(user) => user == 0 || user == options.uid,
-        Peer::Nobody => false,
-        Peer::Unknown => true,
-    };
+    let peer = stream.local_addr().map_or(Peer::Nobody, |server| brio_peer::peer(client, server));
+    let owner = peer.may_be(options.uid);
     if !owner {
         tracing::warn!(%client, ?peer, "turned away: another user of this machine");
     }

@@ -67,3 +67,20 @@ impl Service {
         Ok((listener, address))
     }
 }
+
+/// Whether a program that connected from this machine is the owner's of this process, or root's:
+/// those of other users are turned away, where nothing else says who asks. Reads.
+#[cfg(any(feature = "grpc", feature = "mcp"))]
+pub(crate) async fn is_owner(stream: &tokio::net::TcpStream) -> bool {
+    #[cfg(unix)]
+    if let (Ok(client), Ok(server)) = (stream.peer_addr(), stream.local_addr()) {
+        let own = rustix::process::geteuid().as_raw();
+        let look = move || brio_peer::peer(client, server);
+        let peer = tokio::task::spawn_blocking(look).await.unwrap_or(brio_peer::Peer::Nobody);
+        if !peer.may_be(own) {
+            tracing::warn!(%client, ?peer, "turned away: another user of this machine");
+            return false;
+        }
+    }
+    true
+}

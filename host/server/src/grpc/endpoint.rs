@@ -156,6 +156,7 @@ impl fmt::Debug for Serving {
 
 impl Endpoint {
     /// Takes an address. One that other machines reach is refused: nobody is asked who they are.
+    /// Programs of other users are turned away, where the system (Linux) tells whose they are.
     ///
     /// # Errors
     /// See [`EndpointError`].

@@ -18,6 +18,8 @@ use tonic::server::NamedService;
 use tonic::transport::server::Connected;
 use tower_service::Service;
 
+use crate::bind;
+
 /// So many connections are open at one time; others wait until one of those is done.
 const CONNECTIONS: usize = 64;
 /// What a connection of HTTP/2 begins with takes no longer to arrive.
@@ -34,13 +36,16 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Listener {
+    /// The next of the owner's; a socket's are no others'.
     async fn accept(&self) -> io::Result<Box<dyn Io>> {
         Ok(match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener) => loop {
                 let (stream, _) = listener.accept().await?;
-                stream.set_nodelay(true)?;
-                Box::new(stream)
-            }
+                if bind::is_owner(&stream).await {
+                    stream.set_nodelay(true)?;
+                    break Box::new(stream);
+                }
+            },
             Self::Unix(listener) => Box::new(listener.accept().await?.0),
         })
     }

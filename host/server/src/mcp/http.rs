@@ -96,7 +96,8 @@ impl std::fmt::Debug for Token {
 /// How clients are let in.
 #[derive(Debug, Clone, Default)]
 pub struct HttpOptions {
-    /// What each must show; `None`: nothing, at a loopback address only.
+    /// What each must show; `None`: nothing, at a loopback address only, and programs of other
+    /// users are turned away where the system (Linux) tells whose they are.
     pub token: Option<Token>,
     /// Names beside the address itself by which clients may ask for this machine.
     pub hosts: Vec<String>,
@@ -234,7 +235,10 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
         };
         let site = site.clone();
         tokio::spawn(async move {
-            converse(stream, site).await;
+            // A token says who asks, and nothing else needs to.
+            if site.token.is_some() || bind::is_owner(&stream).await {
+                converse(stream, site).await;
+            }
             drop(place);
         });
     }

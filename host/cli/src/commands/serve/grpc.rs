@@ -16,7 +16,8 @@ use crate::ui::Ui;
 pub(super) struct GrpcArgs {
     /// Serve sessions to programs by gRPC (brio.v1.SessionService, health, reflection) at this
     /// address of this machine, as 127.0.0.1:9466, or at a Unix socket of yours, as
-    /// unix:/run/user/1000/brio.sock. Port 0 is any that is free. Nobody is asked who they are.
+    /// unix:/run/user/1000/brio.sock. Port 0 is any that is free. Programs of other users are turned
+    /// away.
     #[arg(long, value_name = "ADDR|unix:PATH", value_parser = parsed)]
     grpc: Option<Address>,
     /// A directory that they may begin sessions on, with all below it; the current one when none

@@ -20,7 +20,8 @@ const LONGEST: u64 = 64 << 10;
 #[derive(Debug, clap::Args)]
 pub(super) struct McpArgs {
     /// Serve sessions to clients of the Model Context Protocol at this address, as 127.0.0.1:9465:
-    /// streamable HTTP, `/mcp`. Port 0 is any that is free. As `brio mcp`, for many clients.
+    /// streamable HTTP, `/mcp`. Port 0 is any that is free. As `brio mcp`, for many clients. Without
+    /// a token, programs of other users of this machine are turned away.
     #[arg(long, value_name = "ADDR")]
     mcp: Option<SocketAddr>,
     /// A directory that they may begin sessions on, with all below it; the current one when none
