@@ -131,7 +131,19 @@ impl Handles {
             .optional()
     }
 
-    /// Forgets the exports that are gone (`is_there` says), and those that nobody opened since
+    /// Notes that some exports are in use.
+    pub(crate) fn used(&self, exports: &[u32]) -> Answer<()> {
+        let now = seconds();
+        let mut db = self.db();
+        let tx = db.transaction()?;
+        for id in exports {
+            tx.prepare_cached("UPDATE exports SET used = ?1 WHERE id = ?2")?
+                .execute(params![now, id])?;
+        }
+        tx.commit()
+    }
+
+    /// Forgets the exports that are gone (`is_there` says), and those that nobody used since
     /// `before` (seconds since 1970). What they showed is forgotten with them.
     pub(crate) fn sweep(&self, before: i64, is_there: impl Fn(&str) -> bool) -> Answer<()> {
         let all: Vec<(u32, String, i64)> = {
@@ -474,6 +486,10 @@ mod tests {
         h.sweep(0, |name| name == "sessions/2").unwrap();
         assert_eq!(h.get(one, a.id).unwrap(), None);
         assert!(h.get(two, b.id).unwrap().is_some());
+        h.db().execute("UPDATE exports SET used = 5", []).unwrap();
+        h.used(&[2]).unwrap();
+        h.sweep(6, |_| true).unwrap();
+        assert!(h.export_name(2).unwrap().is_some(), "it is in use");
         h.sweep(i64::MAX, |_| true).unwrap();
         assert_eq!(h.export_name(two).unwrap(), None);
     }

@@ -19,7 +19,7 @@ const VERSION: u8 = 1;
 
 /// An export that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
-/// What was not opened for so long is forgotten: 30 days, in seconds.
+/// What was not used for so long is forgotten: 30 days, in seconds.
 const FORGOTTEN: i64 = 30 * 24 * 3600;
 
 /// `/`, and `/exports` in it; the directories of exports have the numbers that follow.
@@ -174,7 +174,11 @@ impl Server {
             let Some((directory, rest)) = name.split_once('/') else { return false };
             self.exports.is_there(directory, rest.strip_suffix("/@").unwrap_or(rest))
         };
-        if let Err(error) = self.handles.sweep(seconds() - FORGOTTEN, there) {
+        // One that is never idle was opened long ago.
+        let open: Vec<_> = self.opened().keys().copied().collect();
+        let swept = self.handles.used(&open);
+        let swept = swept.and_then(|()| self.handles.sweep(seconds() - FORGOTTEN, there));
+        if let Err(error) = swept {
             tracing::warn!(%error, "what has ended could not be forgotten in the table of NFS handles");
         }
     }

@@ -15,6 +15,8 @@ pub mod json;
 pub mod mcp;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+#[cfg(any(feature = "grpc", feature = "mcp"))]
+mod news;
 #[cfg(all(feature = "nfs", unix))]
 pub mod nfs;
 #[cfg(feature = "json")]

@@ -1,11 +1,11 @@
-//! What becomes of sessions: what this process does to them, at once; what others do, by looking
-//! while somebody watches. And of tasks, as the server of the home tells it.
+//! What becomes of sessions, while somebody watches, and of tasks, as the server of the home tells
+//! it.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use brio_host::tasks::{Base, Event as TaskTold, Task};
 use brio_host::{FindError, SessionEvent, StopToken, Subscription, Supervisor, Update};
@@ -19,11 +19,8 @@ use super::fault::Fault;
 use super::proto::watch_events_response::Event;
 use super::status::shortened;
 use super::{convert, proto, sessions};
+use crate::news::Ear;
 
-/// How often it is looked, unless that costs over one part in `SHARE` of a processor.
-const EVERY: Duration = Duration::from_secs(1);
-const SHARE: u32 = 50;
-const SELDOM: Duration = Duration::from_secs(60);
 /// Events that who watches may be behind.
 const BEHIND: usize = 1024;
 /// Those who watch at one time.
@@ -85,33 +82,7 @@ fn has_ended(word: &str) -> bool {
     matches!(word, "landed" | "rolled-back")
 }
 
-impl Desk {
-    /// Listens to what this process does to sessions, and looks for what others do, until the
-    /// desk is gone.
-    pub(super) fn listen(self: &Arc<Self>) -> std::io::Result<()> {
-        let (events, desk) = (self.brio.session_events(), Arc::downgrade(self));
-        let tell = move || {
-            for event in events {
-                let Some(desk) = desk.upgrade() else { return };
-                desk.hear(event);
-            }
-        };
-        std::thread::Builder::new().name("brio-grpc-events".into()).spawn(tell)?;
-        let desk = Arc::downgrade(self);
-        let look = move || {
-            let mut pause = EVERY;
-            loop {
-                std::thread::sleep(pause);
-                let Some(desk) = desk.upgrade() else { return };
-                let begun = Instant::now();
-                desk.look();
-                pause = (begun.elapsed() * SHARE).clamp(EVERY, SELDOM);
-            }
-        };
-        std::thread::Builder::new().name("brio-grpc-watch".into()).spawn(look)?;
-        Ok(())
-    }
-
+impl Ear for Desk {
     fn hear(&self, event: SessionEvent) {
         if self.watch.known().states.is_none() {
             return;
@@ -146,15 +117,6 @@ impl Desk {
         }
     }
 
-    fn run(&self, id: &str, running: bool) {
-        let known = self.watch.known();
-        if known.states.as_ref().is_some_and(|states| states.contains_key(id)) {
-            let session_id = id.to_owned();
-            self.watch.tell(Event::SessionRun(proto::SessionRun { session_id, running }));
-        }
-    }
-
-    /// Looks for what others did since it was last looked.
     fn look(&self) {
         if self.watch.news.receiver_count() == 0 {
             self.watch.known().states = None;
@@ -164,6 +126,16 @@ impl Desk {
             && let Err(error) = self.look_again()
         {
             tracing::debug!(%error, "sessions cannot be looked at");
+        }
+    }
+}
+
+impl Desk {
+    fn run(&self, id: &str, running: bool) {
+        let known = self.watch.known();
+        if known.states.as_ref().is_some_and(|states| states.contains_key(id)) {
+            let session_id = id.to_owned();
+            self.watch.tell(Event::SessionRun(proto::SessionRun { session_id, running }));
         }
     }
 

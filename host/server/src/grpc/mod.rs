@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use brio_host::{Brio, RunLimits};
 
+use crate::news;
 use desk::Desk;
 
 pub use counts::Counts;
@@ -111,7 +112,7 @@ impl Server {
     /// [`SetupError`]: a directory that is not there.
     pub fn new(brio: Brio, options: Options) -> Result<Self, SetupError> {
         let desk = Arc::new(Desk::new(brio, options)?);
-        desk.listen()?;
+        news::listen(&desk.brio, &desk, "brio-grpc")?;
         Ok(Self { desk })
     }
 

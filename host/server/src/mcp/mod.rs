@@ -29,6 +29,7 @@ use std::sync::Arc;
 
 use brio_host::{Brio, RunError, RunLimits};
 
+use crate::news;
 use desk::Desk;
 use tools::ToolDef;
 
@@ -107,7 +108,7 @@ impl Server {
     /// [`SetupError`]: a base that is not there, an agent that does not run.
     pub fn new(brio: Brio, options: Options) -> Result<Self, SetupError> {
         let desk = Arc::new(Desk::new(brio, options)?);
-        desk.listen()?;
+        news::listen(&desk.brio, &desk, "brio-mcp")?;
         let tools = Arc::new(tools::all(&desk));
         Ok(Self { desk, tools })
     }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
 use brio_host::SessionEvent;
 use brio_host::project::NotePath;
@@ -14,11 +13,8 @@ use super::desk::{Desk, Owner};
 use super::failure::Failure;
 use super::name::Named;
 use super::resources::{self, Key};
+use crate::news::Ear;
 
-/// How often it is looked, unless that costs over one part in `SHARE` of a processor.
-const EVERY: Duration = Duration::from_secs(1);
-const SHARE: u32 = 50;
-const SELDOM: Duration = Duration::from_secs(60);
 /// Changes that a connection which is slow to be told may be behind; beyond, it is told that
 /// anything may have changed.
 const BEHIND: usize = 256;
@@ -180,33 +176,9 @@ impl Desk {
             }
         }
     }
+}
 
-    /// Listens to what this process does to sessions, and looks for what others do, until the
-    /// desk is gone.
-    pub(super) fn listen(self: &Arc<Self>) -> std::io::Result<()> {
-        let (events, desk) = (self.brio.session_events(), Arc::downgrade(self));
-        let tell = move || {
-            for event in events {
-                let Some(desk) = desk.upgrade() else { return };
-                desk.hear(event);
-            }
-        };
-        std::thread::Builder::new().name("brio-mcp-events".into()).spawn(tell)?;
-        let desk = Arc::downgrade(self);
-        let look = move || {
-            let mut pause = EVERY;
-            loop {
-                std::thread::sleep(pause);
-                let Some(desk) = desk.upgrade() else { return };
-                let begun = Instant::now();
-                desk.look();
-                pause = (begun.elapsed() * SHARE).clamp(EVERY, SELDOM);
-            }
-        };
-        std::thread::Builder::new().name("brio-mcp-watch".into()).spawn(look)?;
-        Ok(())
-    }
-
+impl Ear for Desk {
     fn hear(&self, event: SessionEvent) {
         match event {
             // Whoever looked may have found it before it was heard of: it is told all the same.
@@ -228,7 +200,6 @@ impl Desk {
         }
     }
 
-    /// Looks for what others did since it was last looked.
     fn look(&self) {
         if self.watch.news.receiver_count() == 0 {
             let mut known = self.watch.known();
