@@ -45,8 +45,9 @@ pub struct Collected {
 }
 
 /// Collects after something ended, under the exclusive lock: `trash/` holds what is to be
-/// deleted when it returns. Costs a look at the oldest landing, and once in 32 landings a count
-/// of all that is kept.
+/// deleted when it returns. Costs a look at the oldest landing, and at every open session only
+/// where records are left that one of those may ask for, and once in 32 landings, with a count of
+/// all that is kept.
 pub(crate) fn collect(state: &State, lock: &Lock) -> io::Result<u64> {
     after(state, lock, true)
 }
@@ -61,7 +62,8 @@ fn after(state: &State, lock: &Lock, flush: bool) -> io::Result<u64> {
     let counted = state.counted.load(Ordering::Relaxed);
     let count = newest / COUNT_EVERY > counted / COUNT_EVERY;
     let retention = state.options.retention;
-    if !count && !flush && is_young(state, state.oldest.load(Ordering::Relaxed), retention.window) {
+    let oldest = state.oldest.load(Ordering::Relaxed);
+    if !count && is_young(state, oldest, retention.window) && !(flush && is_left(state, oldest)?) {
         return Ok(0);
     }
     let run = Run { state, retention, count, all: count, recount: false, dry: false, flush };
@@ -73,6 +75,12 @@ fn after(state: &State, lock: &Lock, flush: bool) -> io::Result<u64> {
 /// Whether a landing's pre-images stay whatever sessions need; so do those of all later ones.
 fn is_young(state: &State, k: u64, window: Duration) -> bool {
     k > 0 && matches!(ended(state, k), Ended::Finished(age) if age < window)
+}
+
+/// Whether there are records older than the oldest landing that was not collected: they stay for
+/// as long as a session asks who changed what.
+fn is_left(state: &State, oldest: u64) -> io::Result<bool> {
+    Ok(Look::at(&state.landings, &history::name(oldest.saturating_sub(1)))?.is_some())
 }
 
 /// One pass over the landings.
@@ -108,6 +116,9 @@ impl Run<'_> {
     fn pass(&self, _lock: &Lock) -> io::Result<Collected> {
         let state = self.state;
         let numbers = history::numbers(state)?;
+        if numbers.is_empty() {
+            return Ok(Collected::default());
+        }
         let (needs, lowest) = needs(state)?;
         // What was collected before is the older part, but for what was busy then.
         let done = match self.all {
