@@ -230,6 +230,14 @@ impl Handles {
     pub(crate) fn name(&self, parent: u64, name: &[u8], node: u64) -> Answer<()> {
         let mut db = self.db();
         let tx = db.transaction()?;
+        let known: Option<i64> = tx
+            .prepare_cached("SELECT node FROM names WHERE parent = ?1 AND name = ?2")?
+            .query_row(params![parent as i64, name], |r| r.get(0))
+            .optional()?;
+        // Taking away its only name would take it away, too.
+        if known == Some(node as i64) {
+            return Ok(());
+        }
         unname(&tx, parent, name)?;
         put_name(&tx, parent, name, node)?;
         tx.commit()
@@ -443,6 +451,14 @@ mod tests {
         assert_eq!(h.get(1, old.id).unwrap(), None);
         let dir = h.tell(Seen { kind: Kind::Dir, ..seen(b"a", 6) }).unwrap();
         assert_ne!(dir.id, new.id);
+    }
+
+    #[test]
+    fn a_name_that_a_node_has_already_costs_it_nothing() {
+        let h = Handles::open(None).unwrap();
+        let a = h.tell(seen(b"a", 5)).unwrap();
+        h.name(70_000, b"a", a.id).unwrap();
+        assert_eq!(h.get(1, a.id).unwrap(), Some((a, vec![(70_000, b"a".to_vec())])));
     }
 
     #[test]

@@ -82,6 +82,41 @@ fn what_was_changed_elsewhere_is_found_again_or_stale() {
     assert_eq!(c.lookup(&d, b"replaced").unwrap().1.type_, ftype3::NF3DIR);
 }
 
+/// A file with several names is asked for by the one it is known by, time and again.
+#[test]
+fn a_file_with_other_names_keeps_its_handle() {
+    let mut place = Place::new(|base| {
+        std::fs::write(base.join("f"), "of two names").unwrap();
+        std::fs::hard_link(base.join("f"), base.join("same")).unwrap();
+    });
+    let layers = [place.layer()];
+    let moving = Moving::new(place.view(&layers, ViewOptions::default()));
+    let sessions = Sessions::default();
+    sessions.add("one", moving.clone(), None);
+    let mut served = Served::new(sessions, options(), Some(place.table()));
+    let (mut c, root) = served.mounted("one");
+    let made = c.put(&root, b"made", b"of two names");
+    c.link(&made, &root, b"linked").unwrap();
+    let f = c.lookup(&root, b"f").unwrap().0;
+    for restart in [false, true] {
+        // The first who asks for it afterwards asks by a name.
+        for look in [true, false] {
+            if restart {
+                served.restart();
+                c = served.client();
+            } else {
+                moving.move_to(place.view(&layers, ViewOptions::default()));
+            }
+            for (name, handle) in [(&b"f"[..], &f), (b"linked", &made), (b"made", &made)] {
+                match look {
+                    true => assert_eq!(&c.lookup(&root, name).unwrap().0, handle),
+                    false => assert_eq!(c.read_all(handle).unwrap(), b"of two names"),
+                }
+            }
+        }
+    }
+}
+
 /// No handle can be made: every bit of one counts.
 #[test]
 fn forged_handles_lead_nowhere() {
