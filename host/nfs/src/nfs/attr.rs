@@ -3,7 +3,8 @@
 use brio_session::{Kind, Meta, SetTime, Time};
 
 use crate::Options;
-use crate::server::{HANDLE, Server};
+use crate::handles::seconds;
+use crate::server::{DIRECTORIES, HANDLE, Server};
 use crate::status::Status;
 use crate::xdr::{Decoder, Encoder, Garbage};
 
@@ -21,7 +22,10 @@ pub(crate) struct Attr {
 impl Attr {
     /// Of one of the server's own directories.
     pub(super) fn own(server: &Server, id: u64) -> Self {
-        let then = Time { secs: server.started, nanos: 0 };
+        // What there is to be listed comes and goes, and nobody says when: a client that looks again
+        // finds that it may have changed. Directories of exports are the same while a server lives.
+        let secs = if id < DIRECTORIES { server.started } else { seconds() };
+        let then = Time { secs, nanos: 0 };
         let meta = Meta {
             kind: Kind::Dir,
             ino: id,

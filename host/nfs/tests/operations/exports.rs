@@ -55,6 +55,7 @@ fn exports_are_listed_and_there_from_one_moment_to_the_next() {
     assert_eq!(c.exports(), ["/exports", "/exports/sessions/one"]);
     let own = c.mnt("/exports/sessions").unwrap();
     assert_eq!(c.names(&own), ["one"]);
+    let before = c.getattr(&own).unwrap();
     let sessions = &branch.served.sessions;
     let mut place = Place::new(|_| {});
     sessions.add("two", brio_session::Fixed(place.branch()), None);
@@ -65,6 +66,11 @@ fn exports_are_listed_and_there_from_one_moment_to_the_next() {
     assert_eq!(c.lookup(&two, b"@").map(drop), Err(NFS3ERR_NOENT), "of nothing known");
     assert_eq!(c.lookup(&own, b"\xff").map(drop), Err(NFS3ERR_NOENT));
     assert_eq!(c.names(&root), ["a", "link"]);
+    // A client keeps a listing for as long as these stay as they were.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let after = c.getattr(&own).unwrap();
+    assert!(after.mtime.seconds > before.mtime.seconds);
+    assert!(after.ctime.seconds > before.ctime.seconds);
 }
 
 #[test]
