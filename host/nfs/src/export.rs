@@ -9,7 +9,7 @@ use brio_session::{
     NodeHandle, OpenOptions,
 };
 
-use crate::handles::{Handles, Seen, Told};
+use crate::handles::{Handles, Name, Seen, Told};
 use crate::pending::Move;
 
 /// Nodes that are kept at hand, twice as many at most.
@@ -152,12 +152,22 @@ impl Export {
             return Ok(lent);
         }
         if let Some((told, Move { from, to })) = self.handles.moving(self.id).map_err(broken)? {
-            let there = || {
-                let dir = self.find(&lent, to.0, 0)?.0.as_dir().ok_or(FsError::Stale)?;
-                lent.view.node_at(&dir, &to.1, false).map(|(_, meta)| meta)
+            let is_at = |told: Told, (dir, name): &Name| {
+                let there = || {
+                    let dir = self.find(&lent, *dir, 0)?.0.as_dir().ok_or(FsError::Stale)?;
+                    lent.view.node_at(&dir, name, false).map(|(_, meta)| meta)
+                };
+                match lent.view.unnoted(there) {
+                    Ok(meta) => Ok((meta.ino, meta.kind) == (told.ino, told.kind)),
+                    Err(FsError::NotFound | FsError::NotDirectory | FsError::Stale) => Ok(false),
+                    Err(e) => Err(e),
+                }
             };
-            let moved =
-                lent.view.unnoted(there).is_ok_and(|m| (m.ino, m.kind) == (told.ino, told.kind));
+            // Both may be names of one file, of which the new one was there before.
+            let moved = match told {
+                Some(told) => is_at(told, &to)? && !is_at(told, &from)?,
+                None => false,
+            };
             let done = match moved {
                 true => {
                     self.handles.renamed(self.id, (from.0, &from.1), (to.0, &to.1), None).map(drop)
@@ -212,6 +222,18 @@ impl Export {
         // A client that asks for what it has looked up has seen it already.
         let (node, told) = lent.view.unnoted(|| self.find(lent, id, 0))?;
         if told.salt == salt { Ok(node) } else { Err(FsError::Stale) }
+    }
+
+    /// Likewise, for who holds none of its locks. While names change, the view and the table do not
+    /// say the same: what seems to be gone is looked for once more when that is over.
+    pub(crate) fn node_now(&self, lent: &Lent, id: u64, salt: u64) -> FsResult<NodeHandle> {
+        match self.node(lent, id, salt) {
+            Err(FsError::Stale) => {
+                let _names = self.look();
+                self.node(lent, id, salt)
+            }
+            found => found,
+        }
     }
 
     /// By its names, from the nearest directory that is at hand.

@@ -66,17 +66,20 @@ impl Handles {
         db.prepare_cached("DELETE FROM moving WHERE export = ?1")?.execute([export]).map(drop)
     }
 
-    /// What a server that was killed was renaming, and from where to where.
-    pub(crate) fn moving(&self, export: u32) -> Answer<Option<(Told, Move)>> {
+    /// What a server that was killed was renaming, and from where to where; `None` for what was told
+    /// to nobody.
+    pub(crate) fn moving(&self, export: u32) -> Answer<Option<(Option<Told>, Move)>> {
         let db = self.db();
         db.prepare_cached(
             "SELECT id, salt, ino, kind, from_dir, from_name, to_dir, to_name FROM moving
-             JOIN names ON parent = from_dir AND name = from_name JOIN nodes ON nodes.id = node
+             LEFT JOIN names ON parent = from_dir AND name = from_name
+             LEFT JOIN nodes ON nodes.id = node
              WHERE moving.export = ?1",
         )?
         .query_row([export], |r| {
             let dir = |at| r.get::<_, i64>(at).map(|n| n as u64);
-            Ok((told(r)?, Move { from: (dir(4)?, r.get(5)?), to: (dir(6)?, r.get(7)?) }))
+            let moved = r.get::<_, Option<i64>>(0)?.map(|_| told(r)).transpose()?;
+            Ok((moved, Move { from: (dir(4)?, r.get(5)?), to: (dir(6)?, r.get(7)?) }))
         })
         .optional()
     }

@@ -134,7 +134,7 @@ fn changing(
         return Err(Status::IsDir);
     };
     let lent = export.write().map_err(patient)?;
-    let node = export.node(&lent, id, salt)?;
+    let node = export.node_now(&lent, id, salt)?;
     let held = Held { export, lent, node, id, salt };
     let _alone = held.export.file_lock(held.id);
     change.before = Some(held.meta()?);

@@ -154,11 +154,12 @@ fn is_dots(name: &[u8]) -> bool {
     matches!(name, b"." | b"..")
 }
 
-/// A node, while it is used.
+/// A node, while it is used. Dropped in this order: who has the last of an export waits for what it
+/// lent.
 struct Held {
-    export: std::sync::Arc<Export>,
-    lent: Lent,
     node: NodeHandle,
+    lent: Lent,
+    export: std::sync::Arc<Export>,
     id: u64,
     salt: u64,
 }
@@ -167,7 +168,7 @@ impl Held {
     fn new(object: Object, write: bool) -> Result<Self, Status> {
         let Object::Node { export, id, salt } = object else { return Err(Status::RoFs) };
         let lent = if write { export.write()? } else { export.read()? };
-        let node = export.node(&lent, id, salt)?;
+        let node = export.node_now(&lent, id, salt)?;
         Ok(Self { export, lent, node, id, salt })
     }
 
@@ -353,7 +354,7 @@ impl Server {
         let export = held.export.clone();
         if held.id != export.root.id {
             let told = export.told(export.parent(held.id)?)?;
-            let meta = export.node(&held.lent, told.id, told.salt)?.meta()?;
+            let meta = export.node_now(&held.lent, told.id, told.salt)?.meta()?;
             let attr = Attr { id: told.id, meta };
             return Ok((Object::Node { export, id: told.id, salt: told.salt }, attr));
         }

@@ -23,7 +23,7 @@ pub(super) fn setattr(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -
         // A new size comes from a file that a client has open already.
         let busy = if set.size.is_some() { patient } else { Status::from };
         let lent = export.write().map_err(busy)?;
-        let node = export.node(&lent, id, salt)?;
+        let node = export.node_now(&lent, id, salt)?;
         let held = Held { export, lent, node, id, salt };
         let _alone = held.export.file_lock(held.id);
         let before = held.meta()?;

@@ -237,3 +237,42 @@ fn a_rename_that_was_cut_short_costs_no_handle() {
         assert_eq!(branch.served.client().read_all(&f).unwrap(), b"in it");
     }
 }
+
+/// Of two names of one file, as a base has them, that the rename never came to.
+#[test]
+fn a_rename_to_another_name_of_the_same_file_that_never_was_leaves_both() {
+    let mut branch = Branch::new(|base| {
+        std::fs::write(base.join("a"), "of two names").unwrap();
+        std::fs::hard_link(base.join("a"), base.join("b")).unwrap();
+    });
+    let (mut c, root) = branch.mounted();
+    let [a, b] = [&b"a"[..], b"b"].map(|name| c.lookup(&root, name).unwrap().0);
+    let table = branch.place.table();
+    let begun = |what: &str| {
+        let table = rusqlite::Connection::open(&table).unwrap();
+        assert_eq!(table.execute(what, []).unwrap(), 1);
+    };
+    branch.served.restart_after(|| {
+        begun(
+            "INSERT INTO moving SELECT export, parent, name, parent, CAST('b' AS BLOB)
+            FROM names JOIN nodes ON nodes.id = node WHERE name = CAST('a' AS BLOB)",
+        );
+    });
+    let mut c = branch.served.client();
+    for (name, handle) in [(&b"a"[..], &a), (b"b", &b)] {
+        assert_eq!(c.read_all(handle).unwrap(), b"of two names");
+        assert_eq!(&c.lookup(&root, name).unwrap().0, handle);
+    }
+    // What nobody was told of is not kept for a later one, either.
+    branch.served.restart_after(|| {
+        begun(
+            "INSERT INTO moving SELECT export, parent, CAST('new' AS BLOB), parent, CAST('c' AS BLOB)
+            FROM names JOIN nodes ON nodes.id = node WHERE name = CAST('a' AS BLOB)",
+        );
+    });
+    let mut c = branch.served.client();
+    assert_eq!(c.read_all(&a).unwrap(), b"of two names");
+    let left = rusqlite::Connection::open(branch.place.table()).unwrap();
+    let left: i64 = left.query_row("SELECT COUNT(*) FROM moving", [], |r| r.get(0)).unwrap();
+    assert_eq!(left, 0);
+}
