@@ -54,6 +54,7 @@ struct Input {
     at: usize,
 }
 
+#[derive(Default)]
 struct State {
     threads: usize,
     /// One has the turn to read.
@@ -66,6 +67,10 @@ struct State {
     open: usize,
     /// Nothing more is read.
     over: bool,
+    /// Its client hung up when every answer was on its way.
+    had_all: bool,
+    /// An answer was not taken, or a call not answered.
+    broken: bool,
 }
 
 impl Connection {
@@ -77,8 +82,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TICK))?;
         stream.set_write_timeout(Some(TICK))?;
-        let state =
-            State { threads: 1, reading: false, waiting: 0, room: ROOM, open: 0, over: false };
+        let state = State { threads: 1, room: ROOM, ..State::default() };
         Ok(Arc::new(Self {
             shared,
             number,
@@ -99,7 +103,10 @@ impl Connection {
 
     /// Hangs up, whatever is under way: that is finished, and not answered.
     pub(crate) fn hang_up(&self) {
-        self.end(&mut self.state());
+        let mut state = self.state();
+        state.broken = true;
+        self.end(&mut state);
+        drop(state);
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
@@ -125,7 +132,12 @@ impl Connection {
             self.state().room += takes;
             self.room.notify_one();
         }
-        self.state().threads -= 1;
+        let mut state = self.state();
+        state.threads -= 1;
+        // Not before: an answer that is on its way may still be one that nobody takes.
+        if state.threads == 0 && state.had_all && !state.broken {
+            self.shared.again.ended_well(self.number);
+        }
         self.ended.notify_all();
     }
 
@@ -156,9 +168,8 @@ impl Connection {
             ended => {
                 if let Err(error) = &ended {
                     tracing::debug!(client = %self.client, %error, "an NFS client's connection broke");
-                } else if state.open == 0 {
-                    self.shared.again.ended_well(self.number);
                 }
+                state.had_all = ended.is_ok() && state.open == 0;
                 state.reading = false;
                 self.end(&mut state);
                 return None;
