@@ -1,6 +1,6 @@
 //! What is in files: `READ`, `WRITE`, `COMMIT`.
 
-use brio_session::{FsResult, Kind, Meta};
+use brio_session::{Kind, Meta};
 
 use super::attr::{Around, Attr, around, post_op};
 use super::{Done, Held, MOST, answer, attr_of, handle, patient};
@@ -81,10 +81,15 @@ pub(super) fn write(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> 
         if count as usize > data.len() || stable > FILE_SYNC {
             return Err(Status::Inval);
         }
-        changing(server, handle, &mut change, |held| {
-            let file = held.export.open(&held.lent, (held.id, held.salt), true)?;
-            file.write_at(&data[..count as usize], offset)?;
-            if stable != UNSTABLE { file.sync(stable == DATA_SYNC) } else { Ok(()) }
+        changing(server, handle, &mut change, |held, before| {
+            let file = held.export.open(&held.lent, (held.id, held.salt), true).map_err(patient)?;
+            file.write_at(&data[..count as usize], offset).map_err(patient)?;
+            // Before what was done is said to be on the disk: this is part of it.
+            without_privileges(held, before)?;
+            match stable {
+                UNSTABLE => Ok(()),
+                _ => file.sync(stable == DATA_SYNC).map_err(patient),
+            }
         })
     };
     let done = act();
@@ -110,8 +115,9 @@ pub(super) fn commit(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) ->
     let (_offset, _count) = (d.u64()?, d.u32()?);
     d.end()?;
     let mut change = Around::default();
-    let done = changing(server, handle, &mut change, |held| {
-        held.export.open(&held.lent, (held.id, held.salt), true)?.sync(false)
+    let done = changing(server, handle, &mut change, |held, _| {
+        let file = held.export.open(&held.lent, (held.id, held.salt), true);
+        file.and_then(|file| file.sync(false)).map_err(patient)
     });
     answer(
         out,
@@ -128,7 +134,7 @@ fn changing(
     server: &Server,
     handle: &[u8],
     change: &mut Around,
-    act: impl FnOnce(&Held) -> FsResult<()>,
+    act: impl FnOnce(&Held, &Meta) -> Result<(), Status>,
 ) -> Result<(), Status> {
     let Object::Node { export, id, salt } = server.resolve(handle)? else {
         return Err(Status::IsDir);
@@ -137,16 +143,15 @@ fn changing(
     let node = export.node_now(&lent, id, salt)?;
     let held = Held { export, lent, node, id, salt };
     let _alone = held.export.file_lock(held.id);
-    change.before = Some(held.meta()?);
-    let done = regular(held.node.kind()).and_then(|()| act(&held).map_err(patient));
-    let done = done.and_then(|()| without_privileges(&held, change.before.as_ref()));
+    let before = held.meta()?;
+    change.before = Some(before);
+    let done = regular(held.node.kind()).and_then(|()| act(&held, &before));
     change.after = held.attr();
     done
 }
 
 /// Who writes to a file takes away what makes it run as another: as every file system does.
-pub(super) fn without_privileges(held: &Held, before: Option<&Meta>) -> Result<(), Status> {
-    let Some(meta) = before else { return Ok(()) };
+pub(super) fn without_privileges(held: &Held, meta: &Meta) -> Result<(), Status> {
     let group = if meta.mode & 0o010 != 0 { 0o2000 } else { 0 };
     match meta.mode & (0o4000 | group) {
         0 => Ok(()),

@@ -52,7 +52,7 @@ pub(super) fn apply(held: &Held, set: &Set) -> Result<(), Status> {
         let how = OpenOptions { write: true, owner: true, ..OpenOptions::default() };
         let before = node.meta()?;
         node.open(&how)?.set_len(size)?;
-        without_privileges(held, Some(&before))?;
+        without_privileges(held, &before)?;
     }
     if let Some(mode) = set.mode {
         // A link has none, wherever it is asked for.

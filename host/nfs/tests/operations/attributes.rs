@@ -184,5 +184,10 @@ fn a_change_of_content_takes_the_set_id_bits_away() {
         c.setattr(&file, mode(set)).unwrap();
         c.setattr(&file, size(1)).unwrap();
         assert_eq!(c.getattr(&file).unwrap().mode, left, "{set:o}, cut");
+        c.setattr(&file, mode(set)).unwrap();
+        c.commit(&file).unwrap();
+        assert_eq!(c.getattr(&file).unwrap().mode, set, "{set:o}, only committed");
+        c.write(&file, 0, b"x", stable_how::FILE_SYNC).unwrap();
+        assert_eq!(c.getattr(&file).unwrap().mode, left, "{set:o}, written and synced");
     }
 }
