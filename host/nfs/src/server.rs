@@ -152,7 +152,10 @@ impl Server {
     /// Two who open one export at once get the same.
     fn keep(&self, export: Export) -> Result<Arc<Export>, Status> {
         let export = Arc::new(export);
-        Ok(self.opened().entry(export.id).or_insert(export).clone())
+        let kept = self.opened().entry(export.id).or_insert_with(|| export.clone()).clone();
+        // Closing the other one may wait for a disk: by now nobody waits for that.
+        drop(export);
+        Ok(kept)
     }
 
     /// Closes what is not used; an export that has ended is forgotten by the next sweep.

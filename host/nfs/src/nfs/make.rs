@@ -53,6 +53,8 @@ fn told(held: &Held, name: &[u8], set: Option<&Set>) -> Result<Made, Status> {
         id: told.id,
         salt: told.salt,
     };
+    // Whoever holds a file waits for no names.
+    let _alone = made.export.file_lock(made.id);
     apply(&made, set)?;
     Ok((handle, Attr { id: told.id, meta: made.meta()? }))
 }

@@ -1,7 +1,9 @@
 //! Taking names away: `REMOVE`, `RMDIR`, `RENAME`.
 
-use super::attr::{Around, around};
-use super::{Done, answer, attr_of, component, in_directory, is_dots, place};
+use brio_session::{DirHandle, NodeHandle};
+
+use super::attr::{Around, Attr, around};
+use super::{Done, Held, answer, attr_of, component, in_directory, is_dots, place};
 use crate::server::{Object, Server};
 use crate::status::Status;
 use crate::xdr::{Decoder, Encoder};
@@ -51,27 +53,40 @@ pub(super) fn rename(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) ->
             return Err(Status::XDev);
         }
         let node = export.node(&held.lent, id, salt)?;
-        target.before = node.meta().ok();
-        let to_dir = node.as_dir().ok_or(Status::NotDir)?;
-        // Two names of one file: nothing happens, and both stay.
-        let same = |at, name: &[u8]| held.lent.view.node_at(at, name, false).map(|(node, _)| node);
-        let both = match (same(dir, old), same(&to_dir, new)) {
-            (Ok(a), Ok(b)) => a == b,
-            _ => false,
-        };
-        let act = || held.lent.view.rename_at(dir, old, &to_dir, new);
-        if both {
-            return Ok(act()?);
-        }
-        let others = export.with_others(&held.lent, &to_dir, new);
-        Ok(export.rename(&held.lent, (held.id, old), (id, new), others, act)?)
+        let meta = || node.meta().ok().filter(|meta| meta.nlink > 0);
+        target.before = meta();
+        let done = moved(held, (dir, old), (&node, id, new));
+        // While nobody else changes it.
+        target.after = meta().map(|meta| Attr { id, meta });
+        done
     });
-    target.after = attr_of(server, to).ok();
+    if target.before.is_none() {
+        target.after = attr_of(server, to).ok();
+    }
     let tail = |out: &mut Encoder| {
         around(out, server, &source);
         around(out, server, &target);
     };
     answer(out, done, |out, ()| tail(out), |out| tail(out))
+}
+
+fn moved(
+    held: &Held,
+    (dir, old): (&DirHandle, &[u8]),
+    (to, id, new): (&NodeHandle, u64, &[u8]),
+) -> Result<(), Status> {
+    let to = to.as_dir().ok_or(Status::NotDir)?;
+    let view = &held.lent.view;
+    let same = |at, name: &[u8]| view.node_at(at, name, false).map(|(node, _)| node);
+    let act = || view.rename_at(dir, old, &to, new);
+    // Two names of one file: nothing happens, and both stay.
+    if let (Ok(a), Ok(b)) = (same(dir, old), same(&to, new))
+        && a == b
+    {
+        return Ok(act()?);
+    }
+    let others = held.export.with_others(&held.lent, &to, new);
+    Ok(held.export.rename(&held.lent, (held.id, old), (id, new), others, act)?)
 }
 
 fn new_name(name: &[u8]) -> Result<(), Status> {
