@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::dispatch::dispatch;
-use crate::handles::HandlesError;
 use crate::server::Server;
+use crate::table::HandlesError;
 use crate::{Exports, Options};
 
 /// A server that nobody can reach.

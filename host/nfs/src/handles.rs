@@ -10,11 +10,13 @@
 //! It is a cache that clients have the keys of: when it is lost, they look things up again. So it
 //! is not synced; SQLite in WAL mode keeps it whole in a power cut all the same.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use brio_session::Kind;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::table::{HandlesError, Lock};
 
 /// Of the tables. Another version's are made anew: its handles are `ESTALE`.
 const FORMAT: i64 = 2;
@@ -37,19 +39,13 @@ const SCHEMA: &str = "
     to_dir INTEGER NOT NULL, to_name BLOB NOT NULL);
 ";
 
-/// The table could not be read or written.
-#[derive(Debug, thiserror::Error)]
-#[error("NFS_HANDLES: {}: {source}; without the file the server begins anew, and clients look up again what they have open", path.display())]
-pub struct HandlesError {
-    path: PathBuf,
-    source: rusqlite::Error,
-}
-
 pub(crate) type Answer<T> = Result<T, rusqlite::Error>;
 
 pub(crate) struct Handles {
     db: Mutex<Connection>,
     salt: u64,
+    // Behind the table: it is closed before another server may have it.
+    lock: Option<Lock>,
 }
 
 /// A node that was told to somebody.
@@ -78,7 +74,9 @@ pub(crate) struct Seen<'a> {
 impl Handles {
     /// `None`: in memory, for as long as the server lives.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, HandlesError> {
-        let fail = |source| HandlesError { path: path.unwrap_or(Path::new("")).into(), source };
+        let lock = path.map(Lock::take).transpose()?;
+        let fail =
+            |source| HandlesError::Table { path: path.unwrap_or(Path::new("")).into(), source };
         let opened = match path {
             None => Connection::open_in_memory().and_then(prepare),
             Some(path) => match Connection::open(path).and_then(prepare) {
@@ -95,7 +93,14 @@ impl Handles {
             },
         };
         let (db, salt) = opened.map_err(fail)?;
-        Ok(Self { db: Mutex::new(db), salt })
+        Ok(Self { db: Mutex::new(db), salt, lock })
+    }
+
+    /// Another server may have the table: nobody asks for anything any more.
+    pub(crate) fn end(&self) {
+        if let Some(lock) = &self.lock {
+            lock.release();
+        }
     }
 
     pub(crate) fn db(&self) -> MutexGuard<'_, Connection> {
@@ -291,29 +296,32 @@ impl Told {
     }
 }
 
-fn prepare(db: Connection) -> Answer<(Connection, u64)> {
+fn prepare(mut db: Connection) -> Answer<(Connection, u64)> {
     db.execute_batch(
         "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
     )?;
     db.set_prepared_statement_cache_capacity(32);
-    let found: i64 = db.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    // One that reads and then writes cannot wait for another that writes in between.
+    db.set_transaction_behavior(TransactionBehavior::Immediate);
+    let tx = db.transaction()?;
+    let found: i64 = tx.query_row("PRAGMA user_version", [], |r| r.get(0))?;
     if found != FORMAT {
-        db.execute_batch("BEGIN IMMEDIATE")?;
         let tables =
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
         let old: Vec<String> =
-            db.prepare(tables)?.query_map([], |r| r.get(0))?.collect::<Answer<_>>()?;
+            tx.prepare(tables)?.query_map([], |r| r.get(0))?.collect::<Answer<_>>()?;
         for table in old {
-            db.execute_batch(&format!("DROP TABLE \"{}\"", table.replace('"', "\"\"")))?;
+            tx.execute_batch(&format!("DROP TABLE \"{}\"", table.replace('"', "\"\"")))?;
         }
-        db.execute_batch(SCHEMA)?;
-        db.execute("INSERT INTO own (salt) VALUES (?1)", [random() as i64])?;
+        tx.execute_batch(SCHEMA)?;
+        tx.execute("INSERT INTO own (salt) VALUES (?1)", [random() as i64])?;
         // Numbers of an earlier table are not given again either.
         let first = (random() >> 24) as i64 + FIRST as i64;
-        db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('nodes', ?1)", [first])?;
-        db.execute_batch(&format!("PRAGMA user_version = {FORMAT}; COMMIT"))?;
+        tx.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('nodes', ?1)", [first])?;
+        tx.execute_batch(&format!("PRAGMA user_version = {FORMAT}"))?;
     }
-    let salt: i64 = db.query_row("SELECT salt FROM own", [], |r| r.get(0))?;
+    let salt: i64 = tx.query_row("SELECT salt FROM own", [], |r| r.get(0))?;
+    tx.commit()?;
     Ok((db, salt as u64))
 }
 
@@ -440,6 +448,25 @@ mod tests {
         assert_eq!((two.export("sessions/x").unwrap(), two.salt()), (export, salt));
         assert_eq!(two.export_name(export).unwrap().as_deref(), Some("sessions/x"));
         assert_eq!(two.get(2, a.id).unwrap(), None, "of another export");
+    }
+
+    #[test]
+    fn a_table_is_one_servers() {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = tmp.path().join("nfs.db");
+        let one = Handles::open(Some(&path)).unwrap();
+        let refused = Handles::open(Some(&path)).err().unwrap();
+        assert!(matches!(refused, HandlesError::InUse { .. }), "{refused}");
+        assert!(refused.to_string().starts_with("NFS_HANDLES: "), "{refused}");
+        // Who is gone from it, and who only will be in a moment.
+        one.end();
+        let two = Handles::open(Some(&path)).unwrap();
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(two);
+        });
+        Handles::open(Some(&path)).unwrap();
+        ends.join().unwrap();
     }
 
     #[test]

@@ -41,13 +41,14 @@ mod rpc;
 mod serve;
 mod server;
 mod status;
+mod table;
 mod xdr;
 
 pub use client::{Network, NetworkError};
 pub use counts::{Counts, Procedure};
 pub use exports::{Exports, Opened};
-pub use handles::HandlesError;
 pub use serve::{ServeError, Serving, serve};
+pub use table::HandlesError;
 
 /// How exports are served.
 #[derive(Debug, Clone)]

@@ -14,8 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::again::Again;
 use crate::connection::{Connection, PATIENCE};
 use crate::counts::Counts;
-use crate::handles::HandlesError;
 use crate::server::Server;
+use crate::table::HandlesError;
 use crate::{Exports, Options, Users};
 
 /// So many connections are open at one time; a client makes a few.
@@ -114,8 +114,9 @@ impl Drop for Serving {
             let waited = self.shared.changed.wait_timeout(open, TICK);
             open = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        let is_quiet = open.connections.is_empty();
         drop(open);
-        self.shared.server.end();
+        self.shared.server.end(is_quiet);
     }
 }
 

@@ -9,8 +9,9 @@ use brio_session::{FsError, Listings};
 
 use crate::counts::Counts;
 use crate::export::Export;
-use crate::handles::{FIRST, Handles, HandlesError, random, seconds};
+use crate::handles::{FIRST, Handles, random, seconds};
 use crate::status::Status;
+use crate::table::HandlesError;
 use crate::{Exports, Options};
 
 /// A handle: a version, the export, the number of the node and its secret.
@@ -186,10 +187,13 @@ impl Server {
         }
     }
 
-    /// Closes everything.
-    pub(crate) fn end(&self) {
+    /// Closes everything. Where nobody is served any more, another server may take over.
+    pub(crate) fn end(&self, is_quiet: bool) {
         let all = std::mem::take(&mut *self.opened());
         drop(all);
+        if is_quiet {
+            self.handles.end();
+        }
     }
 }
 
