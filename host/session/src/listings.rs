@@ -53,9 +53,15 @@ impl Listings {
         };
         let from = entries.partition_point(|listed| listed.cookie <= cookie);
         if from == entries.len() {
-            self.lock().retain(|(of, _)| *of != key);
+            self.ended(key, &entries);
         }
         Ok((entries, from))
+    }
+
+    /// Whoever was told that there is nothing behind what he has got does not ask for that. If he
+    /// asks for the last part again, it is listed anew.
+    pub fn ended(&self, key: u64, entries: &Arc<Vec<Listed>>) {
+        self.lock().retain(|(of, kept)| *of != key || !Arc::ptr_eq(kept, entries));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, Arc<Vec<Listed>>)>> {
@@ -122,6 +128,31 @@ mod tests {
         }
         // Of one hash: what no name does of itself in less than 2^31 tries.
         assert!(entries(&["a", "a"]).is_sorted_by(|a, b| a.cookie < b.cookie));
+    }
+
+    #[test]
+    fn what_was_read_to_its_end_is_not_kept() {
+        let listings = Listings::default();
+        let entry = |n: &str, kind| DirEntry { name: n.into(), kind, ino: 9 };
+        let list = |listings: &Listings, cookie| {
+            let dots = [entry(".", Kind::Dir), entry("..", Kind::Dir)];
+            let names = ["a", "b"].map(|n| entry(n, Kind::File)).into();
+            listings.behind(1, cookie, || Ok((dots, names))).unwrap()
+        };
+        let is_kept = |entries: &Arc<Vec<Listed>>| Arc::strong_count(entries) > 1;
+        let (old, _) = list(&listings, 0);
+        let (all, _) = list(&listings, 0);
+        listings.ended(1, &old);
+        assert!(is_kept(&all), "that is another one by now");
+        let (same, from) = list(&listings, all[2].cookie);
+        assert!(Arc::ptr_eq(&same, &all) && from == 3);
+        drop(same);
+        listings.ended(1, &all);
+        assert!(!is_kept(&all));
+        let (again, from) = list(&listings, all[2].cookie);
+        assert_eq!((again[from].cookie, again.len()), (all[3].cookie, 4));
+        assert_eq!(list(&listings, again[3].cookie).1, 4);
+        assert!(!is_kept(&again));
     }
 
     #[test]

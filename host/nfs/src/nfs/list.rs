@@ -151,6 +151,9 @@ fn own(server: &Server, id: u64, asked: &Asked, out: &mut Encoder) -> Result<(),
         }
     }
     tail(out, part.is_last());
+    if part.is_last() {
+        server.listings.ended(id, &part.entries);
+    }
     Ok(())
 }
 
@@ -183,6 +186,9 @@ fn node(server: &Server, object: Object, asked: &Asked, out: &mut Encoder) -> Re
         }
     }
     tail(out, part.is_last());
+    if part.is_last() {
+        held.export.listings.ended(held.id, &part.entries);
+    }
     Ok(())
 }
 
