@@ -229,7 +229,6 @@ impl Brio {
     /// Enters a new session in the index and in the log.
     pub(crate) fn begun(&self, domain: Domain, id: brio_landing::SessionId) -> SessionHandle {
         let session = SessionHandle::new(self.clone(), domain, id);
-        self.tell(SessionEvent::Begun(session.id().clone()));
         if let Ok(record) = session.record() {
             SessionMetadata::from(&record).log_session_created();
             let d = session.domain();
@@ -241,6 +240,8 @@ impl Brio {
                 r.upsert(&begun_row(d.claim_id(), &record))
             });
         }
+        // Who hears of it finds it in the index.
+        self.tell(SessionEvent::Begun(session.id().clone()));
         session
     }
 

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use brio_landing::{Isolation, LeaseError, SessionMark, Writer};
+use brio_landing::{Isolation, LeaseError, SessionError, SessionMark, Writer};
 use brio_session::{FsError, FsResult, Lender, Lent, View, ViewOptions};
 
 use rustix::io::Errno;
@@ -23,6 +23,9 @@ pub(crate) const IDLE_POLL: Duration = Duration::from_millis(250);
 
 /// How old an answer may be while somebody else writes in the session.
 const STALE: Duration = Duration::from_millis(100);
+/// How long nothing begins after the lease was given to somebody who wants it, so that it is his:
+/// who waits for it looks every few milliseconds.
+const HANDED: Duration = Duration::from_millis(10);
 /// How long reading does not ask again for a lease that somebody has.
 const REFUSED: Duration = Duration::from_secs(1);
 const BUSY: Errno = Errno::BUSY;
@@ -48,7 +51,7 @@ struct Held {
     looked: Instant,
     /// Operations that are lent a view now.
     lent: usize,
-    /// The lease is about to be given back: no new operation begins.
+    /// What is shown is about to be another: no new operation begins.
     draining: bool,
     used: Instant,
     written: Instant,
@@ -112,25 +115,50 @@ impl State {
 
     /// Waits for operations that are under way, makes the session durable, and lets go.
     pub(crate) fn let_go(&self) {
-        let mut held = self.lock();
+        let mut held = self.drained(self.lock());
+        if let Some(writer) = held.writer.take() {
+            let wanted = writer.stop_requested();
+            if let Err(error) = writer.finish() {
+                tracing::warn!(session = %self.session.id(), %error, "the session could not be synced");
+            }
+            if wanted {
+                drop(held);
+                std::thread::sleep(HANDED);
+                held = self.lock();
+            }
+        }
+        if self.look_again(&mut held).is_err() {
+            // Whoever has it now may be changing what it consists of: then it is looked again.
+            held.mark = None;
+            held.ended = self.has_ended();
+        }
+        self.open_again(held);
+    }
+
+    /// Nothing is lent any more, and nothing will be until [`open_again`](Self::open_again).
+    fn drained<'a>(&self, mut held: MutexGuard<'a, Held>) -> MutexGuard<'a, Held> {
+        while held.draining {
+            held = self.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
         held.draining = true;
         while held.lent > 0 {
             held = self.changed.wait(held).unwrap_or_else(PoisonError::into_inner);
         }
-        if let Some(writer) = held.writer.take()
-            && let Err(error) = writer.finish()
-        {
-            tracing::warn!(session = %self.session.id(), %error, "the session could not be synced");
-        }
-        if self.look_again(&mut held).is_err() {
-            held.ended = true;
-        }
+        held
+    }
+
+    fn open_again(&self, mut held: MutexGuard<'_, Held>) {
         held.draining = false;
         drop(held);
         self.changed.notify_all();
     }
 
-    /// Shows the session as it is now.
+    fn has_ended(&self) -> bool {
+        let record = self.session.record();
+        matches!(record, Err(SessionError::Ended { .. } | SessionError::Unknown { .. }))
+    }
+
+    /// Shows the session as it is now. Nothing is lent.
     fn look_again(&self, held: &mut Held) -> FsResult<()> {
         let session = self.session.session().map_err(|_| FsError::Ended)?;
         let mark = session.mark().map_err(|_| FsError::Ended)?;
@@ -152,6 +180,20 @@ impl State {
         if held.ended { Err(FsError::Ended) } else { Ok(held) }
     }
 
+    /// Does what changes the view, while nothing is lent of the one before.
+    fn changing<'a>(
+        &'a self,
+        held: MutexGuard<'a, Held>,
+        change: impl FnOnce(&mut Held) -> FsResult<()>,
+    ) -> FsResult<MutexGuard<'a, Held>> {
+        let mut held = self.drained(held);
+        let changed = if held.ended { Err(FsError::Ended) } else { change(&mut held) };
+        held.draining = false;
+        self.changed.notify_all();
+        changed.map(|()| held)
+    }
+
+    /// Nothing is lent.
     fn take_lease(&self, held: &mut Held) -> FsResult<()> {
         if held.writer.is_none() {
             let options = ViewOptions { vcs: self.vcs, ..ViewOptions::default() };
@@ -165,7 +207,6 @@ impl State {
             held.epoch += 1;
             held.writer = Some(writer);
         }
-        held.written = Instant::now();
         Ok(())
     }
 
@@ -187,19 +228,26 @@ impl Lender for Leased {
             && held.writer.is_none()
             && held.refused.is_none_or(|at| at.elapsed() >= REFUSED)
         {
-            match self.0.take_lease(&mut held) {
+            held = self.0.changing(held, |held| match self.0.take_lease(held) {
                 Err(FsError::Io(e)) if e == BUSY.raw_os_error() => {
-                    held.refused = Some(Instant::now())
+                    held.refused = Some(Instant::now());
+                    Ok(())
                 }
-                taken => taken?,
-            }
+                taken => {
+                    held.written = Instant::now();
+                    taken
+                }
+            })?;
         }
-        if held.writer.is_none() && held.looked.elapsed() >= STALE {
+        if held.writer.is_none() && (held.mark.is_none() || held.looked.elapsed() >= STALE) {
             let now = self.0.session.session().map_err(|_| FsError::Ended)?.mark();
             let now = now.map_err(|_| FsError::Ended)?;
             held.looked = Instant::now();
             if held.mark != Some(now) {
-                self.0.look_again(&mut held)?;
+                held = self.0.changing(held, |held| match held.writer {
+                    None => self.0.look_again(held),
+                    Some(_) => Ok(()),
+                })?;
             }
         }
         Ok(self.0.lend(held))
@@ -207,7 +255,10 @@ impl Lender for Leased {
 
     fn write(&self) -> FsResult<Lent> {
         let mut held = self.0.open()?;
-        self.0.take_lease(&mut held)?;
+        if held.writer.is_none() {
+            held = self.0.changing(held, |held| self.0.take_lease(held))?;
+        }
+        held.written = Instant::now();
         Ok(self.0.lend(held))
     }
 }

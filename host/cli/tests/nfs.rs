@@ -10,6 +10,7 @@ mod common;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use brio_host::{Brio, ViewOptions};
 use client::{Client, Fh};
@@ -237,6 +238,42 @@ fn while_somebody_works_in_a_session_clients_read_and_keep_what_they_have() {
     let shown = served.env.json(&["session", "show", &id, "--json"]).1;
     let runs = shown["operations"].as_array().unwrap();
     assert!(runs.iter().any(|run| run.to_string().contains("\"nfs\"")), "{shown}");
+}
+
+#[test]
+fn a_client_that_keeps_writing_keeps_nobody_from_landing() {
+    let env = TestEnvironment::new();
+    let served = Served::new(env);
+    for n in 0..8 {
+        let id = served.env.begin();
+        let writing = std::thread::scope(|scope| {
+            let (told, begun) = std::sync::mpsc::channel();
+            let (served, id, over) = (&served, &id, &AtomicBool::new(false));
+            let writer = scope.spawn(move || {
+                let (mut client, root) = served.session(id);
+                let file = client.put(&root, format!("of-{n}").as_bytes(), b"0");
+                told.send(()).unwrap();
+                let mut writes = 0_u64;
+                while !over.load(Ordering::Relaxed) {
+                    match client.write(&file, 0, b"again", stable_how::UNSTABLE) {
+                        Ok(_) => writes += 1,
+                        // It works on in the session while that is landed.
+                        Err(nfsstat3::NFS3ERR_JUKEBOX) => {}
+                        Err(nfsstat3::NFS3ERR_STALE) => break,
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+                writes
+            });
+            begun.recv().unwrap();
+            let landed = served.env.brio(&["session", "commit", id]);
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(landed.status, 0, "{}", landed.stderr);
+            writer.join().unwrap()
+        });
+        assert!(writing > 0);
+        assert!(["0", "again"].contains(&served.env.read(&format!("of-{n}")).as_str()));
+    }
 }
 
 #[test]

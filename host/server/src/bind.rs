@@ -70,17 +70,21 @@ impl Service {
 
 /// Whether a program that connected from this machine is the owner's of this process, or root's:
 /// those of other users are turned away, where nothing else says who asks. Reads.
-#[cfg(any(feature = "grpc", feature = "mcp"))]
-pub(crate) async fn is_owner(stream: &tokio::net::TcpStream) -> bool {
-    #[cfg(unix)]
-    if let (Ok(client), Ok(server)) = (stream.peer_addr(), stream.local_addr()) {
-        let own = rustix::process::geteuid().as_raw();
-        let look = move || brio_peer::peer(client, server);
-        let peer = tokio::task::spawn_blocking(look).await.unwrap_or(brio_peer::Peer::Nobody);
-        if !peer.may_be(own) {
-            tracing::warn!(%client, ?peer, "turned away: another user of this machine");
-            return false;
-        }
+#[cfg(all(unix, any(feature = "grpc", feature = "mcp")))]
+pub(crate) async fn is_owner(stream: &tokio::net::TcpStream, client: SocketAddr) -> bool {
+    use brio_peer::{Peer, peer};
+    let server = stream.local_addr();
+    let look = move || server.map_or(Peer::Nobody, |server| peer(client, server));
+    let peer = tokio::task::spawn_blocking(look).await.unwrap_or(Peer::Nobody);
+    let is = peer.may_be(rustix::process::geteuid().as_raw());
+    if !is {
+        tracing::warn!(%client, ?peer, "turned away: another user of this machine");
     }
+    is
+}
+
+/// Users are not told apart here.
+#[cfg(all(not(unix), any(feature = "grpc", feature = "mcp")))]
+pub(crate) async fn is_owner(_: &tokio::net::TcpStream, _: SocketAddr) -> bool {
     true
 }

@@ -2,8 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use brio_host::StopToken;
+
+/// How long a server that ends waits for them.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The calls of a server that go on.
 #[derive(Debug, Default)]
@@ -48,9 +52,21 @@ impl Calls {
         live.stops.values().for_each(StopToken::stop);
     }
 
-    /// Whether a call goes on.
-    pub(crate) fn go_on(&self) -> bool {
-        !self.live().stops.is_empty()
+    /// Waits until no call goes on, but not for ever: one may wait for a store far away, and what
+    /// the end of the process cuts short is recovered.
+    pub(crate) fn wait(&self, what: &str) {
+        let begun = Instant::now();
+        loop {
+            let calls = self.live().stops.len();
+            if calls == 0 {
+                return;
+            }
+            if begun.elapsed() >= PATIENCE {
+                tracing::warn!(calls, "{what} ends while calls go on");
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) use status::{is_free, status, used_at};
 pub(crate) use wish::Wish;
 
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How soon a wish is said again that somebody took back.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// For what a lease is held.
 #[derive(Debug, Clone)]
@@ -178,7 +180,7 @@ fn wait(
 ) -> io::Result<Result<(), Option<Holder>>> {
     let begun = Instant::now();
     let mut ask = ask;
-    let mut asked = false;
+    let mut said = None::<Instant>;
     loop {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Ok(())),
@@ -195,15 +197,16 @@ fn wait(
             Ask::Refuse => Duration::from_millis(30),
         };
         if begun.elapsed() >= patience {
-            if asked {
+            if said.is_some() {
                 wish::forget(dir);
             }
             return Ok(Err(Holder::read(file)));
         }
+        // Another may have been faster to take what was given up, and does not know of the wish.
         if let Ask::Stop(wish, _) = ask
-            && !asked
+            && said.is_none_or(|at| at.elapsed() >= AGAIN && wish::read(dir).is_none())
         {
-            asked = true;
+            said = Some(Instant::now());
             wish::say(state, dir, wish)?;
         }
         std::thread::sleep(Duration::from_millis(2));

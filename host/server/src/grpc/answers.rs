@@ -82,7 +82,8 @@ impl<T> Teller<T> {
 
     /// Tells why there is no more.
     pub(super) async fn fail(&self, fault: Fault) {
-        let _ = self.to.send(Err(fault.into())).await;
+        // Who does not read is told nothing.
+        let _ = tokio::time::timeout(PATIENCE, self.to.send(Err(fault.into()))).await;
     }
 
     /// As [`tell`](Self::tell), where waiting blocks nobody; `false`: the client is gone.

@@ -14,8 +14,10 @@ use crate::calls::{Calls, GoingOn};
 
 /// Calls that are worked on at once; others wait.
 const CALLS: usize = 8;
-/// Agents that run at once; others wait.
+/// Agents that run at once, and changes that are told, to clients which may read slowly; others
+/// wait.
 const RUNS: usize = 4;
+const DIFFS: usize = 4;
 
 pub(super) struct Desk {
     pub(super) brio: Brio,
@@ -25,6 +27,7 @@ pub(super) struct Desk {
     places: [PathBuf; 2],
     pub(super) calls: Arc<Semaphore>,
     pub(super) runs: Arc<Semaphore>,
+    pub(super) diffs: Arc<Semaphore>,
     pub(super) live: Calls,
     pub(super) counts: Counts,
     pub(super) watch: Watch,
@@ -47,9 +50,9 @@ impl Desk {
         let projects = brio.projects_dir();
         let below = projects.strip_prefix(brio.home()).unwrap_or(&projects).to_owned();
         let places = [projects, home.join(below)];
-        let (calls, runs) = (Arc::new(Semaphore::new(CALLS)), Arc::new(Semaphore::new(RUNS)));
+        let [calls, runs, diffs] = [CALLS, RUNS, DIFFS].map(|n| Arc::new(Semaphore::new(n)));
         let (live, counts, watch) = (Calls::default(), Counts::default(), Watch::default());
-        Ok(Self { brio, options, bases, places, calls, runs, live, counts, watch })
+        Ok(Self { brio, options, bases, places, calls, runs, diffs, live, counts, watch })
     }
 
     /// The directory of a project, as a client names that.

@@ -1,14 +1,18 @@
 //! What becomes of sessions, while somebody watches, and of tasks, as the server of the home tells
 //! it.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use brio_host::tasks::{Base, Event as TaskTold, Task};
-use brio_host::{FindError, SessionEvent, StopToken, Subscription, Supervisor, Update};
+use brio_host::{
+    FindError, RegistryError, SessionError, SessionEvent, StopToken, Subscription, Supervisor,
+    Update,
+};
 use futures_core::Stream as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
@@ -39,21 +43,23 @@ enum News {
 pub(super) struct Watch {
     news: Sender<News>,
     known: Mutex<Known>,
+    /// Whoever asks for the list has this: one after the other.
+    looks: Mutex<()>,
 }
 
 #[derive(Default)]
 struct Known {
     /// States by id; `None`: nobody watches.
     states: Option<BTreeMap<String, String>>,
-    /// How often this process changed that: a list that was read meanwhile may be an older one.
-    changes: u64,
+    /// What this process did since the list was last asked for: that may be an older one.
+    heard: BTreeMap<String, String>,
     ended: bool,
 }
 
 impl Default for Watch {
     fn default() -> Self {
         let (news, _) = channel(BEHIND);
-        Self { news, known: Mutex::default() }
+        Self { news, known: Mutex::default(), looks: Mutex::default() }
     }
 }
 
@@ -89,19 +95,26 @@ impl Ear for Desk {
         }
         match event {
             SessionEvent::Begun(id) => {
-                let row = self.session(id.as_str()).and_then(|session| Ok(session.row()?));
-                let Ok(row) = row else { return };
+                let row = match self.session(id.as_str()).map(|session| session.row()) {
+                    Ok(Ok(row)) => row,
+                    // It was over before it was looked at.
+                    Ok(Err(_)) => return self.missed(),
+                    Err(fault) if fault.code == "SESSION_ENDED" => return self.missed(),
+                    // It is none of those that clients may see.
+                    Err(_) => return,
+                };
+                let session = Some(self.told(&row));
                 let mut known = self.watch.known();
-                known.changes += 1;
+                known.heard.insert(row.id.clone(), row.state.clone());
                 let Some(states) = &mut known.states else { return };
-                if states.insert(row.id.clone(), row.state.clone()).is_none() {
-                    let session = Some(self.told(&row));
+                if let Entry::Vacant(place) = states.entry(row.id) {
+                    place.insert(row.state);
                     self.watch.tell(Event::SessionBegan(proto::SessionBegan { session }));
                 }
             }
             SessionEvent::State(id, word) => {
                 let mut known = self.watch.known();
-                known.changes += 1;
+                known.heard.insert(id.to_string(), word.clone());
                 let Some(states) = &mut known.states else { return };
                 let Some(state) = states.get_mut(id.as_str()) else { return };
                 if std::mem::replace(state, word.clone()) != word {
@@ -118,19 +131,27 @@ impl Ear for Desk {
     }
 
     fn look(&self) {
-        if self.watch.news.receiver_count() == 0 {
-            self.watch.known().states = None;
-            return;
-        }
-        if self.watch.known().states.is_some()
-            && let Err(error) = self.look_again()
         {
+            let mut known = self.watch.known();
+            // Who begins to watch is counted before it asks what is known.
+            if self.watch.news.receiver_count() == 0 {
+                known.states = None;
+            }
+            if known.states.is_none() {
+                return;
+            }
+        }
+        if let Err(error) = self.look_again() {
             tracing::debug!(%error, "sessions cannot be looked at");
         }
     }
 }
 
 impl Desk {
+    fn missed(&self) {
+        self.watch.tell(Event::Missed(proto::EventsMissed { count: 0 }));
+    }
+
     fn run(&self, id: &str, running: bool) {
         let known = self.watch.known();
         if known.states.as_ref().is_some_and(|states| states.contains_key(id)) {
@@ -139,37 +160,52 @@ impl Desk {
         }
     }
 
-    fn look_again(&self) -> Result<(), brio_host::RegistryError> {
-        let before = self.watch.known().changes;
+    fn looks(&self) -> MutexGuard<'_, ()> {
+        self.watch.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look_again(&self) -> Result<(), RegistryError> {
+        let _looks = self.looks();
+        self.watch.known().heard.clear();
         let rows = sessions::open(self, None)?;
-        let mut known = self.watch.known();
-        if known.changes != before {
-            // The list may be older than what is known: it is looked again soon.
-            return Ok(());
-        }
-        let Some(states) = &mut known.states else { return Ok(()) };
-        let now: BTreeMap<_, _> = rows.iter().map(|r| (r.id.clone(), r.state.clone())).collect();
-        let was = std::mem::replace(states, now);
+        let Some(was) = self.watch.known().states.clone() else { return Ok(()) };
+        let mut found = Vec::new();
         for row in &rows {
-            match was.get(&row.id) {
+            let event = match was.get(&row.id) {
                 None => {
                     let session = Some(self.told(row));
-                    self.watch.tell(Event::SessionBegan(proto::SessionBegan { session }));
+                    Event::SessionBegan(proto::SessionBegan { session })
                 }
-                Some(state) if *state != row.state => {
-                    self.watch.tell(changed(&row.id, &row.state));
-                }
-                Some(_) => {}
-            }
-        }
-        for id in was.keys().filter(|id| !states.contains_key(*id)) {
-            let word = match self.brio.find(id, None) {
-                Err(FindError::Ended { state, .. }) => state,
-                _ => "lost".to_owned(),
+                Some(state) if *state != row.state => changed(&row.id, &row.state),
+                Some(_) => continue,
             };
-            self.watch.tell(changed(id, &word));
+            found.push((row.id.clone(), Some(row.state.clone()), event));
+        }
+        let now: BTreeSet<_> = rows.iter().map(|row| row.id.as_str()).collect();
+        for id in was.keys().filter(|id| !now.contains(id.as_str())) {
+            found.push((id.clone(), None, changed(id, &self.ending(id))));
+        }
+        let mut known = self.watch.known();
+        let Known { states: Some(states), heard, .. } = &mut *known else { return Ok(()) };
+        // What was heard of meanwhile is told, and newer than the list.
+        for (id, state, event) in found.into_iter().filter(|(id, ..)| !heard.contains_key(id)) {
+            match state {
+                Some(state) => states.insert(id, state),
+                None => states.remove(&id),
+            };
+            self.watch.tell(event);
         }
         Ok(())
+    }
+
+    /// How a session ended that is not in the list any more.
+    fn ending(&self, id: &str) -> String {
+        match self.brio.find(id, None) {
+            Err(FindError::Ended { state, .. }) => state,
+            // The index does not know it yet.
+            Err(FindError::Session(SessionError::Ended { state, .. })) => state.as_str().to_owned(),
+            _ => "lost".to_owned(),
+        }
     }
 
     /// From here on is told what happens. Reads.
@@ -179,22 +215,33 @@ impl Desk {
             return Err(Fault::new("GRPC_WATCHERS", what));
         }
         let told = self.watch.news.subscribe();
-        loop {
-            let before = {
-                let known = self.watch.known();
-                match known.ended {
-                    true => return Err(stopped()),
-                    false if known.states.is_some() => return Ok(told),
-                    false => known.changes,
-                }
-            };
-            let rows = sessions::open(self, None)?;
+        let _looks = self.looks();
+        {
             let mut known = self.watch.known();
-            if known.states.is_none() && known.changes == before {
-                let states = rows.into_iter().map(|row| (row.id, row.state));
-                known.states = Some(states.collect());
+            match known.ended {
+                true => return Err(stopped()),
+                false if known.states.is_some() => return Ok(told),
+                // From here on it is heard what this process does.
+                false => (known.states, known.heard) = (Some(BTreeMap::new()), BTreeMap::new()),
             }
         }
+        let rows = sessions::open(self, None);
+        let mut known = self.watch.known();
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                known.states = None;
+                return Err(error.into());
+            }
+        };
+        let Known { states: Some(states), heard, .. } = &mut *known else { return Ok(told) };
+        for row in rows {
+            let state = heard.get(&row.id).cloned().unwrap_or(row.state);
+            if !has_ended(&state) {
+                states.insert(row.id, state);
+            }
+        }
+        Ok(told)
     }
 
     /// Whether clients may be told of a task: it is one on a directory that they may use.

@@ -124,8 +124,6 @@ impl Server {
     /// Ends what runs for clients, and waits until no call goes on: each gives its lease back.
     fn end(&self) {
         self.desk.end();
-        while self.desk.live.go_on() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
+        self.desk.live.wait("gRPC");
     }
 }

@@ -127,7 +127,9 @@ impl SessionService for Service {
         &self,
         request: Request<proto::StartSessionRequest>,
     ) -> Answer<proto::StartSessionResponse> {
-        self.answer("StartSession", request, sessions::start).await.map(Response::new)
+        let (begun, told) = self.answer("StartSession", request, sessions::start).await?;
+        begun.told();
+        Ok(Response::new(told))
     }
 
     async fn land_session(
@@ -173,7 +175,7 @@ impl SessionService for Service {
     ) -> Answer<Self::DiffSessionStream> {
         let diff = |desk: &Desk, _: &Caller, asked, to: &Teller<_>| diff::diff(desk, &asked, to);
         let counting = self.desk.counts.begins("DiffSession");
-        self.tell(counting, &self.desk.calls, request, diff).await
+        self.tell(counting, &self.desk.diffs, request, diff).await
     }
 
     async fn run_agent(

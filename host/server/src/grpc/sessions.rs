@@ -4,8 +4,10 @@ use std::path::Path;
 
 use brio_host::{
     BeginOptions, ChangeKind, CommitOptions, Conflict, ListFilter, LowerInfo, Metadata,
-    RegistryError, SessionRow,
+    RegistryError, SessionHandle, SessionRow,
 };
+
+use prost::Message as _;
 
 use super::desk::{Caller, Desk, stopped};
 use super::fault::Fault;
@@ -18,6 +20,8 @@ pub(super) const LONGEST_TEXT: usize = 65_536;
 /// Sessions of a page, where nobody says, and at most.
 const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 500;
+/// Bytes of a page, but for a first session that has more: clients take 4 MiB.
+const LONGEST_LIST: usize = 2 << 20;
 /// Conflicts that are told of a session.
 pub(super) const MOST_CONFLICTS: usize = 1000;
 /// What a session's agent is called when its client has no name.
@@ -40,7 +44,7 @@ pub(super) fn start(
     desk: &Desk,
     caller: &Caller,
     asked: proto::StartSessionRequest,
-) -> Result<proto::StartSessionResponse, Fault> {
+) -> Result<(Begun, proto::StartSessionResponse), Fault> {
     let goal = bounded(asked.goal, "goal", LONGEST_LINE)?;
     if goal.is_none() {
         return Err(Fault::usage("goal is empty; say in a line what the session is to achieve"));
@@ -52,17 +56,37 @@ pub(super) fn start(
     let metadata = Metadata { goal, description, agent, ..Metadata::default() };
     let options = BeginOptions { metadata, ..BeginOptions::default() };
     let session = desk.brio.begin_with(&base, options)?;
-    let told =
-        session.record().map_err(Fault::from).and_then(|record| match caller.stop.is_stopped() {
-            true => Err(stopped()),
-            false => Ok(proto::StartSessionResponse {
-                session_id: session.id().to_string(),
-                nfs_export_path: desk.export(&session),
-                base_tree_hash: tree(&record.lower),
-            }),
+    let (session_id, nfs_export_path) = (session.id().to_string(), desk.export(&session));
+    let begun = Begun(Some(session.clone()));
+    let record = session.record()?;
+    if caller.stop.is_stopped() {
+        return Err(stopped());
+    }
+    let base_tree_hash = tree(&record.lower);
+    let told = proto::StartSessionResponse { session_id, nfs_export_path, base_tree_hash };
+    Ok((begun, told))
+}
+
+/// A session that nobody knows the id of, so that nobody could end it: dropped, it is rolled back.
+pub(super) struct Begun(Option<SessionHandle>);
+
+impl Begun {
+    /// Its client is told.
+    pub(super) fn told(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let Some(session) = self.0.take() else { return };
+        // Whoever drops it may be none that can wait.
+        std::thread::spawn(move || {
+            if let Err(error) = session.rollback(false) {
+                tracing::warn!(session = %session.id(), %error, "begun for nobody, and still there");
+            }
         });
-    // Nobody knows the id: nobody could end it.
-    told.inspect_err(|_| drop(session.rollback(false)))
+    }
 }
 
 /// The answer, and how many changes there are beyond those that are in it.
@@ -178,13 +202,19 @@ pub(super) fn list(
     if let Some((at, id)) = after {
         rows.retain(|row| key(row) > (at, id));
     }
-    let goes_on = rows.len() > size;
-    rows.truncate(size);
-    let next = rows.last().filter(|_| goes_on);
-    Ok(proto::ListSessionsResponse {
-        next_page_token: next.map(|r| format!("{}.{}", r.created_at, r.id)).unwrap_or_default(),
-        sessions: rows.iter().map(|row| desk.told(row)).collect(),
-    })
+    let (mut sessions, mut room) = (Vec::new(), LONGEST_LIST);
+    for row in rows.iter().take(size) {
+        let told = desk.told(row);
+        let bytes = told.encoded_len();
+        if bytes > room && !sessions.is_empty() {
+            break;
+        }
+        room = room.saturating_sub(bytes);
+        sessions.push(told);
+    }
+    let last = rows[..sessions.len()].last().filter(|_| sessions.len() < rows.len());
+    let next_page_token = last.map(|r| format!("{}.{}", r.created_at, r.id)).unwrap_or_default();
+    Ok(proto::ListSessionsResponse { next_page_token, sessions })
 }
 
 fn place(token: &str) -> Option<(i64, &str)> {

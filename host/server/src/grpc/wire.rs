@@ -40,8 +40,8 @@ impl Listener {
     async fn accept(&self) -> io::Result<Box<dyn Io>> {
         Ok(match self {
             Self::Tcp(listener) => loop {
-                let (stream, _) = listener.accept().await?;
-                if bind::is_owner(&stream).await {
+                let (stream, client) = listener.accept().await?;
+                if bind::is_owner(&stream, client).await {
                     stream.set_nodelay(true)?;
                     break Box::new(stream);
                 }

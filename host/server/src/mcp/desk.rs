@@ -190,9 +190,9 @@ impl Desk {
         self.live.end();
     }
 
-    /// Whether a call goes on.
-    pub(super) fn works(&self) -> bool {
-        self.live.go_on()
+    /// Waits until no call goes on.
+    pub(super) fn wait(&self) {
+        self.live.wait("MCP");
     }
 
     /// The agent that a client names: a bundled one, one of this server's own, or a file below one

@@ -225,8 +225,8 @@ fn service(
 async fn accept(listener: TcpListener, site: Arc<Site>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(place) = places.clone().acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, client) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "an MCP client was not taken");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -236,7 +236,7 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
         let site = site.clone();
         tokio::spawn(async move {
             // A token says who asks, and nothing else needs to.
-            if site.token.is_some() || bind::is_owner(&stream).await {
+            if site.token.is_some() || bind::is_owner(&stream, client).await {
                 converse(stream, site).await;
             }
             drop(place);

@@ -63,9 +63,7 @@ impl Server {
     /// Ends what runs for clients, and waits until no call goes on: each gives its lease back.
     pub(super) fn end(&self) {
         self.desk.end();
-        while self.desk.works() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.desk.wait();
     }
 }
 
