@@ -56,6 +56,8 @@ struct Held {
     used: Instant,
     written: Instant,
     ended: bool,
+    /// How often it could not be synced when the lease was given back.
+    losses: u64,
     /// When somebody else had the lease that reading wanted.
     refused: Option<Instant>,
 }
@@ -79,6 +81,7 @@ impl State {
             used: now,
             written: now,
             ended: false,
+            losses: 0,
             refused: None,
         };
         let records =
@@ -119,6 +122,7 @@ impl State {
         if let Some(writer) = held.writer.take() {
             let wanted = writer.stop_requested();
             if let Err(error) = writer.finish() {
+                held.losses += 1;
                 tracing::warn!(session = %self.session.id(), %error, "the session could not be synced");
             }
             if wanted {
@@ -213,7 +217,9 @@ impl State {
     fn lend(self: &Arc<Self>, mut held: MutexGuard<'_, Held>) -> Lent {
         held.lent += 1;
         held.used = Instant::now();
-        Lent::new(held.view.clone(), held.epoch).with_guard(Using(self.clone()))
+        Lent::new(held.view.clone(), held.epoch)
+            .with_losses(held.losses)
+            .with_guard(Using(self.clone()))
     }
 }
 

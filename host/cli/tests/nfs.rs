@@ -246,9 +246,10 @@ fn a_client_that_keeps_writing_keeps_nobody_from_landing() {
     let served = Served::new(env);
     for n in 0..8 {
         let id = served.env.begin();
+        let over = AtomicBool::new(false);
         let writing = std::thread::scope(|scope| {
             let (told, begun) = std::sync::mpsc::channel();
-            let (served, id, over) = (&served, &id, &AtomicBool::new(false));
+            let (served, id, over) = (&served, &id, &over);
             let writer = scope.spawn(move || {
                 let (mut client, root) = served.session(id);
                 let file = client.put(&root, format!("of-{n}").as_bytes(), b"0");

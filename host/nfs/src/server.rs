@@ -34,7 +34,7 @@ pub(crate) struct Server {
     pub options: Options,
     pub counts: Arc<Counts>,
     /// Changes with every start: what was written and not committed may be lost by then.
-    pub verifier: [u8; 8],
+    verifier: u64,
     pub started: i64,
     /// Of the server's own directories.
     pub listings: Listings,
@@ -64,7 +64,7 @@ impl Server {
             exports,
             options,
             counts: Arc::default(),
-            verifier: random().to_be_bytes(),
+            verifier: random(),
             started: seconds(),
             listings: Listings::default(),
             handles,
@@ -74,6 +74,11 @@ impl Server {
 
     fn opened(&self) -> MutexGuard<'_, HashMap<u32, Arc<Export>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a client must find again when it commits, or write again what it wrote before.
+    pub(crate) fn verifier(&self, losses: u64) -> [u8; 8] {
+        self.verifier.wrapping_add(losses).to_be_bytes()
     }
 
     /// What tells this server's files from others': its own for as long as its table lives.

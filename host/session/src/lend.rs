@@ -34,13 +34,21 @@ pub struct Lent {
     pub view: View,
     /// Which state of the session it is.
     pub epoch: u64,
+    /// How often a lender could not get onto the disk what it had taken back: what was written
+    /// since somebody last made sure of it may be lost then.
+    pub losses: u64,
     _guard: Option<Box<dyn Send>>,
 }
 
 impl Lent {
     /// Lends `view`, which is the session's state `epoch`.
     pub fn new(view: View, epoch: u64) -> Self {
-        Self { view, epoch, _guard: None }
+        Self { view, epoch, losses: 0, _guard: None }
+    }
+
+    /// The same, after so many [`losses`](Self::losses).
+    pub fn with_losses(self, losses: u64) -> Self {
+        Self { losses, ..self }
     }
 
     /// The same, with something that is dropped when the operation is done.

@@ -77,7 +77,7 @@ pub(super) fn write(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> 
     let data = d.opaque(MOST)?;
     d.end()?;
     let mut change = Around::default();
-    let mut act = || -> Result<(), Status> {
+    let mut act = || -> Result<u64, Status> {
         if count as usize > data.len() || stable > FILE_SYNC {
             return Err(Status::Inval);
         }
@@ -99,11 +99,11 @@ pub(super) fn write(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> 
     answer(
         out,
         done,
-        |out, ()| {
+        |out, losses| {
             around(out, server, &change);
             out.u32(count);
             out.u32(stable);
-            out.array(&server.verifier);
+            out.array(&server.verifier(losses));
         },
         |out| around(out, server, &change),
     )
@@ -122,20 +122,21 @@ pub(super) fn commit(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) ->
     answer(
         out,
         done,
-        |out, ()| {
+        |out, losses| {
             around(out, server, &change);
-            out.array(&server.verifier);
+            out.array(&server.verifier(losses));
         },
         |out| around(out, server, &change),
     )
 }
 
+/// Gives what the lender lost until then.
 fn changing(
     server: &Server,
     handle: &[u8],
     change: &mut Around,
     act: impl FnOnce(&Held, &Meta) -> Result<(), Status>,
-) -> Result<(), Status> {
+) -> Result<u64, Status> {
     let Object::Node { export, id, salt } = server.resolve(handle)? else {
         return Err(Status::IsDir);
     };
@@ -147,7 +148,7 @@ fn changing(
     change.before = Some(before);
     let done = regular(held.node.kind()).and_then(|()| act(&held, &before));
     change.after = held.attr();
-    done
+    done.map(|()| held.lent.losses)
 }
 
 /// Who writes to a file takes away what makes it run as another: as every file system does.

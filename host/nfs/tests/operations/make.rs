@@ -1,9 +1,13 @@
 //! `CREATE`, `MKDIR`, `SYMLINK`, `MKNOD`, `WRITE` into what was just made.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use brio_session::{FsResult, Lender, Lent, View};
 use nfs3_types::nfs3::nfsstat3::*;
 use nfs3_types::nfs3::*;
 
-use crate::common::Branch;
+use crate::common::{Branch, Place, Served, Sessions, options};
 use crate::{guarded, mode, size};
 
 fn fill(base: &std::path::Path) {
@@ -177,4 +181,34 @@ fn reads_and_writes_at_the_limits() {
     let large: Vec<u8> = (0..1 << 20).map(|i: u32| (i / 7) as u8).collect();
     let file = c.put(&root, b"large", &large);
     assert_eq!(c.read(&file, 0, 2 << 20).unwrap(), (large, true));
+}
+
+/// A lender that may lose what it had.
+struct Losing(View, Arc<AtomicU64>);
+
+impl Lender for Losing {
+    fn read(&self) -> FsResult<Lent> {
+        Ok(Lent::new(self.0.clone(), 0).with_losses(self.1.load(Ordering::Relaxed)))
+    }
+
+    fn write(&self) -> FsResult<Lent> {
+        self.read()
+    }
+}
+
+#[test]
+fn what_may_be_lost_is_written_again() {
+    let mut place = Place::new(fill);
+    let (losses, sessions) = (Arc::new(AtomicU64::new(0)), Sessions::default());
+    sessions.add("one", Losing(place.branch(), losses.clone()), None);
+    let served = Served::new(sessions, options(), None);
+    let (mut c, root) = served.mounted("one");
+    let file = c.put(&root, b"f", b"");
+    let done = c.write(&file, 0, b"abc", stable_how::UNSTABLE).unwrap();
+    assert_eq!(c.commit(&file).unwrap(), done.verf);
+    losses.store(1, Ordering::Relaxed);
+    let again = c.commit(&file).unwrap();
+    assert_ne!(again, done.verf, "what was written before it may be gone");
+    assert_eq!(c.write(&file, 0, b"abc", stable_how::UNSTABLE).unwrap().verf, again);
+    assert_eq!(c.commit(&file).unwrap(), again);
 }
