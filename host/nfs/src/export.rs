@@ -135,6 +135,11 @@ impl Export {
         })
     }
 
+    /// When it was last used.
+    pub(crate) fn used(&self) -> Instant {
+        *lock(&self.used)
+    }
+
     pub(crate) fn read(&self) -> FsResult<Lent> {
         *lock(&self.used) = Instant::now();
         self.settle(self.lender.read()?)

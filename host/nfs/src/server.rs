@@ -18,6 +18,8 @@ use crate::{Exports, Options};
 pub(crate) const HANDLE: usize = 21;
 const VERSION: u8 = 1;
 
+/// Exports that are open at one time: each has descriptors, a thread, and what it knows of files.
+const OPEN: usize = 256;
 /// An export that nobody used for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// What was not used for so long is forgotten: 30 days, in seconds.
@@ -155,12 +157,24 @@ impl Server {
         self.opened().values().find(|e| e.name == name).cloned()
     }
 
-    /// Two who open one export at once get the same.
+    /// Two who open one export at once get the same. Where many are open, the one that was not
+    /// used for longest is closed.
     fn keep(&self, export: Export) -> Result<Arc<Export>, Status> {
-        let export = Arc::new(export);
-        let kept = self.opened().entry(export.id).or_insert_with(|| export.clone()).clone();
-        // Closing the other one may wait for a disk: by now nobody waits for that.
-        drop(export);
+        let (export, mut gone) = (Arc::new(export), None);
+        let kept = {
+            let mut open = self.opened();
+            if open.len() >= OPEN && !open.contains_key(&export.id) {
+                let unused = open.iter().filter(|(_, e)| Arc::strong_count(e) == 1);
+                let oldest = unused.min_by_key(|(_, e)| e.used()).map(|(id, _)| *id);
+                gone = oldest.and_then(|id| open.remove(&id));
+                if gone.is_none() {
+                    return Err(Status::JukeBox);
+                }
+            }
+            open.entry(export.id).or_insert_with(|| export.clone()).clone()
+        };
+        // Closing one may wait for a disk: by now nobody waits for that.
+        drop((export, gone));
         Ok(kept)
     }
 

@@ -10,9 +10,10 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use brio_nfs::{Options, Users, serve};
+use brio_session::Fixed;
 use common::client::{connect, unix};
 use common::wire::{call, packed, receive, record, send, word};
-use common::{Branch, Fh, Place, Sessions, options};
+use common::{Branch, Fh, Place, Served, Sessions, options};
 use nfs3_types::nfs3::*;
 
 /// What `lib.rs` and `serve.rs` promise.
@@ -216,5 +217,27 @@ fn skip(name: &str, why: &str) {
     if let Some(list) = std::env::var_os("BRIO_SKIPS") {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(list);
         let _ = file.and_then(|mut f| writeln!(f, "{name}: {why}"));
+    }
+}
+
+#[test]
+fn exports_beyond_the_limit_are_closed_and_opened_again() {
+    let mut place = Place::new(|base| std::fs::write(base.join("f"), "of all").unwrap());
+    let (view, sessions) = (place.branch(), Sessions::default());
+    let names: Vec<_> = (0..300).map(|n| format!("s{n}")).collect();
+    for name in &names {
+        sessions.add(name, Fixed(view.clone()), None);
+    }
+    let served = Served::new(sessions, options(), Some(place.table()));
+    let mut client = served.client();
+    let files: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let root = client.mnt(&format!("/exports/sessions/{name}")).unwrap();
+            client.lookup(&root, b"f").unwrap().0
+        })
+        .collect();
+    for file in files {
+        assert_eq!(client.read_all(&file).unwrap(), b"of all");
     }
 }
