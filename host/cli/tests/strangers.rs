@@ -56,10 +56,11 @@ impl Drop for Server {
     }
 }
 
-/// Whether a client is answered at all.
+/// Whether a client is answered at all. Who is turned away may be so before it has said a word,
+/// and writing then must not end it: it is the reading that tells.
 fn answers(at: SocketAddr, says: &str, user: Option<u32>) -> bool {
     let talk = format!(
-        "exec 3<>/dev/tcp/{}/{}; printf '{says}' >&3; head -c 1 <&3 | wc -c",
+        "trap '' PIPE; exec 3<>/dev/tcp/{}/{} && {{ printf '{says}' >&3; head -c 1 <&3 | wc -c; }}",
         at.ip(),
         at.port()
     );
