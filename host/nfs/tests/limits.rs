@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use brio_nfs::{Options, Users, serve};
 use brio_session::Fixed;
-use common::client::{connect, unix};
+use common::client::{Client, connect, unix};
 use common::wire::{call, packed, receive, record, send, word};
 use common::{Branch, Fh, Place, Served, Sessions, options};
 use nfs3_types::nfs3::*;
@@ -239,5 +239,39 @@ fn exports_beyond_the_limit_are_closed_and_opened_again() {
         .collect();
     for file in files {
         assert_eq!(client.read_all(&file).unwrap(), b"of all");
+    }
+}
+
+/// Who takes away or replaces a large file of the base has it read first. Where that fails, each
+/// look waits for the whole of the reading.
+#[test]
+fn who_removes_a_large_file_holds_up_nobody() {
+    let branch = Branch::new(|base| {
+        for name in ["large", "other"] {
+            std::fs::File::create(base.join(name)).unwrap().set_len(2 << 30).unwrap();
+        }
+        std::fs::write(base.join("small"), "one").unwrap();
+    });
+    for by_rename in [false, true] {
+        let (mut c, root) = branch.mounted();
+        let at = branch.served.at;
+        let removal = std::thread::spawn(move || {
+            let mut c = Client::new(at);
+            let root = c.mnt("/exports/sessions/one").unwrap();
+            let begun = Instant::now();
+            match by_rename {
+                false => c.remove(&root, b"large").unwrap(),
+                true => c.rename((&root, b"small"), (&root, b"other")).unwrap(),
+            }
+            begun.elapsed()
+        });
+        let mut longest = Duration::ZERO;
+        while !removal.is_finished() {
+            let begun = Instant::now();
+            let _ = c.lookup(&root, b"else");
+            longest = longest.max(begun.elapsed());
+        }
+        let took = removal.join().unwrap();
+        assert!(longest < took / 2, "{longest:?} of {took:?}");
     }
 }

@@ -177,13 +177,7 @@ impl View {
     /// As `unlink(2)`: `IsDirectory`.
     pub fn unlink_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
         let _gate = self.inner.admit()?;
-        let place = dir.resolve_name(&*self.inner.read()?, path)?;
-        let protected = place.protected;
-        let (at, meta) = place.found()?;
-        if meta.kind == Kind::File {
-            self.writable(protected)?;
-            self.sight_content(&at)?;
-        }
+        self.sight_name(dir, path)?;
         self.remove(dir, path, false)
     }
 

@@ -7,12 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use crate::handle::{Content, Object};
+use crate::handle::{Content, DirHandle, Object};
 use crate::io::{clone_file, create, set_file_times};
+use crate::resolve::Place;
 use crate::sealed::data_name;
 use crate::state::State;
 use crate::tree::{Body, Child, Node, NodeId, Record, Ref};
-use crate::{FsError, FsResult, Kind, Observed, Op, RelPath, Source, Time, View};
+use crate::{FsError, FsResult, Kind, Meta, Observed, Op, RelPath, Source, Time, View};
 
 /// Originals are kept of text up to this size, as the ancestor of a later merge.
 const ORIGINAL_MAX: u64 = 1 << 20;
@@ -134,9 +135,34 @@ impl View {
         Ok(id)
     }
 
+    /// Observes what the base holds at a name whose content is about to go, which takes as long as
+    /// reading it: for who holds a lock of its own while it removes or replaces the name, and does
+    /// this before. Nothing that can be seen changes. A name that leads to no file is none to
+    /// observe, and no error.
+    ///
+    /// # Errors
+    /// The host's, `ReadOnly`.
+    pub fn observe_at(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
+        let _gate = self.inner.admit()?;
+        self.sight_name(dir, path)
+    }
+
+    /// Likewise, for who holds the gate. What is wrong with the name is said by what follows.
+    pub(crate) fn sight_name(&self, dir: &DirHandle, path: &[u8]) -> FsResult<()> {
+        let place = dir.resolve_name(&*self.inner.read()?, path);
+        match place {
+            Ok(Place { at: Some((at, Meta { kind: Kind::File, .. })), protected, .. })
+                if self.writable(protected).is_ok() =>
+            {
+                self.sight_content(&at)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Keeps what the base held at a place whose content is about to go: its hash, and the
     /// text itself. The state is not locked while the bytes are read.
-    pub(crate) fn sight_content(&self, place: &Ref) -> FsResult<()> {
+    fn sight_content(&self, place: &Ref) -> FsResult<()> {
         let (base, from) = {
             let state = self.inner.read()?;
             let from = match place {

@@ -52,14 +52,8 @@ impl View {
         how: Rename,
     ) -> FsResult<()> {
         let _gate = self.inner.admit()?;
-        // What is wrong with it is said below, in its turn.
-        let replaced = to_dir.resolve_name(&*self.inner.read()?, to);
-        if how == Rename::Replace
-            && let Ok(replaced) = replaced
-            && let Some((at, Meta { kind: Kind::File, .. })) = &replaced.at
-            && self.writable(replaced.protected).is_ok()
-        {
-            self.sight_content(at)?;
+        if how == Rename::Replace {
+            self.sight_name(to_dir, to)?;
         }
         let mut state = self.inner.write()?;
         let from = from_dir.resolve_name(&state, from)?;

@@ -13,6 +13,15 @@ fn old_name(name: &[u8]) -> Result<(), Status> {
     if is_dots(name) { Err(Status::Inval) } else { Ok(()) }
 }
 
+/// What the base holds at a name that is about to go is read before its directory is locked: a
+/// large file takes its time. What is wrong is said by what follows.
+fn observed(server: &Server, dir: &[u8], name: &[u8]) {
+    let Ok(held) = Held::write(server, dir) else { return };
+    if let (Ok(dir), Ok(())) = (held.dir(), old_name(name)) {
+        let _ = held.lent.view.observe_at(&dir, name);
+    }
+}
+
 pub(super) fn remove(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> Done {
     taken(server, d, out, false)
 }
@@ -24,6 +33,9 @@ pub(super) fn rmdir(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) -> 
 fn taken(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder, is_dir: bool) -> Done {
     let (dir, name) = place(d)?;
     d.end()?;
+    if !is_dir {
+        observed(server, dir, name);
+    }
     let (dir, done) = in_directory(server, dir, |held, dir| {
         if is_dir && name == b".." {
             return Err(Status::NotEmpty);
@@ -42,6 +54,7 @@ pub(super) fn rename(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) ->
     let (from, old) = place(d)?;
     let (to, new) = place(d)?;
     d.end()?;
+    observed(server, to, new);
     let mut target = Around::default();
     let (source, done) = in_directory(server, from, |held, dir| {
         old_name(old)?;
