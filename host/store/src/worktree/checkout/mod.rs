@@ -56,7 +56,8 @@ pub struct CheckedOut {
 }
 
 /// Makes a directory what a tree says. It must be empty, or hold a part of the same tree that a
-/// checkout left which was cut off. Durable when it returns.
+/// checkout left which was cut off. Durable when it returns. One that is cut off at its very end,
+/// with nothing left to do but to say so, leaves a directory that is complete and not empty.
 ///
 /// Existing files are never overwritten, and whatever the tree's names are, nothing is written
 /// outside of the directory.
