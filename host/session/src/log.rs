@@ -79,8 +79,9 @@ fn frame(raw: &[u8], end: End) -> Option<(Vec<Record>, End)> {
     if crc32c::crc32c_append(end.crc, payload) != crc {
         return None;
     }
+    let records: Vec<Record> = postcard::from_bytes(payload).ok()?;
     let at = (at + 8 + len) as u64;
-    Some((postcard::from_bytes(payload).ok()?, End { at, crc }))
+    records.iter().all(Record::is_sound).then_some((records, End { at, crc }))
 }
 
 impl Log {
@@ -130,5 +131,40 @@ impl Log {
 
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.door.run(Op::Sync, || self.file.sync_data())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::tree::ROOT;
+    use crate::{Observed, RelPath};
+
+    #[test]
+    fn numbers_that_no_layer_has_end_it_like_what_is_damaged() {
+        let node = |id| Record::Node { id, node: Tree::new(7).nodes[&ROOT].clone() };
+        let original = |n| Record::Observed {
+            base: RelPath::root(),
+            observed: Observed { original: Some(n), ..Observed::default() },
+        };
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient_dir(tmp.path(), cap_std::ambient_authority()).unwrap();
+        for (bad, good) in [(node(u64::MAX), node(1)), (original(u64::MAX), original(1))] {
+            let mut raw = header(7).to_vec();
+            let mut crc = crc32c::crc32c(&raw);
+            let mut ends = Vec::new();
+            for record in [good, bad] {
+                let payload = postcard::to_stdvec(&[record][..]).unwrap();
+                crc = crc32c::crc32c_append(crc, &payload);
+                raw.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+                raw.extend_from_slice(&crc.to_le_bytes());
+                raw.extend_from_slice(&payload);
+                ends.push(raw.len() as u64);
+            }
+            dir.write(INDEX, &raw).unwrap();
+            let (tree, end) = load(&dir).unwrap();
+            assert_eq!((tree.next, end.at), (2, ends[0]));
+        }
     }
 }

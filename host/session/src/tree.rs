@@ -13,6 +13,9 @@ pub(crate) type NodeId = u64;
 /// The root directory of every layer.
 pub(crate) const ROOT: NodeId = 0;
 
+/// Ids and the numbers of originals are below this: no layer makes so many.
+const IDS: u64 = 1 << 48;
+
 /// A file, link or directory that a layer knows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Node {
@@ -93,6 +96,17 @@ pub(crate) struct Tree {
     pub own_root: bool,
     /// Set apart by layer, so that inode numbers of two layers never meet.
     pub tag: u64,
+}
+
+impl Record {
+    /// Whether its numbers are such as layers have.
+    pub(crate) fn is_sound(&self) -> bool {
+        match self {
+            Self::Node { id, .. } => *id < IDS,
+            Self::Observed { observed, .. } => observed.original.is_none_or(|n| n < IDS),
+            Self::Entry { .. } => true,
+        }
+    }
 }
 
 impl Tree {
