@@ -1,8 +1,9 @@
 //! The index of a layer on disk: an append-only log of batches.
 //!
 //! `BRIOLAYR | version u32 | tag u64`, then frames `len u32 | crc32c u32 | payload`, all
-//! little endian; the payload is a postcard sequence of [`Record`]s. A frame is one batch and
-//! is atomic; a torn tail is what a crash left of an operation that was never acknowledged.
+//! little endian; the payload is a postcard sequence of [`Record`]s, whose ids are below 2^48. A
+//! frame is one batch and is atomic; a torn tail is what a crash left of an operation that was
+//! never acknowledged.
 //! The checksum goes on from that of the frame before (the first, from the header's), so that
 //! nothing counts that stands after a batch which the disk lost.
 
@@ -101,6 +102,10 @@ impl Log {
     pub(crate) fn append(&mut self, records: &[Record]) -> FsResult<()> {
         if self.broken {
             return Err(FsError::Io(5));
+        }
+        // What would not be read again is not written.
+        if !records.iter().all(Record::is_sound) {
+            return Err(FsError::Invalid);
         }
         let payload = postcard::to_stdvec(records).map_err(|_| FsError::Invalid)?;
         let mut frame = Vec::with_capacity(payload.len() + 8);
