@@ -272,6 +272,6 @@ fn who_removes_a_large_file_holds_up_nobody() {
             longest = longest.max(begun.elapsed());
         }
         let took = removal.join().unwrap();
-        assert!(longest < took / 2, "{longest:?} of {took:?}");
+        assert!(!longest.is_zero() && longest < took / 2, "{longest:?} of {took:?}");
     }
 }

@@ -8,7 +8,7 @@ use crate::server::{Object, Server};
 use crate::status::Status;
 use crate::xdr::{Decoder, Encoder};
 
-fn old_name(name: &[u8]) -> Result<(), Status> {
+fn is_name(name: &[u8]) -> Result<(), Status> {
     component(name)?;
     if is_dots(name) { Err(Status::Inval) } else { Ok(()) }
 }
@@ -17,7 +17,7 @@ fn old_name(name: &[u8]) -> Result<(), Status> {
 /// large file takes its time. What is wrong is said by what follows.
 fn observed(server: &Server, dir: &[u8], name: &[u8]) {
     let Ok(held) = Held::write(server, dir) else { return };
-    if let (Ok(dir), Ok(())) = (held.dir(), old_name(name)) {
+    if let (Ok(dir), Ok(())) = (held.dir(), is_name(name)) {
         let _ = held.lent.view.observe_at(&dir, name);
     }
 }
@@ -40,7 +40,7 @@ fn taken(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder, is_dir: bool) 
         if is_dir && name == b".." {
             return Err(Status::NotEmpty);
         }
-        old_name(name)?;
+        is_name(name)?;
         let view = &held.lent.view;
         let others = held.export.with_others(&held.lent, dir, name);
         if is_dir { view.rmdir_at(dir, name) } else { view.unlink_at(dir, name) }?;
@@ -57,8 +57,8 @@ pub(super) fn rename(server: &Server, d: &mut Decoder<'_>, out: &mut Encoder) ->
     observed(server, to, new);
     let mut target = Around::default();
     let (source, done) = in_directory(server, from, |held, dir| {
-        old_name(old)?;
-        new_name(new)?;
+        is_name(old)?;
+        is_name(new)?;
         let Object::Node { export, id, salt } = server.resolve(to)? else {
             return Err(Status::RoFs);
         };
@@ -100,9 +100,4 @@ fn moved(
     }
     let others = held.export.with_others(&held.lent, &to, new);
     Ok(held.export.rename(&held.lent, (held.id, old), (id, new), others, act)?)
-}
-
-fn new_name(name: &[u8]) -> Result<(), Status> {
-    component(name)?;
-    if is_dots(name) { Err(Status::Inval) } else { Ok(()) }
 }
